@@ -1,0 +1,518 @@
+//! The life of a job: one closed enum of phases, one total function forward.
+//! Refuses to know: what a cluster is, what anything costs.
+
+use base::{JobId, PoolId, ProjectId, SpecId, TenantId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+/// How a process ended: exit code, and the signal that ended it (0 for none).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Exit {
+    pub code: i32,
+    pub signal: i32,
+}
+
+/// Who put a job on hold; only an operator releases an operator's hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holder {
+    User,
+    Operator,
+    /// Too many failed starts; released by hand.
+    Platform,
+}
+
+/// Why the platform itself ends a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndCause {
+    Cancelled,
+    TimeLimit,
+    /// The wallet ran dry and the grace is over.
+    Balance,
+    Preempted,
+    /// Ended to be run again.
+    Requeued,
+}
+
+/// How a job or an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Completed,
+    Failed,
+    Cancelled,
+    Timeout,
+    OutOfMemory,
+    NodeFail,
+    Preempted,
+}
+
+impl Outcome {
+    /// For dependencies: `afterok` wants true, `afternotok` false.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Completed)
+    }
+}
+
+/// States as users know them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum StateCode {
+    Pending,
+    Held,
+    Running,
+    Completing,
+    Completed,
+    Failed,
+    Cancelled,
+    Timeout,
+    OutOfMemory,
+    NodeFail,
+    Preempted,
+}
+
+impl StateCode {
+    pub const ALL: [StateCode; 11] = [
+        Self::Pending,
+        Self::Held,
+        Self::Running,
+        Self::Completing,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Timeout,
+        Self::OutOfMemory,
+        Self::NodeFail,
+        Self::Preempted,
+    ];
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Held => "HELD",
+            Self::Running => "RUNNING",
+            Self::Completing => "COMPLETING",
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+            Self::Timeout => "TIMEOUT",
+            Self::OutOfMemory => "OUT_OF_MEMORY",
+            Self::NodeFail => "NODE_FAIL",
+            Self::Preempted => "PREEMPTED",
+        }
+    }
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(text))
+    }
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::Held | Self::Running | Self::Completing)
+    }
+}
+
+/// Where a job stands, with the data of that place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    Pending,
+    Held {
+        by: Holder,
+    },
+    /// Placed; the cluster has not said that it runs. Shown as PENDING.
+    Starting {
+        attempt: u32,
+        pool: PoolId,
+    },
+    Running {
+        attempt: u32,
+        pool: PoolId,
+        since: Timestamp,
+    },
+    /// The cluster has been asked to end it. `since` is the start, if it had started.
+    Ending {
+        attempt: u32,
+        pool: PoolId,
+        since: Option<Timestamp>,
+        cause: EndCause,
+    },
+    Ended {
+        outcome: Outcome,
+        at: Timestamp,
+    },
+}
+
+impl Phase {
+    pub const fn code(&self) -> StateCode {
+        match self {
+            Self::Pending | Self::Starting { .. } => StateCode::Pending,
+            Self::Held { .. } => StateCode::Held,
+            Self::Running { .. } => StateCode::Running,
+            Self::Ending { .. } => StateCode::Completing,
+            Self::Ended { outcome, .. } => match outcome {
+                Outcome::Completed => StateCode::Completed,
+                Outcome::Failed => StateCode::Failed,
+                Outcome::Cancelled => StateCode::Cancelled,
+                Outcome::Timeout => StateCode::Timeout,
+                Outcome::OutOfMemory => StateCode::OutOfMemory,
+                Outcome::NodeFail => StateCode::NodeFail,
+                Outcome::Preempted => StateCode::Preempted,
+            },
+        }
+    }
+    /// The attempt that is out there now, if any.
+    pub const fn attempt(&self) -> Option<u32> {
+        match self {
+            Self::Starting { attempt, .. } | Self::Running { attempt, .. } | Self::Ending { attempt, .. } => {
+                Some(*attempt)
+            }
+            Self::Pending | Self::Held { .. } | Self::Ended { .. } => None,
+        }
+    }
+}
+
+/// Position in an array; the first element's `root` is its own number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ArrayRef {
+    /// The job that stands for the whole array (its first element).
+    pub root: JobId,
+    pub root_number: u64,
+    pub index: u32,
+}
+
+/// A job as the engine keeps it and the store stores it. The specification stands beside it, by id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    pub id: JobId,
+    /// Small number for people and for Slurm's verbs; dense, starts at 1, never reused.
+    pub number: u64,
+    pub tenant: TenantId,
+    pub project: ProjectId,
+    pub user: UserId,
+    pub spec: SpecId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<ArrayRef>,
+    pub submitted_at: Timestamp,
+    /// Attempts made so far; the next one's number is one more.
+    pub attempts: u32,
+    /// Starts that the cluster could not perform, since the last release.
+    #[serde(default)]
+    pub failed_starts: u32,
+    /// Earliest time of the next try after a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Exit>,
+    phase: Phase,
+}
+
+/// What can happen to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobInput {
+    Hold {
+        by: Holder,
+    },
+    /// `operator`: the caller may lift an operator's hold.
+    Release {
+        operator: bool,
+    },
+    /// Decided to run on a pool, as attempt `attempts + 1`.
+    Place {
+        pool: PoolId,
+    },
+    /// The cluster says that the attempt runs since a time.
+    Started {
+        attempt: u32,
+        at: Timestamp,
+    },
+    /// The cluster could not take or start the attempt; it goes back to the queue, held after `limit` tries.
+    StartFailed {
+        attempt: u32,
+        retry_at: Timestamp,
+        limit: u32,
+    },
+    /// The attempt is over, as the cluster saw it. `requeue`: the job's policy allows another try after a machine failure.
+    AttemptEnded {
+        attempt: u32,
+        outcome: Outcome,
+        exit: Option<Exit>,
+        requeue: bool,
+    },
+    /// End it: by a person, a limit or a policy.
+    End {
+        cause: EndCause,
+    },
+    /// A dependency can never be fulfilled and the policy cancels such jobs.
+    Abandon,
+}
+
+/// What a legal input did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// Nothing to do: the job is already there.
+    Unchanged,
+    Held,
+    Released,
+    Placed {
+        attempt: u32,
+    },
+    Started {
+        attempt: u32,
+    },
+    /// Back in the queue (or held, when `held`).
+    BackToQueue {
+        attempt: u32,
+        held: bool,
+    },
+    /// The cluster must be asked to end the attempt.
+    EndRequested {
+        attempt: u32,
+        cause: EndCause,
+    },
+    Requeued {
+        attempt: u32,
+        after: Outcome,
+    },
+    Ended {
+        attempt: Option<u32>,
+        outcome: Outcome,
+    },
+}
+
+/// Why an input does not apply; the caller's next move follows from the variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the job has ended ({0:?}) and cannot change any more")]
+    AlreadyEnded(Outcome),
+    #[error("the job is not waiting: only pending jobs can be held")]
+    NotWaiting,
+    #[error("the job is not held")]
+    NotHeld,
+    #[error("the hold was set by an operator and only an operator can release it")]
+    HeldByOperator,
+    #[error("the job is already being ended")]
+    AlreadyEnding,
+    #[error("the job has no attempt {0} under way: a late answer")]
+    StaleAttempt(u32),
+    #[error("the job is not in the queue")]
+    NotQueued,
+    #[error("only running work can be requeued")]
+    NotRunning,
+}
+
+impl Job {
+    #[allow(clippy::too_many_arguments, reason = "the facts of a birth, each of its own type")]
+    pub fn new(
+        id: JobId,
+        number: u64,
+        tenant: TenantId,
+        project: ProjectId,
+        user: UserId,
+        spec: SpecId,
+        array: Option<ArrayRef>,
+        hold: Option<Holder>,
+        now: Timestamp,
+    ) -> Job {
+        let phase = hold.map_or(Phase::Pending, |by| Phase::Held { by });
+        Job {
+            id,
+            number,
+            tenant,
+            project,
+            user,
+            spec,
+            array,
+            submitted_at: now,
+            attempts: 0,
+            failed_starts: 0,
+            not_before: None,
+            exit: None,
+            phase,
+        }
+    }
+
+    pub const fn phase(&self) -> &Phase {
+        &self.phase
+    }
+    pub const fn state(&self) -> StateCode {
+        self.phase.code()
+    }
+    pub const fn is_open(&self) -> bool {
+        !matches!(self.phase, Phase::Ended { .. })
+    }
+
+    /// The only way forward. On refusal nothing has changed.
+    pub fn apply(&mut self, input: JobInput, now: Timestamp) -> Result<Transition, Refusal> {
+        match input {
+            JobInput::Hold { by } => self.hold(by),
+            JobInput::Release { operator } => self.release(operator),
+            JobInput::Place { pool } => self.place(pool),
+            JobInput::Started { attempt, at } => self.started(attempt, at),
+            JobInput::StartFailed { attempt, retry_at, limit } => self.start_failed(attempt, retry_at, limit),
+            JobInput::AttemptEnded { attempt, outcome, exit, requeue } => {
+                self.attempt_ended(attempt, outcome, exit, requeue, now)
+            }
+            JobInput::End { cause } => self.end(cause, now),
+            JobInput::Abandon => self.abandon(now),
+        }
+    }
+
+    fn hold(&mut self, by: Holder) -> Result<Transition, Refusal> {
+        match self.phase {
+            Phase::Pending => {
+                self.phase = Phase::Held { by };
+                Ok(Transition::Held)
+            }
+            Phase::Held { by: old } if old == by || by == Holder::User => Ok(Transition::Unchanged),
+            Phase::Held { .. } => {
+                self.phase = Phase::Held { by };
+                Ok(Transition::Held)
+            }
+            Phase::Starting { .. } | Phase::Running { .. } | Phase::Ending { .. } => Err(Refusal::NotWaiting),
+            Phase::Ended { outcome, .. } => Err(Refusal::AlreadyEnded(outcome)),
+        }
+    }
+
+    fn release(&mut self, operator: bool) -> Result<Transition, Refusal> {
+        match self.phase {
+            Phase::Held { by: Holder::Operator } if !operator => Err(Refusal::HeldByOperator),
+            Phase::Held { .. } => {
+                self.phase = Phase::Pending;
+                self.failed_starts = 0;
+                self.not_before = None;
+                Ok(Transition::Released)
+            }
+            Phase::Pending | Phase::Starting { .. } | Phase::Running { .. } | Phase::Ending { .. } => {
+                Err(Refusal::NotHeld)
+            }
+            Phase::Ended { outcome, .. } => Err(Refusal::AlreadyEnded(outcome)),
+        }
+    }
+
+    fn place(&mut self, pool: PoolId) -> Result<Transition, Refusal> {
+        match self.phase {
+            Phase::Pending => {
+                self.attempts += 1;
+                self.phase = Phase::Starting { attempt: self.attempts, pool };
+                Ok(Transition::Placed { attempt: self.attempts })
+            }
+            Phase::Held { .. } | Phase::Starting { .. } | Phase::Running { .. } | Phase::Ending { .. } => {
+                Err(Refusal::NotQueued)
+            }
+            Phase::Ended { outcome, .. } => Err(Refusal::AlreadyEnded(outcome)),
+        }
+    }
+
+    fn started(&mut self, attempt: u32, at: Timestamp) -> Result<Transition, Refusal> {
+        self.expect_attempt(attempt)?;
+        match self.phase {
+            Phase::Starting { pool, .. } => {
+                self.phase = Phase::Running { attempt, pool, since: at };
+                self.failed_starts = 0;
+                Ok(Transition::Started { attempt })
+            }
+            Phase::Ending { pool, since: None, cause, .. } => {
+                self.phase = Phase::Ending { attempt, pool, since: Some(at), cause };
+                Ok(Transition::Started { attempt })
+            }
+            Phase::Running { .. } | Phase::Ending { .. } => Ok(Transition::Unchanged),
+            Phase::Pending | Phase::Held { .. } | Phase::Ended { .. } => Err(Refusal::StaleAttempt(attempt)),
+        }
+    }
+
+    fn start_failed(&mut self, attempt: u32, retry_at: Timestamp, limit: u32) -> Result<Transition, Refusal> {
+        self.expect_attempt(attempt)?;
+        match self.phase {
+            Phase::Starting { .. } => {
+                self.failed_starts += 1;
+                let held = self.failed_starts >= limit;
+                self.phase = if held { Phase::Held { by: Holder::Platform } } else { Phase::Pending };
+                self.not_before = Some(retry_at);
+                Ok(Transition::BackToQueue { attempt, held })
+            }
+            Phase::Ending { cause, .. } => Ok(self.finish(Some(attempt), cause_outcome(cause), retry_at)),
+            Phase::Running { .. } => Ok(Transition::Unchanged),
+            Phase::Pending | Phase::Held { .. } | Phase::Ended { .. } => Err(Refusal::StaleAttempt(attempt)),
+        }
+    }
+
+    fn attempt_ended(
+        &mut self,
+        attempt: u32,
+        outcome: Outcome,
+        exit: Option<Exit>,
+        requeue: bool,
+        now: Timestamp,
+    ) -> Result<Transition, Refusal> {
+        self.expect_attempt(attempt)?;
+        let ending = match self.phase {
+            Phase::Ending { cause, .. } => Some(cause),
+            _ => None,
+        };
+        self.exit = exit;
+        match (ending, outcome) {
+            // Asked to be run again, or lost with its machine and allowed another try.
+            (Some(EndCause::Requeued), _) => Ok(self.requeue(attempt, Outcome::Cancelled)),
+            (None, Outcome::NodeFail | Outcome::Preempted) if requeue => Ok(self.requeue(attempt, outcome)),
+            // It ended by itself before the request to end it reached it.
+            (Some(_), Outcome::Completed) => Ok(self.finish(Some(attempt), Outcome::Completed, now)),
+            (Some(cause), _) => Ok(self.finish(Some(attempt), cause_outcome(cause), now)),
+            (None, outcome) => Ok(self.finish(Some(attempt), outcome, now)),
+        }
+    }
+
+    fn end(&mut self, cause: EndCause, now: Timestamp) -> Result<Transition, Refusal> {
+        match self.phase {
+            Phase::Pending | Phase::Held { .. } if cause == EndCause::Requeued => Err(Refusal::NotRunning),
+            Phase::Pending | Phase::Held { .. } => Ok(self.finish(None, cause_outcome(cause), now)),
+            Phase::Starting { attempt, pool } => {
+                self.phase = Phase::Ending { attempt, pool, since: None, cause };
+                Ok(Transition::EndRequested { attempt, cause })
+            }
+            Phase::Running { attempt, pool, since } => {
+                self.phase = Phase::Ending { attempt, pool, since: Some(since), cause };
+                Ok(Transition::EndRequested { attempt, cause })
+            }
+            // A cancel overrides a requeue that is under way; the cluster has been asked already.
+            Phase::Ending { attempt, pool, since, cause: EndCause::Requeued } if cause == EndCause::Cancelled => {
+                self.phase = Phase::Ending { attempt, pool, since, cause };
+                Ok(Transition::EndRequested { attempt, cause })
+            }
+            Phase::Ending { cause: old, .. } if old == cause => Ok(Transition::Unchanged),
+            Phase::Ending { .. } => Err(Refusal::AlreadyEnding),
+            Phase::Ended { outcome, .. } => Err(Refusal::AlreadyEnded(outcome)),
+        }
+    }
+
+    fn abandon(&mut self, now: Timestamp) -> Result<Transition, Refusal> {
+        match self.phase {
+            Phase::Pending | Phase::Held { .. } => Ok(self.finish(None, Outcome::Cancelled, now)),
+            Phase::Starting { .. } | Phase::Running { .. } | Phase::Ending { .. } => Err(Refusal::NotQueued),
+            Phase::Ended { outcome, .. } => Err(Refusal::AlreadyEnded(outcome)),
+        }
+    }
+
+    fn expect_attempt(&self, attempt: u32) -> Result<(), Refusal> {
+        if self.phase.attempt() == Some(attempt) { Ok(()) } else { Err(Refusal::StaleAttempt(attempt)) }
+    }
+
+    fn requeue(&mut self, attempt: u32, after: Outcome) -> Transition {
+        self.phase = Phase::Pending;
+        self.exit = None;
+        Transition::Requeued { attempt, after }
+    }
+
+    fn finish(&mut self, attempt: Option<u32>, outcome: Outcome, at: Timestamp) -> Transition {
+        self.phase = Phase::Ended { outcome, at };
+        Transition::Ended { attempt, outcome }
+    }
+}
+
+const fn cause_outcome(cause: EndCause) -> Outcome {
+    match cause {
+        EndCause::Cancelled | EndCause::Balance | EndCause::Requeued => Outcome::Cancelled,
+        EndCause::TimeLimit => Outcome::Timeout,
+        EndCause::Preempted => Outcome::Preempted,
+    }
+}
+
+#[cfg(test)]
+#[path = "job_tests.rs"]
+mod tests;

@@ -1,0 +1,20 @@
+//! The nouns of the platform and their lifecycles as total functions.
+//! Refuses to know: HTTP, SQL, Slurm, Kubernetes, prices.
+
+pub mod attempt;
+pub mod event;
+pub mod job;
+pub mod people;
+pub mod reason;
+pub mod request;
+pub mod spec;
+pub mod supply;
+
+pub use attempt::{Attempt, AttemptPhase, Usage};
+pub use event::{Actor, Event, EventKind};
+pub use job::{ArrayRef, EndCause, Exit, Holder, Job, JobInput, Outcome, Phase, Refusal, StateCode, Transition};
+pub use people::{Project, Role, Tenant, TenantStatus, User};
+pub use reason::Reason;
+pub use request::{Chip, ParseChipError, Request};
+pub use spec::{ArraySpec, Dependency, DependencyKind, ExportPolicy, JobSpec, PriorityClass, ProductLine, SignalSpec};
+pub use supply::{BackendKind, Cluster, ClusterHealth, Node, NodeState, Pool, Supplier, SupplyMode};

@@ -1,0 +1,83 @@
+//! Who asks and who pays: tenant › project › user, and what each may do.
+
+use std::sync::Arc;
+
+use base::{Currency, ProjectId, TenantId, UserId};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TenantStatus {
+    #[default]
+    Active,
+    /// Nothing new is admitted; what runs goes on.
+    Suspended,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    pub id: TenantId,
+    /// Unique, `[a-z0-9][a-z0-9-]{0,39}`.
+    pub name: Arc<str>,
+    pub currency: Currency,
+    /// Weight in fair sharing, at least 1.
+    pub shares: u32,
+    #[serde(default)]
+    pub status: TenantStatus,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    pub id: ProjectId,
+    pub tenant: TenantId,
+    /// Unique within the tenant; `--account` names it.
+    pub name: Arc<str>,
+}
+
+/// What a user may do; one role per user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything, for every tenant.
+    Operator,
+    /// Reads everything, changes nothing.
+    Auditor,
+    /// Manages its own tenant: users, projects, all its jobs.
+    Owner,
+    /// Submits and manages own jobs, reads its tenant's.
+    Member,
+}
+
+impl Role {
+    pub const ALL: [Role; 4] = [Self::Operator, Self::Auditor, Self::Owner, Self::Member];
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Auditor => "auditor",
+            Self::Owner => "owner",
+            Self::Member => "member",
+        }
+    }
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.as_str() == text)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub id: UserId,
+    pub tenant: TenantId,
+    /// Unique on the platform.
+    pub name: Arc<str>,
+    pub role: Role,
+    pub default_project: ProjectId,
+    #[serde(default)]
+    pub disabled: bool,
+}
+
+/// True for names of tenants, projects, users, pools and clusters: `[a-z0-9][a-z0-9._-]{0,39}`.
+pub fn valid_name(text: &str) -> bool {
+    (1..=40).contains(&text.len())
+        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
+        && text.as_bytes()[0].is_ascii_alphanumeric()
+}
