@@ -1,0 +1,614 @@
+//! The live ledger: accounts in dense slots, open holds, and the ids seen lately.
+//! Every operation rejects in the order of [`Code`], then changes state where nothing can fail any more.
+//! Knows no store: it returns records and trusts that they are kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::{AccountId, Currency, HoldId, Money, Timestamp, TransferId};
+
+use crate::account::{Account, Floor, NewAccount, clamp};
+use crate::code::{Code, Field, Refusal};
+use crate::hold::{Hold, HoldState, NewHold};
+use crate::id_map::{IdMap, Recent};
+use crate::record::{Applied, LedgerRecord};
+use crate::text::AccountCode;
+use crate::transfer::Transfer;
+
+/// How many of the latest transfers are kept to recognise repeats: 65,536 × (256 B + 33 B of index) ≈ 19 MiB.
+/// At 1,000 transfers a second that is a minute, far longer than a batch stays undecided.
+/// An older repeat is caught by the store's unique key on the transfer's id.
+pub const TRANSFERS_REMEMBERED: usize = 65_536;
+
+/// How many of the latest closed holds are kept, so that a late release is a repeat and a late settlement is told
+/// [`Code::HoldClosed`]: 65,536 × (160 B + 33 B of index) ≈ 12 MiB.
+pub const CLOSED_HOLDS_REMEMBERED: usize = 65_536;
+
+/// All accounts and open holds of one realm, in memory.
+///
+/// Invariants after every operation: in each currency debits equal credits; no account's balance less its holds is
+/// below its floor; an account's `held` is the sum of what its open holds keep; a hold's `settled` is at most its
+/// `amount`. A refused operation has changed nothing.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    accounts: Vec<Account>,
+    slots: IdMap<AccountId, u32>,
+    codes: BTreeMap<AccountCode, u32>,
+    /// Open holds only.
+    holds: IdMap<HoldId, Hold>,
+    expiries: BTreeSet<(Timestamp, HoldId)>,
+    closed: Recent<HoldId, Hold>,
+    recent: Recent<TransferId, Transfer>,
+}
+
+/// Sums over all accounts of one currency, in micro-units; `i128` because many accounts may exceed one `Money`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TrialBalance {
+    pub accounts: usize,
+    pub debits_micros: i128,
+    pub credits_micros: i128,
+    pub held_micros: i128,
+}
+
+impl TrialBalance {
+    pub fn is_balanced(&self) -> bool {
+        self.debits_micros == self.credits_micros
+    }
+}
+
+/// Why stored records are not the state of a ledger. Each means damaged storage: tell a human, do not start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    #[error("the code {code} belongs to two accounts, {first} and {second}")]
+    CodeTwice { code: AccountCode, first: AccountId, second: AccountId },
+    #[error("hold {hold} is on account {account}, which is not among the records")]
+    AccountMissing { hold: HoldId, account: AccountId },
+    #[error("hold {hold} has settled {settled} of {amount}")]
+    HoldBroken { hold: HoldId, settled: Money, amount: Money },
+    #[error("account {account} says that {held} is held, its open holds keep {kept_micros} micro-units")]
+    HeldDiffers { account: AccountId, held: Money, kept_micros: i128 },
+    #[error("account {account} has a negative total")]
+    NegativeTotal { account: AccountId },
+}
+
+/// Where an admissible transfer goes: the slots of both accounts.
+#[derive(Clone, Copy)]
+struct Plan {
+    debit: usize,
+    credit: usize,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Ledger {
+    pub fn new() -> Self {
+        Self::with_memory(TRANSFERS_REMEMBERED, CLOSED_HOLDS_REMEMBERED)
+    }
+
+    pub(crate) fn with_memory(transfers: usize, closed_holds: usize) -> Self {
+        Self {
+            accounts: Vec::new(),
+            slots: IdMap::default(),
+            codes: BTreeMap::new(),
+            holds: IdMap::default(),
+            expiries: BTreeSet::new(),
+            closed: Recent::new(closed_holds),
+            recent: Recent::new(transfers),
+        }
+    }
+
+    // ---- operations ------------------------------------------------------------------------------------------
+
+    /// Opens an account with nothing in it. The same id with the same code, kind, currency and present floor is
+    /// a repeat. Refuses: [`Code::IdReused`], [`Code::CodeTaken`], [`Code::FloorAboveBalance`] (a floor above zero).
+    pub fn open_account(&mut self, new: NewAccount) -> Result<Applied, Refusal> {
+        if let Some(known) = self.account(new.id) {
+            return match account_difference(known, &new) {
+                Some(field) => Err(Refusal { account: Some(new.id), ..Refusal::reused(field) }),
+                None => Ok(Applied::Already),
+            };
+        }
+        if let Some(&slot) = self.codes.get(&new.code) {
+            return Err(Refusal::account(Code::CodeTaken, self.accounts[slot as usize].id));
+        }
+        let account = Account::opened(new);
+        check_floor(&account, account.floor)?;
+        // From here on nothing fails.
+        self.insert_account(account.clone());
+        Ok(Applied::New(vec![LedgerRecord::Account(account)]))
+    }
+
+    /// Moves an account's floor. Setting the present floor again is a repeat.
+    /// Refuses: [`Code::AccountMissing`], [`Code::FloorAboveBalance`] (balance less holds would be below it).
+    pub fn set_floor(&mut self, account: AccountId, floor: Floor) -> Result<Applied, Refusal> {
+        let slot = self.slot(account)?;
+        if self.accounts[slot].floor == floor {
+            return Ok(Applied::Already);
+        }
+        check_floor(&self.accounts[slot], floor)?;
+        // From here on nothing fails.
+        self.accounts[slot].floor = floor;
+        Ok(Applied::New(vec![LedgerRecord::Account(self.accounts[slot].clone())]))
+    }
+
+    /// Moves money. A transfer that names a hold is paid by it, as in [`Ledger::settle`].
+    ///
+    /// Refuses, in this order: [`Code::IdReused`], [`Code::AccountMissing`], [`Code::CurrenciesDiffer`],
+    /// [`Code::AmountNotPositive`], [`Code::SameAccount`], [`Code::CorrectsItself`], the codes of holds (see
+    /// [`Ledger::settle`]), [`Code::Overflow`], [`Code::InsufficientFunds`].
+    /// Whether a corrected transfer exists is not checked here, because old ones are not in memory; the auditor does.
+    pub fn post(&mut self, transfer: Transfer) -> Result<Applied, Refusal> {
+        let named = transfer.hold;
+        self.post_paid_by(transfer, named)
+    }
+
+    /// Moves money out of `hold`: the hold's account pays, and its held part shrinks by the same amount, so this
+    /// cannot lack funds on that side. `transfer.hold` may be left empty and is filled in. The hold stays open, even
+    /// when all of it is settled, until it is released or expires; being past `expires_at` alone does not close it.
+    ///
+    /// Refuses as [`Ledger::post`], and after [`Code::CorrectsItself`]: [`Code::HoldDiffers`],
+    /// [`Code::HoldMissing`], [`Code::HoldClosed`], [`Code::HoldOfOtherAccount`], [`Code::ExceedsHold`].
+    pub fn settle(&mut self, hold: HoldId, mut transfer: Transfer) -> Result<Applied, Refusal> {
+        transfer.hold.get_or_insert(hold);
+        self.post_paid_by(transfer, Some(hold))
+    }
+
+    /// Posts all transfers in order, or none: each is judged as if those before it were posted. Repeats within the
+    /// batch or of earlier transfers are passed over; [`Applied::Already`] when all are repeats.
+    /// A refusal carries the position of the transfer that was refused.
+    pub fn post_all(&mut self, transfers: &[Transfer]) -> Result<Applied, Refusal> {
+        let mut done: Vec<Plan> = Vec::with_capacity(transfers.len());
+        let mut records = Vec::with_capacity(transfers.len() * 3);
+        for (position, transfer) in transfers.iter().enumerate() {
+            match self.check(transfer, transfer.hold) {
+                Ok(None) => {}
+                Ok(Some(plan)) => {
+                    self.move_money(transfer, plan);
+                    self.recent.push(transfer.id, transfer.clone());
+                    records.push(LedgerRecord::Transfer(transfer.clone()));
+                    done.push(plan);
+                }
+                Err(refusal) => {
+                    self.undo(&done);
+                    return Err(Refusal { position: Some(position), ..refusal });
+                }
+            }
+        }
+        if done.is_empty() {
+            return Ok(Applied::Already);
+        }
+        self.recent.trim();
+        let holds: BTreeSet<HoldId> = records.iter().filter_map(paying_hold).collect();
+        records.extend(holds.iter().filter_map(|id| self.holds.get(id).cloned()).map(LedgerRecord::Hold));
+        let touched: BTreeMap<AccountId, usize> =
+            done.iter().flat_map(|p| [p.debit, p.credit]).map(|slot| (self.accounts[slot].id, slot)).collect();
+        records.extend(touched.values().map(|&slot| LedgerRecord::Account(self.accounts[slot].clone())));
+        Ok(Applied::New(records))
+    }
+
+    /// Sets money aside. The same id with the same account, amount and expiry is a repeat, also after extensions
+    /// and, while it is remembered, after closing.
+    /// Refuses: [`Code::IdReused`], [`Code::AccountMissing`], [`Code::AmountNotPositive`], [`Code::ExpiryNotLater`],
+    /// [`Code::Overflow`], [`Code::InsufficientFunds`].
+    pub fn hold(&mut self, new: NewHold) -> Result<Applied, Refusal> {
+        if let Some(known) = self.find_hold(new.id) {
+            return match known.first_difference(&new) {
+                Some(field) => Err(Refusal::reused(field)),
+                None => Ok(Applied::Already),
+            };
+        }
+        let slot = self.slot(new.account)?;
+        if new.amount <= Money::ZERO {
+            return Err(Refusal::new(Code::AmountNotPositive));
+        }
+        if new.expires_at.is_some_and(|at| at <= new.opened_at) {
+            return Err(Refusal::new(Code::ExpiryNotLater));
+        }
+        let held = self.check_held(slot, new.amount)?;
+        // From here on nothing fails.
+        let hold = Hold::opened(new);
+        self.accounts[slot].held = held;
+        self.insert_hold(hold.clone());
+        Ok(self.hold_and_account(hold, slot))
+    }
+
+    /// Raises what a hold authorises to the total `to`. A hold that authorises that much already is a repeat.
+    /// Refuses: [`Code::AmountNotPositive`], [`Code::HoldMissing`], [`Code::HoldClosed`], [`Code::Overflow`],
+    /// [`Code::InsufficientFunds`] (`needed` is the increase).
+    pub fn extend_hold(&mut self, id: HoldId, to: Money) -> Result<Applied, Refusal> {
+        if to <= Money::ZERO {
+            return Err(Refusal::new(Code::AmountNotPositive));
+        }
+        let hold = self.open_hold(id)?;
+        if to <= hold.amount {
+            return Ok(Applied::Already);
+        }
+        // Both are positive, so the difference fits.
+        let (raise, account) = (to - hold.amount, hold.account);
+        let slot = self.slot(account)?;
+        let held = self.check_held(slot, raise)?;
+        // From here on nothing fails.
+        self.accounts[slot].held = held;
+        let mut extended = self.open_hold(id)?.clone();
+        extended.amount = to;
+        self.holds.insert(id, extended.clone());
+        Ok(self.hold_and_account(extended, slot))
+    }
+
+    /// Closes a hold and frees what it still keeps. Releasing a closed one is a repeat.
+    /// Refuses: [`Code::HoldMissing`].
+    pub fn release(&mut self, id: HoldId) -> Result<Applied, Refusal> {
+        match self.open_hold(id) {
+            Ok(_) => {}
+            Err(refusal) if refusal.code == Code::HoldClosed => return Ok(Applied::Already),
+            Err(refusal) => return Err(refusal),
+        }
+        let (hold, slot) = self.close_hold(id).ok_or(Refusal::new(Code::HoldMissing))?;
+        Ok(self.hold_and_account(hold, slot))
+    }
+
+    /// Closes every hold whose `expires_at` is `now` or earlier; the records of all of them, none where there is none.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<LedgerRecord> {
+        let mut holds = BTreeMap::new();
+        let mut touched = BTreeMap::new();
+        while let Some(&(at, id)) = self.expiries.first() {
+            if at > now {
+                break;
+            }
+            if let Some((hold, slot)) = self.close_hold(id) {
+                touched.insert(hold.account, slot);
+                holds.insert(id, hold);
+            }
+        }
+        let accounts = touched.values().map(|&slot| LedgerRecord::Account(self.accounts[slot].clone()));
+        holds.into_values().map(LedgerRecord::Hold).chain(accounts).collect()
+    }
+
+    // ---- queries ---------------------------------------------------------------------------------------------
+
+    pub fn account(&self, id: AccountId) -> Option<&Account> {
+        self.slots.get(&id).map(|&slot| &self.accounts[slot as usize])
+    }
+
+    /// The account with exactly this code.
+    pub fn account_by_code(&self, code: &AccountCode) -> Option<&Account> {
+        self.codes.get(code).map(|&slot| &self.accounts[slot as usize])
+    }
+
+    /// All accounts in the order of their codes.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.codes.values().map(|&slot| &self.accounts[slot as usize])
+    }
+
+    /// The accounts whose code is `branch` or stands below it, in the order of their codes.
+    pub fn accounts_under<'a>(&'a self, branch: &'a AccountCode) -> impl Iterator<Item = &'a Account> {
+        self.codes
+            .range(branch..)
+            .take_while(|(code, _)| code.as_str().starts_with(branch.as_str()))
+            .filter(|(code, _)| code.is_under(branch.as_str()))
+            .map(|(_, &slot)| &self.accounts[slot as usize])
+    }
+
+    /// The account's balance in its natural direction.
+    pub fn balance(&self, id: AccountId) -> Option<Money> {
+        self.account(id).map(Account::balance)
+    }
+
+    /// An open hold, or one of the lately closed ones.
+    pub fn find_hold(&self, id: HoldId) -> Option<&Hold> {
+        self.holds.get(&id).or_else(|| self.closed.get(id))
+    }
+
+    /// All open holds in the order of their ids; sorted at each call.
+    pub fn open_holds(&self) -> Vec<&Hold> {
+        let mut holds: Vec<&Hold> = self.holds.values().collect();
+        holds.sort_unstable_by_key(|hold| hold.id);
+        holds
+    }
+
+    pub fn open_hold_count(&self) -> usize {
+        self.holds.len()
+    }
+
+    /// When [`Ledger::expire`] next has something to do.
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        self.expiries.first().map(|&(at, _)| at)
+    }
+
+    /// A transfer, if it is among the latest [`TRANSFERS_REMEMBERED`].
+    pub fn recent_transfer(&self, id: TransferId) -> Option<&Transfer> {
+        self.recent.get(id)
+    }
+
+    /// Sums per currency, which must be balanced.
+    pub fn trial_balance(&self) -> BTreeMap<Currency, TrialBalance> {
+        let mut sums: BTreeMap<Currency, TrialBalance> = BTreeMap::new();
+        for account in &self.accounts {
+            let sum = sums.entry(account.currency).or_default();
+            sum.accounts += 1;
+            sum.debits_micros += i128::from(account.debits.micros());
+            sum.credits_micros += i128::from(account.credits.micros());
+            sum.held_micros += i128::from(account.held.micros());
+        }
+        sums
+    }
+
+    // ---- state as records ------------------------------------------------------------------------------------
+
+    /// Everything [`Ledger::restore`] needs for an equal ledger: accounts by code, remembered transfers (oldest
+    /// first), remembered closed holds (oldest first), open holds by id.
+    pub fn records(&self) -> Vec<LedgerRecord> {
+        let accounts = self.accounts().cloned().map(LedgerRecord::Account);
+        let transfers = self.recent.iter().cloned().map(LedgerRecord::Transfer);
+        let closed = self.closed.iter().cloned().map(LedgerRecord::Hold);
+        let open = self.open_holds().into_iter().cloned().map(LedgerRecord::Hold);
+        accounts.chain(transfers).chain(closed).chain(open).collect()
+    }
+
+    /// Rebuilds the state from stored records, in any order of kinds. Balances come from the account snapshots (the
+    /// last one of an id counts) and open holds; transfers and closed holds only renew the memory of recent ids,
+    /// so it is enough to give the latest [`TRANSFERS_REMEMBERED`] and [`CLOSED_HOLDS_REMEMBERED`], oldest first.
+    pub fn restore(records: impl IntoIterator<Item = LedgerRecord>) -> Result<Ledger, RestoreError> {
+        let mut ledger = Ledger::new();
+        let mut accounts: BTreeMap<AccountId, Account> = BTreeMap::new();
+        let mut open: BTreeMap<HoldId, Hold> = BTreeMap::new();
+        for record in records {
+            match record {
+                LedgerRecord::Account(account) => drop(accounts.insert(account.id, account)),
+                LedgerRecord::Transfer(transfer) => ledger.remember_transfer(transfer),
+                LedgerRecord::Hold(hold) if hold.is_open() => drop(open.insert(hold.id, hold)),
+                LedgerRecord::Hold(hold) => {
+                    open.remove(&hold.id);
+                    ledger.remember_closed(hold);
+                }
+            }
+        }
+        for account in accounts.into_values() {
+            ledger.restore_account(account)?;
+        }
+        ledger.restore_holds(open)?;
+        Ok(ledger)
+    }
+
+    fn restore_account(&mut self, account: Account) -> Result<(), RestoreError> {
+        if let Some(first) = self.account_by_code(&account.code) {
+            return Err(RestoreError::CodeTwice { code: account.code, first: first.id, second: account.id });
+        }
+        if account.debits.is_negative() || account.credits.is_negative() || account.held.is_negative() {
+            return Err(RestoreError::NegativeTotal { account: account.id });
+        }
+        self.insert_account(account);
+        Ok(())
+    }
+
+    fn restore_holds(&mut self, open: BTreeMap<HoldId, Hold>) -> Result<(), RestoreError> {
+        let mut kept: BTreeMap<AccountId, i128> = BTreeMap::new();
+        for hold in open.into_values() {
+            if self.account(hold.account).is_none() {
+                return Err(RestoreError::AccountMissing { hold: hold.id, account: hold.account });
+            }
+            if hold.settled.is_negative() || hold.settled > hold.amount {
+                return Err(RestoreError::HoldBroken { hold: hold.id, settled: hold.settled, amount: hold.amount });
+            }
+            *kept.entry(hold.account).or_default() += i128::from(hold.remaining().micros());
+            self.insert_hold(hold);
+        }
+        for account in &self.accounts {
+            let kept_micros = kept.get(&account.id).copied().unwrap_or(0);
+            if kept_micros != i128::from(account.held.micros()) {
+                return Err(RestoreError::HeldDiffers { account: account.id, held: account.held, kept_micros });
+            }
+        }
+        Ok(())
+    }
+
+    // ---- inside ----------------------------------------------------------------------------------------------
+
+    fn post_paid_by(&mut self, transfer: Transfer, paid_by: Option<HoldId>) -> Result<Applied, Refusal> {
+        let Some(plan) = self.check(&transfer, paid_by)? else {
+            return Ok(Applied::Already);
+        };
+        // From here on nothing fails.
+        self.move_money(&transfer, plan);
+        // Transfer, perhaps a hold, two accounts.
+        let mut records = Vec::with_capacity(4);
+        records.push(LedgerRecord::Transfer(transfer.clone()));
+        records.extend(transfer.hold.and_then(|id| self.holds.get(&id)).cloned().map(LedgerRecord::Hold));
+        let (debit, credit) = (&self.accounts[plan.debit], &self.accounts[plan.credit]);
+        let (first, second) = if debit.id < credit.id { (debit, credit) } else { (credit, debit) };
+        records.push(LedgerRecord::Account(first.clone()));
+        records.push(LedgerRecord::Account(second.clone()));
+        self.recent.push(transfer.id, transfer);
+        self.recent.trim();
+        Ok(Applied::New(records))
+    }
+
+    /// Judges a transfer against the present state, in the order of [`Code`]; `None` for a repeat.
+    fn check(&self, t: &Transfer, paid_by: Option<HoldId>) -> Result<Option<Plan>, Refusal> {
+        if let Some(known) = self.recent.get(t.id) {
+            return match known.first_difference(t) {
+                Some(field) => Err(Refusal::reused(field)),
+                None => Ok(None),
+            };
+        }
+        let plan = Plan { debit: self.slot(t.debit)?, credit: self.slot(t.credit)? };
+        let (debit, credit) = (&self.accounts[plan.debit], &self.accounts[plan.credit]);
+        for account in [debit, credit] {
+            if account.currency != t.currency {
+                return Err(Refusal::account(Code::CurrenciesDiffer, account.id));
+            }
+        }
+        if t.amount <= Money::ZERO {
+            return Err(Refusal::new(Code::AmountNotPositive));
+        }
+        if t.debit == t.credit {
+            return Err(Refusal::account(Code::SameAccount, t.debit));
+        }
+        if t.reason.corrects() == Some(t.id) {
+            return Err(Refusal::new(Code::CorrectsItself));
+        }
+        let paid = paid_by.map(|hold| self.check_paid_by(hold, t, debit, credit)).transpose()?;
+        if debit.debits.checked_add(t.amount).is_none() {
+            return Err(Refusal::account(Code::Overflow, debit.id));
+        }
+        if credit.credits.checked_add(t.amount).is_none() {
+            return Err(Refusal::account(Code::Overflow, credit.id));
+        }
+        for (account, shrinks) in [(debit, !debit.kind.grows_by_debit()), (credit, credit.kind.grows_by_debit())] {
+            if shrinks && paid != Some(account.id) && !account.covers(t.amount) {
+                return Err(lacks(account, t.amount));
+            }
+        }
+        Ok(Some(plan))
+    }
+
+    /// Judges the hold that is to pay for `t`; the account whose funds it thereby covers.
+    fn check_paid_by(
+        &self,
+        paid_by: HoldId,
+        t: &Transfer,
+        debit: &Account,
+        credit: &Account,
+    ) -> Result<AccountId, Refusal> {
+        if t.hold != Some(paid_by) {
+            return Err(Refusal::new(Code::HoldDiffers));
+        }
+        let hold = self.open_hold(paid_by)?;
+        let pays = (hold.account == debit.id && !debit.kind.grows_by_debit())
+            || (hold.account == credit.id && credit.kind.grows_by_debit());
+        if !pays {
+            return Err(Refusal::account(Code::HoldOfOtherAccount, hold.account));
+        }
+        if t.amount > hold.remaining() {
+            return Err(Refusal::amounts(Code::ExceedsHold, hold.account, t.amount, hold.remaining()));
+        }
+        Ok(hold.account)
+    }
+
+    /// Books a transfer that [`Ledger::check`] admitted. Its sums were checked, so plain addition is in range.
+    fn move_money(&mut self, t: &Transfer, plan: Plan) {
+        self.accounts[plan.debit].debits += t.amount;
+        self.accounts[plan.credit].credits += t.amount;
+        self.shift_hold(t, plan, t.amount);
+    }
+
+    /// Moves `amount` of the paying hold from kept to settled (or back, when negative).
+    fn shift_hold(&mut self, t: &Transfer, plan: Plan, amount: Money) {
+        let Some(hold) = t.hold.and_then(|id| self.holds.get_mut(&id)) else { return };
+        hold.settled += amount;
+        let slot = if hold.account == t.debit { plan.debit } else { plan.credit };
+        self.accounts[slot].held += -amount;
+    }
+
+    /// Takes back the latest transfers of a batch, last first. They are the last ones remembered, and nothing was
+    /// trimmed since, so the memory of ids is also as before.
+    fn undo(&mut self, done: &[Plan]) {
+        for plan in done.iter().rev() {
+            let Some(t) = self.recent.pop() else { return };
+            self.accounts[plan.debit].debits += -t.amount;
+            self.accounts[plan.credit].credits += -t.amount;
+            self.shift_hold(&t, *plan, -t.amount);
+        }
+    }
+
+    fn slot(&self, account: AccountId) -> Result<usize, Refusal> {
+        match self.slots.get(&account) {
+            Some(&slot) => Ok(slot as usize),
+            None => Err(Refusal::account(Code::AccountMissing, account)),
+        }
+    }
+
+    fn open_hold(&self, id: HoldId) -> Result<&Hold, Refusal> {
+        match self.holds.get(&id) {
+            Some(hold) => Ok(hold),
+            None if self.closed.get(id).is_some() => Err(Refusal::new(Code::HoldClosed)),
+            None => Err(Refusal::new(Code::HoldMissing)),
+        }
+    }
+
+    /// What the account would hold with `more` set aside.
+    fn check_held(&self, slot: usize, more: Money) -> Result<Money, Refusal> {
+        let account = &self.accounts[slot];
+        let held = account.held.checked_add(more).ok_or(Refusal::account(Code::Overflow, account.id))?;
+        if account.covers(more) { Ok(held) } else { Err(lacks(account, more)) }
+    }
+
+    fn insert_account(&mut self, account: Account) {
+        let slot = u32::try_from(self.accounts.len()).expect("four thousand million accounts do not fit in memory");
+        self.slots.insert(account.id, slot);
+        self.codes.insert(account.code.clone(), slot);
+        self.accounts.push(account);
+    }
+
+    fn insert_hold(&mut self, hold: Hold) {
+        self.expiries.extend(hold.expires_at.map(|at| (at, hold.id)));
+        self.holds.insert(hold.id, hold);
+    }
+
+    /// Closes an open hold and gives its rest back to its account.
+    fn close_hold(&mut self, id: HoldId) -> Option<(Hold, usize)> {
+        let mut hold = self.holds.remove(&id)?;
+        if let Some(at) = hold.expires_at {
+            self.expiries.remove(&(at, id));
+        }
+        let slot = *self.slots.get(&hold.account)? as usize;
+        self.accounts[slot].held += -hold.remaining();
+        hold.state = HoldState::Closed;
+        self.remember_closed(hold.clone());
+        Some((hold, slot))
+    }
+
+    fn hold_and_account(&self, hold: Hold, slot: usize) -> Applied {
+        Applied::New(vec![LedgerRecord::Hold(hold), LedgerRecord::Account(self.accounts[slot].clone())])
+    }
+
+    fn remember_transfer(&mut self, transfer: Transfer) {
+        if self.recent.get(transfer.id).is_none() {
+            self.recent.push(transfer.id, transfer);
+            self.recent.trim();
+        }
+    }
+
+    fn remember_closed(&mut self, hold: Hold) {
+        if self.closed.get(hold.id).is_none() {
+            self.closed.push(hold.id, hold);
+            self.closed.trim();
+        }
+    }
+}
+
+fn paying_hold(record: &LedgerRecord) -> Option<HoldId> {
+    match record {
+        LedgerRecord::Transfer(transfer) => transfer.hold,
+        LedgerRecord::Account(_) | LedgerRecord::Hold(_) => None,
+    }
+}
+
+fn lacks(account: &Account, needed: Money) -> Refusal {
+    // Only an account with a floor can lack funds.
+    Refusal::amounts(Code::InsufficientFunds, account.id, needed, account.available().unwrap_or(Money::ZERO))
+}
+
+fn check_floor(account: &Account, floor: Floor) -> Result<(), Refusal> {
+    match floor {
+        Floor::NotBelow(wanted) if account.above(wanted) < 0 => {
+            Err(Refusal::amounts(Code::FloorAboveBalance, account.id, wanted, clamp(account.above(Money::ZERO))))
+        }
+        Floor::NotBelow(_) | Floor::Unlimited => Ok(()),
+    }
+}
+
+fn account_difference(known: &Account, asked: &NewAccount) -> Option<Field> {
+    let NewAccount { id: _, code, kind, currency, floor } = asked;
+    [
+        (known.code != *code, Field::Code),
+        (known.kind != *kind, Field::Kind),
+        (known.currency != *currency, Field::Currency),
+        (known.floor != *floor, Field::Floor),
+    ]
+    .into_iter()
+    .find_map(|(differs, field)| differs.then_some(field))
+}
