@@ -345,7 +345,7 @@ impl Job {
             JobInput::Release { operator } => self.release(operator),
             JobInput::Place { pool } => self.place(pool),
             JobInput::Started { attempt, at } => self.started(attempt, at),
-            JobInput::StartFailed { attempt, retry_at, limit } => self.start_failed(attempt, retry_at, limit),
+            JobInput::StartFailed { attempt, retry_at, limit } => self.start_failed(attempt, retry_at, limit, now),
             JobInput::AttemptEnded { attempt, outcome, exit, requeue } => {
                 self.attempt_ended(attempt, outcome, exit, requeue, now)
             }
@@ -417,7 +417,13 @@ impl Job {
         }
     }
 
-    fn start_failed(&mut self, attempt: u32, retry_at: Timestamp, limit: u32) -> Result<Transition, Refusal> {
+    fn start_failed(
+        &mut self,
+        attempt: u32,
+        retry_at: Timestamp,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Transition, Refusal> {
         self.expect_attempt(attempt)?;
         match self.phase {
             Phase::Starting { .. } => {
@@ -427,7 +433,7 @@ impl Job {
                 self.not_before = Some(retry_at);
                 Ok(Transition::BackToQueue { attempt, held })
             }
-            Phase::Ending { cause, .. } => Ok(self.finish(Some(attempt), cause_outcome(cause), retry_at)),
+            Phase::Ending { cause, .. } => Ok(self.finish(Some(attempt), cause_outcome(cause), now)),
             Phase::Running { .. } => Ok(Transition::Unchanged),
             Phase::Pending | Phase::Held { .. } | Phase::Ended { .. } => Err(Refusal::StaleAttempt(attempt)),
         }

@@ -3,6 +3,7 @@
 
 pub mod attempt;
 pub mod event;
+pub mod hand_over;
 pub mod job;
 pub mod people;
 pub mod reason;
@@ -12,8 +13,9 @@ pub mod supply;
 
 pub use attempt::{Attempt, AttemptPhase, Usage};
 pub use event::{Actor, Event, EventKind};
+pub use hand_over::{EndOrder, Observation, Observed, Order};
 pub use job::{ArrayRef, EndCause, Exit, Holder, Job, JobInput, Outcome, Phase, Refusal, StateCode, Transition};
-pub use people::{Project, Role, Tenant, TenantStatus, User};
+pub use people::{Project, Role, Tenant, TenantStatus, Token, TokenScope, User};
 pub use reason::Reason;
 pub use request::{Chip, ParseChipError, Request};
 pub use spec::{ArraySpec, Dependency, DependencyKind, ExportPolicy, JobSpec, PriorityClass, ProductLine, SignalSpec};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{Currency, ProjectId, TenantId, UserId};
+use base::{Currency, ProjectId, TenantId, Timestamp, TokenId, UserId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -73,6 +73,48 @@ pub struct User {
     pub default_project: ProjectId,
     #[serde(default)]
     pub disabled: bool,
+}
+
+/// What a token may be used for, below its user's role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenScope {
+    /// Everything the user may do.
+    Full,
+    /// Reading and everything about jobs; no people, tokens or money.
+    Jobs,
+    /// Reading only.
+    Read,
+}
+
+impl TokenScope {
+    pub const ALL: [TokenScope; 3] = [Self::Full, Self::Jobs, Self::Read];
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Jobs => "jobs",
+            Self::Read => "read",
+        }
+    }
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+/// A bearer token or a browser session. The secret itself is shown once and stored as a digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    pub id: TokenId,
+    pub user: UserId,
+    pub label: Arc<str>,
+    /// SHA-256 of the secret.
+    pub digest: [u8; 32],
+    pub scope: TokenScope,
+    /// Made by a sign-in with a password, carried by a cookie.
+    pub session: bool,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
 }
 
 /// True for names of tenants, projects, users, pools and clusters: `[a-z0-9][a-z0-9._-]{0,39}`.

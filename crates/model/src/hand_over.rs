@@ -1,0 +1,100 @@
+//! What passes between the platform and a cluster: orders out, observations in.
+//! The words of every connector, whatever its backend.
+
+use std::sync::Arc;
+
+use base::{AttemptId, ClusterId, PoolId, Resources, Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::Usage;
+use crate::job::{ArrayRef, EndCause, Exit, Outcome};
+use crate::spec::JobSpec;
+use crate::supply::NodeState;
+
+/// Everything a connector needs to run one attempt, except the script text, which travels beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    pub attempt: AttemptId,
+    /// The job's small number, for `%j` and `SLURM_JOB_ID`.
+    pub number: u64,
+    pub array: Option<ArrayRef>,
+    /// Number of elements, smallest and largest index of the array, when it is one.
+    pub array_bounds: Option<(u32, u32, u32)>,
+    pub tenant: Arc<str>,
+    pub project: Arc<str>,
+    pub user: Arc<str>,
+    pub pool: PoolId,
+    pub pool_name: Arc<str>,
+    /// Nodes chosen by the platform (own pools); empty leaves the choice to the cluster.
+    pub nodes: Vec<Arc<str>>,
+    /// What is taken on each node.
+    pub per_node: Resources,
+    pub spec: Arc<JobSpec>,
+}
+
+/// How an attempt is to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndOrder {
+    pub cause: EndCause,
+    /// Time between TERM and KILL.
+    pub grace: Span,
+}
+
+/// What a cluster was seen to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    pub cluster: ClusterId,
+    pub what: Observed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Observed {
+    /// The cluster has it under its own name, waiting.
+    Accepted {
+        attempt: AttemptId,
+        external: Option<Arc<str>>,
+    },
+    Started {
+        attempt: AttemptId,
+        at: Timestamp,
+        nodes: Vec<Arc<str>>,
+        external: Option<Arc<str>>,
+    },
+    /// It is over; `started_at` is `None` when it never ran. `note` is for the operator.
+    Ended {
+        attempt: AttemptId,
+        started_at: Option<Timestamp>,
+        at: Timestamp,
+        outcome: Outcome,
+        exit: Option<Exit>,
+        usage: Usage,
+        note: Option<Arc<str>>,
+    },
+    /// The cluster would not take or start it. `text` is for the tenant, `note` for the operator.
+    /// `permanent`: trying again there is pointless.
+    Refused {
+        attempt: AttemptId,
+        text: Arc<str>,
+        note: Option<Arc<str>>,
+        permanent: bool,
+    },
+    /// The cluster can be shown not to have it (any more), and no end was recorded.
+    Gone {
+        attempt: AttemptId,
+        note: Option<Arc<str>>,
+    },
+    /// Amounts used so far by running work.
+    Progress {
+        attempt: AttemptId,
+        usage: Usage,
+    },
+    Node {
+        pool: PoolId,
+        node: Arc<str>,
+        state: NodeState,
+    },
+    /// No answer for longer than the connector's grace.
+    Unreachable,
+    Reachable,
+}
