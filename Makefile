@@ -1,0 +1,31 @@
+# Every everyday command of the project. The work is done in scripts/; this file only names it.
+.PHONY: help up test bench check fences console clean-data
+.DEFAULT_GOAL := help
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+up: ## install what is missing, build, start the platform, run a sample job, stay up
+	@scripts/setup.sh run
+	@scripts/build.sh
+	@scripts/up.sh
+
+test: ## install what is missing and run every check and test
+	@scripts/setup.sh test
+	@scripts/test.sh
+
+bench: ## measure the figures the project promises (optimised build)
+	@scripts/setup.sh run
+	@scripts/bench.sh
+
+check: ## format, lints, fences, dependency policy: the quick part of `make test`
+	@scripts/check.sh
+
+fences: ## write the generated clippy.toml of every crate anew
+	@cargo run -q -p headworks-xtask -- fences --write
+
+console: ## build the web page (needs Node.js 20 or later with npm)
+	@scripts/console.sh
+
+clean-data: ## delete the data folder of `make up` (asks first)
+	@scripts/clean-data.sh
