@@ -1,0 +1,88 @@
+//! Every bound of the HTTP edge in one table, each with its unit and its arithmetic.
+//! Bounds of a job's description are `jobscript::limits`.
+
+use std::time::Duration;
+
+use base::Span;
+
+/// Bytes of a request body: a script of 4 MiB whose JSON escapes double it.
+pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// Bytes of a script sent to `POST /v1/jobs`.
+pub const SCRIPT_BYTES_MAX: usize = jobscript::limits::SCRIPT_BYTES_MAX;
+/// Bytes of one segment of a path: the longest is an attempt id of 36 bytes and a number, or a name of 40.
+pub const PATH_SEGMENT_BYTES_MAX: usize = 64;
+/// Bytes of path and query together: thirty filters of 256 bytes.
+pub const TARGET_BYTES_MAX: usize = 8_192;
+/// Items of one page.
+pub const PAGE_ITEMS_MAX: u32 = 1_000;
+/// Items of a page when the caller does not say.
+pub const PAGE_ITEMS_DEFAULT: u32 = 100;
+/// Bytes of a cursor: a version, a time and an id as text.
+pub const CURSOR_BYTES_MAX: usize = 200;
+/// Jobs of one bulk request.
+pub const BULK_JOBS_MAX: usize = 1_000;
+/// Jobs of one bulk request that are with the engine at a time; it commits whatever waits as one batch.
+pub const BULK_JOBS_AT_ONCE: usize = 64;
+/// Characters of a label (of a token).
+pub const LABEL_CHARS_MAX: usize = 100;
+/// Characters of a memo (of a top-up).
+pub const MEMO_CHARS_MAX: usize = 200;
+/// Characters of an `Idempotency-Key`, visible ASCII.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 200;
+/// Characters of an `X-Request-Id` that is taken over, visible ASCII.
+pub const REQUEST_ID_CHARS_MAX: usize = 64;
+/// Characters of a filter that is a free text (a job's name).
+pub const FILTER_CHARS_MAX: usize = 128;
+/// States that one filter may name: there are eleven.
+pub const FILTER_STATES_MAX: usize = 11;
+
+/// Characters of a password; argon2 takes any length, but hashing must stay cheap to refuse.
+pub const PASSWORD_CHARS_MAX: usize = 256;
+/// Characters of a new password.
+pub const PASSWORD_CHARS_MIN: usize = 10;
+/// Verifications of passwords at a time. One takes 19 MiB and about 15 ms of a core (argon2id's default parameters).
+pub const PASSWORD_CHECKS_AT_ONCE: usize = 2;
+/// Sign-ins that one name or one address may try in a minute; a quarter of it may come at once.
+pub const SIGN_INS_PER_MINUTE: u32 = 20;
+/// Names and addresses whose sign-ins are counted, before those at rest are forgotten; some 100 bytes each.
+pub const SIGN_IN_KEYS_KEPT: usize = 50_000;
+/// How long a browser session lasts.
+pub const SESSION_SPAN: Span = Span::from_hours(12);
+/// How long a token lasts when the caller does not say.
+pub const TOKEN_SPAN_DEFAULT: Span = Span::from_hours(90 * 24);
+/// The longest a token may last.
+pub const TOKEN_SPAN_MAX: Span = Span::from_hours(366 * 24);
+/// The shortest.
+pub const TOKEN_SPAN_MIN: Span = Span::from_secs(60);
+/// How long a proven token is trusted without asking the store. A revocation elsewhere (another replica) reaches this
+/// one after that; one on this replica at once.
+pub const TOKEN_TRUSTED: Duration = Duration::from_secs(10);
+/// Tokens remembered at a time; some 300 bytes each.
+pub const TOKENS_REMEMBERED: u64 = 10_000;
+/// How long names of tenants, projects, users and pools are shown as last read.
+pub const NAMES_TRUSTED: Duration = Duration::from_secs(5);
+
+/// Streams (events and logs) open at a time, each with a task and some tens of KiB.
+pub const STREAMS_MAX: usize = 1_000;
+/// Between two comments that keep a silent stream alive; proxies cut after a minute.
+pub const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Events read from the store at a time when a stream catches up.
+pub const STREAM_CATCH_UP: u32 = 500;
+/// Bytes of one answer of a log, and of one piece of a followed log.
+pub const LOG_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a log when the caller does not say.
+pub const LOG_BYTES_DEFAULT: usize = 256 << 10;
+/// Bytes of one event of a followed log: a browser parses 64 KiB without a stutter.
+pub const LOG_PIECE_BYTES: usize = 64 << 10;
+
+/// Rows of a bill or of a margin report: a job each; 100,000 lines are 20 MB of JSON.
+pub const REPORT_ROWS_MAX: u32 = 100_000;
+/// Nodes shown with a pool in a list.
+pub const POOL_NODES_SHOWN: usize = 1_000;
+/// Chips of one price book.
+pub const PRICE_CHIPS_MAX: usize = 1_000;
+/// Largest amount that a request may name, in units: a thousandth of the range of money (9.2 × 10¹² units), so that no
+/// sum of a thousand of them leaves it.
+pub const AMOUNT_UNITS_MAX: i64 = 9_000_000_000;
+/// Largest weight of a tenant in fair sharing.
+pub const SHARES_MAX: u32 = 1_000_000;
