@@ -19,7 +19,7 @@ fi
 
 [ -x "$TARGET/venv/bin/schemathesis" ] || say "-- fuzz: target/venv has no schemathesis: the API fuzz test will say that it was skipped"
 
-stage "building the tests" cargo nextest run -q --workspace --no-run
+stage "building the tests" cargo nextest run --cargo-quiet --workspace --no-run
 
 heading "tests (after $((SECONDS - began)) s)"
 exec cargo nextest run --workspace
