@@ -64,6 +64,9 @@ pub enum Finding {
 }
 
 /// The second model. Feed it with [`Auditor::observe`] and [`Auditor::interval`], then ask [`Auditor::findings`].
+///
+/// Records come in commit order. A store that keeps the last state of each row only is audited by giving all
+/// transfers in commit order, then the holds, then the accounts; floors are then judged at the end only.
 #[derive(Debug, Clone, Default)]
 pub struct Auditor {
     accounts: BTreeMap<AccountId, Account>,
@@ -76,6 +79,8 @@ pub struct Auditor {
     settled: BTreeMap<HoldId, i128>,
     /// What the open holds of an account keep, as the hold records say.
     kept: BTreeMap<AccountId, i128>,
+    /// Transfers that came before the snapshot of an account or the hold that they name; judged at the end.
+    early: Vec<Transfer>,
     intervals: BTreeMap<Stream, Vec<(Timestamp, Timestamp)>>,
     found: Vec<Finding>,
     found_beyond: usize,
@@ -130,6 +135,7 @@ impl Auditor {
         self.check_balance(&mut found);
         self.check_accounts(&mut found);
         self.check_holds(&mut found);
+        self.check_early(&mut found);
         for (stream, intervals) in &self.intervals {
             check_intervals(*stream, intervals, &mut found);
         }
@@ -193,43 +199,51 @@ impl Auditor {
         }
         self.sums.entry(t.debit).or_insert((0, 0)).0 += t.amount.0 as i128;
         self.sums.entry(t.credit).or_insert((0, 0)).1 += t.amount.0 as i128;
+        let mut early = false;
         for account in [t.debit, t.credit] {
-            self.check_side(t, account);
-        }
-        if let Some(hold) = t.hold {
-            *self.settled.entry(hold).or_insert(0) += t.amount.0 as i128;
-            let usable = self.holds.get(&hold).is_some_and(|hold| self.pays(hold, t));
-            if !usable {
-                self.report(Finding::HoldUnusable { transfer: t.id, hold });
+            match self.accounts.get(&account).cloned() {
+                Some(account) => self.check_side(t, &account),
+                None => early = true,
             }
         }
+        if let Some(id) = t.hold {
+            *self.settled.entry(id).or_insert(0) += t.amount.0 as i128;
+            match self.holds.get(&id) {
+                Some(hold) if hold.state == HoldState::Closed || !self.pays(hold, t) => {
+                    self.report(Finding::HoldUnusable { transfer: t.id, hold: id });
+                }
+                Some(_) => {}
+                None => early = true,
+            }
+        }
+        if early {
+            self.early.push(t.clone());
+        }
     }
 
-    /// Currency and floor of one side of a transfer, as far as the account is known by now. Only the balance is
-    /// compared with the floor, because the records of holds follow those of the transfers they pay for.
-    fn check_side(&mut self, t: &Transfer, id: AccountId) {
-        let Some(account) = self.accounts.get(&id) else { return };
-        let (currency, floor, kind) = (account.currency, account.floor, account.kind);
-        if currency != t.currency {
-            self.report(Finding::CurrencyDiffers { transfer: t.id, account: id });
+    /// Currency and floor of one side of a transfer. Only the balance is compared with the floor, because the records
+    /// of holds follow those of the transfers they pay for.
+    fn check_side(&mut self, t: &Transfer, account: &Account) {
+        if account.currency != t.currency {
+            self.report(Finding::CurrencyDiffers { transfer: t.id, account: account.id });
         }
-        let (debits, credits) = self.totals(id);
-        let reached = natural(kind, debits, credits);
-        if let Floor::NotBelow(floor) = floor
+        let (debits, credits) = self.totals(account.id);
+        let reached = natural(account.kind, debits, credits);
+        if let Floor::NotBelow(floor) = account.floor
             && reached < floor.0 as i128
         {
-            self.report(Finding::BelowFloor { account: id, reached, floor: floor.0 as i128 });
+            self.report(Finding::BelowFloor { account: account.id, reached, floor: floor.0 as i128 });
         }
     }
 
-    /// Whether the money of `t` leaves the account of this open hold.
+    /// Whether the money of `t` leaves the account of this hold.
     fn pays(&self, hold: &Hold, t: &Transfer) -> bool {
         let Some(account) = self.accounts.get(&hold.account) else { return false };
         let leaves = match account.kind {
             AccountKind::Asset | AccountKind::Expense => t.credit,
             AccountKind::Liability | AccountKind::Income | AccountKind::Equity => t.debit,
         };
-        hold.state == HoldState::Open && leaves == hold.account
+        leaves == hold.account
     }
 
     fn observe_hold(&mut self, hold: &Hold) {
@@ -332,6 +346,24 @@ impl Auditor {
             let stated = self.holds.get(id).map_or(0, |hold| hold.settled.0 as i128);
             let finding = Finding::SettledDiffers { hold: *id, stated, summed: *summed };
             if stated != *summed && !found.contains(&finding) {
+                found.push(finding);
+            }
+        }
+    }
+
+    fn check_early(&self, found: &mut Vec<Finding>) {
+        for t in &self.early {
+            for id in [t.debit, t.credit] {
+                let finding = Finding::CurrencyDiffers { transfer: t.id, account: id };
+                let differs = self.accounts.get(&id).is_some_and(|account| account.currency != t.currency);
+                if differs && !found.contains(&finding) {
+                    found.push(finding);
+                }
+            }
+            let Some(hold) = t.hold else { continue };
+            let finding = Finding::HoldUnusable { transfer: t.id, hold };
+            let usable = self.holds.get(&hold).is_some_and(|hold| self.pays(hold, t));
+            if !usable && !found.contains(&finding) {
                 found.push(finding);
             }
         }

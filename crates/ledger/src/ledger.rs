@@ -2,9 +2,12 @@
 //! Every operation rejects in the order of [`Code`], then changes state where nothing can fail any more.
 //! Knows no store: it returns records and trusts that they are kept.
 
+mod queries;
+mod restore;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{AccountId, Currency, HoldId, Money, Timestamp, TransferId};
+use base::{AccountId, HoldId, Money, Timestamp, TransferId};
 
 use crate::account::{Account, Floor, NewAccount, clamp};
 use crate::code::{Code, Field, Refusal};
@@ -13,6 +16,9 @@ use crate::id_map::{IdMap, Recent};
 use crate::record::{Applied, LedgerRecord};
 use crate::text::AccountCode;
 use crate::transfer::Transfer;
+
+pub use queries::TrialBalance;
+pub use restore::RestoreError;
 
 /// How many of the latest transfers are kept to recognise repeats: 65,536 × (256 B + 33 B of index) ≈ 19 MiB.
 /// At 1,000 transfers a second that is a minute, far longer than a batch stays undecided.
@@ -38,36 +44,6 @@ pub struct Ledger {
     expiries: BTreeSet<(Timestamp, HoldId)>,
     closed: Recent<HoldId, Hold>,
     recent: Recent<TransferId, Transfer>,
-}
-
-/// Sums over all accounts of one currency, in micro-units; `i128` because many accounts may exceed one `Money`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TrialBalance {
-    pub accounts: usize,
-    pub debits_micros: i128,
-    pub credits_micros: i128,
-    pub held_micros: i128,
-}
-
-impl TrialBalance {
-    pub fn is_balanced(&self) -> bool {
-        self.debits_micros == self.credits_micros
-    }
-}
-
-/// Why stored records are not the state of a ledger. Each means damaged storage: tell a human, do not start.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RestoreError {
-    #[error("the code {code} belongs to two accounts, {first} and {second}")]
-    CodeTwice { code: AccountCode, first: AccountId, second: AccountId },
-    #[error("hold {hold} is on account {account}, which is not among the records")]
-    AccountMissing { hold: HoldId, account: AccountId },
-    #[error("hold {hold} has settled {settled} of {amount}")]
-    HoldBroken { hold: HoldId, settled: Money, amount: Money },
-    #[error("account {account} says that {held} is held, its open holds keep {kept_micros} micro-units")]
-    HeldDiffers { account: AccountId, held: Money, kept_micros: i128 },
-    #[error("account {account} has a negative total")]
-    NegativeTotal { account: AccountId },
 }
 
 /// Where an admissible transfer goes: the slots of both accounts.
@@ -99,8 +75,6 @@ impl Ledger {
             recent: Recent::new(transfers),
         }
     }
-
-    // ---- operations ------------------------------------------------------------------------------------------
 
     /// Opens an account with nothing in it. The same id with the same code, kind, currency and present floor is
     /// a repeat. Refuses: [`Code::IdReused`], [`Code::CodeTaken`], [`Code::FloorAboveBalance`] (a floor above zero).
@@ -252,160 +226,18 @@ impl Ledger {
 
     /// Closes every hold whose `expires_at` is `now` or earlier; the records of all of them, none where there is none.
     pub fn expire(&mut self, now: Timestamp) -> Vec<LedgerRecord> {
-        let mut holds = BTreeMap::new();
+        let due: BTreeSet<HoldId> = self.expiries.iter().take_while(|(at, _)| *at <= now).map(|&(_, id)| id).collect();
+        let mut records = Vec::with_capacity(due.len() * 2);
         let mut touched = BTreeMap::new();
-        while let Some(&(at, id)) = self.expiries.first() {
-            if at > now {
-                break;
-            }
+        for id in due {
             if let Some((hold, slot)) = self.close_hold(id) {
                 touched.insert(hold.account, slot);
-                holds.insert(id, hold);
+                records.push(LedgerRecord::Hold(hold));
             }
         }
-        let accounts = touched.values().map(|&slot| LedgerRecord::Account(self.accounts[slot].clone()));
-        holds.into_values().map(LedgerRecord::Hold).chain(accounts).collect()
+        records.extend(touched.values().map(|&slot| LedgerRecord::Account(self.accounts[slot].clone())));
+        records
     }
-
-    // ---- queries ---------------------------------------------------------------------------------------------
-
-    pub fn account(&self, id: AccountId) -> Option<&Account> {
-        self.slots.get(&id).map(|&slot| &self.accounts[slot as usize])
-    }
-
-    /// The account with exactly this code.
-    pub fn account_by_code(&self, code: &AccountCode) -> Option<&Account> {
-        self.codes.get(code).map(|&slot| &self.accounts[slot as usize])
-    }
-
-    /// All accounts in the order of their codes.
-    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.codes.values().map(|&slot| &self.accounts[slot as usize])
-    }
-
-    /// The accounts whose code is `branch` or stands below it, in the order of their codes.
-    pub fn accounts_under<'a>(&'a self, branch: &'a AccountCode) -> impl Iterator<Item = &'a Account> {
-        self.codes
-            .range(branch..)
-            .take_while(|(code, _)| code.as_str().starts_with(branch.as_str()))
-            .filter(|(code, _)| code.is_under(branch.as_str()))
-            .map(|(_, &slot)| &self.accounts[slot as usize])
-    }
-
-    /// The account's balance in its natural direction.
-    pub fn balance(&self, id: AccountId) -> Option<Money> {
-        self.account(id).map(Account::balance)
-    }
-
-    /// An open hold, or one of the lately closed ones.
-    pub fn find_hold(&self, id: HoldId) -> Option<&Hold> {
-        self.holds.get(&id).or_else(|| self.closed.get(id))
-    }
-
-    /// All open holds in the order of their ids; sorted at each call.
-    pub fn open_holds(&self) -> Vec<&Hold> {
-        let mut holds: Vec<&Hold> = self.holds.values().collect();
-        holds.sort_unstable_by_key(|hold| hold.id);
-        holds
-    }
-
-    pub fn open_hold_count(&self) -> usize {
-        self.holds.len()
-    }
-
-    /// When [`Ledger::expire`] next has something to do.
-    pub fn next_expiry(&self) -> Option<Timestamp> {
-        self.expiries.first().map(|&(at, _)| at)
-    }
-
-    /// A transfer, if it is among the latest [`TRANSFERS_REMEMBERED`].
-    pub fn recent_transfer(&self, id: TransferId) -> Option<&Transfer> {
-        self.recent.get(id)
-    }
-
-    /// Sums per currency, which must be balanced.
-    pub fn trial_balance(&self) -> BTreeMap<Currency, TrialBalance> {
-        let mut sums: BTreeMap<Currency, TrialBalance> = BTreeMap::new();
-        for account in &self.accounts {
-            let sum = sums.entry(account.currency).or_default();
-            sum.accounts += 1;
-            sum.debits_micros += i128::from(account.debits.micros());
-            sum.credits_micros += i128::from(account.credits.micros());
-            sum.held_micros += i128::from(account.held.micros());
-        }
-        sums
-    }
-
-    // ---- state as records ------------------------------------------------------------------------------------
-
-    /// Everything [`Ledger::restore`] needs for an equal ledger: accounts by code, remembered transfers (oldest
-    /// first), remembered closed holds (oldest first), open holds by id.
-    pub fn records(&self) -> Vec<LedgerRecord> {
-        let accounts = self.accounts().cloned().map(LedgerRecord::Account);
-        let transfers = self.recent.iter().cloned().map(LedgerRecord::Transfer);
-        let closed = self.closed.iter().cloned().map(LedgerRecord::Hold);
-        let open = self.open_holds().into_iter().cloned().map(LedgerRecord::Hold);
-        accounts.chain(transfers).chain(closed).chain(open).collect()
-    }
-
-    /// Rebuilds the state from stored records, in any order of kinds. Balances come from the account snapshots (the
-    /// last one of an id counts) and open holds; transfers and closed holds only renew the memory of recent ids,
-    /// so it is enough to give the latest [`TRANSFERS_REMEMBERED`] and [`CLOSED_HOLDS_REMEMBERED`], oldest first.
-    pub fn restore(records: impl IntoIterator<Item = LedgerRecord>) -> Result<Ledger, RestoreError> {
-        let mut ledger = Ledger::new();
-        let mut accounts: BTreeMap<AccountId, Account> = BTreeMap::new();
-        let mut open: BTreeMap<HoldId, Hold> = BTreeMap::new();
-        for record in records {
-            match record {
-                LedgerRecord::Account(account) => drop(accounts.insert(account.id, account)),
-                LedgerRecord::Transfer(transfer) => ledger.remember_transfer(transfer),
-                LedgerRecord::Hold(hold) if hold.is_open() => drop(open.insert(hold.id, hold)),
-                LedgerRecord::Hold(hold) => {
-                    open.remove(&hold.id);
-                    ledger.remember_closed(hold);
-                }
-            }
-        }
-        for account in accounts.into_values() {
-            ledger.restore_account(account)?;
-        }
-        ledger.restore_holds(open)?;
-        Ok(ledger)
-    }
-
-    fn restore_account(&mut self, account: Account) -> Result<(), RestoreError> {
-        if let Some(first) = self.account_by_code(&account.code) {
-            return Err(RestoreError::CodeTwice { code: account.code, first: first.id, second: account.id });
-        }
-        if account.debits.is_negative() || account.credits.is_negative() || account.held.is_negative() {
-            return Err(RestoreError::NegativeTotal { account: account.id });
-        }
-        self.insert_account(account);
-        Ok(())
-    }
-
-    fn restore_holds(&mut self, open: BTreeMap<HoldId, Hold>) -> Result<(), RestoreError> {
-        let mut kept: BTreeMap<AccountId, i128> = BTreeMap::new();
-        for hold in open.into_values() {
-            if self.account(hold.account).is_none() {
-                return Err(RestoreError::AccountMissing { hold: hold.id, account: hold.account });
-            }
-            if hold.settled.is_negative() || hold.settled > hold.amount {
-                return Err(RestoreError::HoldBroken { hold: hold.id, settled: hold.settled, amount: hold.amount });
-            }
-            *kept.entry(hold.account).or_default() += i128::from(hold.remaining().micros());
-            self.insert_hold(hold);
-        }
-        for account in &self.accounts {
-            let kept_micros = kept.get(&account.id).copied().unwrap_or(0);
-            if kept_micros != i128::from(account.held.micros()) {
-                return Err(RestoreError::HeldDiffers { account: account.id, held: account.held, kept_micros });
-            }
-        }
-        Ok(())
-    }
-
-    // ---- inside ----------------------------------------------------------------------------------------------
 
     fn post_paid_by(&mut self, transfer: Transfer, paid_by: Option<HoldId>) -> Result<Applied, Refusal> {
         let Some(plan) = self.check(&transfer, paid_by)? else {
@@ -563,13 +395,6 @@ impl Ledger {
 
     fn hold_and_account(&self, hold: Hold, slot: usize) -> Applied {
         Applied::New(vec![LedgerRecord::Hold(hold), LedgerRecord::Account(self.accounts[slot].clone())])
-    }
-
-    fn remember_transfer(&mut self, transfer: Transfer) {
-        if self.recent.get(transfer.id).is_none() {
-            self.recent.push(transfer.id, transfer);
-            self.recent.trim();
-        }
     }
 
     fn remember_closed(&mut self, hold: Hold) {

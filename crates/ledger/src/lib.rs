@@ -14,6 +14,17 @@ mod record;
 mod text;
 mod transfer;
 
+#[cfg(test)]
+mod auditor_tests;
+#[cfg(test)]
+mod code_tests;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod ledger_tests;
+#[cfg(test)]
+mod property_tests;
+
 pub use account::{Account, AccountKind, Floor, NewAccount};
 pub use auditor::{Auditor, Finding};
 pub use code::{Code, Field, Refusal};
