@@ -1,6 +1,6 @@
 //! How many operations per second one core does in memory: `cargo run --profile fast -p headworks-ledger --example ledger_speed`.
 //! Stands outside the pure crate, so it may read a clock and print.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Maps keyed by 128-bit ids with a fixed, fast hash, and a bounded memory of the most recent entries.
+//! Maps keyed by 128-bit ids with a fixed, fast hash: a dense one, and a bounded memory of the most recent entries.
 //! They are looked up and never iterated, so no order can leak from them.
 
 use std::collections::{HashMap, VecDeque};
@@ -27,6 +27,61 @@ impl Hasher for IdHasher {
     }
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+/// Values in dense slots, found by id. A slot stays good until something is removed; look up once, then use it.
+#[derive(Debug, Clone)]
+pub(crate) struct Dense<K, V> {
+    slots: IdMap<K, u32>,
+    values: Vec<(K, V)>,
+}
+
+impl<K: Copy + Eq + Hash, V> Dense<K, V> {
+    pub(crate) fn new() -> Self {
+        Self { slots: IdMap::default(), values: Vec::new() }
+    }
+
+    pub(crate) fn slot(&self, id: K) -> Option<usize> {
+        self.slots.get(&id).map(|&slot| slot as usize)
+    }
+
+    pub(crate) fn at(&self, slot: usize) -> &V {
+        &self.values[slot].1
+    }
+
+    pub(crate) fn at_mut(&mut self, slot: usize) -> &mut V {
+        &mut self.values[slot].1
+    }
+
+    pub(crate) fn get(&self, id: K) -> Option<&V> {
+        self.slot(id).map(|slot| self.at(slot))
+    }
+
+    /// Adds a value whose id is not among them.
+    pub(crate) fn insert(&mut self, id: K, value: V) {
+        let slot = u32::try_from(self.values.len()).expect("four thousand million values do not fit in memory");
+        self.slots.insert(id, slot);
+        self.values.push((id, value));
+    }
+
+    /// Takes a value out; the last one moves into its slot.
+    pub(crate) fn remove(&mut self, id: K) -> Option<V> {
+        let slot = self.slots.remove(&id)?;
+        let (_, value) = self.values.swap_remove(slot as usize);
+        if let Some((moved, _)) = self.values.get(slot as usize) {
+            self.slots.insert(*moved, slot);
+        }
+        Some(value)
+    }
+
+    /// In the order of the slots, which depends on what was removed: to be sorted before it is shown.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.values.iter().map(|(_, value)| value)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
     }
 }
 
@@ -94,6 +149,19 @@ mod tests {
         assert_eq!(recent.get(2), Some(&20), "nothing is forgotten before the trim");
         assert_eq!(recent.pop(), Some(90));
         assert_eq!(recent.iter().copied().collect::<Vec<_>>(), [20, 30]);
+    }
+
+    #[test]
+    fn dense_values_are_found_after_others_moved() {
+        let mut dense = Dense::new();
+        for id in 0..4_u128 {
+            dense.insert(id, id * 10);
+        }
+        assert_eq!((dense.remove(1), dense.remove(1), dense.remove(3)), (Some(10), None, Some(30)));
+        assert_eq!((dense.get(0), dense.get(2), dense.get(3), dense.len()), (Some(&0), Some(&20), None, 2));
+        *dense.at_mut(dense.slot(2).unwrap()) += 1;
+        dense.insert(1, 11);
+        assert_eq!(dense.values().copied().collect::<Vec<_>>(), [0, 21, 11]);
     }
 
     #[test]

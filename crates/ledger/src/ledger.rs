@@ -12,7 +12,7 @@ use base::{AccountId, HoldId, Money, Timestamp, TransferId};
 use crate::account::{Account, Floor, NewAccount, clamp};
 use crate::code::{Code, Field, Refusal};
 use crate::hold::{Hold, HoldState, NewHold};
-use crate::id_map::{IdMap, Recent};
+use crate::id_map::{Dense, IdMap, Recent};
 use crate::record::{Applied, LedgerRecord};
 use crate::text::AccountCode;
 use crate::transfer::Transfer;
@@ -20,13 +20,14 @@ use crate::transfer::Transfer;
 pub use queries::TrialBalance;
 pub use restore::RestoreError;
 
-/// How many of the latest transfers are kept to recognise repeats: 65,536 × (256 B + 33 B of index) ≈ 19 MiB.
+/// How many of the latest transfers are kept to recognise repeats: 65,536 × 240 B + 131,072 index
+/// buckets × 33 B ≈ 19 MiB.
 /// At 1,000 transfers a second that is a minute, far longer than a batch stays undecided.
 /// An older repeat is caught by the store's unique key on the transfer's id.
 pub const TRANSFERS_REMEMBERED: usize = 65_536;
 
 /// How many of the latest closed holds are kept, so that a late release is a repeat and a late settlement is told
-/// [`Code::HoldClosed`]: 65,536 × (160 B + 33 B of index) ≈ 12 MiB.
+/// [`Code::HoldClosed`]: 65,536 × 112 B + 131,072 index buckets × 33 B ≈ 11 MiB.
 pub const CLOSED_HOLDS_REMEMBERED: usize = 65_536;
 
 /// All accounts and open holds of one realm, in memory.
@@ -40,17 +41,19 @@ pub struct Ledger {
     slots: IdMap<AccountId, u32>,
     codes: BTreeMap<AccountCode, u32>,
     /// Open holds only.
-    holds: IdMap<HoldId, Hold>,
+    holds: Dense<HoldId, Hold>,
     expiries: BTreeSet<(Timestamp, HoldId)>,
     closed: Recent<HoldId, Hold>,
     recent: Recent<TransferId, Transfer>,
 }
 
-/// Where an admissible transfer goes: the slots of both accounts.
+/// Where an admissible transfer goes: the slots of both accounts and of the hold that pays.
+/// Good until an account or hold is opened or closed.
 #[derive(Clone, Copy)]
 struct Plan {
     debit: usize,
     credit: usize,
+    hold: Option<usize>,
 }
 
 impl Default for Ledger {
@@ -69,7 +72,7 @@ impl Ledger {
             accounts: Vec::new(),
             slots: IdMap::default(),
             codes: BTreeMap::new(),
-            holds: IdMap::default(),
+            holds: Dense::new(),
             expiries: BTreeSet::new(),
             closed: Recent::new(closed_holds),
             recent: Recent::new(transfers),
@@ -155,8 +158,9 @@ impl Ledger {
             return Ok(Applied::Already);
         }
         self.recent.trim();
-        let holds: BTreeSet<HoldId> = records.iter().filter_map(paying_hold).collect();
-        records.extend(holds.iter().filter_map(|id| self.holds.get(id).cloned()).map(LedgerRecord::Hold));
+        let paying: BTreeMap<HoldId, usize> =
+            done.iter().filter_map(|p| p.hold).map(|slot| (self.holds.at(slot).id, slot)).collect();
+        records.extend(paying.values().map(|&slot| LedgerRecord::Hold(self.holds.at(slot).clone())));
         let touched: BTreeMap<AccountId, usize> =
             done.iter().flat_map(|p| [p.debit, p.credit]).map(|slot| (self.accounts[slot].id, slot)).collect();
         records.extend(touched.values().map(|&slot| LedgerRecord::Account(self.accounts[slot].clone())));
@@ -196,32 +200,28 @@ impl Ledger {
         if to <= Money::ZERO {
             return Err(Refusal::new(Code::AmountNotPositive));
         }
-        let hold = self.open_hold(id)?;
+        let at = self.open_hold(id)?;
+        let hold = self.holds.at(at);
         if to <= hold.amount {
             return Ok(Applied::Already);
         }
+        let slot = self.slot(hold.account)?;
         // Both are positive, so the difference fits.
-        let (raise, account) = (to - hold.amount, hold.account);
-        let slot = self.slot(account)?;
-        let held = self.check_held(slot, raise)?;
+        let held = self.check_held(slot, to - hold.amount)?;
         // From here on nothing fails.
         self.accounts[slot].held = held;
-        let mut extended = self.open_hold(id)?.clone();
-        extended.amount = to;
-        self.holds.insert(id, extended.clone());
-        Ok(self.hold_and_account(extended, slot))
+        self.holds.at_mut(at).amount = to;
+        Ok(self.hold_and_account(self.holds.at(at).clone(), slot))
     }
 
     /// Closes a hold and frees what it still keeps. Releasing a closed one is a repeat.
     /// Refuses: [`Code::HoldMissing`].
     pub fn release(&mut self, id: HoldId) -> Result<Applied, Refusal> {
-        match self.open_hold(id) {
-            Ok(_) => {}
-            Err(refusal) if refusal.code == Code::HoldClosed => return Ok(Applied::Already),
-            Err(refusal) => return Err(refusal),
+        match (self.close_hold(id), self.closed.get(id)) {
+            (Some((hold, slot)), _) => Ok(self.hold_and_account(hold, slot)),
+            (None, Some(_)) => Ok(Applied::Already),
+            (None, None) => Err(Refusal::new(Code::HoldMissing)),
         }
-        let (hold, slot) = self.close_hold(id).ok_or(Refusal::new(Code::HoldMissing))?;
-        Ok(self.hold_and_account(hold, slot))
     }
 
     /// Closes every hold whose `expires_at` is `now` or earlier; the records of all of them, none where there is none.
@@ -248,7 +248,7 @@ impl Ledger {
         // Transfer, perhaps a hold, two accounts.
         let mut records = Vec::with_capacity(4);
         records.push(LedgerRecord::Transfer(transfer.clone()));
-        records.extend(transfer.hold.and_then(|id| self.holds.get(&id)).cloned().map(LedgerRecord::Hold));
+        records.extend(plan.hold.map(|slot| LedgerRecord::Hold(self.holds.at(slot).clone())));
         let (debit, credit) = (&self.accounts[plan.debit], &self.accounts[plan.credit]);
         let (first, second) = if debit.id < credit.id { (debit, credit) } else { (credit, debit) };
         records.push(LedgerRecord::Account(first.clone()));
@@ -266,7 +266,7 @@ impl Ledger {
                 None => Ok(None),
             };
         }
-        let plan = Plan { debit: self.slot(t.debit)?, credit: self.slot(t.credit)? };
+        let mut plan = Plan { debit: self.slot(t.debit)?, credit: self.slot(t.credit)?, hold: None };
         let (debit, credit) = (&self.accounts[plan.debit], &self.accounts[plan.credit]);
         for account in [debit, credit] {
             if account.currency != t.currency {
@@ -282,7 +282,8 @@ impl Ledger {
         if t.reason.corrects() == Some(t.id) {
             return Err(Refusal::new(Code::CorrectsItself));
         }
-        let paid = paid_by.map(|hold| self.check_paid_by(hold, t, debit, credit)).transpose()?;
+        plan.hold = paid_by.map(|hold| self.check_paid_by(hold, t, debit, credit)).transpose()?;
+        let paid = plan.hold.map(|slot| self.holds.at(slot).account);
         if debit.debits.checked_add(t.amount).is_none() {
             return Err(Refusal::account(Code::Overflow, debit.id));
         }
@@ -297,18 +298,19 @@ impl Ledger {
         Ok(Some(plan))
     }
 
-    /// Judges the hold that is to pay for `t`; the account whose funds it thereby covers.
+    /// Judges the hold that is to pay for `t`; its slot.
     fn check_paid_by(
         &self,
         paid_by: HoldId,
         t: &Transfer,
         debit: &Account,
         credit: &Account,
-    ) -> Result<AccountId, Refusal> {
+    ) -> Result<usize, Refusal> {
         if t.hold != Some(paid_by) {
             return Err(Refusal::new(Code::HoldDiffers));
         }
-        let hold = self.open_hold(paid_by)?;
+        let slot = self.open_hold(paid_by)?;
+        let hold = self.holds.at(slot);
         let pays = (hold.account == debit.id && !debit.kind.grows_by_debit())
             || (hold.account == credit.id && credit.kind.grows_by_debit());
         if !pays {
@@ -317,7 +319,7 @@ impl Ledger {
         if t.amount > hold.remaining() {
             return Err(Refusal::amounts(Code::ExceedsHold, hold.account, t.amount, hold.remaining()));
         }
-        Ok(hold.account)
+        Ok(slot)
     }
 
     /// Books a transfer that [`Ledger::check`] admitted. Its sums were checked, so plain addition is in range.
@@ -329,7 +331,8 @@ impl Ledger {
 
     /// Moves `amount` of the paying hold from kept to settled (or back, when negative).
     fn shift_hold(&mut self, t: &Transfer, plan: Plan, amount: Money) {
-        let Some(hold) = t.hold.and_then(|id| self.holds.get_mut(&id)) else { return };
+        let Some(at) = plan.hold else { return };
+        let hold = self.holds.at_mut(at);
         hold.settled += amount;
         let slot = if hold.account == t.debit { plan.debit } else { plan.credit };
         self.accounts[slot].held += -amount;
@@ -353,9 +356,10 @@ impl Ledger {
         }
     }
 
-    fn open_hold(&self, id: HoldId) -> Result<&Hold, Refusal> {
-        match self.holds.get(&id) {
-            Some(hold) => Ok(hold),
+    /// The slot of an open hold.
+    fn open_hold(&self, id: HoldId) -> Result<usize, Refusal> {
+        match self.holds.slot(id) {
+            Some(slot) => Ok(slot),
             None if self.closed.get(id).is_some() => Err(Refusal::new(Code::HoldClosed)),
             None => Err(Refusal::new(Code::HoldMissing)),
         }
@@ -382,7 +386,7 @@ impl Ledger {
 
     /// Closes an open hold and gives its rest back to its account.
     fn close_hold(&mut self, id: HoldId) -> Option<(Hold, usize)> {
-        let mut hold = self.holds.remove(&id)?;
+        let mut hold = self.holds.remove(id)?;
         if let Some(at) = hold.expires_at {
             self.expiries.remove(&(at, id));
         }
@@ -402,13 +406,6 @@ impl Ledger {
             self.closed.push(hold.id, hold);
             self.closed.trim();
         }
-    }
-}
-
-fn paying_hold(record: &LedgerRecord) -> Option<HoldId> {
-    match record {
-        LedgerRecord::Transfer(transfer) => transfer.hold,
-        LedgerRecord::Account(_) | LedgerRecord::Hold(_) => None,
     }
 }
 

@@ -56,7 +56,7 @@ impl Ledger {
 
     /// An open hold, or one of the lately closed ones.
     pub fn find_hold(&self, id: HoldId) -> Option<&Hold> {
-        self.holds.get(&id).or_else(|| self.closed.get(id))
+        self.holds.get(id).or_else(|| self.closed.get(id))
     }
 
     /// All open holds in the order of their ids; sorted at each call.
