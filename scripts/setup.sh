@@ -110,7 +110,7 @@ check_test_tools() {
         rustup component add "$([ $part = fmt ] && echo rustfmt || echo clippy)"
     done
     have cargo-nextest && return 0
-    say "setup: installing cargo-nextest $NEXTEST_VERSION, the test runner (builds from source: takes minutes, once)"
+    say "setup: installing cargo-nextest $NEXTEST_VERSION, the test runner (builds from source: about 4 minutes on two cores, once)"
     # A test runner need not be optimised to the last: without LTO the build takes a third of the time.
     CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
         cargo install -q --locked --no-default-features --features default-no-update "cargo-nextest@$NEXTEST_VERSION" \
