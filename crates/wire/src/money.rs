@@ -1,0 +1,205 @@
+//! Wallets, transfers, bills, margins and prices.
+
+use std::collections::BTreeMap;
+
+use base::{JobId, PriceBookId, TenantId, TransferId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::common::{MoneyText, TimeText};
+use crate::words::{BillFormat, MarginBy};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Wallet {
+    #[schema(value_type = String)]
+    pub tenant: TenantId,
+    /// Paid in less charged.
+    pub balance: MoneyText,
+    /// Set aside for work under way.
+    pub held: MoneyText,
+    /// Balance and credit limit less what is held.
+    pub available: MoneyText,
+    pub credit_limit: MoneyText,
+    pub currency: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TopUp {
+    /// In the tenant's currency; negative takes money out.
+    pub amount: MoneyText,
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub memo: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TopUpDone {
+    #[schema(value_type = String)]
+    pub tenant: TenantId,
+    pub balance: MoneyText,
+    pub currency: String,
+}
+
+/// One movement of a wallet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Transfer {
+    #[schema(value_type = String)]
+    pub id: TransferId,
+    pub at: TimeText,
+    /// Positive into the wallet, negative out of it.
+    pub amount: MoneyText,
+    pub currency: String,
+    /// `top_up`, `settle`, `refund` …
+    pub reason: String,
+    pub memo: String,
+    /// The job it paid for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub job: Option<JobId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The metered time it paid for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<TimeText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<TimeText>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct BillQuery {
+    /// Name or id; the caller's own tenant when left out (all tenants of one currency for operators).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// One job by id, number or array element.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// Metered time from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<TimeText>,
+    /// Up to here, excluded; now when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<TimeText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
+    pub format: Option<BillFormat>,
+}
+
+/// What one job cost within the time of a bill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BillLine {
+    #[schema(value_type = String)]
+    pub job: JobId,
+    pub number: u64,
+    pub name: String,
+    pub user: String,
+    pub project: String,
+    pub pool: String,
+    pub from: TimeText,
+    pub to: TimeText,
+    /// Decimal text with six places, as are the next two.
+    pub core_hours: String,
+    pub gib_hours: String,
+    pub card_hours: String,
+    pub charge: MoneyText,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Bill {
+    pub tenant: Option<String>,
+    pub from: TimeText,
+    pub to: TimeText,
+    pub currency: String,
+    /// In the order of the jobs' numbers.
+    pub lines: Vec<BillLine>,
+    pub total: MoneyText,
+    /// There were more lines than one bill may have: narrow the time.
+    pub truncated: bool,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MarginQuery {
+    /// What to have a row for; the tenant when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
+    pub by: Option<MarginBy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<TimeText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<TimeText>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MarginRow {
+    /// Id of the job, tenant, pool or project; `total` in the sum.
+    pub key: String,
+    pub name: String,
+    pub currency: String,
+    pub revenue: MoneyText,
+    /// Charged but not covered by the wallet; not part of the revenue.
+    pub uncollected: MoneyText,
+    pub depreciation: MoneyText,
+    pub datacentre: MoneyText,
+    /// Depreciation and data centre together.
+    pub cost: MoneyText,
+    /// Revenue less cost.
+    pub margin: MoneyText,
+    /// Of the revenue, with two places; `null` without revenue.
+    pub margin_percent: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Margin {
+    pub by: MarginBy,
+    pub from: TimeText,
+    pub to: TimeText,
+    pub rows: Vec<MarginRow>,
+    /// One per currency.
+    pub total: Vec<MarginRow>,
+    /// There were more rows than one report may have: narrow the time.
+    pub truncated: bool,
+}
+
+/// One immutable version of the selling prices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PriceBook {
+    #[schema(value_type = String)]
+    pub id: PriceBookId,
+    pub name: String,
+    pub currency: String,
+    pub effective_from: TimeText,
+    pub core_hour: MoneyText,
+    pub gib_hour: MoneyText,
+    /// By chip.
+    pub card_hour: BTreeMap<String, MoneyText>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriceCreate {
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,39}$")]
+    pub name: String,
+    #[schema(pattern = "^[A-Z]{3}$")]
+    pub currency: String,
+    /// Now when left out; not in the past.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_from: Option<TimeText>,
+    pub core_hour: MoneyText,
+    pub gib_hour: MoneyText,
+    #[serde(default)]
+    pub card_hour: BTreeMap<String, MoneyText>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PriceCreated {
+    #[schema(value_type = String)]
+    pub price_book: PriceBookId,
+}

@@ -1,0 +1,119 @@
+//! What the operator has to offer: systems, clusters, pools and their nodes.
+
+use base::{ClusterId, PoolId, SupplierId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::common::{Amounts, MoneyText};
+use crate::words::{Backend, ClusterHealth, NodeState, SupplyMode};
+
+/// The list of systems in the shape that users of FirecREST know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Systems {
+    pub systems: Vec<System>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct System {
+    /// The cluster's name.
+    pub name: String,
+    pub scheduler: SystemScheduler,
+    pub health: ClusterHealth,
+    pub services_health: Vec<ServiceHealth>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SystemScheduler {
+    #[serde(rename = "type")]
+    pub kind: Backend,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceHealth {
+    /// `scheduler`.
+    pub service_type: String,
+    pub healthy: bool,
+    pub nodes: NodeCount,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeCount {
+    pub available: u32,
+    pub total: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cluster {
+    #[schema(value_type = String, example = "clu_0192f000000070008000000000000001")]
+    pub id: ClusterId,
+    pub name: String,
+    pub backend: Backend,
+    #[schema(value_type = String)]
+    pub supplier: SupplierId,
+    pub supplier_name: String,
+    pub site: String,
+    pub health: ClusterHealth,
+    /// Number of its pools.
+    pub pools: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Node {
+    pub name: String,
+    pub state: NodeState,
+}
+
+/// Selling prices of a pool per hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PoolPrice {
+    pub core_hour: MoneyText,
+    pub gib_hour: MoneyText,
+    /// `null`: no cards, or none for sale.
+    pub card_hour: Option<MoneyText>,
+    pub currency: String,
+}
+
+/// Nodes of one shape in one cluster: what `--partition` names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Pool {
+    #[schema(value_type = String, example = "pol_0192f000000070008000000000000001")]
+    pub id: PoolId,
+    pub name: String,
+    #[schema(value_type = String)]
+    pub cluster: ClusterId,
+    pub cluster_name: String,
+    pub mode: SupplyMode,
+    /// Accelerator model, where there are cards.
+    pub chip: Option<String>,
+    /// What one node offers.
+    pub shape: Amounts,
+    pub nodes_total: u32,
+    pub nodes_up: u32,
+    /// What all nodes that are up offer together.
+    pub total: Amounts,
+    /// What is not taken now; `null` on a server that does not run the engine.
+    pub free: Option<Amounts>,
+    pub running_jobs: Option<u32>,
+    pub time_limit_max_seconds: Option<u64>,
+    pub price: Option<PoolPrice>,
+    /// What this host cannot do, and what that means.
+    pub remarks: Vec<String>,
+    /// The first 1000, in name order.
+    pub nodes: Vec<Node>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeChange {
+    pub state: NodeState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeChanged {
+    #[schema(value_type = String)]
+    pub pool: PoolId,
+    pub node: String,
+    pub state: NodeState,
+}

@@ -1,0 +1,213 @@
+//! The one catalogue of texts in both languages: why a job waits, why a pool cannot take it, what happened.
+//! Texts are found by a stable code and carry placeholders in braces; knows nothing of where the values come from.
+
+/// A text in English and Chinese.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Both {
+    pub en: String,
+    pub zh: String,
+}
+
+/// One entry of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub code: &'static str,
+    pub en: &'static str,
+    pub zh: &'static str,
+}
+
+const fn entry(code: &'static str, en: &'static str, zh: &'static str) -> Entry {
+    Entry { code, en, zh }
+}
+
+/// Why a job does not run yet.
+pub const REASONS: &[Entry] = &[
+    entry(
+        "resources",
+        "waits for room: {requested} needed on each node, {available} free in {pool}",
+        "等待资源：每节点需要 {requested}，{pool} 空闲 {available}",
+    ),
+    entry("priority", "{ahead} jobs ahead of it have the claim", "前面还有 {ahead} 个作业优先"),
+    entry("queued", "in the queue, not looked at yet since the last change", "排队中，尚待调度"),
+    entry("starting", "handed over to {pool}, waiting for its start there", "已交付 {pool}，等待启动"),
+    entry("held_user", "held by its owner", "已被用户挂起"),
+    entry("held_operator", "held by the operator", "已被运营方挂起"),
+    entry(
+        "held_platform",
+        "held by the platform after too many failed starts; release it to try again",
+        "多次启动失败，已被平台挂起；释放后重试",
+    ),
+    entry("begin_time", "starts at {at} at the earliest", "最早于 {at} 开始"),
+    entry("dependency", "waits for job {on} to end", "等待作业 {on} 结束"),
+    entry(
+        "dependency_never",
+        "job {on} did not end as required: it can never start",
+        "依赖的作业 {on} 未按要求结束，无法开始",
+    ),
+    entry("array_limit", "at most {limit} elements of its array run at once", "作业组同时最多运行 {limit} 个"),
+    entry("no_feasible_pool", "no pool could ever run it; its explanation says why", "没有资源池可运行，详见调度说明"),
+    entry("pools_unavailable", "every pool that could run it is down or drained", "可用的资源池均已停用或排空"),
+    entry(
+        "balance",
+        "the balance does not cover it: {needed} needed, {available} available",
+        "余额不足：需要 {needed}，可用 {available}",
+    ),
+    entry(
+        "retry",
+        "tries again at {at} after a failure of the machine or the hand-over",
+        "机器或交付失败，将于 {at} 重试",
+    ),
+];
+
+/// What a pool is to a job: `feasible`, or the rule that says no.
+pub const RULES: &[Entry] = &[
+    entry("feasible", "can run it", "可运行"),
+    entry("pool_not_named", "is not among the pools the job names", "不在作业指定的资源池之列"),
+    entry("tenant_not_admitted", "is not open to this tenant", "不对该租户开放"),
+    entry("chip", "has {available}, asked for is {requested}", "芯片为 {available}，需要 {requested}"),
+    entry("node_shape", "a node has {available}, asked for are {requested}", "单节点为 {available}，需要 {requested}"),
+    entry(
+        "nodes_too_few",
+        "has {available} nodes, asked for are {requested}",
+        "共 {available} 个节点，需要 {requested} 个",
+    ),
+    entry("no_gpu_price", "its cards have no price yet", "加速卡尚无价格"),
+    entry(
+        "time_limit",
+        "runs jobs for at most {available}, asked for are {requested}",
+        "最长运行 {available}，需要 {requested}",
+    ),
+    entry("unreachable", "its cluster does not answer now", "集群暂无响应"),
+    entry(
+        "nodes_down",
+        "{available} nodes are up now, asked for are {requested}",
+        "当前可用 {available} 个节点，需要 {requested} 个",
+    ),
+];
+
+/// What happened.
+pub const EVENTS: &[Entry] = &[
+    entry("submitted", "submitted; {hold} set aside", "已提交，冻结 {hold}"),
+    entry("held", "held ({by})", "已挂起（{by}）"),
+    entry("released", "released", "已释放"),
+    entry("placed", "placed in {pool} as attempt {attempt}", "已分配到 {pool}（第 {attempt} 次尝试）"),
+    entry("queued", "taken by the cluster", "集群已接收"),
+    entry("started", "started on {nodes}", "已在 {nodes} 启动"),
+    entry("ending", "asked to end ({cause})", "正在结束（{cause}）"),
+    entry("ended", "ended: {outcome}, {charged} charged", "已结束：{outcome}，计费 {charged}"),
+    entry("requeued", "back in the queue after {after}", "{after} 后重新排队"),
+    entry("hand_over_failed", "the cluster did not take it: {text}", "集群未接收：{text}"),
+    entry(
+        "balance_low",
+        "the balance is low: {available} available, {needed} needed; stops at {stop_at}",
+        "余额不足：可用 {available}，需要 {needed}；将于 {stop_at} 停止",
+    ),
+    entry("balance_restored", "the balance covers it again", "余额已恢复"),
+    entry("time_limit_warning", "near its time limit: signal {signal} sent", "即将超时，已发送信号 {signal}"),
+    entry("priority_changed", "its class was changed", "优先级已修改"),
+    entry("time_limit_changed", "its time limit is now {time_limit}", "时限改为 {time_limit}"),
+    entry("wallet_changed", "{amount} booked to the wallet", "钱包变动 {amount}"),
+    entry("pool_changed", "pool {pool} was changed", "资源池 {pool} 已变更"),
+    entry("node_changed", "node {node} of {pool} is {state}", "{pool} 的节点 {node} 状态为 {state}"),
+    entry("cluster_unreachable", "cluster {cluster} does not answer", "集群 {cluster} 无响应"),
+    entry("cluster_reachable", "cluster {cluster} answers again", "集群 {cluster} 已恢复"),
+    entry("tenant_changed", "the tenant was changed", "租户已变更"),
+    entry("user_changed", "user {user} was changed", "用户 {user} 已变更"),
+    entry("prices_changed", "new prices were published", "价目已更新"),
+];
+
+/// Words inside texts: states, outcomes, causes, holders.
+pub const WORDS: &[Entry] = &[
+    entry("user", "by the user", "用户"),
+    entry("operator", "by the operator", "运营方"),
+    entry("platform", "by the platform", "平台"),
+    entry("cancelled", "cancelled", "已取消"),
+    entry("time_limit", "time limit", "超时"),
+    entry("balance", "balance", "余额不足"),
+    entry("preempted", "preempted", "被抢占"),
+    entry("requeued", "to run again", "重新运行"),
+    entry("completed", "completed", "已完成"),
+    entry("failed", "failed", "失败"),
+    entry("timeout", "time limit reached", "超时"),
+    entry("out_of_memory", "out of memory", "内存不足"),
+    entry("node_fail", "failure of the machine", "节点故障"),
+    entry("up", "up", "可用"),
+    entry("drained", "drained", "排空"),
+    entry("down", "down", "停用"),
+];
+
+/// The entry of a code in one part of the catalogue.
+pub fn find(part: &[Entry], code: &str) -> Option<Entry> {
+    part.iter().copied().find(|e| e.code == code)
+}
+
+/// The text of `code` with its placeholders filled from `values`. A code without an entry shows itself, so that a
+/// missing text is seen and not silent; tests keep that from happening.
+pub fn say(part: &[Entry], code: &str, values: &[(&str, Both)]) -> Both {
+    match find(part, code) {
+        Some(entry) => Both { en: fill(entry.en, values, |b| &b.en), zh: fill(entry.zh, values, |b| &b.zh) },
+        None => same(code),
+    }
+}
+
+/// A value that reads the same in both languages.
+pub fn same(text: impl Into<String>) -> Both {
+    let en = text.into();
+    Both { zh: en.clone(), en }
+}
+
+/// A word of the catalogue as a value.
+pub fn word(code: &str) -> Both {
+    find(WORDS, code).map_or_else(|| same(code), |e| Both { en: e.en.into(), zh: e.zh.into() })
+}
+
+fn fill<'a>(template: &str, values: &'a [(&str, Both)], side: impl Fn(&'a Both) -> &'a String) -> String {
+    let mut text = String::with_capacity(template.len() + 32);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let Some((name, tail)) = after.split_once('}') else { break };
+        match values.iter().find(|(n, _)| *n == name) {
+            Some((_, value)) => text.push_str(side(value)),
+            None => text.push('…'),
+        }
+        rest = tail;
+    }
+    text.push_str(rest);
+    text
+}
+
+/// The names in braces of a template, in order of the alphabet.
+pub fn placeholders(template: &str) -> Vec<&str> {
+    let mut names: Vec<&str> =
+        template.split('{').skip(1).filter_map(|p| p.split_once('}')).map(|(name, _)| name).collect();
+    names.sort_unstable();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_languages_say_the_same_and_nothing_is_empty() {
+        for part in [REASONS, RULES, EVENTS, WORDS] {
+            for (i, e) in part.iter().enumerate() {
+                assert!(!e.en.trim().is_empty() && !e.zh.trim().is_empty(), "{}", e.code);
+                assert_eq!(placeholders(e.en), placeholders(e.zh), "{}", e.code);
+                assert!(!e.zh.is_ascii(), "{}: not Chinese", e.code);
+                assert!(part[..i].iter().all(|o| o.code != e.code), "{} twice", e.code);
+            }
+        }
+    }
+
+    #[test]
+    fn placeholders_are_filled_in_each_language() {
+        let said = say(EVENTS, "held", &[("by", word("operator"))]);
+        assert_eq!(said, Both { en: "held (by the operator)".into(), zh: "已挂起（运营方）".into() });
+        assert_eq!(say(EVENTS, "held", &[]).en, "held (…)");
+        assert_eq!(say(EVENTS, "unheard_of", &[]), same("unheard_of"));
+        // A value with braces is not filled again.
+        assert_eq!(say(EVENTS, "held", &[("by", same("{by}"))]).en, "held ({by})");
+    }
+}

@@ -1,0 +1,86 @@
+//! The closed lists of words: states, roles, scopes, modes. Each is an enum with its text beside it.
+//! Knows the spelling only; what a word means is written where the domain has it.
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident ($case:literal) { $($variant:ident = $word:literal),+ $(,)? })+) => {
+        $(
+            $(#[$doc])*
+            #[derive(
+                Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+                utoipa::ToSchema,
+            )]
+            #[serde(rename_all = $case)]
+            pub enum $name { $($variant),+ }
+
+            impl $name {
+                pub const ALL: &[$name] = &[$($name::$variant),+];
+                /// The word as sent.
+                pub const fn as_str(self) -> &'static str {
+                    match self { $($name::$variant => $word),+ }
+                }
+                /// Reads the word, in any case.
+                pub fn parse(text: &str) -> Option<Self> {
+                    Self::ALL.iter().copied().find(|w| w.as_str().eq_ignore_ascii_case(text))
+                }
+            }
+            impl std::fmt::Display for $name {
+                fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(self.as_str()) }
+            }
+        )+
+        #[cfg(test)]
+        mod spelling {
+            use super::*;
+            #[test]
+            fn words_are_sent_as_they_are_written() {
+                $($(assert_eq!(serde_json::to_string(&$name::$variant).unwrap(), concat!('"', $word, '"'));)+)+
+            }
+        }
+    };
+}
+
+words! {
+    /// States of a job as users of Slurm know them, and `HELD`.
+    JobState("SCREAMING_SNAKE_CASE") {
+        Pending = "PENDING", Held = "HELD", Running = "RUNNING", Completing = "COMPLETING", Completed = "COMPLETED",
+        Failed = "FAILED", Cancelled = "CANCELLED", Timeout = "TIMEOUT", OutOfMemory = "OUT_OF_MEMORY",
+        NodeFail = "NODE_FAIL", Preempted = "PREEMPTED",
+    }
+    /// How an attempt ended.
+    Outcome("snake_case") {
+        Completed = "completed", Failed = "failed", Cancelled = "cancelled", Timeout = "timeout",
+        OutOfMemory = "out_of_memory", NodeFail = "node_fail", Preempted = "preempted",
+    }
+    /// Where an attempt stands. `lost`: the cluster can be shown not to have it.
+    AttemptPhase("snake_case") {
+        Submitting = "submitting", Queued = "queued", Running = "running", Ended = "ended", Lost = "lost",
+    }
+    /// What a user may do.
+    Role("snake_case") { Operator = "operator", Auditor = "auditor", Owner = "owner", Member = "member" }
+    /// What a token may be used for, below its user's role.
+    Scope("snake_case") { Full = "full", Jobs = "jobs", Read = "read" }
+    TenantStatus("snake_case") { Active = "active", Suspended = "suspended" }
+    /// Own (共建) or bought in from a partner (外购/纳管).
+    SupplyMode("snake_case") { Own = "own", Partner = "partner" }
+    Backend("snake_case") { Local = "local", Slurm = "slurm", Kubernetes = "kubernetes" }
+    ClusterHealth("snake_case") { Reachable = "reachable", Unreachable = "unreachable" }
+    NodeState("snake_case") { Up = "up", Drained = "drained", Down = "down" }
+    /// Queue class, lowest first; `--qos` names it.
+    PriorityClass("snake_case") { Low = "low", Normal = "normal", High = "high", Urgent = "urgent" }
+    ProductLine("snake_case") {
+        General = "general", Industry = "industry", Ai = "ai", Maas = "maas", Render = "render", Lease = "lease",
+    }
+    /// Which of a job's output files.
+    LogStream("snake_case") { Stdout = "stdout", Stderr = "stderr" }
+    /// What an explanation explains: the choice to come, or the one that was made.
+    ExplainPhase("snake_case") { Pending = "pending", Placed = "placed" }
+    /// How a bill is written.
+    BillFormat("snake_case") { Json = "json", Csv = "csv" }
+    /// What a margin report has a row for.
+    MarginBy("snake_case") { Job = "job", Tenant = "tenant", Pool = "pool", Project = "project" }
+}
+
+impl JobState {
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::Held | Self::Running | Self::Completing)
+    }
+}
