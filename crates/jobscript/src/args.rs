@@ -1,7 +1,7 @@
 //! Reads options as `getopt_long` does, from the command line of sbatch, from the words of a directive line and from
 //! `SBATCH_*` variables. Values stay texts; nothing here asks whether they make sense.
 
-use crate::fault::{Fault, FaultCode, Origin, Warning, quoted};
+use crate::fault::{Fault, FaultCode, Origin, Warning, label, quoted, shown};
 use crate::limits::{FAULTS_MAX, WARNINGS_MAX};
 use crate::options::{Given, Key, Options, Parsed};
 use crate::table::{self, Client, Entry, Found, Meaning, Takes, Toggle};
@@ -119,7 +119,7 @@ enum Not {
 
 impl Not {
     fn fault(self, typed: &str, origin: Origin) -> Fault {
-        let shown: String = typed.chars().take(40).collect();
+        let shown = shown(typed);
         match self {
             Not::Known => {
                 let fault = Fault::new(origin, &shown, FaultCode::UnknownOption, "there is no such option");
@@ -184,7 +184,7 @@ impl Sink {
         }
     }
     fn missing(&mut self, entry: &Entry, origin: Origin) {
-        let message = format!("needs a value: `--{}=…`", entry.long);
+        let message = format!("needs a value: `{}=…`", label(entry.long, origin));
         self.fault(Fault::new(origin, entry.long, FaultCode::ValueMissing, message));
     }
     fn unwanted(&mut self, entry: &Entry, value: &str, origin: Origin) {

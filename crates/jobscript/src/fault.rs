@@ -186,12 +186,17 @@ fn told(origin: Origin, option: &str, message: &str, hint: Option<&str>) -> Stri
     format!("{origin}: {option}{message}{hint}")
 }
 
-/// A user's text inside a message: in backquotes, on one line, at most 40 characters.
-pub(crate) fn quoted(text: &str) -> String {
+/// A user's text made fit for a message: on one line, at most 40 characters.
+pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(40).flat_map(char::escape_debug).collect();
     if text.chars().nth(40).is_some() {
         shown.push('…');
     }
     // `escape_debug` also escapes quotes, which need none between backquotes.
-    format!("`{}`", shown.replace("\\\"", "\"").replace("\\'", "'"))
+    shown.replace("\\\"", "\"").replace("\\'", "'")
+}
+
+/// The same in backquotes; an empty text by its name.
+pub(crate) fn quoted(text: &str) -> String {
+    if text.is_empty() { "an empty text".into() } else { format!("`{}`", shown(text)) }
 }

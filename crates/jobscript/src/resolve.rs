@@ -100,6 +100,8 @@ pub fn resolve(parsed: &Parsed, defaults: &Defaults, context: Context<'_>) -> Re
     spec.hold = reader.options.hold.as_ref().is_some_and(|h| h.value);
     let account = reader.read(Key::Account, value::name).map(|got| got.value);
     let dependencies = reader.read(Key::Dependency, value::dependencies).map(|got| got.value).unwrap_or_default();
+    reader.faults.truncate(FAULTS_MAX);
+    reader.warnings.truncate(WARNINGS_MAX);
     match script {
         Some(script) if reader.faults.is_empty() => Ok(Draft {
             spec,
@@ -175,17 +177,20 @@ fn times(reader: &mut Reader<'_>, spec: &mut JobSpec, defaults: &Defaults, conte
         reader.warn(got.origin, Key::Begin, "lies in the past: the job may start at once");
     }
     spec.begin = begin.as_ref().map(|got| got.value).filter(|at| *at > context.now);
+    // A faulty time or begin is told by itself; what it would have meant for the deadline is not guessed.
+    let known =
+        (limit.is_some() || reader.options.time.is_none()) && (begin.is_some() || reader.options.begin.is_none());
     if let Some(got) = reader.read(Key::Deadline, |t| when::moment(t, now)) {
         let start = spec.begin.unwrap_or(context.now);
         if got.value <= context.now {
             let message = "lies in the past: say a later moment";
             reader.faults.push(Fault::new(got.origin, Key::Deadline.name(), FaultCode::OutOfRange, message));
-        } else if start + spec.time_limit > got.value {
+        } else if known && start + spec.time_limit > got.value {
             let why = format!(
                 "a job of {} that starts {} at the earliest cannot end by {}",
                 spec.time_limit,
-                start.rfc3339(),
-                got.value.rfc3339()
+                whole_seconds(start),
+                whole_seconds(got.value)
             );
             let fault = match (&limit, &begin) {
                 (Some(other), _) => {
@@ -203,12 +208,17 @@ fn times(reader: &mut Reader<'_>, spec: &mut JobSpec, defaults: &Defaults, conte
         spec.deadline = Some(got.value);
     }
     if let Some(got) = reader.read(Key::Signal, value::signal) {
-        if got.value.before >= spec.time_limit && limit.as_ref().is_none_or(|l| l.value > Span::ZERO) {
+        if got.value.before >= spec.time_limit {
             let message = format!("is sent as soon as the job starts: its time limit is only {}", spec.time_limit);
             reader.warn(got.origin, Key::Signal, message);
         }
         spec.signal = Some(got.value);
     }
+}
+
+/// RFC 3339 in UTC without the fraction.
+fn whole_seconds(at: Timestamp) -> String {
+    Timestamp::from_secs(at.as_secs()).rfc3339().replace(".000000", "")
 }
 
 fn files(reader: &mut Reader<'_>, spec: &mut JobSpec, context: Context<'_>) {
@@ -239,6 +249,10 @@ fn folder(text: &str, submit_dir: Option<&str>) -> Result<Arc<str>, Bad> {
     let path = value::one_line(text, PATH_BYTES_MAX)?;
     if path.starts_with('/') {
         return Ok(path);
+    }
+    if path.starts_with('~') {
+        let message = format!("{} is not expanded: write the whole path from `/`", quoted(text));
+        return Err(Bad::new(FaultCode::BadValue, message));
     }
     match submit_dir.filter(|dir| dir.starts_with('/')) {
         Some(dir) => value::one_line(&format!("{}/{path}", dir.trim_end_matches('/')), PATH_BYTES_MAX),
@@ -308,12 +322,16 @@ fn exported(reader: &mut Reader<'_>, export: &Got<Export>, context: Context<'_>)
     }
     for (name, value) in &export.value.entries {
         let theirs = || context.environment.iter().rev().find(|v| v.0 == *name).map(|v| v.1.as_str());
-        // As in Slurm, a name that the submitter does not have is passed over.
-        if let Some(value) = value.as_deref().or_else(theirs) {
-            if value.contains('\0') {
+        match value.as_deref().or_else(theirs) {
+            Some(value) if value.contains('\0') => {
                 fault(FaultCode::BadValue, format!("the value of {} contains a zero byte", quoted(name)));
             }
-            found.insert(name, value);
+            Some(value) => _ = found.insert(name, value),
+            // Slurm passes over it in silence; a comma in an unquoted value ends up here.
+            None => {
+                let message = format!("{} is not set where the job was submitted: it is passed over", quoted(name));
+                reader.warnings.push(Warning::new(export.origin, Key::Export.name(), message));
+            }
         }
     }
     let size = |(name, value): (&&str, &&str)| name.len() + value.len() + 2;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use base::{Bytes, JobId, Span};
 use model::{ArraySpec, Chip, DependencyKind, PriorityClass, ProductLine, SignalSpec};
 
-use crate::fault::{FaultCode, quoted};
+use crate::fault::{FaultCode, quoted, shown};
 use crate::limits::*;
 
 /// Why a value cannot be accepted; its option and place are added by the caller.
@@ -55,7 +55,7 @@ pub(crate) fn nodes(text: &str) -> Result<u32, Bad> {
 
 /// Memory of a node or a core; Slurm's `0` (all there is) is refused since placement works on amounts.
 pub(crate) fn memory(text: &str) -> Result<Bytes, Bad> {
-    let amount: Bytes = text.parse().map_err(|e: base::ParseQuantityError| Bad::value(e.to_string()))?;
+    let amount: Bytes = text.parse().map_err(|_| Bad::value(base::ParseQuantityError(shown(text)).to_string()))?;
     match amount {
         Bytes(0) => {
             let message = "`0` (all memory of the node) is not supported: say the amount, for instance `16G`";
@@ -74,7 +74,7 @@ pub(crate) fn time_limit(text: &str) -> Result<Span, Bad> {
         let message = format!("{} is not supported: every job has a limit, for instance `24:00:00`", quoted(text));
         return Err(Bad::new(FaultCode::UnsupportedValue, message));
     }
-    let span: Span = text.parse().map_err(|e: base::ParseSpanError| Bad::value(e.to_string()))?;
+    let span: Span = text.parse().map_err(|_| Bad::value(base::ParseSpanError(shown(text)).to_string()))?;
     if span <= Span::ZERO || span > TIME_LIMIT_MAX {
         let max = TIME_LIMIT_MAX.as_secs() / 86_400;
         let message = format!("{} is out of range: more than 0 and at most {max} days", quoted(text));
@@ -316,7 +316,7 @@ pub(crate) fn gres(text: &str) -> Result<Gpus, Bad> {
 
 /// A chip's name in whatever case.
 fn chip(text: &str) -> Result<Chip, Bad> {
-    text.trim().to_ascii_lowercase().parse().map_err(|e: model::ParseChipError| Bad::value(e.to_string()))
+    text.trim().to_ascii_lowercase().parse().map_err(|_| Bad::value(model::ParseChipError(shown(text)).to_string()))
 }
 
 /// `a100|ascend-910b`, also with `,`: in name order, without repetition.

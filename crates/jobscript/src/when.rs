@@ -166,7 +166,7 @@ mod tests {
         ] {
             assert_eq!(moment(text, now).unwrap_err().code, FaultCode::BadValue, "{text}");
         }
-        for text in ["now+999999999999weeks", "9999-12-31"] {
+        for text in ["now+999999999999weeks", "2999-12-31"] {
             assert_eq!(moment(text, now).unwrap_err().code, FaultCode::OutOfRange, "{text}");
         }
     }
