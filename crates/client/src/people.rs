@@ -1,0 +1,41 @@
+//! Tenants, their projects, users.
+
+use wire::people::{
+    Project, ProjectCreate, ProjectCreated, Tenant, TenantCreate, TenantCreated, TenantPatch, User, UserCreate,
+    UserCreated, UserPatch, UsersQuery,
+};
+
+use crate::jobs::filters;
+use crate::{Client, ClientError, Pages};
+
+impl Client {
+    pub fn tenants(&self) -> Pages<Tenant> {
+        Pages::new(self, &["v1", "tenants"], Vec::new())
+    }
+    /// `tenant` is a name or an id, as in all calls below.
+    pub async fn tenant(&self, tenant: &str) -> Result<Tenant, ClientError> {
+        self.read(self.get(&["v1", "tenants", tenant])).await
+    }
+    pub async fn create_tenant(&self, tenant: &TenantCreate) -> Result<TenantCreated, ClientError> {
+        self.read(self.post(&["v1", "tenants"]).json(tenant).once(None)).await
+    }
+    pub async fn update_tenant(&self, tenant: &str, patch: &TenantPatch) -> Result<(), ClientError> {
+        self.done(self.patch(&["v1", "tenants", tenant]).json(patch)).await
+    }
+    pub fn projects(&self, tenant: &str) -> Pages<Project> {
+        Pages::new(self, &["v1", "tenants", tenant, "projects"], Vec::new())
+    }
+    pub async fn create_project(&self, tenant: &str, project: &ProjectCreate) -> Result<ProjectCreated, ClientError> {
+        self.read(self.post(&["v1", "tenants", tenant, "projects"]).json(project).once(None)).await
+    }
+    pub fn users(&self, query: &UsersQuery) -> Pages<User> {
+        Pages::new(self, &["v1", "users"], filters(&["tenant"], query))
+    }
+    pub async fn create_user(&self, user: &UserCreate) -> Result<UserCreated, ClientError> {
+        self.read(self.post(&["v1", "users"]).json(user).once(None)).await
+    }
+    /// `user` is a name or an id.
+    pub async fn update_user(&self, user: &str, patch: &UserPatch) -> Result<(), ClientError> {
+        self.done(self.patch(&["v1", "users", user]).json(patch)).await
+    }
+}
