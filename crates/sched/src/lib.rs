@@ -1,0 +1,34 @@
+//! Placement: view + now + policy → placements and, for everything else, reasons.
+//! Pure, incremental and deterministic. Refuses to know: the ledger, ports, async, clocks, logging, chance.
+//!
+//! One [`Scheduler`] holds the pools, what occupies them, the queue of eligible jobs and the fair shares. The engine feeds it
+//! changes and calls [`Scheduler::plan`]; what cannot have become possible is not looked at again.
+//!
+//! # The rule, in the words the tests check
+//!
+//! Jobs are taken in *order*: jobs that waited twice [`Policy::age_bound`] (oldest first), then by priority class, in a class first
+//! those beyond `age_bound` (oldest first), then by the tenant's dominant share, deadline, submission time, number. A job that
+//! can start now starts, in the pool with the best money terms. One that cannot is *blocked*; the first
+//! [`Policy::backfill_depth`] blocked jobs of each *pool set* (the pools that could ever hold the request) reserve the nodes of
+//! one pool from the time its running work is expected to leave them. Later jobs start only where they end before that time
+//! or leave the reserved room (EASY backfill). This is repeated until nothing more starts.
+
+mod check;
+mod explain;
+mod place;
+mod policy;
+mod pool;
+mod profile;
+mod queue;
+mod rule;
+mod scheduler;
+mod shape;
+mod share;
+mod view;
+
+pub use explain::{Candidate, Explanation, Score};
+pub use policy::{Policy, Weights};
+pub use rule::{PoolVerdict, Rule, Verdict};
+pub use scheduler::Scheduler;
+pub use share::ResourceSeconds;
+pub use view::{Demand, NodeView, Placement, Plan, PoolUse, PoolView, Rates, Reservation, WorkBudget};

@@ -1,0 +1,466 @@
+//! Planning: walk the queue in order, start what can start, let the first blocked jobs of each pool set reserve, until nothing
+//! more starts. Looks at heads of lanes only, and at nothing when nothing that matters has changed.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use base::{JobId, Span, TenantId, Timestamp};
+use model::PriorityClass;
+
+use crate::check;
+use crate::explain::{Explanation, Wanted, gate, penalty};
+use crate::pool::{NoPick, NodeList, Occupation};
+use crate::profile::{NOW, Respect, claim, earliest};
+use crate::queue::{Blocked, NEVER, Position};
+use crate::rule::{Rule, refused_for_now};
+use crate::scheduler::{Holder, Run, Scheduler};
+use crate::view::{Placement, Plan, WorkBudget};
+
+/// Place of a job in the whole order: level, share key of the tenant, position.
+pub(crate) type Rank = (u8, u64, Position);
+
+const CLASSES: usize = PriorityClass::ALL.len();
+
+/// Heads of strands by position: (position, lane).
+type Heads = BinaryHeap<Head>;
+type Head = Reverse<(Position, u32)>;
+
+/// The state of one pass.
+struct Walk {
+    now: Timestamp,
+    /// Aged past twice the bound, any class.
+    overdue: Heads,
+    /// Aged, by class.
+    aged: [Heads; CLASSES],
+    /// Fresh, by class and tenant.
+    fresh: [Vec<Vec<Head>>; CLASSES],
+    /// Strands of shapes that are not dead: the pass is over when none is left.
+    alive: u32,
+    /// The budget ended.
+    cut: bool,
+}
+
+/// What becomes of a strand after its head was looked at.
+enum Step {
+    Next(Position),
+    Done,
+}
+
+impl Scheduler {
+    /// Decides what starts now. Placed jobs leave the queue and occupy their nodes until `now` + their time limit or until
+    /// told otherwise. Planning again with no change between places nothing.
+    pub fn plan(&mut self, now: Timestamp, budget: WorkBudget) -> Plan {
+        let mut plan = Plan { complete: true, ..Plan::default() };
+        self.clock = now;
+        let aged = self.queue.age(now.as_micros(), self.policy.age_bound.as_micros());
+        if self.queue.len() == 0 {
+            self.clear_claims();
+            self.changes = Default::default();
+            return plan;
+        }
+        self.shares.refresh(now);
+        if aged || self.changes.full || !self.ranking_holds() || self.fresh_matters(now) {
+            loop {
+                let before = plan.placements.len();
+                if !self.walk(now, budget, &mut plan) {
+                    plan.complete = false;
+                    self.changes.full = true;
+                    break;
+                }
+                // What started changed the shares and so perhaps the order: once more, until nothing starts.
+                if plan.placements.len() == before {
+                    break;
+                }
+            }
+            self.note_ranking();
+            self.shapes.sweep();
+        }
+        self.changes.fresh.clear();
+        self.changes.shares = false;
+        plan
+    }
+
+    /// Place of a queued job in the order at `now`.
+    pub(crate) fn rank(&self, slot: u32, now: Timestamp) -> Rank {
+        let job = self.queue.slot(slot);
+        let lane = self.queue.lane_of(slot);
+        let class = 2 * (CLASSES as u8 - 1 - lane.class as u8);
+        let (level, share) = match job.aged {
+            true if self.is_overdue(job.submitted, now) => (0, 0),
+            true => (1 + class, 0),
+            false => (2 + class, self.shares.key(lane.tenant)),
+        };
+        (level, share, job.position())
+    }
+
+    fn is_overdue(&self, submitted: i64, now: Timestamp) -> bool {
+        submitted.saturating_add(self.policy.age_bound.as_micros().saturating_mul(2)) <= now.as_micros()
+    }
+
+    /// True while the tenants of the last plan still stand in the same order.
+    fn ranking_holds(&self) -> bool {
+        self.ranking.windows(2).all(|pair| {
+            let (a, b) = (self.shares.key(pair[0].0), self.shares.key(pair[1].0));
+            if pair[1].1 { a == b } else { a < b }
+        })
+    }
+
+    fn note_ranking(&mut self) {
+        let keyed = |t: u32| (self.shares.key(t), t);
+        let waiting = (0..).zip(&self.waiting).filter(|(_, n)| **n > 0);
+        let mut order: Vec<(u64, u32)> = waiting.map(|(t, _)| keyed(t)).collect();
+        order.sort_unstable();
+        let mut before = None;
+        self.ranking = order.into_iter().map(|(key, t)| (t, before.replace(key) == Some(key))).collect();
+    }
+
+    /// True when a job that came since the last plan may start or take a turn. Exact in saying no: such a job stands behind
+    /// one that was blocked in the same lane with no longer a limit, or its pool set has no room and no turn to give.
+    fn fresh_matters(&self, now: Timestamp) -> bool {
+        self.changes.fresh.iter().any(|(slot, job)| self.queue.find(*job) == Some(*slot) && self.matters(*slot, now))
+    }
+
+    fn matters(&self, slot: u32, now: Timestamp) -> bool {
+        let job = self.queue.slot(slot);
+        let lane = self.queue.lane_of(slot);
+        let shape = self.shapes.get(lane.shape);
+        if !self.is_current(shape) {
+            return true;
+        }
+        let Blocked { pass, limit, at } = lane.blocked;
+        if shape.roomy && !(pass == self.pass && job.limit >= limit && job.position() > at) {
+            return true;
+        }
+        if self.shapes.sets[shape.set as usize].turns < self.policy.backfill_depth {
+            let tenant = self.shares.id(lane.tenant);
+            let could = |pool| {
+                self.pools.get(pool).is_some_and(|p| p.serves(shape.request.nodes) && gate(p, tenant, job.limit))
+            };
+            return shape.fits.iter().any(|f| could(f.pool));
+        }
+        let rank = self.rank(slot, now);
+        self.holders.iter().any(|h| h.set == shape.set && rank < self.rank(h.slot, now))
+    }
+
+    fn clear_claims(&mut self) {
+        for holder in std::mem::take(&mut self.holders) {
+            if let Some(pool) = holder.pool.and_then(|p| self.pools.get_mut(p)) {
+                pool.claims.clear();
+            }
+        }
+    }
+
+    /// One pass over the queue in order. False when the budget ended it.
+    fn walk(&mut self, now: Timestamp, budget: WorkBudget, plan: &mut Plan) -> bool {
+        self.pass += 1;
+        self.clear_claims();
+        self.shapes.sync(&self.pools, &self.policy.weights, &self.changes.freed, self.pass);
+        self.changes.freed.clear();
+        self.changes.full = false;
+        let mut walk = self.heads(now);
+        let budget = budget.0;
+        while let Some(Reverse((position, lane))) = walk.overdue.pop().filter(|_| walk.goes_on(plan, budget)) {
+            if let Step::Next(next) = self.step(&mut walk, lane, true, position, plan) {
+                let heap = if self.is_overdue(next.submitted, now) {
+                    &mut walk.overdue
+                } else {
+                    &mut walk.aged[self.queue.lanes[lane as usize].class as usize]
+                };
+                heap.push(Reverse((next, lane)));
+            }
+        }
+        for class in (0..CLASSES).rev() {
+            while let Some(Reverse((position, lane))) = walk.aged[class].pop().filter(|_| walk.goes_on(plan, budget)) {
+                if let Step::Next(next) = self.step(&mut walk, lane, true, position, plan) {
+                    walk.aged[class].push(Reverse((next, lane)));
+                }
+            }
+            self.walk_tenants(&mut walk, class, plan, budget);
+        }
+        debug_assert!(self.holders.iter().filter_map(|h| self.pools.get(h.pool?)).all(check::claims_stand));
+        !walk.cut
+    }
+
+    /// Fresh jobs of one class: always the tenant with the least share next.
+    fn walk_tenants(&mut self, walk: &mut Walk, class: usize, plan: &mut Plan, budget: u64) {
+        let mut lanes: Vec<Heads> = std::mem::take(&mut walk.fresh[class]).into_iter().map(Heads::from).collect();
+        let head = |lanes: &[Heads], tenant: u32| lanes[tenant as usize].peek().map(|Reverse((position, _))| *position);
+        let first = |t: u32| Some(Reverse((self.shares.key(t), head(&lanes, t)?, t)));
+        let mut tenants: BinaryHeap<_> = (0..lanes.len() as u32).filter_map(first).collect();
+        while let Some(Reverse((_, position, tenant))) = tenants.pop().filter(|_| walk.goes_on(plan, budget)) {
+            let Some(Reverse((_, lane))) = lanes[tenant as usize].pop() else { continue };
+            if let Step::Next(next) = self.step(walk, lane, false, position, plan) {
+                lanes[tenant as usize].push(Reverse((next, lane)));
+            }
+            if let Some(next) = head(&lanes, tenant) {
+                tenants.push(Reverse((self.shares.key(tenant), next, tenant)));
+            }
+        }
+    }
+
+    fn heads(&mut self, now: Timestamp) -> Walk {
+        let tenants = self.waiting.len();
+        let mut walk = Walk {
+            now,
+            overdue: Heads::new(),
+            aged: Default::default(),
+            fresh: std::array::from_fn(|_| vec![Vec::new(); tenants]),
+            alive: 0,
+            cut: false,
+        };
+        let mut aged: [Vec<Head>; CLASSES] = Default::default();
+        let mut overdue = Vec::new();
+        let bound = self.policy.age_bound.as_micros().saturating_mul(2);
+        for (ordinal, lane) in (0..).zip(&mut self.queue.lanes) {
+            if lane.aged.is_empty() && lane.fresh.is_empty() {
+                continue;
+            }
+            lane.blocked = Blocked { pass: self.pass, limit: NEVER, at: Position::FIRST };
+            let shape = self.shapes.get_mut(lane.shape);
+            shape.dead = !shape.roomy && self.policy.backfill_depth == 0;
+            if shape.dead {
+                continue;
+            }
+            let class = lane.class as usize;
+            if let Some(slot) = lane.aged.first() {
+                let job = &self.queue.slots[slot as usize];
+                let entry = Reverse((job.position(), ordinal));
+                let is_overdue = job.submitted.saturating_add(bound) <= now.as_micros();
+                if is_overdue {
+                    overdue.push(entry)
+                } else {
+                    aged[class].push(entry)
+                }
+                shape.strands += 1;
+                walk.alive += 1;
+            }
+            if let Some(slot) = lane.fresh.first() {
+                let entry = Reverse((self.queue.slots[slot as usize].position(), ordinal));
+                walk.fresh[class][lane.tenant as usize].push(entry);
+                shape.strands += 1;
+                walk.alive += 1;
+            }
+        }
+        walk.overdue = overdue.into();
+        walk.aged = aged.map(Heads::from);
+        walk
+    }
+
+    /// Looks at the job at `position` of a strand, or finds the next one worth a look.
+    fn step(&mut self, walk: &mut Walk, lane: u32, aged: bool, position: Position, plan: &mut Plan) -> Step {
+        let home = &self.queue.lanes[lane as usize];
+        let shape = home.shape;
+        if self.shapes.get(shape).dead {
+            return Step::Done;
+        }
+        if let Some(slot) = home.strand(aged).next(&self.queue.slots, position, home.blocked.limit) {
+            let found = self.queue.slot(slot).position();
+            if found != position {
+                return Step::Next(found);
+            }
+            plan.examined += 1;
+            self.look(walk, slot, plan);
+            if self.shapes.get(shape).dead {
+                return Step::Done;
+            }
+        }
+        let home = &self.queue.lanes[lane as usize];
+        match home.strand(aged).next(&self.queue.slots, position, home.blocked.limit) {
+            Some(next) => Step::Next(self.queue.slot(next).position()),
+            None => {
+                self.shapes.get_mut(shape).strands -= 1;
+                walk.alive -= 1;
+                Step::Done
+            }
+        }
+    }
+
+    /// Starts the job, or notes that it is blocked and lets it take a turn.
+    fn look(&mut self, walk: &mut Walk, slot: u32, plan: &mut Plan) {
+        let job = self.queue.slot(slot);
+        let (limit, lane, position) = (job.limit, job.lane, job.position());
+        let home = &mut self.queue.lanes[lane as usize];
+        let (shape, tenant) = (home.shape, self.shares.id(home.tenant));
+        if let Some(place) = self.find_pool(shape, tenant, limit, walk.now) {
+            let placement = self.start(slot, shape, place, walk.now);
+            plan.placements.push(placement);
+            return;
+        }
+        let home = &mut self.queue.lanes[lane as usize];
+        home.blocked = Blocked { limit, at: position, ..home.blocked };
+        let set = self.shapes.get(shape).set;
+        if self.shapes.sets[set as usize].turns < self.policy.backfill_depth {
+            self.take_turn(slot, shape, set, tenant, limit, walk.now);
+        }
+        if self.shapes.sets[set as usize].turns >= self.policy.backfill_depth {
+            for member in self.shapes.sets[set as usize].shapes.clone() {
+                let member = self.shapes.get_mut(member);
+                if !member.roomy && !member.dead {
+                    member.dead = true;
+                    walk.alive -= member.strands;
+                }
+            }
+        }
+    }
+
+    /// The first pool of the shape, in order of money, that can start such a job now; its nodes are left in the scratch.
+    fn find_pool(&mut self, shape: u32, tenant: TenantId, limit: i64, now: Timestamp) -> Option<usize> {
+        let shape = self.shapes.get_mut(shape);
+        let end = now.as_micros().saturating_add(limit);
+        let mut from = 0;
+        let mut roomy = false;
+        while let Some(place) = shape.next_maybe(from) {
+            from = place + 1;
+            let Some(pool) = self.pools.get(shape.fits[place].pool) else { continue };
+            if !gate(pool, tenant, limit) {
+                roomy = true;
+                continue;
+            }
+            let request = &*shape.request;
+            match pool.pick(&request.per_node, request.nodes, end, &mut self.scratch.nodes) {
+                Ok(()) => return Some(place),
+                Err(NoPick::Claimed) => roomy = true,
+                Err(NoPick::NoRoom) => shape.clear_maybe(place),
+            }
+        }
+        shape.roomy = roomy;
+        None
+    }
+
+    fn start(&mut self, slot: u32, shape: u32, place: usize, now: Timestamp) -> Placement {
+        let job = self.queue.slot(slot).job;
+        let limit = self.queue.slot(slot).limit;
+        let tenant = self.queue.lane_of(slot).tenant;
+        let nodes = std::mem::take(&mut self.scratch.nodes);
+        let explanation = self.placement_table(job, shape, place, tenant, limit, now);
+        self.take_from_queue(slot);
+        let shape = self.shapes.get(shape);
+        let ordinal = shape.fits[place].pool;
+        let request = shape.request.clone();
+        let (per_node, total) = (request.per_node, request.total());
+        let end = now.as_micros().saturating_add(limit);
+        let run = self.runs.insert(Run { job, pool: ordinal, end, tenant, total });
+        self.shares.hold(tenant, &total);
+        let pool = self.pools.get_mut(ordinal).expect("a fit with room names a pool that exists");
+        pool.occupy(Occupation { end, run, per_node, nodes: NodeList::from_slice(&nodes) });
+        debug_assert!(check::within_capacity(pool, &nodes), "{job} is placed beyond the nodes' shape");
+        debug_assert!(check::occupations_agree(pool));
+        let names = nodes.iter().map(|n| pool.names[*n as usize].clone()).collect();
+        let placement = Placement { job, pool: pool.id, nodes: names, explanation };
+        self.scratch.nodes = nodes;
+        placement
+    }
+
+    /// The chosen pool first, then the others in order of money, as many as the policy keeps.
+    fn placement_table(
+        &mut self,
+        job: JobId,
+        shape: u32,
+        place: usize,
+        tenant: u32,
+        limit: i64,
+        now: Timestamp,
+    ) -> Explanation {
+        let tenant = self.shares.id(tenant);
+        let shape = self.shapes.get_mut(shape);
+        let request = &*shape.request;
+        let run_time = Span::from_micros(limit);
+        let wanted = Wanted { total: request.total(), run_time, now, weights: &self.policy.weights };
+        let rows = (self.policy.placement_candidates_max as usize).clamp(1, shape.fits.len());
+        let mut candidates = Vec::with_capacity(rows);
+        let order = std::iter::once(place).chain((0..shape.fits.len()).filter(|p| *p != place)).take(rows);
+        let mut chosen = None;
+        for at in order {
+            let fit = &mut shape.fits[at];
+            let Some(pool) = self.pools.get(fit.pool) else { continue };
+            if at == place {
+                chosen = Some(pool.id);
+                candidates.push(wanted.feasible(pool, Some(NOW)));
+                continue;
+            }
+            let limit_max = pool.time_limit_max.filter(|max| run_time > *max);
+            let refused = if !pool.admits(tenant) {
+                Some(Rule::TenantNotAdmitted)
+            } else if let Some(available) = limit_max {
+                Some(Rule::TimeLimit { requested: run_time, available })
+            } else {
+                refused_for_now(pool, request.nodes)
+            };
+            candidates.push(match refused {
+                Some(rule) => wanted.refused(pool, rule),
+                None => {
+                    let alone = fit.start(pool, request, &mut self.scratch);
+                    // Room that was passed over is room claimed by jobs ahead.
+                    let claimed = alone == Some(NOW) && at < place;
+                    let respect = Respect::ClaimsExcept(None);
+                    let behind = |s| earliest(pool, &request.per_node, request.nodes, respect, s);
+                    wanted.feasible(pool, if claimed { behind(&mut self.scratch) } else { alone })
+                }
+            });
+        }
+        candidates[0].chosen = true;
+        let omitted = (shape.fits.len() - candidates.len()) as u32;
+        Explanation { job: Some(job), at: now, candidates, omitted, chosen }
+    }
+
+    /// Gives a blocked job one of its pool set's turns, and with it a claim on the pool of least penalty, unless no pool
+    /// serves it at all. A second turn of the same set goes to another pool.
+    fn take_turn(&mut self, slot: u32, shape: u32, set: u32, tenant: TenantId, limit: i64, now: Timestamp) {
+        let job = self.queue.slot(slot).job;
+        let weights = &self.policy.weights;
+        let taken: Vec<u32> = self.holders.iter().filter(|h| h.set == set).filter_map(|h| h.pool).collect();
+        let shape = self.shapes.get_mut(shape);
+        let request = shape.request.clone();
+        let at = |start: i64| if start == NOW { now.as_micros() } else { start };
+        let mut serves = false;
+        let mut best: Option<(i128, i64, u32)> = None;
+        for place in 0..shape.fits.len() {
+            let fit = &mut shape.fits[place];
+            let Some(pool) = self.pools.get(fit.pool) else { continue };
+            if !pool.serves(request.nodes) || !gate(pool, tenant, limit) {
+                continue;
+            }
+            serves = true;
+            let money = fit.money;
+            let better = |start: i64| {
+                let penalty = penalty(weights, at(start), money, limit);
+                best.is_none_or(|b| penalty < b.0).then_some((penalty, start))
+            };
+            // A pool whose room is claimed could start now at best, one without room at its first expected end.
+            let soonest = if shape.maybe(place) { NOW } else { pool.runs.first().map_or(NOW, |r| r.end) };
+            if better(soonest).is_none() || taken.contains(&shape.fits[place].pool) {
+                continue;
+            }
+            let fit = &mut shape.fits[place];
+            let mut start = fit.start(pool, &request, &mut self.scratch).filter(|s| better(*s).is_some());
+            if start.is_some() && !pool.claims.is_empty() {
+                start =
+                    earliest(pool, &request.per_node, request.nodes, Respect::ClaimsExcept(None), &mut self.scratch);
+            }
+            if let Some((penalty, start)) = start.and_then(better) {
+                best = Some((penalty, start, fit.pool));
+            }
+        }
+        if !serves {
+            return;
+        }
+        self.shapes.sets[set as usize].turns += 1;
+        let claimed = best.and_then(|(_, start, ordinal)| {
+            let pool = self.pools.get_mut(ordinal)?;
+            earliest(pool, &request.per_node, request.nodes, Respect::ClaimsExcept(None), &mut self.scratch)?;
+            let claim = claim(pool, job, at(start), request.per_node, &self.scratch.nodes);
+            pool.claims.push(claim);
+            Some(ordinal)
+        });
+        self.holders.push(Holder { job, slot, set, pool: claimed });
+    }
+}
+
+impl Walk {
+    /// False when nothing is left to look at, or the budget is spent and at least one job was placed (so that calling
+    /// again comes to an end).
+    fn goes_on(&mut self, plan: &Plan, budget: u64) -> bool {
+        self.cut = self.cut || plan.examined >= budget && !plan.placements.is_empty() && self.alive > 0;
+        self.alive > 0 && !self.cut
+    }
+}

@@ -1,0 +1,59 @@
+//! What the operator may tune about placement, with defaults. Refuses to know any pool or job.
+
+use base::Span;
+use serde::{Deserialize, Serialize};
+
+/// How pools that could hold a job are compared. The penalty of a pool, in micro-units of money, is
+/// `start × wait_hours + price × price_to_tenant ÷ 1000 + cost × cost_to_operator ÷ 1000`; the least wins and the score shown
+/// to people is its negative. All arithmetic is in integers. Pools that can start the job now are
+/// compared among themselves first: work never waits for a cheaper pool while one stands ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Weights {
+    /// Micro-units of money that one hour of waiting is worth. The default, a million units, puts an earlier start before any
+    /// saving: a job of 1,000 cards at 20 units an hour would have to save 50 hours' worth to wait one.
+    pub start: i64,
+    /// Thousandths of the price to the tenant that count.
+    pub price: i64,
+    /// Thousandths of the cost to the operator that count.
+    pub cost: i64,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self { start: 1_000_000_000_000, price: 1_000, cost: 1_000 }
+    }
+}
+
+/// The policy of placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// How many blocked jobs of each pool set hold a reservation: 1 is EASY backfill, 0 is backfill without protection
+    /// (nothing then bounds the wait of large jobs).
+    pub backfill_depth: u32,
+    /// After this long, used resources count half in fair sharing. At least a minute.
+    pub fair_share_half_life: Span,
+    /// A job older than this goes before the fair-share order of its class; one older than twice this goes before every class.
+    pub age_bound: Span,
+    pub weights: Weights,
+    /// Rows of an [`crate::Explanation`] made by `explain` and `quote`.
+    pub explain_candidates_max: u32,
+    /// Rows of the explanation kept with each placement: the chosen pool and its closest rivals.
+    pub placement_candidates_max: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            backfill_depth: 1,
+            fair_share_half_life: Span::from_hours(7 * 24),
+            age_bound: Span::from_hours(3 * 24),
+            weights: Weights::default(),
+            // A table that a person still reads; a platform of 10,000 pools must not answer with 10,000 rows.
+            explain_candidates_max: 64,
+            // 5 rows × about 200 bytes = 1 KB for every started job.
+            placement_candidates_max: 5,
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! One pool as it stands: nodes, what occupies them, what is claimed, and the choice of nodes.
+//! Refuses to know the queue, tenants' shares and money beyond the pool's rates.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base::{JobId, PoolId, Resources, Span, TenantId};
+use model::{Chip, NodeState};
+
+use crate::view::{PoolUse, PoolView, Rates};
+
+/// Cores of a GPU node that CPU-only work leaves alone for each free card, as long as another node serves it:
+/// a card without a core to feed it cannot be sold.
+const CPU_MILLIS_PER_FREE_CARD: u64 = 2_000;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node {
+    pub used: Resources,
+    /// What is left of the shape; nothing when over-occupied.
+    pub free: Resources,
+    /// Takes new work.
+    pub open: bool,
+}
+
+/// The nodes of one job: most take one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NodeList {
+    One(u32),
+    Many(Box<[u32]>),
+}
+
+impl NodeList {
+    pub fn from_slice(nodes: &[u32]) -> Self {
+        match nodes {
+            [one] => Self::One(*one),
+            many => Self::Many(many.into()),
+        }
+    }
+    pub fn as_slice(&self) -> &[u32] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// A job's hold on nodes. Inline in the pool, sorted by `(end, run)`, because profiles walk it.
+#[derive(Clone, Debug)]
+pub(crate) struct Occupation {
+    /// Microseconds since the epoch.
+    pub end: i64,
+    /// Ordinal in the scheduler's table of running jobs.
+    pub run: u32,
+    pub per_node: Resources,
+    pub nodes: NodeList,
+}
+
+/// A reservation as later jobs must respect it.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub job: JobId,
+    /// From when the nodes are wanted, microseconds since the epoch.
+    pub from: i64,
+    pub per_node: Resources,
+    /// Ascending; `spare[i]` is what node `nodes[i]` will have left at `from` beside the claim.
+    pub nodes: Vec<u32>,
+    pub spare: Vec<Resources>,
+}
+
+impl Claim {
+    pub fn on(&self, node: u32) -> Option<usize> {
+        self.nodes.binary_search(&node).ok()
+    }
+}
+
+/// Why no nodes could be picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPick {
+    /// Too few nodes have the room.
+    NoRoom,
+    /// The room is there and claimed by jobs ahead.
+    Claimed,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    pub id: PoolId,
+    pub name: Arc<str>,
+    pub shape: Resources,
+    pub chip: Option<Chip>,
+    pub time_limit_max: Option<Span>,
+    /// Sorted; empty means all.
+    pub tenants: Vec<TenantId>,
+    pub reachable: bool,
+    pub price: Rates,
+    pub cost: Rates,
+    pub names: Vec<Arc<str>>,
+    pub states: Vec<NodeState>,
+    index: BTreeMap<Arc<str>, u32>,
+    pub nodes: Vec<Node>,
+    pub nodes_up: u32,
+    pub runs: Vec<Occupation>,
+    pub claims: Vec<Claim>,
+    /// Changes with every change of nodes or runs (not of claims).
+    pub version: u32,
+}
+
+/// Least remaining room first: (starves cards, cards, cores, memory, node).
+type Fitness = (bool, u32, u64, u64, u32);
+
+impl Pool {
+    pub fn new(view: PoolView, version: u32) -> Self {
+        let mut tenants = view.tenants;
+        tenants.sort_unstable();
+        let names: Vec<Arc<str>> = view.nodes.iter().map(|n| n.name.clone()).collect();
+        let states: Vec<NodeState> = view.nodes.iter().map(|n| n.state).collect();
+        let index = names.iter().cloned().zip(0..).collect();
+        let node = |s: &NodeState| Node { used: Resources::ZERO, free: view.shape, open: *s == NodeState::Up };
+        let nodes: Vec<Node> = states.iter().map(node).collect();
+        let nodes_up = nodes.iter().filter(|n| n.open).count() as u32;
+        Self {
+            id: view.id,
+            name: view.name,
+            shape: view.shape,
+            chip: view.chip,
+            time_limit_max: view.time_limit_max,
+            tenants,
+            reachable: view.reachable,
+            price: view.price,
+            cost: view.cost,
+            names,
+            states,
+            index,
+            nodes,
+            nodes_up,
+            runs: Vec::new(),
+            claims: Vec::new(),
+            version,
+        }
+    }
+
+    pub fn admits(&self, tenant: TenantId) -> bool {
+        self.tenants.is_empty() || self.tenants.binary_search(&tenant).is_ok()
+    }
+    pub fn node(&self, name: &str) -> Option<u32> {
+        self.index.get(name).copied()
+    }
+    pub fn capacity(&self) -> Resources {
+        self.shape.times(self.nodes.len() as u32)
+    }
+    /// Could take new work if it had the room.
+    pub fn serves(&self, nodes: u32) -> bool {
+        self.reachable && self.nodes_up >= nodes
+    }
+
+    /// Returns false when nothing changes.
+    pub fn set_state(&mut self, node: u32, state: NodeState) -> bool {
+        let i = node as usize;
+        if self.states[i] == state {
+            return false;
+        }
+        self.states[i] = state;
+        self.nodes[i].open = state == NodeState::Up;
+        self.nodes_up = self.nodes.iter().filter(|n| n.open).count() as u32;
+        self.version += 1;
+        true
+    }
+
+    pub fn occupy(&mut self, run: Occupation) {
+        for &n in run.nodes.as_slice() {
+            let node = &mut self.nodes[n as usize];
+            node.used = node.used.plus(&run.per_node);
+            node.free = left(&self.shape, &node.used);
+        }
+        for claim in self.claims.iter_mut().filter(|c| run.end > c.from) {
+            for &n in run.nodes.as_slice() {
+                if let Some(i) = claim.on(n) {
+                    claim.spare[i] = left(&claim.spare[i], &run.per_node);
+                }
+            }
+        }
+        let at = self.runs.partition_point(|r| (r.end, r.run) < (run.end, run.run));
+        self.runs.insert(at, run);
+        self.version += 1;
+    }
+
+    /// Takes the occupation with this end and ordinal away; its claims must be made anew.
+    pub fn vacate(&mut self, end: i64, run: u32) -> Occupation {
+        let at = self.runs.partition_point(|r| (r.end, r.run) < (end, run));
+        let gone = self.runs.remove(at);
+        debug_assert_eq!((gone.end, gone.run), (end, run), "the table of running jobs and the pool agree");
+        for &n in gone.nodes.as_slice() {
+            let node = &mut self.nodes[n as usize];
+            node.used = left(&node.used, &gone.per_node);
+            node.free = left(&self.shape, &node.used);
+        }
+        self.version += 1;
+        gone
+    }
+
+    pub fn occupation(&self, end: i64, run: u32) -> Option<&Occupation> {
+        let at = self.runs.partition_point(|r| (r.end, r.run) < (end, run));
+        self.runs.get(at).filter(|r| r.run == run)
+    }
+
+    /// True when `count` open nodes have room for `per_node` now, whoever claims it.
+    pub fn has_room(&self, per_node: &Resources, count: u32) -> bool {
+        let mut found = 0;
+        self.serves(count)
+            && self.nodes.iter().any(|n| {
+                found += u32::from(n.open && per_node.fits(&n.free));
+                found >= count
+            })
+    }
+
+    /// Chooses `count` nodes for work of `per_node` that ends by `end`, best fit first, into `out` (ascending).
+    pub fn pick(&self, per_node: &Resources, count: u32, end: i64, out: &mut Vec<u32>) -> Result<(), NoPick> {
+        out.clear();
+        if !self.serves(count) {
+            return Err(NoPick::NoRoom);
+        }
+        let mut roomy = 0u32;
+        let mut best: Option<Fitness> = None;
+        let mut all: Vec<Fitness> = Vec::new();
+        for (i, node) in (0..).zip(&self.nodes) {
+            if !(node.open && per_node.fits(&node.free)) {
+                continue;
+            }
+            roomy += 1;
+            if !self.claims.iter().all(|c| allows(c, i, per_node, end)) {
+                continue;
+            }
+            let fitness = fitness(i, node, per_node);
+            if count > 1 {
+                all.push(fitness);
+            } else if best.is_none_or(|b| fitness < b) {
+                best = Some(fitness);
+            }
+        }
+        if roomy < count {
+            return Err(NoPick::NoRoom);
+        }
+        if count > 1 {
+            if all.len() < count as usize {
+                return Err(NoPick::Claimed);
+            }
+            all.sort_unstable();
+            out.extend(all[..count as usize].iter().map(|f| f.4));
+            out.sort_unstable();
+            return Ok(());
+        }
+        out.push(best.ok_or(NoPick::Claimed)?.4);
+        Ok(())
+    }
+
+    pub fn usage(&self) -> PoolUse {
+        let mut free = Resources::ZERO;
+        for node in self.nodes.iter().filter(|n| n.open) {
+            free = free.plus(&node.free);
+        }
+        PoolUse {
+            total: self.shape.times(self.nodes_up),
+            free,
+            nodes_up: self.nodes_up,
+            nodes_total: self.nodes.len() as u32,
+            jobs_running: self.runs.len() as u32,
+        }
+    }
+
+    /// The most that a request of `count` nodes finds now: the freest open node for one, all free room for several.
+    pub fn available(&self, count: u32) -> Resources {
+        if count > 1 {
+            return self.usage().free;
+        }
+        let freest = self.nodes.iter().filter(|n| n.open).map(|n| (n.free.gpus, n.free.cpu, n.free.mem)).max();
+        freest.map_or(Resources::ZERO, |(gpus, cpu, mem)| Resources { cpu, mem, gpus })
+    }
+}
+
+fn allows(claim: &Claim, node: u32, per_node: &Resources, end: i64) -> bool {
+    end <= claim.from || claim.on(node).is_none_or(|i| per_node.fits(&claim.spare[i]))
+}
+
+fn fitness(index: u32, node: &Node, per_node: &Resources) -> Fitness {
+    let left = left(&node.free, per_node);
+    let starves = per_node.gpus == 0 && left.gpus > 0 && left.cpu.0 < u64::from(left.gpus) * CPU_MILLIS_PER_FREE_CARD;
+    (starves, left.gpus, left.cpu.0, left.mem.0, index)
+}
+
+/// Component-wise difference that stops at nothing: restored work may exceed a shape that was reduced since.
+pub(crate) fn left(from: &Resources, taken: &Resources) -> Resources {
+    Resources {
+        cpu: base::CpuMillis(from.cpu.0.saturating_sub(taken.cpu.0)),
+        mem: base::Bytes(from.mem.0.saturating_sub(taken.mem.0)),
+        gpus: from.gpus.saturating_sub(taken.gpus),
+    }
+}

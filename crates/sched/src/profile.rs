@@ -1,0 +1,95 @@
+//! The availability profile of one pool: when will enough nodes have room, judging by the expected ends of what runs.
+//! Refuses to know the queue; claims of reserved jobs count as room that is taken for good.
+
+use base::{JobId, Resources};
+
+use crate::pool::{Claim, Pool, left};
+
+/// Start "now", before every end.
+pub(crate) const NOW: i64 = i64::MIN;
+
+/// Buffers reused from one question to the next.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scratch {
+    used: Vec<Resources>,
+    found: Vec<bool>,
+    /// The nodes of the last answer, ascending.
+    pub nodes: Vec<u32>,
+}
+
+/// Which claims the asker respects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Respect {
+    /// None: only running work counts.
+    Running,
+    /// All but those of one job.
+    ClaimsExcept(Option<JobId>),
+}
+
+/// When `count` open nodes have room for `per_node`: [`NOW`], the expected end that frees the last of them (microseconds;
+/// possibly past, for overdue work), or `None` while too few nodes are up or other claims leave no room.
+pub(crate) fn earliest(
+    pool: &Pool,
+    per_node: &Resources,
+    count: u32,
+    respect: Respect,
+    scratch: &mut Scratch,
+) -> Option<i64> {
+    let Scratch { used, found, nodes } = scratch;
+    nodes.clear();
+    if !pool.serves(count) {
+        return None;
+    }
+    used.clear();
+    used.extend(pool.nodes.iter().map(|n| n.used));
+    if let Respect::ClaimsExcept(own) = respect {
+        for claim in pool.claims.iter().filter(|c| Some(c.job) != own) {
+            for &n in &claim.nodes {
+                used[n as usize] = used[n as usize].plus(&claim.per_node);
+            }
+        }
+    }
+    found.clear();
+    for ((n, node), used) in (0..).zip(&pool.nodes).zip(&*used) {
+        let fits = node.open && per_node.plus(used).fits(&pool.shape);
+        found.push(fits);
+        if fits {
+            nodes.push(n);
+            if nodes.len() == count as usize {
+                return Some(NOW);
+            }
+        }
+    }
+    for run in &pool.runs {
+        for &n in run.nodes.as_slice() {
+            let i = n as usize;
+            used[i] = left(&used[i], &run.per_node);
+            if !found[i] && pool.nodes[i].open && per_node.plus(&used[i]).fits(&pool.shape) {
+                found[i] = true;
+                nodes.push(n);
+            }
+        }
+        if nodes.len() >= count as usize {
+            // The nodes found first are the ones wanted; those beyond the count came with the last end.
+            nodes.truncate(count as usize);
+            nodes.sort_unstable();
+            return Some(run.end);
+        }
+    }
+    nodes.clear();
+    None
+}
+
+/// The claim of a job on nodes from a time on, with what each node will have left beside it.
+pub(crate) fn claim(pool: &Pool, job: JobId, from: i64, per_node: Resources, nodes: &[u32]) -> Claim {
+    let mut used: Vec<Resources> = nodes.iter().map(|&n| pool.nodes[n as usize].used).collect();
+    for run in pool.runs.iter().take_while(|r| r.end <= from) {
+        for n in run.nodes.as_slice() {
+            if let Ok(i) = nodes.binary_search(n) {
+                used[i] = left(&used[i], &run.per_node);
+            }
+        }
+    }
+    let spare = used.iter().map(|u| left(&left(&pool.shape, u), &per_node)).collect();
+    Claim { job, from, per_node, nodes: nodes.to_vec(), spare }
+}

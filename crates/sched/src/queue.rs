@@ -1,0 +1,295 @@
+//! The queue of eligible jobs: a slot a job, a lane for each (class, tenant, request shape), in lanes the order of the queue.
+//! Refuses to know pools; answers "the next of this lane after that one, shorter than so much".
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use base::{JobId, Timestamp};
+use model::PriorityClass;
+
+/// No deadline, no bound, no limit.
+pub(crate) const NEVER: i64 = i64::MAX;
+
+/// Position within a lane, and between lanes of one tenant: deadline, submission (microseconds), number.
+/// Aged jobs have no deadline any more, they stand before all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub deadline: i64,
+    pub submitted: i64,
+    pub number: u64,
+}
+
+impl Position {
+    pub const FIRST: Position = Position { deadline: i64::MIN, submitted: i64::MIN, number: 0 };
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub job: JobId,
+    pub number: u64,
+    pub submitted: i64,
+    pub deadline: i64,
+    pub limit: i64,
+    pub lane: u32,
+    pub aged: bool,
+}
+
+impl Slot {
+    pub fn position(&self) -> Position {
+        let deadline = if self.aged { i64::MIN } else { self.deadline };
+        Position { deadline, submitted: self.submitted, number: self.number }
+    }
+}
+
+/// Entries per chunk before it splits: a scan of 128 slots costs as much as a few cache misses.
+const CHUNK_MAX: usize = 128;
+
+#[derive(Clone, Debug, Default)]
+struct Chunk {
+    /// The shortest time limit inside.
+    limit_min: i64,
+    slots: Vec<u32>,
+}
+
+/// Slots in order of position, in chunks that know their shortest limit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Strand {
+    chunks: Vec<Chunk>,
+}
+
+impl Strand {
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+    pub fn first(&self) -> Option<u32> {
+        self.chunks.first().map(|c| c.slots[0])
+    }
+    fn insert(&mut self, slots: &[Slot], slot: u32) {
+        let position = slots[slot as usize].position();
+        let limit = slots[slot as usize].limit;
+        let before = |s: &u32| slots[*s as usize].position() < position;
+        // The last chunk whose first entry is before, or the first chunk.
+        let at = match self.chunks.last() {
+            None => {
+                self.chunks.push(Chunk { limit_min: limit, slots: vec![slot] });
+                return;
+            }
+            Some(last) if before(&last.slots[0]) => self.chunks.len() - 1,
+            Some(_) => self.chunks.partition_point(|c| before(&c.slots[0])).saturating_sub(1),
+        };
+        let chunk = &mut self.chunks[at];
+        let place = if before(&chunk.slots[chunk.slots.len() - 1]) {
+            chunk.slots.len()
+        } else {
+            chunk.slots.partition_point(before)
+        };
+        chunk.slots.insert(place, slot);
+        chunk.limit_min = chunk.limit_min.min(limit);
+        if chunk.slots.len() > CHUNK_MAX {
+            // New work comes at the end: a full left part stays dense, the right part grows.
+            let tail = chunk.slots.split_off(CHUNK_MAX * 3 / 4);
+            chunk.limit_min = shortest(slots, &chunk.slots);
+            chunk.slots.shrink_to_fit();
+            let tail = Chunk { limit_min: shortest(slots, &tail), slots: tail };
+            self.chunks.insert(at + 1, tail);
+        }
+    }
+    fn remove(&mut self, slots: &[Slot], slot: u32) {
+        let position = slots[slot as usize].position();
+        let at = self.chunks.partition_point(|c| slots[c.slots[0] as usize].position() <= position) - 1;
+        let chunk = &mut self.chunks[at];
+        let place = chunk.slots.partition_point(|s| slots[*s as usize].position() < position);
+        debug_assert_eq!(chunk.slots[place], slot, "a slot stands where its position says");
+        chunk.slots.remove(place);
+        if chunk.slots.is_empty() {
+            self.chunks.remove(at);
+        } else if slots[slot as usize].limit == chunk.limit_min {
+            chunk.limit_min = shortest(slots, &chunk.slots);
+        }
+    }
+    /// The first slot at or after `from` whose limit is below `below`.
+    pub fn next(&self, slots: &[Slot], from: Position, below: i64) -> Option<u32> {
+        let start = self.chunks.partition_point(|c| slots[c.slots[0] as usize].position() <= from).saturating_sub(1);
+        let matches = |s: &&u32| {
+            let slot = &slots[**s as usize];
+            slot.limit < below && slot.position() >= from
+        };
+        self.chunks[start..].iter().filter(|c| c.limit_min < below).find_map(|c| c.slots.iter().find(matches)).copied()
+    }
+}
+
+fn shortest(slots: &[Slot], of: &[u32]) -> i64 {
+    of.iter().map(|s| slots[*s as usize].limit).min().unwrap_or(NEVER)
+}
+
+/// What the pass of this number learnt about a lane: the first job of at least this limit was blocked at this position.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blocked {
+    pub pass: u64,
+    pub limit: i64,
+    pub at: Position,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Lane {
+    pub class: PriorityClass,
+    pub tenant: u32,
+    pub shape: u32,
+    pub aged: Strand,
+    pub fresh: Strand,
+    pub blocked: Blocked,
+}
+
+impl Lane {
+    pub fn strand(&self, aged: bool) -> &Strand {
+        if aged { &self.aged } else { &self.fresh }
+    }
+    fn strand_mut(&mut self, aged: bool) -> &mut Strand {
+        if aged { &mut self.aged } else { &mut self.fresh }
+    }
+    fn is_empty(&self) -> bool {
+        self.aged.is_empty() && self.fresh.is_empty()
+    }
+}
+
+/// Job ids carry 74 random bits; one multiplication spreads them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.write_u64(u64::from(*b)));
+    }
+    fn write_u64(&mut self, n: u64) {
+        let mixed = (self.0 ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+    fn write_u128(&mut self, n: u128) {
+        self.write_u64(n as u64);
+        self.write_u64((n >> 64) as u64);
+    }
+}
+
+/// Looked up only, never walked.
+pub(crate) type JobMap = HashMap<JobId, u32, BuildHasherDefault<IdHasher>>;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queue {
+    pub slots: Vec<Slot>,
+    vacant: Vec<u32>,
+    pub lanes: Vec<Lane>,
+    vacant_lanes: Vec<u32>,
+    lane_index: BTreeMap<(u32, u32, PriorityClass), u32>,
+    index: JobMap,
+    /// When each job passes its next age threshold.
+    ageing: BTreeSet<(i64, u32)>,
+}
+
+impl Queue {
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+    pub fn find(&self, job: JobId) -> Option<u32> {
+        self.index.get(&job).copied()
+    }
+    pub fn slot(&self, slot: u32) -> &Slot {
+        &self.slots[slot as usize]
+    }
+    pub fn lane_of(&self, slot: u32) -> &Lane {
+        &self.lanes[self.slots[slot as usize].lane as usize]
+    }
+
+    /// The lane of this key, made when missing.
+    pub fn lane(&mut self, class: PriorityClass, tenant: u32, shape: u32) -> u32 {
+        if let Some(&lane) = self.lane_index.get(&(shape, tenant, class)) {
+            return lane;
+        }
+        let blocked = Blocked { pass: 0, limit: NEVER, at: Position::FIRST };
+        let fresh = Lane { class, tenant, shape, aged: Strand::default(), fresh: Strand::default(), blocked };
+        let lane = self.vacant_lanes.pop().unwrap_or(self.lanes.len() as u32);
+        match self.lanes.get_mut(lane as usize) {
+            Some(place) => *place = fresh,
+            None => self.lanes.push(fresh),
+        }
+        self.lane_index.insert((shape, tenant, class), lane);
+        lane
+    }
+
+    /// Adds a job, fresh; `ages_at` is when it becomes aged.
+    pub fn insert(&mut self, new: Slot, ages_at: i64) -> u32 {
+        let slot = self.vacant.pop().unwrap_or(self.slots.len() as u32);
+        let (job, lane) = (new.job, new.lane);
+        match self.slots.get_mut(slot as usize) {
+            Some(place) => *place = new,
+            None => self.slots.push(new),
+        }
+        self.index.insert(job, slot);
+        self.ageing.insert((ages_at, slot));
+        self.lanes[lane as usize].fresh.insert(&self.slots, slot);
+        slot
+    }
+
+    /// Removes a job; `bound` is the policy's age bound.
+    pub fn remove(&mut self, slot: u32, bound: i64) {
+        let Slot { job, lane, aged, .. } = self.slots[slot as usize];
+        self.ageing.remove(&(self.threshold(slot, bound), slot));
+        let home = &mut self.lanes[lane as usize];
+        home.strand_mut(aged).remove(&self.slots, slot);
+        if home.is_empty() {
+            self.lane_index.remove(&(home.shape, home.tenant, home.class));
+            self.vacant_lanes.push(lane);
+        }
+        self.index.remove(&job);
+        self.vacant.push(slot);
+    }
+
+    /// The time of the next age threshold of a job. A job past both has one that lies before its second.
+    fn threshold(&self, slot: u32, bound: i64) -> i64 {
+        let Slot { submitted, aged, .. } = self.slots[slot as usize];
+        submitted.saturating_add(if aged { bound.saturating_mul(2) } else { bound })
+    }
+
+    pub fn next_threshold(&self) -> Option<Timestamp> {
+        self.ageing.first().map(|(at, _)| Timestamp::from_micros(*at))
+    }
+
+    /// Moves jobs past their thresholds; true when one was.
+    pub fn age(&mut self, now: i64, bound: i64) -> bool {
+        let mut any = false;
+        while let Some(&(at, slot)) = self.ageing.first().filter(|(at, _)| *at <= now) {
+            any = true;
+            self.ageing.remove(&(at, slot));
+            if !self.slots[slot as usize].aged {
+                let lane = &mut self.lanes[self.slots[slot as usize].lane as usize];
+                lane.fresh.remove(&self.slots, slot);
+                self.slots[slot as usize].aged = true;
+                lane.aged.insert(&self.slots, slot);
+                self.ageing.insert((self.threshold(slot, bound), slot));
+            }
+        }
+        any
+    }
+
+    /// After a change of the bound: every job starts over as fresh.
+    pub fn rejuvenate(&mut self, bound: i64) {
+        self.ageing.clear();
+        for slot in self.live() {
+            let lane = self.slots[slot as usize].lane as usize;
+            if self.slots[slot as usize].aged {
+                self.lanes[lane].aged.remove(&self.slots, slot);
+                self.slots[slot as usize].aged = false;
+                self.lanes[lane].fresh.insert(&self.slots, slot);
+            }
+            self.ageing.insert((self.threshold(slot, bound), slot));
+        }
+    }
+
+    /// Slots in use, ascending.
+    fn live(&self) -> Vec<u32> {
+        let vacant: BTreeSet<u32> = self.vacant.iter().copied().collect();
+        (0..self.slots.len() as u32).filter(|s| !vacant.contains(s)).collect()
+    }
+}

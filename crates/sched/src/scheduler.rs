@@ -1,0 +1,410 @@
+//! The scheduler's state and everything that changes it except planning. Each change notes what it may have made possible, so
+//! that the next plan looks there only. Refuses to start anything.
+
+use std::sync::Arc;
+
+use base::{JobId, PoolId, Resources, TenantId, Timestamp};
+use model::NodeState;
+
+use crate::policy::Policy;
+use crate::pool::{NodeList, Occupation, Pool};
+use crate::profile::Scratch;
+use crate::queue::{JobMap, Queue, Slot};
+use crate::shape::{Pools, Shapes};
+use crate::share::{FairShare, ResourceSeconds};
+use crate::view::{Demand, PoolUse, PoolView, Reservation};
+
+/// A job that occupies nodes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub job: JobId,
+    pub pool: u32,
+    pub end: i64,
+    pub tenant: u32,
+    pub total: Resources,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Runs {
+    pub slots: Vec<Option<Run>>,
+    vacant: Vec<u32>,
+    pub index: JobMap,
+}
+
+impl Runs {
+    pub fn insert(&mut self, run: Run) -> u32 {
+        let slot = self.vacant.pop().unwrap_or(self.slots.len() as u32);
+        match self.slots.get_mut(slot as usize) {
+            Some(place) => *place = Some(run),
+            None => self.slots.push(Some(run)),
+        }
+        self.index.insert(run.job, slot);
+        slot
+    }
+    fn remove(&mut self, job: JobId) -> Option<(u32, Run)> {
+        let slot = self.index.remove(&job)?;
+        self.vacant.push(slot);
+        Some((slot, self.slots[slot as usize].take()?))
+    }
+}
+
+/// A blocked job that took a turn of its pool set, in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder {
+    pub job: JobId,
+    pub slot: u32,
+    pub set: u32,
+    /// Where its claim is; `None` when claims ahead left no pool.
+    pub pool: Option<u32>,
+}
+
+/// What happened since the last plan.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    /// Something that may let waiting jobs start or claims move.
+    pub full: bool,
+    /// Pools that may have more room.
+    pub freed: Vec<u32>,
+    /// Jobs not looked at yet.
+    pub fresh: Vec<(u32, JobId)>,
+    /// Usage was charged: the order of tenants may have changed.
+    pub shares: bool,
+}
+
+/// Pools, running work, queue and shares, with the incremental planner over them. See the crate's first page for the rule.
+#[derive(Clone, Debug)]
+pub struct Scheduler {
+    pub(crate) policy: Policy,
+    pub(crate) pools: Pools,
+    pub(crate) shapes: Shapes,
+    pub(crate) queue: Queue,
+    pub(crate) shares: FairShare,
+    pub(crate) runs: Runs,
+    /// Queued jobs by tenant ordinal.
+    pub(crate) waiting: Vec<u32>,
+    pub(crate) holders: Vec<Holder>,
+    pub(crate) changes: Changes,
+    /// Tenants with queued jobs in the order of the last plan; true where the key equalled the one before.
+    pub(crate) ranking: Vec<(u32, bool)>,
+    pub(crate) pass: u64,
+    pub(crate) clock: Timestamp,
+    pub(crate) scratch: Scratch,
+}
+
+impl Scheduler {
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            pools: Pools { generation: 1, ..Pools::default() },
+            shapes: Shapes::default(),
+            queue: Queue::default(),
+            shares: FairShare::new(policy.fair_share_half_life),
+            runs: Runs::default(),
+            waiting: Vec::new(),
+            holders: Vec::new(),
+            changes: Changes::default(),
+            ranking: Vec::new(),
+            pass: 0,
+            clock: Timestamp::ZERO,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Changes the policy; running work and past usage stay.
+    pub fn set_policy(&mut self, policy: Policy) {
+        if policy.age_bound != self.policy.age_bound {
+            self.queue.rejuvenate(policy.age_bound.as_micros());
+        }
+        self.shares.set_half_life(policy.fair_share_half_life, self.clock);
+        self.policy = policy;
+        self.pools.generation += 1;
+        self.changes.full = true;
+    }
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Adds a pool or redefines it. Running work stays on the nodes that keep their names; it is forgotten where all its
+    /// nodes are gone.
+    pub fn upsert_pool(&mut self, view: PoolView) {
+        let id = view.id;
+        let old = self.take_pool(id);
+        let ordinal = match self.pools.by_id.get(&id) {
+            Some(&ordinal) => ordinal,
+            None => self.vacant_pool(),
+        };
+        let version = old.as_ref().map_or(1, |p| p.version + 1);
+        let mut pool = Pool::new(view, version);
+        self.shares.add_capacity(&pool.capacity());
+        if let Some(old) = old {
+            let mut lost = Vec::new();
+            for run in &old.runs {
+                let names = run.nodes.as_slice().iter().map(|n| &*old.names[*n as usize]);
+                let mut nodes: Vec<u32> = names.filter_map(|name| pool.node(name)).collect();
+                nodes.sort_unstable();
+                if nodes.is_empty() {
+                    lost.push(run.run);
+                } else {
+                    pool.occupy(Occupation { nodes: NodeList::from_slice(&nodes), ..run.clone() });
+                }
+            }
+            self.forget_runs(&lost);
+        }
+        self.pools.by_id.insert(id, ordinal);
+        self.pools.slots[ordinal as usize] = Some(pool);
+        self.changes.full = true;
+    }
+
+    /// Removes a pool with everything that runs on it. Unknown pools are no matter.
+    pub fn remove_pool(&mut self, id: PoolId) {
+        if let Some(old) = self.take_pool(id) {
+            let lost: Vec<u32> = old.runs.iter().map(|r| r.run).collect();
+            self.forget_runs(&lost);
+            self.pools.by_id.remove(&id);
+            self.changes.full = true;
+        }
+    }
+
+    /// False when pool or node are unknown.
+    pub fn set_node(&mut self, pool: PoolId, node: &str, state: NodeState) -> bool {
+        let Some(&ordinal) = self.pools.by_id.get(&pool) else { return false };
+        let Some(pool) = self.pools.get_mut(ordinal) else { return false };
+        let Some(node) = pool.node(node) else { return false };
+        if pool.set_state(node, state) {
+            self.touched(ordinal);
+        }
+        true
+    }
+
+    /// False when the pool is unknown.
+    pub fn set_reachable(&mut self, pool: PoolId, reachable: bool) -> bool {
+        let Some(&ordinal) = self.pools.by_id.get(&pool) else { return false };
+        let Some(pool) = self.pools.get_mut(ordinal) else { return false };
+        if pool.reachable != reachable {
+            pool.reachable = reachable;
+            pool.version += 1;
+            self.touched(ordinal);
+        }
+        true
+    }
+
+    /// Weight in fair sharing, at least 1. Tenants never named have 1.
+    pub fn set_tenant(&mut self, tenant: TenantId, shares: u32) {
+        let ordinal = self.tenant(tenant);
+        self.shares.set_shares(ordinal, shares);
+        self.changes.shares = true;
+    }
+
+    /// Adds used resources to a tenant's account of fair sharing. To restore an account, charge what [`Self::used`] gave.
+    pub fn charge(&mut self, tenant: TenantId, used: &ResourceSeconds, now: Timestamp) {
+        let ordinal = self.tenant(tenant);
+        self.shares.charge(ordinal, used, now);
+        self.changes.shares = true;
+    }
+
+    /// What was charged to a tenant, as far as it is not forgotten at `now`.
+    pub fn used(&self, tenant: TenantId, now: Timestamp) -> ResourceSeconds {
+        self.shares.find(tenant).map_or(ResourceSeconds::default(), |ordinal| self.shares.used(ordinal, now))
+    }
+
+    /// Puts an eligible job into the queue, replacing one of the same id. Cost: O(log n).
+    pub fn enqueue(&mut self, demand: Demand) {
+        self.dequeue(demand.job);
+        let tenant = self.tenant(demand.tenant);
+        let shape = self.shapes.enter(&demand.request, &demand.pools);
+        let lane = self.queue.lane(demand.class, tenant, shape);
+        let new = Slot {
+            job: demand.job,
+            number: demand.number,
+            submitted: demand.submitted_at.as_micros(),
+            deadline: demand.deadline.map_or(crate::queue::NEVER, Timestamp::as_micros),
+            limit: demand.time_limit.as_micros(),
+            lane,
+            aged: false,
+        };
+        let ages_at = (demand.submitted_at + self.policy.age_bound).as_micros();
+        let slot = self.queue.insert(new, ages_at);
+        self.waiting[tenant as usize] += 1;
+        self.changes.fresh.push((slot, demand.job));
+    }
+
+    /// Takes a job out of the queue: cancelled, held, changed. False when it was not there.
+    pub fn dequeue(&mut self, job: JobId) -> bool {
+        let Some(slot) = self.queue.find(job) else { return false };
+        if self.holders.iter().any(|h| h.job == job) {
+            self.changes.full = true;
+        }
+        self.take_from_queue(slot);
+        true
+    }
+
+    pub(crate) fn take_from_queue(&mut self, slot: u32) {
+        let lane = self.queue.lane_of(slot);
+        let (tenant, shape) = (lane.tenant, lane.shape);
+        self.waiting[tenant as usize] -= 1;
+        self.shapes.leave(shape);
+        self.queue.remove(slot, self.policy.age_bound.as_micros());
+    }
+
+    /// Says that a job occupies nodes: restores running work, or confirms (possibly with other nodes or another end) a
+    /// placement. A queued job leaves the queue. False when the pool or all nodes are unknown; then nothing changes.
+    pub fn occupy(
+        &mut self,
+        job: JobId,
+        pool: PoolId,
+        nodes: &[Arc<str>],
+        per_node: Resources,
+        expected_end: Timestamp,
+        tenant: TenantId,
+    ) -> bool {
+        let Some(&ordinal) = self.pools.by_id.get(&pool) else { return false };
+        let Some(place) = self.pools.get(ordinal) else { return false };
+        let mut list: Vec<u32> = nodes.iter().filter_map(|name| place.node(name)).collect();
+        list.sort_unstable();
+        list.dedup();
+        if list.is_empty() {
+            return false;
+        }
+        if self.is_occupied_so(job, ordinal, &list, &per_node) {
+            self.set_expected_end(job, expected_end);
+            return true;
+        }
+        self.release(job);
+        self.dequeue(job);
+        let tenant = self.tenant(tenant);
+        let total = per_node.times(list.len() as u32);
+        let end = expected_end.as_micros();
+        let run = self.runs.insert(Run { job, pool: ordinal, end, tenant, total });
+        self.shares.hold(tenant, &total);
+        if let Some(place) = self.pools.get_mut(ordinal) {
+            place.occupy(Occupation { end, run, per_node, nodes: NodeList::from_slice(&list) });
+        }
+        self.changes.full = true;
+        true
+    }
+
+    fn is_occupied_so(&self, job: JobId, pool: u32, nodes: &[u32], per_node: &Resources) -> bool {
+        let Some(&run) = self.runs.index.get(&job) else { return false };
+        let known = self.runs.slots[run as usize].filter(|r| r.pool == pool);
+        let held = known.and_then(|r| self.pools.get(pool)?.occupation(r.end, run));
+        held.is_some_and(|o| o.nodes.as_slice() == nodes && o.per_node == *per_node)
+    }
+
+    /// Frees what a job occupied. False when it occupied nothing.
+    pub fn release(&mut self, job: JobId) -> bool {
+        let Some((slot, run)) = self.runs.remove(job) else { return false };
+        self.shares.drop_hold(run.tenant, &run.total);
+        if let Some(pool) = self.pools.get_mut(run.pool) {
+            pool.vacate(run.end, slot);
+            self.touched(run.pool);
+        }
+        true
+    }
+
+    /// Changes when running work is expected to end. False when the job occupies nothing.
+    pub fn set_expected_end(&mut self, job: JobId, expected_end: Timestamp) -> bool {
+        let Some(&slot) = self.runs.index.get(&job) else { return false };
+        let Some(run) = self.runs.slots[slot as usize].as_mut() else { return false };
+        let (pool, old, end) = (run.pool, run.end, expected_end.as_micros());
+        if old != end {
+            run.end = end;
+            if let Some(pool) = self.pools.get_mut(pool) {
+                let gone = pool.vacate(old, slot);
+                pool.occupy(Occupation { end, ..gone });
+            }
+            self.changes.full = true;
+        }
+        true
+    }
+
+    /// Something changed since the last plan that can matter to the queue.
+    pub fn wants_plan(&self) -> bool {
+        let Changes { full, freed: _, fresh, shares } = &self.changes;
+        self.queue.len() > 0 && (*full || *shares || !fresh.is_empty())
+    }
+
+    /// When a queued job next passes an age threshold: planning then may change the order without any other event.
+    pub fn next_wakeup(&self) -> Option<Timestamp> {
+        self.queue.next_threshold()
+    }
+
+    /// A pool's occupation; `None` when unknown.
+    pub fn free(&self, pool: PoolId) -> Option<PoolUse> {
+        self.pools.get(*self.pools.by_id.get(&pool)?).map(Pool::usage)
+    }
+    /// Jobs in the queue.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+    /// Jobs that occupy nodes.
+    pub fn running(&self) -> usize {
+        self.runs.index.len()
+    }
+
+    /// The claims of the last plan, in queue order.
+    pub fn reservations(&self) -> Vec<Reservation> {
+        let claim = |holder: &Holder| {
+            let pool = self.pools.get(holder.pool?)?;
+            let claim = pool.claims.iter().find(|c| c.job == holder.job)?;
+            let nodes = claim.nodes.iter().map(|n| pool.names[*n as usize].clone()).collect();
+            Some(Reservation { job: holder.job, pool: pool.id, at: Timestamp::from_micros(claim.from), nodes })
+        };
+        self.holders.iter().filter_map(claim).collect()
+    }
+
+    /// A queued job as it was handed in.
+    pub(crate) fn demand(&self, job: JobId) -> Option<Demand> {
+        let slot = self.queue.slot(self.queue.find(job)?);
+        let lane = &self.queue.lanes[slot.lane as usize];
+        let shape = self.shapes.get(lane.shape);
+        Some(Demand {
+            job,
+            number: slot.number,
+            tenant: self.shares.id(lane.tenant),
+            class: lane.class,
+            submitted_at: Timestamp::from_micros(slot.submitted),
+            deadline: (slot.deadline != crate::queue::NEVER).then_some(Timestamp::from_micros(slot.deadline)),
+            time_limit: base::Span::from_micros(slot.limit),
+            request: shape.request.clone(),
+            pools: shape.pools.clone(),
+        })
+    }
+
+    fn tenant(&mut self, id: TenantId) -> u32 {
+        let ordinal = self.shares.ordinal(id);
+        if self.waiting.len() <= ordinal as usize {
+            self.waiting.resize(ordinal as usize + 1, 0);
+        }
+        ordinal
+    }
+
+    fn touched(&mut self, pool: u32) {
+        self.changes.freed.push(pool);
+        self.changes.full = true;
+    }
+
+    fn vacant_pool(&mut self) -> u32 {
+        let vacant = self.pools.slots.iter().position(Option::is_none);
+        let ordinal = vacant.unwrap_or(self.pools.slots.len());
+        if vacant.is_none() {
+            self.pools.slots.push(None);
+        }
+        ordinal as u32
+    }
+
+    fn take_pool(&mut self, id: PoolId) -> Option<Pool> {
+        self.pools.generation += 1;
+        let old = self.pools.slots[*self.pools.by_id.get(&id)? as usize].take()?;
+        self.shares.remove_capacity(&old.capacity());
+        Some(old)
+    }
+
+    fn forget_runs(&mut self, lost: &[u32]) {
+        for &slot in lost {
+            let job = self.runs.slots[slot as usize].map(|r| r.job);
+            if let Some((_, run)) = job.and_then(|j| self.runs.remove(j)) {
+                self.shares.drop_hold(run.tenant, &run.total);
+            }
+        }
+    }
+}

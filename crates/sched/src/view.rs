@@ -1,0 +1,134 @@
+//! What goes into the scheduler and what comes out of it. Plain data; refuses to know how it is used.
+
+use std::sync::Arc;
+
+use base::{ClusterId, JobId, Money, PoolId, Resources, Span, TenantId, Timestamp};
+use model::{Chip, NodeState, PriorityClass, Request, SupplyMode};
+use serde::{Deserialize, Serialize};
+
+use crate::explain::Explanation;
+
+/// Micro-units of money per unit and hour. The scheduler compares with them, it does not bill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rates {
+    pub core_hour: Money,
+    pub gib_hour: Money,
+    /// `None`: the pool's chip has no price. As a price this refuses GPU jobs; as a cost it counts nothing.
+    pub card_hour: Option<Money>,
+}
+
+impl Rates {
+    /// Micro-units per hour for holding `total`; each part is rounded towards zero, overflow stops at the largest number.
+    pub fn hourly(&self, total: &Resources) -> i64 {
+        // MiB instead of bytes keep price (2^50) × amount (2^33) inside i128 with room to spare.
+        let part = |rate: Money, amount: u64, per: i128| i128::from(rate.micros()) * i128::from(amount) / per;
+        let sum = part(self.core_hour, total.cpu.0, 1_000)
+            + part(self.gib_hour, total.mem.mib_ceil(), 1_024)
+            + part(self.card_hour.unwrap_or(Money::ZERO), u64::from(total.gpus), 1);
+        i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
+    }
+    /// What holding `total` for `time` amounts to, rounded towards zero.
+    pub fn estimate(&self, total: &Resources, time: Span) -> Money {
+        let sum = i128::from(self.hourly(total)) * i128::from(time.as_micros()) / MICROS_PER_HOUR;
+        Money(i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX }))
+    }
+}
+
+pub(crate) const MICROS_PER_HOUR: i128 = 3_600_000_000;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeView {
+    pub name: Arc<str>,
+    pub state: NodeState,
+}
+
+/// A pool as placement sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolView {
+    pub id: PoolId,
+    pub name: Arc<str>,
+    pub cluster: ClusterId,
+    pub mode: SupplyMode,
+    /// What one node offers to jobs.
+    pub shape: Resources,
+    pub chip: Option<Chip>,
+    pub nodes: Vec<NodeView>,
+    pub time_limit_max: Option<Span>,
+    /// Tenants that may use it; empty means all.
+    pub tenants: Vec<TenantId>,
+    /// Its cluster answers; nothing new goes to one that does not.
+    pub reachable: bool,
+    /// To the tenant.
+    pub price: Rates,
+    /// To the operator.
+    pub cost: Rates,
+}
+
+/// One eligible job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    pub job: JobId,
+    /// Unique; the last word of the queue order.
+    pub number: u64,
+    pub tenant: TenantId,
+    pub class: PriorityClass,
+    pub submitted_at: Timestamp,
+    pub deadline: Option<Timestamp>,
+    /// The user's estimate and the limit that will be enforced.
+    pub time_limit: Span,
+    pub request: Arc<Request>,
+    /// Names of allowed pools; empty means any.
+    pub pools: Arc<[Arc<str>]>,
+}
+
+/// How much one call of `plan` may do, in jobs looked at: the same on every machine, so that runs are reproducible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WorkBudget(pub u64);
+
+impl WorkBudget {
+    pub const UNLIMITED: WorkBudget = WorkBudget(u64::MAX);
+}
+
+/// A job that starts now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    pub job: JobId,
+    pub pool: PoolId,
+    /// In the pool's node order, one entry per node used.
+    pub nodes: Vec<Arc<str>>,
+    pub explanation: Explanation,
+}
+
+/// What one call of `plan` decided.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[must_use = "placed jobs have left the queue and occupy their nodes"]
+pub struct Plan {
+    /// In the order of decision.
+    pub placements: Vec<Placement>,
+    /// Jobs looked at.
+    pub examined: u64,
+    /// False when the budget ended first: call again. Such a plan holds at least one placement, so calling again ends.
+    pub complete: bool,
+}
+
+/// A blocked job's claim on a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    pub job: JobId,
+    pub pool: PoolId,
+    /// When the running work is expected to have left enough nodes (may be in the past when it is overdue).
+    pub at: Timestamp,
+    pub nodes: Vec<Arc<str>>,
+}
+
+/// A pool's occupation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolUse {
+    /// Of all nodes that are up.
+    pub total: Resources,
+    /// Of these, not occupied.
+    pub free: Resources,
+    pub nodes_up: u32,
+    pub nodes_total: u32,
+    pub jobs_running: u32,
+}
