@@ -88,7 +88,7 @@ impl FromStr for Bytes {
             return Err(error());
         }
         let n: u64 = digits.parse().map_err(|_| error())?;
-        // 2^53 bytes keep every sum over a million nodes inside u64.
+        // 2^53 bytes are exact in every JSON reader; sums over nodes saturate.
         n.checked_shl(shift).filter(|v| v >> shift == n && *v <= 1 << 53).map(Bytes).ok_or_else(error)
     }
 }
@@ -111,8 +111,13 @@ impl Resources {
     pub const fn fits(&self, room: &Resources) -> bool {
         self.cpu.0 <= room.cpu.0 && self.mem.0 <= room.mem.0 && self.gpus <= room.gpus
     }
+    /// Component-wise sum; stops at the largest number.
     pub const fn plus(&self, o: &Resources) -> Resources {
-        Resources { cpu: CpuMillis(self.cpu.0 + o.cpu.0), mem: Bytes(self.mem.0 + o.mem.0), gpus: self.gpus + o.gpus }
+        Resources {
+            cpu: CpuMillis(self.cpu.0.saturating_add(o.cpu.0)),
+            mem: Bytes(self.mem.0.saturating_add(o.mem.0)),
+            gpus: self.gpus.saturating_add(o.gpus),
+        }
     }
     /// Component-wise difference; `None` when a component would go below zero.
     pub fn minus(&self, o: &Resources) -> Option<Resources> {
@@ -122,8 +127,13 @@ impl Resources {
             gpus: self.gpus.checked_sub(o.gpus)?,
         })
     }
+    /// `n` times as much; stops at the largest number.
     pub const fn times(&self, n: u32) -> Resources {
-        Resources { cpu: CpuMillis(self.cpu.0 * n as u64), mem: Bytes(self.mem.0 * n as u64), gpus: self.gpus * n }
+        Resources {
+            cpu: CpuMillis(self.cpu.0.saturating_mul(n as u64)),
+            mem: Bytes(self.mem.0.saturating_mul(n as u64)),
+            gpus: self.gpus.saturating_mul(n),
+        }
     }
     /// How many times `self` fits into `room`; `u32::MAX` when `self` is zero.
     pub fn count_in(&self, room: &Resources) -> u32 {

@@ -4,6 +4,8 @@
 use base::{JobId, PoolId, ProjectId, SpecId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::spec::Dependency;
+
 /// How a process ended: exit code, and the signal that ended it (0 for none).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Exit {
@@ -189,6 +191,9 @@ pub struct Job {
     pub spec: SpecId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<ArrayRef>,
+    /// All must be fulfilled before it may start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<Dependency>,
     pub submitted_at: Timestamp,
     /// Attempts made so far; the next one's number is one more.
     pub attempts: u32,
@@ -319,6 +324,7 @@ impl Job {
             user,
             spec,
             array,
+            dependencies: Vec::new(),
             submitted_at: now,
             attempts: 0,
             failed_starts: 0,

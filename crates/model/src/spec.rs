@@ -109,8 +109,6 @@ pub struct JobSpec {
     pub deadline: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<ArraySpec>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dependencies: Vec<Dependency>,
     /// Names of pools (`--partition`), any of them; empty means any pool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<Arc<str>>,
@@ -157,7 +155,6 @@ impl JobSpec {
             begin: None,
             deadline: None,
             array: None,
-            dependencies: Vec::new(),
             pools: Vec::new(),
             work_dir: None,
             stdout: None,

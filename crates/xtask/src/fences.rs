@@ -82,7 +82,7 @@ pub const FENCES: &[Fence] = &[
     // -- async stops here --
     shell("ports", &["base", "model", "engine"], HTTP_SQL),
     shell("store", &["base", "model", "ledger", "rating", "engine", "ports"], HTTP),
-    shell("connect-local", &["base", "model", "engine", "ports"], HTTP_SQL),
+    shell("connect-local", &["base", "model", "jobscript", "ports"], HTTP_SQL),
     shell("wire", &["base"], WIRE),
     shell("client", &["base", "wire"], SERVER_SQL),
     shell(

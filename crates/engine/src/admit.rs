@@ -1,0 +1,313 @@
+//! Admission of a job: who asks, whether any pool could ever run it, what is set aside for it.
+//! Rejects in a documented order; after the funds are found to suffice nothing fails.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base::{Currency, HoldId, JobId, Money, Span, SpecId, TenantId, digest128};
+use ledger::NewHold;
+use model::{
+    Actor, ArrayRef, Dependency, EventKind, Holder, Job, JobSpec, Outcome, PriorityClass, Request, TenantStatus,
+};
+use rating::book;
+use sched::{Demand, PoolVerdict, Rule, Verdict};
+
+use crate::denied::Denied;
+use crate::input::{JobRef, Report, Submission};
+use crate::record::{Batch, Record};
+use crate::state::{Array, Due, Engine, JobEntry};
+
+/// Verdicts of admission by shape, so that many jobs of one shape are judged once. Emptied whenever supply or
+/// prices change; at 10,000 shapes × about 300 bytes it stays under 3 MiB.
+#[derive(Debug, Default)]
+pub(crate) struct Cache(HashMap<Shape, Result<Money, Denied>>);
+
+const SHAPES_MAX: usize = 10_000;
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Shape {
+    tenant: TenantId,
+    request: Request,
+    pools: Vec<Arc<str>>,
+    time_limit: Span,
+}
+
+impl Cache {
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Engine {
+    /// Order of refusal: user, tenant, project, request, array, queue length, dependencies, feasibility and price, funds.
+    pub(crate) fn submit(&mut self, s: Submission, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
+        let user = self.users.get(&s.user).ok_or(Denied::NotFound("user"))?;
+        if user.disabled {
+            return Err(Denied::UserDisabled);
+        }
+        let (tenant, project) = (user.tenant, s.project.unwrap_or(user.default_project));
+        self.check_tenant(tenant)?;
+        let owner = self.projects.get(&project).ok_or(Denied::NotFound("project"))?.tenant;
+        if owner != tenant {
+            return Err(Denied::ForeignProject);
+        }
+        if self.jobs.contains_key(&s.id) {
+            return Err(Denied::Invalid("a job with this id exists"));
+        }
+        let elements = self.check_shape(&s.spec)?;
+        let dependencies = self.resolve(&s)?;
+        let hold = self.admission(tenant, &s.spec)?;
+        let total = Money(hold.0.checked_mul(elements as i64).ok_or(Denied::MoneyRange)?);
+        self.check_funds(tenant, total)?;
+        // From here on nothing fails.
+        self.note_ends(&s);
+        let (entry, new_spec) = self.spec_entry(s.spec_id, &s.spec);
+        if new_spec {
+            out.records.push(Record::Script { id: s.script_id, text: s.script });
+            out.records.push(Record::Spec { id: s.spec_id, spec: s.spec });
+        }
+        let number = self.last_number + 1;
+        let indices = entry.spec.array.as_ref().map(|a| a.indices.clone());
+        if let Some(array) = &entry.spec.array {
+            let bounds = (elements, array.indices[0], array.indices[array.indices.len() - 1]);
+            self.arrays.insert(s.id, Array { limit: array.limit, bounds, ..Array::default() });
+        }
+        for position in 0..elements {
+            let index = indices.as_ref().map(|i| i[position as usize]);
+            let id = if position == 0 { s.id } else { element_id(s.id, position) };
+            let array = index.map(|index| ArrayRef { root: s.id, root_number: number, index });
+            self.last_number += 1;
+            let held = entry.spec.hold.then_some(Holder::User);
+            let mut job = Job::new(id, self.last_number, tenant, project, s.user, s.spec_id, array, held, self.now);
+            job.dependencies = dependencies.clone();
+            let hold_id = self.open_hold(id, tenant, hold, out);
+            let entry = JobEntry {
+                job,
+                spec: entry.clone(),
+                hold: hold_id,
+                charged: Money::ZERO,
+                pool: None,
+                started_at: None,
+                queued: false,
+            };
+            self.enter(id, entry);
+            self.write_job(out, id);
+            self.job_event(out, actor, id, EventKind::Submitted { hold });
+            self.refresh(id);
+            self.abandon_if_hopeless(id, out);
+        }
+        Ok(Report::Submitted { job: s.id, number, elements, hold: total })
+    }
+
+    pub(crate) fn check_tenant(&self, tenant: TenantId) -> Result<(), Denied> {
+        match self.tenants.get(&tenant).ok_or(Denied::NotFound("tenant"))?.tenant.status {
+            TenantStatus::Active => Ok(()),
+            TenantStatus::Suspended => Err(Denied::TenantSuspended),
+        }
+    }
+
+    /// The number of jobs it makes.
+    fn check_shape(&self, spec: &JobSpec) -> Result<u32, Denied> {
+        if let Some(fault) = spec.request.fault() {
+            return Err(Denied::Invalid(fault));
+        }
+        if spec.time_limit <= Span::ZERO {
+            return Err(Denied::Invalid("the time limit must be longer than zero"));
+        }
+        let limit = self.policy.array_elements_max;
+        let elements = match &spec.array {
+            None => 1,
+            Some(a) if a.indices.is_empty() => return Err(Denied::Invalid("the array has no elements")),
+            Some(a) => u32::try_from(a.indices.len()).unwrap_or(u32::MAX),
+        };
+        if elements > limit {
+            return Err(Denied::ArrayTooLarge { elements, limit });
+        }
+        let limit = self.policy.open_jobs_max;
+        if self.jobs.len() as u64 + elements as u64 > limit {
+            return Err(Denied::QueueFull { limit });
+        }
+        Ok(elements)
+    }
+
+    fn resolve(&self, s: &Submission) -> Result<Vec<Dependency>, Denied> {
+        let mut all = Vec::with_capacity(s.dependencies.len());
+        for (kind, reference) in &s.dependencies {
+            let on = self
+                .find(reference)
+                .or_else(|| s.ended.iter().find(|(r, _, _)| r == reference).map(|(_, id, _)| *id))
+                .ok_or_else(|| Denied::NoSuchDependency(reference.to_string()))?;
+            all.push(Dependency { kind: *kind, on });
+        }
+        Ok(all)
+    }
+
+    /// An open or recently ended job by any of its names.
+    pub(crate) fn find(&self, reference: &JobRef) -> Option<JobId> {
+        match reference {
+            JobRef::Id(id) => (self.jobs.contains_key(id) || self.ended.get(id).is_some()).then_some(*id),
+            JobRef::Number(n) => self.numbers.get(n).or_else(|| self.ended_numbers.get(n)).copied(),
+            JobRef::Element(root, index) => {
+                // Elements are numbered from the root on, in index order.
+                let root_id = self.find(&JobRef::Number(*root))?;
+                let array = self.arrays.get(&root_id)?;
+                array
+                    .open
+                    .iter()
+                    .copied()
+                    .find(|id| self.jobs.get(id).and_then(|e| e.job.array).is_some_and(|a| a.index == *index))
+            }
+        }
+    }
+
+    /// What is set aside for one job of this shape: the dearest feasible pool's price for the time limit or the
+    /// policy's hold span, whichever is shorter. Judged once per shape until supply or prices change.
+    pub(crate) fn admission(&mut self, tenant: TenantId, spec: &JobSpec) -> Result<Money, Denied> {
+        let shape =
+            Shape { tenant, request: spec.request.clone(), pools: spec.pools.clone(), time_limit: spec.time_limit };
+        if let Some(verdict) = self.admissions.0.get(&shape) {
+            return verdict.clone();
+        }
+        let verdict = self.judge(tenant, spec);
+        if self.admissions.0.len() >= SHAPES_MAX {
+            self.admissions.clear();
+        }
+        self.admissions.0.insert(shape, verdict.clone());
+        verdict
+    }
+
+    pub(crate) fn judge(&self, tenant: TenantId, spec: &JobSpec) -> Result<Money, Denied> {
+        let currency = self.currency(tenant).ok_or(Denied::NotFound("tenant"))?;
+        let book = book::in_force(&self.books, currency, self.now).ok_or(Denied::NoPriceBook(currency))?;
+        let demand = self.draft_demand(tenant, spec);
+        self.sched.feasible_anywhere(&demand).map_err(|verdicts| self.infeasible(&book.name, currency, &verdicts))?;
+        let span = self.hold_span(spec.time_limit);
+        let mut dearest = Money::ZERO;
+        for candidate in self.sched.quote(&demand, self.now).candidates {
+            let possible = match &candidate.verdict {
+                Verdict::Feasible => true,
+                Verdict::Refused(rule) => rule.is_passing(),
+            };
+            let Some(entry) = self.pools.get(&candidate.pool).filter(|_| possible) else { continue };
+            let rates = book.rates(entry.pool.chip.as_ref());
+            dearest = dearest.max(rates.amount(spec.request.total(), span).ok_or(Denied::MoneyRange)?);
+        }
+        Ok(dearest)
+    }
+
+    /// No pool can run it: a missing price is named first, since only the operator can mend that.
+    fn infeasible(&self, book: &Arc<str>, currency: Currency, verdicts: &[PoolVerdict]) -> Denied {
+        let unpriced = verdicts.iter().find(|v| matches!(v.rule, Rule::NoGpuPrice));
+        if let Some(verdict) = unpriced {
+            let chip = self.pools.get(&verdict.pool).and_then(|p| p.pool.chip.clone());
+            let missing = match chip {
+                Some(chip) => rating::Missing::Chip { book: book.clone(), chip },
+                None => rating::Missing::Book(currency),
+            };
+            return Denied::NoPrice { pool: verdict.pool, pool_name: verdict.pool_name.clone(), missing };
+        }
+        Denied::NoFeasiblePool {
+            pools: verdicts.iter().map(|v| format!("{}: {}", v.pool_name, v.rule.code())).collect(),
+        }
+    }
+
+    /// Running time that is authorised for a job with this limit: at least what must be covered while it runs.
+    pub(crate) fn hold_span(&self, time_limit: Span) -> Span {
+        (time_limit + self.policy.kill_grace).min(self.policy.hold_span.max(self.policy.cover()))
+    }
+
+    fn check_funds(&self, tenant: TenantId, needed: Money) -> Result<(), Denied> {
+        let wallet = self.wallet(tenant).ok_or(Denied::NotFound("tenant"))?;
+        if wallet.available >= needed {
+            return Ok(());
+        }
+        Err(Denied::InsufficientFunds {
+            needed,
+            available: wallet.available,
+            missing: needed - wallet.available,
+            currency: wallet.currency,
+        })
+    }
+
+    /// Sets money aside for a job; nothing when the work is free.
+    fn open_hold(&mut self, job: JobId, tenant: TenantId, amount: Money, out: &mut Batch) -> Option<HoldId> {
+        let wallet = self.tenants.get(&tenant)?.wallet;
+        if amount == Money::ZERO {
+            return None;
+        }
+        let id = HoldId::from_u128(digest128(&[b"hold", &job.to_bytes()]));
+        let hold = NewHold { id, account: wallet, amount, opened_at: self.now, expires_at: None };
+        // The sum was checked before; a refusal here is impossible and would leave the job without a hold,
+        // which metering treats as an empty one.
+        let applied = self.ledger.hold(hold).ok()?;
+        out.records.extend(applied.into_records().into_iter().map(Record::Ledger));
+        Some(id)
+    }
+
+    /// Puts a job into the engine's maps.
+    pub(crate) fn enter(&mut self, id: JobId, entry: JobEntry) {
+        self.numbers.insert(entry.job.number, id);
+        for dependency in &entry.job.dependencies {
+            self.dependents.entry(dependency.on).or_default().push(id);
+        }
+        if let Some(array) = entry.job.array {
+            self.arrays.entry(array.root).or_default().open.insert(id);
+        }
+        let waits_until = [entry.spec.spec.begin, entry.job.not_before].into_iter().flatten().max();
+        if let Some(at) = waits_until
+            && at > self.now
+        {
+            self.timers.insert((at, Due::Eligible(id)));
+        }
+        self.jobs.insert(id, entry);
+    }
+
+    pub(crate) fn currency(&self, tenant: TenantId) -> Option<Currency> {
+        self.tenants.get(&tenant).map(|t| t.tenant.currency)
+    }
+
+    /// What the scheduler would see of a job that is not there yet.
+    pub(crate) fn draft_demand(&self, tenant: TenantId, spec: &JobSpec) -> Demand {
+        Demand {
+            job: JobId::from_u128(0),
+            number: u64::MAX,
+            tenant,
+            class: spec.class,
+            submitted_at: self.now,
+            deadline: spec.deadline,
+            time_limit: spec.time_limit,
+            request: Arc::new(spec.request.clone()),
+            pools: spec.pools.clone().into(),
+        }
+    }
+
+    /// Whether the owner may move a job from one class to another: downwards only.
+    pub(crate) fn may_reclass(old: PriorityClass, new: PriorityClass, operator: bool) -> bool {
+        operator || new <= old
+    }
+}
+
+/// The id of the array element at a position beyond the first, derived so that a repeat makes the same ids.
+pub(crate) fn element_id(root: JobId, position: u32) -> JobId {
+    JobId::from_u128(digest128(&[b"element", &root.to_bytes(), &position.to_be_bytes()]))
+}
+
+/// The outcome of a job that has ended, as far as anyone remembers.
+impl Engine {
+    pub(crate) fn end_of(&self, job: JobId) -> Option<Outcome> {
+        self.ended.get(&job).map(|(_, _, outcome)| *outcome).or_else(|| self.settled_ends.get(&job).copied())
+    }
+
+    /// Notes ends that the edge read from the store for dependencies.
+    pub(crate) fn note_ends(&mut self, s: &Submission) {
+        for (_, id, outcome) in &s.ended {
+            if !self.jobs.contains_key(id) {
+                self.settled_ends.insert(*id, *outcome);
+            }
+        }
+    }
+
+    pub(crate) fn spec_of(&self, id: SpecId) -> Option<Arc<JobSpec>> {
+        self.specs.get(&id).map(|e| e.spec.clone())
+    }
+}

@@ -1,0 +1,205 @@
+//! The engine's side of the ledger: which accounts there are, wallets, prices, and the postings by name.
+
+use base::{AccountId, Currency, JobId, Money, PoolId, TenantId, TransferId, digest128};
+use ledger::{AccountCode, AccountKind, Applied, Floor, Memo, NewAccount, Reference, Transfer, TransferReason};
+use model::{Actor, EventKind};
+use rating::PriceBook;
+
+use crate::denied::Denied;
+use crate::input::Report;
+use crate::record::{Batch, Record};
+use crate::state::Engine;
+
+/// The operator's accounts, one of each per currency, and those of pools and tenants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Book {
+    Cash,
+    Revenue,
+    /// Charges that neither hold nor wallet could cover.
+    Uncollected,
+    /// What the data centres are owed.
+    DatacentrePayable,
+    Wallet(TenantId),
+    Depreciation(PoolId),
+    AccumulatedDepreciation(PoolId),
+    Datacentre(PoolId),
+}
+
+impl Book {
+    fn code(self, currency: Currency) -> String {
+        match self {
+            Self::Cash => format!("operator/{currency}/cash"),
+            Self::Revenue => format!("operator/{currency}/revenue/compute"),
+            Self::Uncollected => format!("operator/{currency}/uncollected"),
+            Self::DatacentrePayable => format!("operator/{currency}/payable/datacentre"),
+            Self::Wallet(tenant) => format!("tenant/{tenant}/wallet"),
+            Self::Depreciation(pool) => format!("pool/{pool}/cost/depreciation"),
+            Self::AccumulatedDepreciation(pool) => format!("pool/{pool}/asset/accumulated-depreciation"),
+            Self::Datacentre(pool) => format!("pool/{pool}/cost/datacentre"),
+        }
+    }
+    const fn kind(self) -> AccountKind {
+        match self {
+            Self::Cash | Self::AccumulatedDepreciation(_) => AccountKind::Asset,
+            Self::Revenue => AccountKind::Income,
+            Self::Uncollected | Self::Depreciation(_) | Self::Datacentre(_) => AccountKind::Expense,
+            Self::DatacentrePayable | Self::Wallet(_) => AccountKind::Liability,
+        }
+    }
+}
+
+/// The id of an account follows from its code, so that it is the same on every replica and after every restart.
+fn account_id(code: &str) -> AccountId {
+    AccountId::from_u128(digest128(&[b"account", code.as_bytes()]))
+}
+
+/// The code of a tenant's wallet, for queries of the books.
+pub fn wallet_code(tenant: TenantId) -> String {
+    Book::Wallet(tenant).code(Currency::CNY)
+}
+
+/// One movement of money as the engine asks for it.
+pub(crate) struct Posting {
+    pub id: TransferId,
+    pub debit: Book,
+    pub credit: Book,
+    pub amount: Money,
+    pub currency: Currency,
+    pub reason: TransferReason,
+    pub memo: Memo,
+    pub reference: Option<Reference>,
+}
+
+impl Engine {
+    /// The account of that name, opened if it is not there yet.
+    pub(crate) fn account(&mut self, book: Book, currency: Currency, out: &mut Batch) -> AccountId {
+        let code = book.code(currency);
+        let id = account_id(&code);
+        if self.ledger.account(id).is_none() {
+            let floor = match book {
+                Book::Wallet(_) => Floor::NotBelow(Money::ZERO),
+                _ => Floor::Unlimited,
+            };
+            let Ok(code) = AccountCode::new(&code) else { return id };
+            let new = NewAccount { id, code, kind: book.kind(), currency, floor };
+            if let Ok(applied) = self.ledger.open_account(new) {
+                keep(out, applied);
+            }
+        }
+        id
+    }
+
+    /// Posts, or settles from `hold` when one is named. Amounts of zero are passed over.
+    pub(crate) fn post(
+        &mut self,
+        posting: Posting,
+        hold: Option<base::HoldId>,
+        out: &mut Batch,
+    ) -> Result<(), ledger::Refusal> {
+        if posting.amount == Money::ZERO {
+            return Ok(());
+        }
+        let debit = self.account(posting.debit, posting.currency, out);
+        let credit = self.account(posting.credit, posting.currency, out);
+        let transfer = Transfer {
+            id: posting.id,
+            debit,
+            credit,
+            amount: posting.amount,
+            currency: posting.currency,
+            at: self.now,
+            reason: posting.reason,
+            memo: posting.memo,
+            reference: posting.reference,
+            hold,
+        };
+        keep(out, self.ledger.post(transfer)?);
+        Ok(())
+    }
+
+    pub(crate) fn release_hold(&mut self, job: JobId, out: &mut Batch) {
+        let Some(hold) = self.jobs.get_mut(&job).and_then(|e| e.hold.take()) else { return };
+        if let Ok(applied) = self.ledger.release(hold) {
+            keep(out, applied);
+        }
+    }
+
+    pub(crate) fn top_up(
+        &mut self,
+        tenant: TenantId,
+        amount: Money,
+        memo: &str,
+        actor: Actor,
+        out: &mut Batch,
+    ) -> Result<Report, Denied> {
+        let currency = self.currency(tenant).ok_or(Denied::NotFound("tenant"))?;
+        if amount == Money::ZERO {
+            return Err(Denied::Invalid("the amount is zero"));
+        }
+        let memo = Memo::new(memo).map_err(|_| Denied::Invalid("the memo is too long or has control characters"))?;
+        let id = TransferId::from_u128(digest128(&[
+            b"top-up",
+            &tenant.to_bytes(),
+            &(self.last_audit + 1).to_be_bytes(),
+            &self.now.as_micros().to_be_bytes(),
+        ]));
+        let posting = if amount.is_negative() {
+            let amount = Money(amount.0.checked_neg().ok_or(Denied::MoneyRange)?);
+            let (debit, credit) = (Book::Wallet(tenant), Book::Cash);
+            Posting { id, debit, credit, amount, currency, reason: TransferReason::Withdraw, memo, reference: None }
+        } else {
+            let (debit, credit) = (Book::Cash, Book::Wallet(tenant));
+            Posting { id, debit, credit, amount, currency, reason: TransferReason::TopUp, memo, reference: None }
+        };
+        self.post(posting, None, out)?;
+        self.event(out, actor, Some(tenant), None, EventKind::WalletChanged { amount });
+        self.audit(out, actor, "wallet.top_up", tenant.to_string(), Some(tenant), format!("{amount} {currency}"));
+        self.cover_again(tenant, out);
+        let balance = self.wallet(tenant).map_or(Money::ZERO, |w| w.balance);
+        Ok(Report::Wallet { tenant, balance })
+    }
+
+    pub(crate) fn publish_prices(&mut self, book: PriceBook, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
+        if self.books.iter().any(|b| b.id == book.id) {
+            return Err(Denied::Invalid("a price book with this id exists; price books are immutable"));
+        }
+        let negative = book.core_hour.is_negative()
+            || book.gib_hour.is_negative()
+            || book.card_hour.values().any(|p| p.is_negative());
+        if negative {
+            return Err(Denied::Invalid("a price is negative"));
+        }
+        self.audit(out, actor, "prices.publish", book.name.to_string(), None, book.effective_from.rfc3339());
+        self.event(out, actor, None, None, EventKind::PricesChanged);
+        out.records.push(Record::PriceBook(book.clone()));
+        self.books.push(book);
+        self.supply_changed();
+        Ok(Report::Prices)
+    }
+
+    pub(crate) fn open_wallet(
+        &mut self,
+        tenant: TenantId,
+        currency: Currency,
+        credit_limit: Money,
+        out: &mut Batch,
+    ) -> Result<AccountId, Denied> {
+        let wallet = self.account(Book::Wallet(tenant), currency, out);
+        self.set_credit(tenant, credit_limit, out)?;
+        Ok(wallet)
+    }
+
+    /// Moves the floor of a wallet to minus the credit limit.
+    pub(crate) fn set_credit(&mut self, tenant: TenantId, credit_limit: Money, out: &mut Batch) -> Result<(), Denied> {
+        if credit_limit.is_negative() {
+            return Err(Denied::Invalid("the credit limit is negative"));
+        }
+        let wallet = account_id(&wallet_code(tenant));
+        keep(out, self.ledger.set_floor(wallet, Floor::NotBelow(-credit_limit))?);
+        Ok(())
+    }
+}
+
+pub(crate) fn keep(out: &mut Batch, applied: Applied) {
+    out.records.extend(applied.into_records().into_iter().map(Record::Ledger));
+}

@@ -1,0 +1,118 @@
+//! Why a command was refused. Nothing was changed; `tenant text` is the Display form.
+
+use std::sync::Arc;
+
+use base::{Currency, JobId, Money, PoolId};
+use model::Refusal;
+use serde::{Deserialize, Serialize};
+
+/// What the caller should do next; the HTTP status and the exit code follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NextMove {
+    /// The request itself is wrong.
+    FixRequest,
+    /// Nothing of that name is there (any more).
+    NotFound,
+    /// The thing is in a state that does not allow it.
+    Conflict,
+    /// Top up or ask for credit.
+    Pay,
+    /// Try again later.
+    Wait,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    #[error("there is no open job {0}")]
+    NoSuchJob(JobId),
+    #[error("dependency: there is no job `{0}`")]
+    NoSuchDependency(String),
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    #[error("the name `{name}` is taken by another {noun}")]
+    NameTaken { noun: &'static str, name: String },
+    #[error("`{name}` is not a name for a {noun}: 1 to 40 of a-z, 0-9, `-`, `_`, `.`, starting with a letter or digit")]
+    BadName { noun: &'static str, name: String },
+    #[error("{0}")]
+    Invalid(&'static str),
+    #[error("{0}")]
+    Lifecycle(#[from] Refusal),
+    #[error("the tenant is suspended: nothing new is admitted")]
+    TenantSuspended,
+    #[error("the user is disabled")]
+    UserDisabled,
+    #[error("the project belongs to another tenant")]
+    ForeignProject,
+    #[error(
+        "the balance does not cover the work: {needed} {currency} needed, {available} {currency} available, {missing} {currency} missing"
+    )]
+    InsufficientFunds { needed: Money, available: Money, missing: Money, currency: Currency },
+    #[error("no pool can ever run this: {}", pools.join("; "))]
+    NoFeasiblePool { pools: Vec<String> },
+    #[error("pool {pool_name} cannot be sold: {missing}")]
+    NoPrice { pool: PoolId, pool_name: Arc<str>, missing: rating::Missing },
+    #[error("no price book in {0} is in force; ask the operator to publish one")]
+    NoPriceBook(Currency),
+    #[error("the queue is full: {limit} open jobs on the platform")]
+    QueueFull { limit: u64 },
+    #[error("the array has {elements} elements, more than the {limit} allowed")]
+    ArrayTooLarge { elements: u32, limit: u32 },
+    #[error("only an operator may raise the class or the time limit of a job")]
+    OperatorOnly,
+    #[error("this idempotency key was used for a request with other content; use a new key")]
+    KeyReused,
+    #[error("the amount leaves the range of money")]
+    MoneyRange,
+    #[error("the ledger refused: {0}")]
+    Ledger(#[from] ledger::Refusal),
+}
+
+impl Denied {
+    pub const fn next_move(&self) -> NextMove {
+        match self {
+            Self::NoSuchJob(_) | Self::NotFound(_) => NextMove::NotFound,
+            Self::NoSuchDependency(_)
+            | Self::BadName { .. }
+            | Self::Invalid(_)
+            | Self::ForeignProject
+            | Self::NoFeasiblePool { .. }
+            | Self::ArrayTooLarge { .. }
+            | Self::OperatorOnly
+            | Self::MoneyRange
+            | Self::Ledger(_) => NextMove::FixRequest,
+            Self::NameTaken { .. }
+            | Self::Lifecycle(_)
+            | Self::TenantSuspended
+            | Self::UserDisabled
+            | Self::KeyReused => NextMove::Conflict,
+            Self::InsufficientFunds { .. } => NextMove::Pay,
+            Self::NoPrice { .. } | Self::NoPriceBook(_) | Self::QueueFull { .. } => NextMove::Wait,
+        }
+    }
+
+    /// The stable public code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchJob(_) => "job_not_found",
+            Self::NoSuchDependency(_) => "dependency_not_found",
+            Self::NotFound(_) => "not_found",
+            Self::NameTaken { .. } => "name_taken",
+            Self::BadName { .. } => "bad_name",
+            Self::Invalid(_) => "invalid",
+            Self::Lifecycle(_) => "wrong_state",
+            Self::TenantSuspended => "tenant_suspended",
+            Self::UserDisabled => "user_disabled",
+            Self::ForeignProject => "foreign_project",
+            Self::InsufficientFunds { .. } => "insufficient_funds",
+            Self::NoFeasiblePool { .. } => "no_feasible_pool",
+            Self::NoPrice { .. } | Self::NoPriceBook(_) => "no_price",
+            Self::QueueFull { .. } => "queue_full",
+            Self::ArrayTooLarge { .. } => "array_too_large",
+            Self::OperatorOnly => "operator_only",
+            Self::KeyReused => "idempotency_key_reused",
+            Self::MoneyRange => "money_range",
+            Self::Ledger(_) => "ledger_refused",
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What goes into the engine: commands of people, observations of clusters, the passing of time.
+
+use std::sync::Arc;
+
+use base::{
+    ClusterId, Currency, JobId, Money, PoolId, ProjectId, ScriptId, Span, SpecId, SupplierId, TenantId, TokenId, UserId,
+};
+use model::{
+    Actor, Cluster, DependencyKind, JobSpec, NodeState, Observation, Outcome, Pool, PriorityClass, Role, Supplier,
+    TenantStatus, Token, User,
+};
+use rating::{PoolCost, PriceBook};
+use serde::{Deserialize, Serialize};
+
+/// One thing for `Engine::step`.
+#[derive(Clone, Debug)]
+pub enum Input {
+    Command(Box<Envelope>),
+    Observed(Observation),
+    /// Nothing happened but time: meter, warn, stop, retry what is due.
+    Tick,
+    /// Run the scheduler over what changed.
+    Schedule,
+}
+
+/// A command with who gave it and the key under which it may be repeated.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    pub actor: Actor,
+    /// The actor may do what only operators may (lift an operator's hold, raise priorities).
+    pub operator: bool,
+    pub once: Option<Once>,
+    pub command: Command,
+}
+
+/// An idempotency key: the answer to the first request under it is the answer to all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// Digest of the user and the key's text.
+    pub key: u128,
+    /// Digest of the request's method, path and body.
+    pub fingerprint: u128,
+    /// What the store already has under the key, when the engine's memory does not reach back that far.
+    pub prior: Option<(u128, Report)>,
+}
+
+/// How one command names another job, before the engine looks it up.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum JobRef {
+    Id(JobId),
+    Number(u64),
+    /// `123_4`: element 4 of the array whose first element is job 123.
+    Element(u64, u32),
+}
+
+impl std::fmt::Display for JobRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Number(n) => write!(f, "{n}"),
+            Self::Element(n, index) => write!(f, "{n}_{index}"),
+        }
+    }
+}
+
+/// A job as it comes in. The ids are drawn at the edge.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    pub id: JobId,
+    pub user: UserId,
+    /// `None`: the user's default project.
+    pub project: Option<ProjectId>,
+    pub spec_id: SpecId,
+    /// Without dependencies, which the engine resolves and adds.
+    pub spec: Arc<JobSpec>,
+    pub dependencies: Vec<(DependencyKind, JobRef)>,
+    /// Which of them the store knows as ended; the engine itself remembers open jobs and recent ends.
+    pub ended: Vec<(JobRef, JobId, Outcome)>,
+    pub script_id: ScriptId,
+    pub script: Arc<str>,
+}
+
+/// Everything people can ask for. Access has been proven at the edge.
+#[derive(Clone, Debug)]
+pub enum Command {
+    Submit(Box<Submission>),
+    /// `elements` of an array root's command apply to every open element.
+    Cancel {
+        job: JobId,
+    },
+    Hold {
+        job: JobId,
+    },
+    Release {
+        job: JobId,
+    },
+    Requeue {
+        job: JobId,
+    },
+    /// Class is open to the owner downwards, to operators upwards; the time limit may be lowered by the owner.
+    Change {
+        job: JobId,
+        class: Option<PriorityClass>,
+        time_limit: Option<Span>,
+    },
+
+    CreateTenant {
+        id: TenantId,
+        name: String,
+        currency: Currency,
+        shares: u32,
+        credit_limit: Money,
+        project: ProjectId,
+    },
+    ChangeTenant {
+        tenant: TenantId,
+        shares: Option<u32>,
+        status: Option<TenantStatus>,
+        credit_limit: Option<Money>,
+    },
+    CreateProject {
+        id: ProjectId,
+        tenant: TenantId,
+        name: String,
+    },
+    /// `password` is an argon2id PHC string.
+    CreateUser {
+        user: User,
+        password: Option<String>,
+    },
+    ChangeUser {
+        user: UserId,
+        role: Option<Role>,
+        disabled: Option<bool>,
+    },
+    SetPassword {
+        user: UserId,
+        password: String,
+    },
+    IssueToken(Token),
+    RevokeToken {
+        token: TokenId,
+    },
+
+    /// Money that came into (positive) or left (negative) a tenant's wallet by hand.
+    TopUp {
+        tenant: TenantId,
+        amount: Money,
+        memo: String,
+    },
+    PublishPrices(PriceBook),
+
+    RegisterSupplier(Supplier),
+    RegisterCluster(Cluster),
+    /// Creates the pool or changes its shape; running work stays.
+    RegisterPool {
+        pool: Pool,
+        cost: Option<PoolCost>,
+    },
+    SetNode {
+        pool: PoolId,
+        node: String,
+        state: NodeState,
+    },
+}
+
+impl Command {
+    /// A stable word for logs, metrics and the audit log.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Submit(_) => "job.submit",
+            Self::Cancel { .. } => "job.cancel",
+            Self::Hold { .. } => "job.hold",
+            Self::Release { .. } => "job.release",
+            Self::Requeue { .. } => "job.requeue",
+            Self::Change { .. } => "job.change",
+            Self::CreateTenant { .. } => "tenant.create",
+            Self::ChangeTenant { .. } => "tenant.change",
+            Self::CreateProject { .. } => "project.create",
+            Self::CreateUser { .. } => "user.create",
+            Self::ChangeUser { .. } => "user.change",
+            Self::SetPassword { .. } => "user.password",
+            Self::IssueToken(_) => "token.issue",
+            Self::RevokeToken { .. } => "token.revoke",
+            Self::TopUp { .. } => "wallet.top_up",
+            Self::PublishPrices(_) => "prices.publish",
+            Self::RegisterSupplier(_) => "supplier.register",
+            Self::RegisterCluster(_) => "cluster.register",
+            Self::RegisterPool { .. } => "pool.register",
+            Self::SetNode { .. } => "node.set",
+        }
+    }
+}
+
+/// The answer to a command that was carried out. Stored under the idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Report {
+    /// A new job; `elements` is 1, or the size of the array whose elements are numbered from `number` on.
+    Submitted {
+        job: JobId,
+        number: u64,
+        elements: u32,
+        hold: Money,
+    },
+    /// `changed` is false when the job was already as asked. For arrays, how many elements changed.
+    Job {
+        job: JobId,
+        changed: u32,
+    },
+    Tenant {
+        tenant: TenantId,
+    },
+    Project {
+        project: ProjectId,
+    },
+    User {
+        user: UserId,
+    },
+    Token {
+        token: TokenId,
+    },
+    Wallet {
+        tenant: TenantId,
+        balance: Money,
+    },
+    Prices,
+    Supplier {
+        supplier: SupplierId,
+    },
+    Cluster {
+        cluster: ClusterId,
+    },
+    Pool {
+        pool: PoolId,
+    },
+    /// An observation or a tick was taken in.
+    Done,
+}

@@ -1,0 +1,368 @@
+//! Commands on jobs, and the queue: which pending job is eligible, and what follows from the end of one.
+
+use base::{JobId, Span, SpecId};
+use model::{
+    Actor, DependencyKind, EndCause, EndOrder, EventKind, Exit, Holder, JobInput, Outcome, Phase, PriorityClass,
+    Transition,
+};
+use sched::Demand;
+use std::sync::Arc;
+
+use crate::denied::Denied;
+use crate::input::Report;
+use crate::record::{Batch, Effect, Record};
+use crate::state::Engine;
+
+/// Where a pending job stands with its dependencies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    Fulfilled,
+    For(JobId),
+    Never(JobId),
+}
+
+impl Engine {
+    pub(crate) fn cancel(&mut self, job: JobId, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
+        let changed = self.each(job, |engine, id| engine.end_job(id, EndCause::Cancelled, actor, out))?;
+        self.audit_job(out, actor, "job.cancel", job);
+        Ok(Report::Job { job, changed })
+    }
+
+    pub(crate) fn requeue(&mut self, job: JobId, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
+        let changed = self.each(job, |engine, id| engine.end_job(id, EndCause::Requeued, actor, out))?;
+        self.audit_job(out, actor, "job.requeue", job);
+        Ok(Report::Job { job, changed })
+    }
+
+    pub(crate) fn hold(&mut self, job: JobId, actor: Actor, operator: bool, out: &mut Batch) -> Result<Report, Denied> {
+        let by = if operator { Holder::Operator } else { Holder::User };
+        let changed = self.each(job, |engine, id| {
+            let transition = engine.apply(id, JobInput::Hold { by })?;
+            if transition == Transition::Unchanged {
+                return Ok(false);
+            }
+            engine.refresh(id);
+            engine.job_event(out, actor, id, EventKind::Held { by });
+            engine.write_job(out, id);
+            Ok(true)
+        })?;
+        self.audit_job(out, actor, "job.hold", job);
+        Ok(Report::Job { job, changed })
+    }
+
+    pub(crate) fn release(
+        &mut self,
+        job: JobId,
+        actor: Actor,
+        operator: bool,
+        out: &mut Batch,
+    ) -> Result<Report, Denied> {
+        let changed = self.each(job, |engine, id| {
+            engine.apply(id, JobInput::Release { operator })?;
+            engine.refresh(id);
+            engine.job_event(out, actor, id, EventKind::Released);
+            engine.write_job(out, id);
+            Ok(true)
+        })?;
+        self.audit_job(out, actor, "job.release", job);
+        Ok(Report::Job { job, changed })
+    }
+
+    pub(crate) fn change(
+        &mut self,
+        job: JobId,
+        class: Option<PriorityClass>,
+        time_limit: Option<Span>,
+        actor: Actor,
+        operator: bool,
+        out: &mut Batch,
+    ) -> Result<Report, Denied> {
+        let entry = self.jobs.get(&job).ok_or(Denied::NoSuchJob(job))?;
+        let mut spec = (*entry.spec.spec).clone();
+        if class.is_some_and(|new| !Self::may_reclass(spec.class, new, operator))
+            || time_limit.is_some_and(|new| new > spec.time_limit && !operator)
+        {
+            return Err(Denied::OperatorOnly);
+        }
+        if time_limit.is_some_and(|new| new <= Span::ZERO) {
+            return Err(Denied::Invalid("the time limit must be longer than zero"));
+        }
+        if !matches!(entry.job.phase(), Phase::Pending | Phase::Held { .. }) {
+            return Err(Denied::Lifecycle(model::Refusal::NotWaiting));
+        }
+        spec.class = class.unwrap_or(spec.class);
+        spec.time_limit = time_limit.unwrap_or(spec.time_limit);
+        let (old_id, tenant) = (entry.job.spec, entry.job.tenant);
+        self.admission(tenant, &spec)?;
+        // From here on nothing fails.
+        let id = changed_spec_id(old_id, spec.class, spec.time_limit);
+        let spec = Arc::new(spec);
+        let (shared, new) = self.spec_entry(id, &spec);
+        if new {
+            out.records.push(Record::Spec { id, spec });
+        }
+        self.unqueue(job);
+        if let Some(entry) = self.jobs.get_mut(&job) {
+            entry.spec = shared;
+            entry.job.spec = id;
+        }
+        self.drop_spec(old_id);
+        self.refresh(job);
+        if class.is_some() {
+            self.job_event(out, actor, job, EventKind::PriorityChanged);
+        }
+        if let Some(limit) = time_limit {
+            self.job_event(out, actor, job, EventKind::TimeLimitChanged { micros: limit.as_micros() });
+        }
+        self.write_job(out, job);
+        self.audit_job(out, actor, "job.change", job);
+        Ok(Report::Job { job, changed: 1 })
+    }
+
+    /// Runs `act` on one job, or on every open element when `job` is the root of an array.
+    /// Fails with the first refusal only when no element could be changed.
+    fn each(
+        &mut self,
+        job: JobId,
+        mut act: impl FnMut(&mut Engine, JobId) -> Result<bool, Denied>,
+    ) -> Result<u32, Denied> {
+        let targets: Vec<JobId> = match self.arrays.get(&job) {
+            Some(array) => array.open.iter().copied().collect(),
+            None => vec![job],
+        };
+        let (mut changed, mut refusal) = (0, None);
+        for target in targets {
+            match act(self, target) {
+                Ok(true) => changed += 1,
+                Ok(false) => {}
+                Err(denied) => refusal = refusal.or(Some(denied)),
+            }
+        }
+        match refusal {
+            Some(denied) if changed == 0 => Err(denied),
+            _ => Ok(changed),
+        }
+    }
+
+    pub(crate) fn apply(&mut self, job: JobId, input: JobInput) -> Result<Transition, Denied> {
+        let now = self.now;
+        if let Some((_, _, outcome)) = self.ended.get(&job).filter(|_| !self.jobs.contains_key(&job)) {
+            return Err(Denied::Lifecycle(model::Refusal::AlreadyEnded(*outcome)));
+        }
+        let entry = self.jobs.get_mut(&job).ok_or(Denied::NoSuchJob(job))?;
+        Ok(entry.job.apply(input, now)?)
+    }
+
+    fn audit_job(&mut self, out: &mut Batch, actor: Actor, action: &str, job: JobId) {
+        let tenant = self.jobs.get(&job).map(|e| e.job.tenant);
+        self.audit(out, actor, action, job.to_string(), tenant, String::new());
+    }
+
+    /// Ends a job for a cause: at once when it is only waiting, through its cluster otherwise.
+    pub(crate) fn end_job(
+        &mut self,
+        job: JobId,
+        cause: EndCause,
+        actor: Actor,
+        out: &mut Batch,
+    ) -> Result<bool, Denied> {
+        match self.apply(job, JobInput::End { cause })? {
+            Transition::Ended { outcome, .. } => self.finish(job, outcome, None, actor, out),
+            Transition::EndRequested { attempt, cause } => {
+                let id = base::AttemptId::new(job, attempt);
+                let how = EndOrder { cause, grace: self.policy.kill_grace };
+                if let Some(attempt) = self.attempts.get(&id) {
+                    out.effects.push(Effect::End { cluster: attempt.cluster, attempt: id, how });
+                }
+                self.job_event(out, actor, job, EventKind::Ending { cause });
+                self.write_job(out, job);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Brings the scheduler's queue in line with the job: eligible jobs are in it, all others are not.
+    pub(crate) fn refresh(&mut self, job: JobId) {
+        let Some(entry) = self.jobs.get(&job) else { return };
+        let eligible = matches!(entry.job.phase(), Phase::Pending)
+            && entry.spec.spec.begin.is_none_or(|at| at <= self.now)
+            && entry.job.not_before.is_none_or(|at| at <= self.now)
+            && self.waits(job) == Waits::Fulfilled;
+        match (eligible, entry.queued) {
+            (true, false) => self.enqueue(job),
+            (false, true) => self.unqueue(job),
+            (false, false) => self.leave_line(job),
+            (true, true) => {}
+        }
+    }
+
+    fn enqueue(&mut self, job: JobId) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        if let Some(array) = entry.job.array
+            && let Some(state) = self.arrays.get_mut(&array.root)
+        {
+            if state.limit.is_some_and(|limit| state.active >= limit) {
+                state.waiting.insert((array.index, job));
+                return;
+            }
+            state.waiting.remove(&(array.index, job));
+            state.active += 1;
+        }
+        entry.queued = true;
+        let spec = &entry.spec.spec;
+        self.sched.enqueue(Demand {
+            job,
+            number: entry.job.number,
+            tenant: entry.job.tenant,
+            class: spec.class,
+            submitted_at: entry.job.submitted_at,
+            deadline: spec.deadline,
+            time_limit: spec.time_limit,
+            request: entry.spec.request.clone(),
+            pools: entry.spec.pools.clone(),
+        });
+    }
+
+    /// Takes a job out of the scheduler's queue; its place under the array's limit becomes free.
+    fn unqueue(&mut self, job: JobId) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        if std::mem::take(&mut entry.queued) {
+            self.sched.dequeue(job);
+            self.vacate(job);
+        } else {
+            self.leave_line(job);
+        }
+    }
+
+    /// A job that waits for its array's limit and is no longer eligible leaves that line.
+    fn leave_line(&mut self, job: JobId) {
+        if let Some(array) = self.jobs.get(&job).and_then(|e| e.job.array)
+            && let Some(state) = self.arrays.get_mut(&array.root)
+        {
+            state.waiting.remove(&(array.index, job));
+        }
+    }
+
+    /// Gives a place under the array's limit to the next element in line.
+    pub(crate) fn vacate(&mut self, job: JobId) {
+        let Some(array) = self.jobs.get(&job).and_then(|e| e.job.array) else { return };
+        let Some(state) = self.arrays.get_mut(&array.root) else { return };
+        state.active = state.active.saturating_sub(1);
+        if let Some((_, next)) = state.waiting.pop_first() {
+            self.enqueue(next);
+        }
+    }
+
+    pub(crate) fn waits(&self, job: JobId) -> Waits {
+        let Some(entry) = self.jobs.get(&job) else { return Waits::Fulfilled };
+        let mut waiting = None;
+        for dependency in &entry.job.dependencies {
+            let fulfilled = match self.dependency_end(dependency.on) {
+                None => {
+                    waiting = waiting.or(Some(dependency.on));
+                    continue;
+                }
+                Some(success) => match dependency.kind {
+                    DependencyKind::AfterAny => true,
+                    DependencyKind::AfterOk => success,
+                    DependencyKind::AfterNotOk => !success,
+                },
+            };
+            if !fulfilled {
+                return Waits::Never(dependency.on);
+            }
+        }
+        waiting.map_or(Waits::Fulfilled, Waits::For)
+    }
+
+    /// Whether the job, or the whole array it is the root of, has ended well; `None` while any of it is open.
+    fn dependency_end(&self, on: JobId) -> Option<bool> {
+        if self.arrays.contains_key(&on) || self.jobs.contains_key(&on) {
+            return None;
+        }
+        self.end_of(on).map(Outcome::is_success)
+    }
+
+    /// Everything that follows from the end of a job: hold released, dependents woken, array and maps tidied.
+    pub(crate) fn finish(&mut self, job: JobId, outcome: Outcome, exit: Option<Exit>, actor: Actor, out: &mut Batch) {
+        self.release_hold(job, out);
+        let Some(entry) = self.jobs.get(&job) else { return };
+        let charged = entry.charged;
+        self.job_event(out, actor, job, EventKind::Ended { outcome, exit, charged });
+        self.write_job(out, job);
+        self.unqueue(job);
+        let Some(entry) = self.jobs.remove(&job) else { return };
+        self.numbers.remove(&entry.job.number);
+        self.ended.insert(job, (entry.job.number, entry.job.array.map(|a| a.index), outcome));
+        self.ended_numbers.insert(entry.job.number, job);
+        for dependency in &entry.job.dependencies {
+            self.forget_dependent(dependency.on, job);
+        }
+        let spec = entry.job.spec;
+        let array = entry.job.array;
+        drop(entry);
+        self.drop_spec(spec);
+        if self.dependents.contains_key(&job) {
+            self.settled_ends.insert(job, outcome);
+        }
+        let mut ended = vec![job];
+        if let Some(array) = array
+            && let Some(state) = self.arrays.get_mut(&array.root)
+        {
+            state.open.remove(&job);
+            state.waiting.remove(&(array.index, job));
+            if let Some(bad) = (!outcome.is_success()).then_some(outcome) {
+                // One bad element makes the array's end a bad one.
+                state.worst = Some(bad);
+            }
+            if state.open.is_empty() {
+                let worst = state.worst;
+                self.arrays.remove(&array.root);
+                if let Some(bad) = worst {
+                    self.ended.insert(array.root, (array.root_number, None, bad));
+                    if self.dependents.contains_key(&array.root) {
+                        self.settled_ends.insert(array.root, bad);
+                    }
+                }
+                ended.push(array.root);
+            }
+        }
+        for on in ended {
+            self.wake_dependents(on, out);
+        }
+    }
+
+    fn forget_dependent(&mut self, on: JobId, job: JobId) {
+        if let Some(list) = self.dependents.get_mut(&on) {
+            list.retain(|d| *d != job);
+            if list.is_empty() {
+                self.dependents.remove(&on);
+                self.settled_ends.remove(&on);
+            }
+        }
+    }
+
+    fn wake_dependents(&mut self, on: JobId, out: &mut Batch) {
+        for dependent in self.dependents.get(&on).cloned().unwrap_or_default() {
+            self.refresh(dependent);
+            self.abandon_if_hopeless(dependent, out);
+        }
+    }
+
+    /// Cancels a job whose dependency can never be fulfilled, where the policy says so.
+    pub(crate) fn abandon_if_hopeless(&mut self, job: JobId, out: &mut Batch) {
+        if !self.policy.cancel_unfulfillable || !matches!(self.waits(job), Waits::Never(_)) {
+            return;
+        }
+        if let Ok(Transition::Ended { outcome, .. }) = self.apply(job, JobInput::Abandon) {
+            self.finish(job, outcome, None, Actor::Platform, out);
+        }
+    }
+}
+
+/// The id of a specification that differs from `old` in class and time limit only.
+fn changed_spec_id(old: SpecId, class: PriorityClass, time_limit: Span) -> SpecId {
+    let limit = time_limit.as_micros().to_be_bytes();
+    SpecId::from_u128(base::digest128(&[b"changed", &old.to_bytes(), class.as_str().as_bytes(), &limit]))
+}

@@ -1,0 +1,27 @@
+//! The platform's decisions in one place: commands and observations in, records, effects and a report out.
+//! Refuses to know: tokio, HTTP, SQL, clocks.
+
+mod admit;
+mod books;
+pub mod denied;
+pub mod input;
+mod jobs;
+mod metering;
+mod observe;
+mod people;
+pub mod policy;
+pub mod query;
+pub mod record;
+mod restore;
+mod schedule;
+mod state;
+mod step;
+mod supply;
+
+pub use denied::{Denied, NextMove};
+pub use input::{Command, Envelope, Input, JobRef, Once, Report, Submission};
+pub use policy::Policy;
+pub use query::WalletView;
+pub use record::{AuditEntry, Batch, Effect, JobRow, Record, Snapshot};
+pub use restore::RestoreError;
+pub use state::Engine;

@@ -1,0 +1,230 @@
+//! Running work is billed interval by interval: settled from its hold, costed, and stopped when the wallet
+//! no longer covers what comes next.
+
+use base::{AttemptId, HoldId, Money, TenantId, Timestamp, TransferId, digest128};
+use ledger::{Memo, Reference, Stream, TransferReason};
+use model::{Actor, ClusterHealth, EndCause, EventKind};
+use rating::{Interval, Meter, book};
+use sched::ResourceSeconds;
+
+use crate::books::{Book, Posting, keep};
+use crate::record::{Batch, Record};
+use crate::state::{Due, Engine};
+
+impl Engine {
+    /// Starts billing an attempt at the prices in force at its start.
+    pub(crate) fn start_meter(&mut self, attempt: AttemptId, started_at: Timestamp, out: &mut Batch) {
+        let (Some(entry), Some(facts)) = (self.jobs.get(&attempt.job), self.attempts.get(&attempt)) else { return };
+        let Some(pool) = self.pools.get(&facts.pool) else { return };
+        let Some(currency) = self.currency(entry.job.tenant) else { return };
+        let Some(book) = book::in_force(&self.books, currency, self.now) else { return };
+        let meter = Meter {
+            attempt,
+            hold: entry.hold.unwrap_or(HoldId::from_u128(0)),
+            book: book.id,
+            rates: book.rates(pool.pool.chip.as_ref()),
+            cost: pool.cost,
+            granted: facts.granted,
+            node: pool.pool.shape,
+            started_at,
+            metered_until: started_at,
+            intervals: 0,
+            charged: Money::ZERO,
+            costed: Default::default(),
+            stop_at: None,
+        };
+        self.timers.insert((self.meter_at(&meter), Due::Meter(attempt)));
+        out.records.push(Record::Meter { attempt, meter: Some(meter.clone()) });
+        self.meters.insert(attempt, meter);
+    }
+
+    fn meter_at(&self, meter: &Meter) -> Timestamp {
+        meter.metered_until + self.policy.meter_interval + self.policy.meter_lag
+    }
+
+    /// A timer set for `at` has come. Intervals end a fixed lag before it, however late it is looked at.
+    pub(crate) fn meter_due(&mut self, attempt: AttemptId, at: Timestamp, out: &mut Batch) {
+        let Some(meter) = self.meters.get(&attempt) else { return };
+        let Some(facts) = self.attempts.get(&attempt) else { return };
+        let reachable = self.clusters.get(&facts.cluster).is_some_and(|c| c.health == ClusterHealth::Reachable);
+        if !reachable {
+            // Whether it still runs is not known: billed when the cluster answers again.
+            self.timers.insert((self.now + self.policy.meter_interval, Due::Meter(attempt)));
+            return;
+        }
+        // After a pause several whole intervals are billed as one.
+        let interval = self.policy.meter_interval.as_micros().max(1);
+        let behind = (self.now - at).as_micros().max(0) / interval * interval;
+        let until = at - self.policy.meter_lag + base::Span::from_micros(behind);
+        let until = until.max(meter.metered_until);
+        self.bill(attempt, until, out);
+        self.look_ahead(attempt, out);
+        if let Some(meter) = self.meters.get(&attempt) {
+            self.timers.insert((self.meter_at(meter).max(self.now + base::Span::from_micros(1)), Due::Meter(attempt)));
+            out.records.push(Record::Meter { attempt, meter: Some(meter.clone()) });
+        }
+    }
+
+    /// Bills the last stretch of an ended attempt and stops its meter.
+    pub(crate) fn stop_meter(&mut self, attempt: AttemptId, ended_at: Timestamp, out: &mut Batch) {
+        if !self.meters.contains_key(&attempt) {
+            return;
+        }
+        self.bill(attempt, ended_at, out);
+        self.meters.remove(&attempt);
+        out.records.push(Record::Meter { attempt, meter: None });
+    }
+
+    fn bill(&mut self, attempt: AttemptId, until: Timestamp, out: &mut Batch) {
+        let Some(meter) = self.meters.get_mut(&attempt) else { return };
+        let Some(mut interval) = meter.advance(until) else { return };
+        let hold = meter.hold;
+        let Some(entry) = self.jobs.get_mut(&attempt.job) else { return };
+        entry.charged += interval.charge;
+        let tenant = entry.job.tenant;
+        interval.uncollected = self.collect(&interval, tenant, hold, out);
+        self.cost(&interval, out);
+        let used = ResourceSeconds::of(&interval.granted, interval.to - interval.from);
+        self.sched.charge(tenant, &used, self.now);
+        out.records.push(Record::Share { tenant, used: self.sched.used(tenant, self.now), at: self.now });
+        self.write_job(out, attempt.job);
+        out.records.push(Record::Interval(interval));
+    }
+
+    /// Moves the charge of an interval to revenue: from the hold, then from the wallet; what neither covers is
+    /// written off. Returns the part written off.
+    fn collect(&mut self, interval: &Interval, tenant: TenantId, hold: HoldId, out: &mut Batch) -> Money {
+        let Some(currency) = self.currency(tenant) else { return Money::ZERO };
+        let held = self.ledger.find_hold(hold).map_or(Money::ZERO, |h| h.remaining());
+        let from_hold = interval.charge.min(held);
+        let free = self.wallet(tenant).map_or(Money::ZERO, |w| w.available.max(Money::ZERO));
+        let from_wallet = (interval.charge - from_hold).min(free);
+        let uncollected = interval.charge - from_hold - from_wallet;
+        let parts = [
+            (b"hold".as_slice(), from_hold, Book::Wallet(tenant), Some(hold)),
+            (b"wallet".as_slice(), from_wallet, Book::Wallet(tenant), None),
+            (b"uncollected".as_slice(), uncollected, Book::Uncollected, None),
+        ];
+        for (part, amount, debit, hold) in parts {
+            let posting = Posting {
+                id: interval_transfer(interval, part),
+                debit,
+                credit: Book::Revenue,
+                amount,
+                currency,
+                reason: TransferReason::Settle,
+                memo: Memo::default(),
+                reference: Some(reference(interval)),
+            };
+            // Amounts were cut to what hold and wallet have, so nothing is refused.
+            let posted = self.post(posting, hold, out);
+            debug_assert!(posted.is_ok(), "{posted:?}");
+        }
+        uncollected
+    }
+
+    /// Accrues what the interval cost on own capacity.
+    fn cost(&mut self, interval: &Interval, out: &mut Batch) {
+        let Some(pool) = self.attempts.get(&interval.attempt).map(|a| a.pool) else { return };
+        let parts = [
+            (
+                b"depreciation".as_slice(),
+                interval.cost.depreciation,
+                Book::Depreciation(pool),
+                Book::AccumulatedDepreciation(pool),
+            ),
+            (b"datacentre".as_slice(), interval.cost.datacentre, Book::Datacentre(pool), Book::DatacentrePayable),
+        ];
+        for (part, amount, debit, credit) in parts {
+            let posting = Posting {
+                id: interval_transfer(interval, part),
+                debit,
+                credit,
+                amount,
+                currency: self.policy.cost_currency,
+                reason: TransferReason::Accrue,
+                memo: Memo::default(),
+                reference: Some(reference(interval)),
+            };
+            let posted = self.post(posting, None, out);
+            debug_assert!(posted.is_ok(), "{posted:?}");
+        }
+    }
+
+    /// Makes sure that the hold covers what comes before the next look; warns, or takes a warning back.
+    fn look_ahead(&mut self, attempt: AttemptId, out: &mut Batch) {
+        let Some(meter) = self.meters.get(&attempt) else { return };
+        let Some(entry) = self.jobs.get(&attempt.job) else { return };
+        let (hold, tenant) = (entry.hold, entry.job.tenant);
+        let left = (meter.started_at + entry.spec.spec.time_limit + self.policy.kill_grace).since(meter.metered_until);
+        let needed = meter.ahead(self.policy.cover().min(left));
+        let wanted = meter.ahead(self.policy.hold_span.max(self.policy.cover()).min(left));
+        let warned = meter.stop_at.is_some();
+        let Some(hold) = hold else { return };
+        let Some((amount, kept)) = self.ledger.find_hold(hold).map(|h| (h.amount, h.remaining())) else { return };
+        if kept >= needed {
+            return self.set_stop(attempt, None, warned, out);
+        }
+        for target in [wanted, needed] {
+            if let Ok(applied) = self.ledger.extend_hold(hold, amount + (target - kept).max(Money::ZERO)) {
+                keep(out, applied);
+                return self.set_stop(attempt, None, warned, out);
+            }
+        }
+        if !warned {
+            let available = self.wallet(tenant).map_or(Money::ZERO, |w| w.available);
+            let stop_at = self.now + self.policy.balance_grace;
+            self.set_stop(attempt, Some(stop_at), warned, out);
+            self.timers.insert((stop_at, Due::Stop(attempt)));
+            let what = EventKind::BalanceLow { available, needed: needed - kept, stop_at };
+            self.job_event(out, Actor::Platform, attempt.job, what);
+        }
+    }
+
+    fn set_stop(&mut self, attempt: AttemptId, stop_at: Option<Timestamp>, warned: bool, out: &mut Batch) {
+        if let Some(meter) = self.meters.get_mut(&attempt) {
+            meter.stop_at = stop_at;
+            out.records.push(Record::Meter { attempt, meter: Some(meter.clone()) });
+        }
+        if warned && stop_at.is_none() {
+            self.job_event(out, Actor::Platform, attempt.job, EventKind::BalanceRestored);
+        }
+    }
+
+    /// The grace after a warning is over: one more look, then the end.
+    pub(crate) fn stop_due(&mut self, attempt: AttemptId, out: &mut Batch) {
+        self.look_ahead(attempt, out);
+        let due = self.meters.get(&attempt).and_then(|m| m.stop_at).is_some_and(|at| at <= self.now);
+        if due {
+            // A refusal means that it is ending already.
+            let _ = self.end_job(attempt.job, EndCause::Balance, Actor::Platform, out);
+        }
+    }
+
+    /// Money came in: warnings of the tenant's running work are looked at again.
+    pub(crate) fn cover_again(&mut self, tenant: TenantId, out: &mut Batch) {
+        let mut warned: Vec<AttemptId> =
+            self.meters.values().filter(|m| m.stop_at.is_some()).map(|m| m.attempt).collect();
+        warned.retain(|a| self.jobs.get(&a.job).is_some_and(|e| e.job.tenant == tenant));
+        warned.sort_unstable();
+        for attempt in warned {
+            self.look_ahead(attempt, out);
+        }
+    }
+}
+
+/// One transfer per interval and part, named by both: billing an interval twice would repeat the id.
+fn interval_transfer(interval: &Interval, part: &[u8]) -> TransferId {
+    let attempt = interval.attempt;
+    TransferId::from_u128(digest128(&[
+        b"interval",
+        &attempt.job.to_bytes(),
+        &attempt.number.to_be_bytes(),
+        &interval.seq.to_be_bytes(),
+        part,
+    ]))
+}
+
+fn reference(interval: &Interval) -> Reference {
+    Reference::Interval { stream: Stream::from(interval.attempt), from: interval.from, to: interval.to }
+}

@@ -1,0 +1,189 @@
+//! Commands on tenants, projects, users and tokens.
+
+use std::sync::Arc;
+
+use base::TenantId;
+use model::people::valid_name;
+use model::{Actor, EventKind, Project, Tenant, TenantStatus};
+
+use crate::denied::Denied;
+use crate::input::{Command, Report};
+use crate::record::{Batch, Record};
+use crate::state::{Engine, TenantEntry};
+
+impl Engine {
+    pub(crate) fn people_command(&mut self, command: Command, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
+        let action = command.word();
+        match command {
+            Command::CreateTenant { id, name, currency, shares, credit_limit, project } => {
+                self.check_name("tenant", None, &name)?;
+                if self.tenants.contains_key(&id) {
+                    return Err(Denied::Invalid("a tenant with this id exists"));
+                }
+                if shares == 0 {
+                    return Err(Denied::Invalid("shares must be at least 1"));
+                }
+                if credit_limit.is_negative() {
+                    return Err(Denied::Invalid("the credit limit is negative"));
+                }
+                // From here on nothing fails.
+                let wallet = self.open_wallet(id, currency, credit_limit, out)?;
+                let name: Arc<str> = name.into();
+                let tenant = Tenant { id, name: name.clone(), currency, shares, status: TenantStatus::Active };
+                self.enter_tenant(tenant.clone(), wallet);
+                out.records.push(Record::Tenant(tenant));
+                self.enter_project(Project { id: project, tenant: id, name: "default".into() }, out);
+                self.people_changed(out, actor, action, id.to_string(), Some(id), name.to_string());
+                Ok(Report::Tenant { tenant: id })
+            }
+            Command::ChangeTenant { tenant, shares, status, credit_limit } => {
+                self.change_tenant(tenant, shares, status, actor, credit_limit, out)
+            }
+            Command::CreateProject { id, tenant, name } => {
+                self.tenants.get(&tenant).ok_or(Denied::NotFound("tenant"))?;
+                self.check_name("project", Some(tenant), &name)?;
+                if self.projects.contains_key(&id) {
+                    return Err(Denied::Invalid("a project with this id exists"));
+                }
+                self.enter_project(Project { id, tenant, name: name.as_str().into() }, out);
+                self.people_changed(out, actor, action, id.to_string(), Some(tenant), name);
+                Ok(Report::Project { project: id })
+            }
+            Command::CreateUser { user, password } => {
+                self.check_name("user", None, &user.name)?;
+                let project = self.projects.get(&user.default_project).ok_or(Denied::NotFound("project"))?;
+                if project.tenant != user.tenant {
+                    return Err(Denied::ForeignProject);
+                }
+                if self.users.contains_key(&user.id) {
+                    return Err(Denied::Invalid("a user with this id exists"));
+                }
+                let (id, tenant) = (user.id, user.tenant);
+                self.names.insert(("user", None, user.name.clone()));
+                self.users.insert(id, user.clone());
+                out.records.push(Record::User(user.clone()));
+                if let Some(phc) = password {
+                    out.records.push(Record::Password { user: id, phc });
+                }
+                self.event(out, actor, Some(tenant), None, EventKind::UserChanged { user: id });
+                self.audit(
+                    out,
+                    actor,
+                    action,
+                    id.to_string(),
+                    Some(tenant),
+                    format!("{} {}", user.name, user.role.as_str()),
+                );
+                Ok(Report::User { user: id })
+            }
+            Command::ChangeUser { user, role, disabled } => {
+                let entry = self.users.get_mut(&user).ok_or(Denied::NotFound("user"))?;
+                entry.role = role.unwrap_or(entry.role);
+                entry.disabled = disabled.unwrap_or(entry.disabled);
+                let entry = entry.clone();
+                let detail = format!("role {}, disabled {}", entry.role.as_str(), entry.disabled);
+                let tenant = Some(entry.tenant);
+                out.records.push(Record::User(entry));
+                self.event(out, actor, tenant, None, EventKind::UserChanged { user });
+                self.audit(out, actor, action, user.to_string(), tenant, detail);
+                Ok(Report::User { user })
+            }
+            Command::SetPassword { user, password } => {
+                let tenant = self.users.get(&user).ok_or(Denied::NotFound("user"))?.tenant;
+                out.records.push(Record::Password { user, phc: password });
+                self.audit(out, actor, action, user.to_string(), Some(tenant), String::new());
+                Ok(Report::User { user })
+            }
+            Command::IssueToken(token) => {
+                let user = self.users.get(&token.user).ok_or(Denied::NotFound("user"))?;
+                if user.disabled {
+                    return Err(Denied::UserDisabled);
+                }
+                let (id, tenant) = (token.id, user.tenant);
+                let detail = format!("{} {}", token.label, token.scope.as_str());
+                out.records.push(Record::Token(token));
+                self.audit(out, actor, action, id.to_string(), Some(tenant), detail);
+                Ok(Report::Token { token: id })
+            }
+            Command::RevokeToken { token } => {
+                out.records.push(Record::TokenRevoked { token, at: self.now });
+                self.audit(out, actor, action, token.to_string(), None, String::new());
+                Ok(Report::Token { token })
+            }
+            _ => Err(Denied::Invalid("not a command on people")),
+        }
+    }
+
+    fn change_tenant(
+        &mut self,
+        tenant: TenantId,
+        shares: Option<u32>,
+        status: Option<TenantStatus>,
+        actor: Actor,
+        credit_limit: Option<base::Money>,
+        out: &mut Batch,
+    ) -> Result<Report, Denied> {
+        let entry = self.tenants.get(&tenant).ok_or(Denied::NotFound("tenant"))?;
+        let mut changed = entry.tenant.clone();
+        changed.shares = shares.unwrap_or(changed.shares);
+        changed.status = status.unwrap_or(changed.status);
+        if changed.shares == 0 {
+            return Err(Denied::Invalid("shares must be at least 1"));
+        }
+        if let Some(limit) = credit_limit {
+            self.set_credit(tenant, limit, out)?;
+        }
+        let wallet = entry_wallet(self, tenant);
+        let detail = format!("shares {}, {:?}, credit {credit_limit:?}", changed.shares, changed.status);
+        out.records.push(Record::Tenant(changed.clone()));
+        self.enter_tenant(changed, wallet);
+        self.people_changed(out, actor, "tenant.change", tenant.to_string(), Some(tenant), detail);
+        if credit_limit.is_some() {
+            self.cover_again(tenant, out);
+        }
+        Ok(Report::Tenant { tenant })
+    }
+
+    fn check_name(&self, noun: &'static str, within: Option<TenantId>, name: &str) -> Result<(), Denied> {
+        if !valid_name(name) {
+            return Err(Denied::BadName { noun, name: name.chars().take(60).collect() });
+        }
+        if self.names.contains(&(noun, within, name.into())) {
+            return Err(Denied::NameTaken { noun, name: name.into() });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn enter_tenant(&mut self, tenant: Tenant, wallet: base::AccountId) {
+        self.names.insert(("tenant", None, tenant.name.clone()));
+        self.sched.set_tenant(tenant.id, tenant.shares);
+        self.tenants.insert(tenant.id, TenantEntry { tenant, wallet });
+    }
+
+    fn enter_project(&mut self, project: Project, out: &mut Batch) {
+        out.records.push(Record::Project(project.clone()));
+        self.restore_project(project);
+    }
+
+    pub(crate) fn restore_project(&mut self, project: Project) {
+        self.names.insert(("project", Some(project.tenant), project.name.clone()));
+        self.projects.insert(project.id, project);
+    }
+
+    fn people_changed(
+        &mut self,
+        out: &mut Batch,
+        actor: Actor,
+        action: &str,
+        target: String,
+        tenant: Option<TenantId>,
+        detail: String,
+    ) {
+        self.event(out, actor, tenant, None, EventKind::TenantChanged);
+        self.audit(out, actor, action, target, tenant, detail);
+    }
+}
+
+fn entry_wallet(engine: &Engine, tenant: TenantId) -> base::AccountId {
+    engine.tenants.get(&tenant).map_or(base::AccountId::from_u128(0), |t| t.wallet)
+}

@@ -1,0 +1,183 @@
+//! Looks into the live engine between steps: why a job waits, what one would cost, what is free.
+
+use base::{Currency, JobId, Money, PoolId, SpecId, TenantId, Timestamp};
+use model::{Attempt, JobSpec, Phase, Reason};
+use rating::{Rates, book};
+use std::sync::Arc;
+
+use crate::denied::Denied;
+use crate::jobs::Waits;
+use crate::state::Engine;
+
+/// A tenant's money as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalletView {
+    pub balance: Money,
+    pub held: Money,
+    /// Balance − held + credit limit.
+    pub available: Money,
+    pub credit_limit: Money,
+    pub currency: Currency,
+}
+
+/// Sizes for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    pub open_jobs: usize,
+    pub queued_jobs: usize,
+    pub running_attempts: usize,
+    pub open_holds: usize,
+    pub timers: usize,
+}
+
+impl Engine {
+    /// Why an open job is not running; `None` for running, ending and ended ones.
+    pub fn reason(&self, job: JobId) -> Option<Reason> {
+        let entry = self.jobs.get(&job)?;
+        match entry.job.phase() {
+            Phase::Held { by } => return Some(Reason::Held { by: *by }),
+            Phase::Starting { pool, .. } => return Some(Reason::Starting { pool: *pool }),
+            Phase::Running { .. } | Phase::Ending { .. } | Phase::Ended { .. } => return None,
+            Phase::Pending => {}
+        }
+        if let Some(at) = entry.spec.spec.begin.filter(|at| *at > self.now) {
+            return Some(Reason::BeginTime { at });
+        }
+        if let Some(at) = entry.job.not_before.filter(|at| *at > self.now) {
+            return Some(Reason::Retry { at });
+        }
+        match self.waits(job) {
+            Waits::For(on) => return Some(Reason::Dependency { on }),
+            Waits::Never(on) => return Some(Reason::DependencyNever { on }),
+            Waits::Fulfilled => {}
+        }
+        if !entry.queued {
+            let limit = entry.job.array.and_then(|a| self.arrays.get(&a.root)).and_then(|a| a.limit);
+            return Some(limit.map_or(Reason::Queued, |limit| Reason::ArrayLimit { limit }));
+        }
+        Some(self.sched.reason(job, self.now))
+    }
+
+    /// The candidate table of a queued job; placed ones have theirs in the store.
+    pub fn explain(&self, job: JobId) -> Option<sched::Explanation> {
+        let mut explanation = self.sched.explain(job, self.now)?;
+        let tenant = self.jobs.get(&job)?.job.tenant;
+        let entry = self.jobs.get(&job)?;
+        self.reprice(&mut explanation, tenant, &entry.spec.spec);
+        Some(explanation)
+    }
+
+    /// Candidates for work that is not submitted, and what would be set aside for one job of it.
+    pub fn quote(&self, tenant: TenantId, spec: &JobSpec) -> Result<(sched::Explanation, Money, Currency), Denied> {
+        if let Some(fault) = spec.request.fault() {
+            return Err(Denied::Invalid(fault));
+        }
+        let currency = self.currency(tenant).ok_or(Denied::NotFound("tenant"))?;
+        let mut explanation = self.sched.quote(&self.draft_demand(tenant, spec), self.now);
+        self.reprice(&mut explanation, tenant, spec);
+        let hold = match self.judge(tenant, spec) {
+            Ok(hold) => hold,
+            Err(Denied::NoFeasiblePool { .. }) => Money::ZERO,
+            Err(denied) => return Err(denied),
+        };
+        Ok((explanation, hold, currency))
+    }
+
+    /// Prices in the tenant's own book.
+    fn reprice(&self, explanation: &mut sched::Explanation, tenant: TenantId, spec: &JobSpec) {
+        for candidate in &mut explanation.candidates {
+            let rates = self.rates(tenant, candidate.pool);
+            candidate.price = rates.and_then(|r| r.amount(spec.request.total(), candidate.run_time));
+        }
+    }
+
+    /// The prices a tenant would pay on a pool now.
+    pub fn rates(&self, tenant: TenantId, pool: PoolId) -> Option<Rates> {
+        let book = book::in_force(&self.books, self.currency(tenant)?, self.now)?;
+        Some(book.rates(self.pools.get(&pool)?.pool.chip.as_ref()))
+    }
+
+    /// When a queued job is expected to start, over all candidates.
+    pub fn expected_start(&self, job: JobId) -> Option<Timestamp> {
+        self.sched.explain(job, self.now)?.candidates.iter().filter_map(|c| c.expected_start).min()
+    }
+
+    pub fn wallet(&self, tenant: TenantId) -> Option<WalletView> {
+        let entry = self.tenants.get(&tenant)?;
+        let account = self.ledger.account(entry.wallet)?;
+        let credit_limit = match account.floor {
+            ledger::Floor::NotBelow(floor) => -floor,
+            ledger::Floor::Unlimited => Money::ZERO,
+        };
+        Some(WalletView {
+            balance: account.balance(),
+            held: account.held,
+            available: account.available().unwrap_or(Money::ZERO),
+            credit_limit,
+            currency: entry.tenant.currency,
+        })
+    }
+
+    pub fn pool_use(&self, pool: PoolId) -> Option<sched::PoolUse> {
+        self.sched.free(pool)
+    }
+
+    pub fn attempt(&self, id: base::AttemptId) -> Option<&Attempt> {
+        self.attempts.get(&id)
+    }
+
+    pub fn job(&self, id: JobId) -> Option<&model::Job> {
+        self.jobs.get(&id).map(|e| &e.job)
+    }
+
+    pub fn job_by_number(&self, number: u64) -> Option<JobId> {
+        self.numbers.get(&number).copied()
+    }
+
+    pub fn spec(&self, id: SpecId) -> Option<Arc<JobSpec>> {
+        self.spec_of(id)
+    }
+
+    pub fn tenant_by_name(&self, name: &str) -> Option<TenantId> {
+        self.tenants.values().find(|t| &*t.tenant.name == name).map(|t| t.tenant.id)
+    }
+
+    pub fn project_by_name(&self, tenant: TenantId, name: &str) -> Option<base::ProjectId> {
+        self.projects.values().find(|p| p.tenant == tenant && &*p.name == name).map(|p| p.id)
+    }
+
+    pub fn user_by_name(&self, name: &str) -> Option<&model::User> {
+        self.users.values().find(|u| &*u.name == name)
+    }
+
+    pub fn pools(&self) -> impl Iterator<Item = &model::Pool> {
+        self.pools.values().map(|p| &p.pool)
+    }
+
+    pub fn clusters(&self) -> impl Iterator<Item = &model::Cluster> {
+        self.clusters.values()
+    }
+
+    pub fn ledger(&self) -> &ledger::Ledger {
+        &self.ledger
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Sequence number of the last event, for streams that begin now.
+    pub fn last_event(&self) -> u64 {
+        self.last_event
+    }
+
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            open_jobs: self.jobs.len(),
+            queued_jobs: self.sched.queued(),
+            running_attempts: self.attempts.len(),
+            open_holds: self.ledger.open_hold_count(),
+            timers: self.timers.len(),
+        }
+    }
+}

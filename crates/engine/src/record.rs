@@ -1,0 +1,200 @@
+//! What comes out of the engine: records to be stored and effects to be performed, of one step or of many.
+//! Within a batch a later record of the same kind and id replaces an earlier one.
+
+use std::sync::Arc;
+
+use base::{AttemptId, ClusterId, JobId, PoolId, ScriptId, SpecId, TenantId, Timestamp, TokenId, UserId};
+use ledger::LedgerRecord;
+use model::{
+    Actor, Attempt, Cluster, EndOrder, Event, Job, JobSpec, Order, Pool, Project, Supplier, Tenant, Token, User,
+};
+use rating::{Interval, Meter, PoolCost, PriceBook};
+use serde::{Deserialize, Serialize};
+
+use crate::input::Report;
+
+/// One row to be stored. Kinds marked *append* are never changed later; the others replace the row of their id.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    Tenant(Tenant),
+    Project(Project),
+    User(User),
+    /// Argon2id PHC string.
+    Password {
+        user: UserId,
+        phc: String,
+    },
+    Token(Token),
+    TokenRevoked {
+        token: TokenId,
+        at: Timestamp,
+    },
+    Supplier(Supplier),
+    Cluster(Cluster),
+    Pool(Pool),
+    PoolCost {
+        pool: PoolId,
+        cost: Option<PoolCost>,
+    },
+    /// Append.
+    PriceBook(PriceBook),
+    /// Append; the same id always has the same content.
+    Spec {
+        id: SpecId,
+        spec: Arc<JobSpec>,
+    },
+    /// Append; the same id always has the same content.
+    Script {
+        id: ScriptId,
+        text: Arc<str>,
+    },
+    Job(JobRow),
+    Attempt(Attempt),
+    /// `None` ends metering: the row is removed.
+    Meter {
+        attempt: AttemptId,
+        meter: Option<Meter>,
+    },
+    /// Append.
+    Interval(Interval),
+    /// Append.
+    Event(Event),
+    /// Why an attempt was placed where it was; append.
+    Explanation {
+        attempt: AttemptId,
+        explanation: sched::Explanation,
+    },
+    Ledger(LedgerRecord),
+    /// Append; may be dropped by the store after `KEY_LIFETIME`.
+    Once {
+        key: u128,
+        fingerprint: u128,
+        report: Report,
+        at: Timestamp,
+    },
+    /// Append.
+    Audit(AuditEntry),
+    /// Fair-share usage of a tenant, so that a restart forgets nothing.
+    Share {
+        tenant: TenantId,
+        used: sched::ResourceSeconds,
+        at: Timestamp,
+    },
+}
+
+/// A job with what lists and filters need beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRow {
+    pub job: Job,
+    pub name: Arc<str>,
+    /// Pool of the current or last attempt.
+    pub pool: Option<PoolId>,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    /// Sum over all attempts so far, in the tenant's currency.
+    pub charged: base::Money,
+    /// What is still authorised for it.
+    pub hold: Option<base::HoldId>,
+}
+
+/// Who changed what; secrets never enter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub actor: Actor,
+    pub action: String,
+    /// Id or name of the thing.
+    pub target: String,
+    pub tenant: Option<TenantId>,
+    pub detail: String,
+}
+
+/// Something to be done outside after the commit. Effects on one attempt are performed in order.
+/// They are not stored: the phase of the attempt and of the job says which are outstanding, and
+/// `Engine::outstanding` lists them after a restart.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    Submit {
+        cluster: ClusterId,
+        order: Arc<Order>,
+    },
+    End {
+        cluster: ClusterId,
+        attempt: AttemptId,
+        how: EndOrder,
+    },
+    /// A warning before the time limit.
+    Signal {
+        cluster: ClusterId,
+        attempt: AttemptId,
+        signal: i32,
+        shell_only: bool,
+    },
+    /// The end is stored; the cluster may drop what it keeps of the attempt.
+    Forget {
+        cluster: ClusterId,
+        attempt: AttemptId,
+    },
+}
+
+impl Effect {
+    pub fn attempt(&self) -> AttemptId {
+        match self {
+            Self::Submit { order, .. } => order.attempt,
+            Self::End { attempt, .. } | Self::Signal { attempt, .. } | Self::Forget { attempt, .. } => *attempt,
+        }
+    }
+    pub const fn cluster(&self) -> ClusterId {
+        match self {
+            Self::Submit { cluster, .. }
+            | Self::End { cluster, .. }
+            | Self::Signal { cluster, .. }
+            | Self::Forget { cluster, .. } => *cluster,
+        }
+    }
+}
+
+/// Collects what the steps of one batch produce; committed as one transaction.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub records: Vec<Record>,
+    pub effects: Vec<Effect>,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.effects.is_empty()
+    }
+}
+
+/// Everything the engine needs to go on after a restart; the store hands it over in pieces of any size.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    pub suppliers: Vec<Supplier>,
+    pub clusters: Vec<Cluster>,
+    pub pools: Vec<(Pool, Option<PoolCost>)>,
+    pub books: Vec<PriceBook>,
+    pub tenants: Vec<Tenant>,
+    pub projects: Vec<Project>,
+    pub users: Vec<User>,
+    /// Fair-share usage and the time it was counted at.
+    pub shares: Vec<(TenantId, sched::ResourceSeconds, Timestamp)>,
+    /// Account snapshots and open holds.
+    pub ledger: Vec<LedgerRecord>,
+    /// Of open jobs.
+    pub specs: Vec<(SpecId, Arc<JobSpec>)>,
+    /// Open jobs, in any order.
+    pub jobs: Vec<JobRow>,
+    /// Open attempts.
+    pub attempts: Vec<Attempt>,
+    pub meters: Vec<Meter>,
+    /// Ends of jobs that open jobs depend on.
+    pub ended: Vec<(JobId, model::Outcome)>,
+    /// Largest numbers given out so far.
+    pub last_job_number: u64,
+    pub last_event_seq: u64,
+    /// Time of the last event: the engine's time never goes back behind it.
+    pub last_event_at: Timestamp,
+    pub last_audit_seq: u64,
+}

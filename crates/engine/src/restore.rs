@@ -1,0 +1,177 @@
+//! The engine after a restart: state rebuilt from what was stored, and what is still outstanding outside.
+
+use base::{AttemptId, ClusterId, JobId};
+use ledger::Ledger;
+use model::{AttemptPhase, ClusterHealth, EndOrder, NodeState, Phase, SupplyMode};
+
+use crate::books::wallet_code;
+use crate::policy::Policy;
+use crate::record::{Effect, Snapshot};
+use crate::state::{Array, Due, Engine, JobEntry, PoolEntry, SpecEntry};
+use std::sync::Arc;
+
+/// What a snapshot lacks. Any of these means that the database was changed by hand or is damaged.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("the books cannot be restored: {0}")]
+    Ledger(#[from] ledger::RestoreError),
+    #[error("tenant {0} has no wallet")]
+    NoWallet(base::TenantId),
+    #[error("job {job} refers to a {noun} that is not stored")]
+    Dangling { job: JobId, noun: &'static str },
+}
+
+impl Engine {
+    /// Rebuilds the working state. Clusters count as unreachable until they are heard of, so that nothing is billed
+    /// or placed on a guess.
+    pub fn restore(policy: Policy, snapshot: Snapshot) -> Result<Engine, RestoreError> {
+        let mut engine = Engine::new(policy);
+        engine.ledger = Ledger::restore(snapshot.ledger)?;
+        engine.last_number = snapshot.last_job_number;
+        engine.last_event = snapshot.last_event_seq;
+        engine.last_audit = snapshot.last_audit_seq;
+        engine.now = snapshot.last_event_at;
+        engine.suppliers = snapshot.suppliers.into_iter().map(|s| (s.id, s)).collect();
+        for mut cluster in snapshot.clusters {
+            cluster.health = ClusterHealth::Unreachable;
+            engine.clusters.insert(cluster.id, cluster);
+        }
+        engine.books = snapshot.books;
+        engine.pools = snapshot.pools.into_iter().map(|(pool, cost)| (pool.id, PoolEntry { pool, cost })).collect();
+        for tenant in snapshot.tenants {
+            let code = wallet_code(tenant.id);
+            let wallet =
+                ledger::AccountCode::new(&code).ok().and_then(|c| engine.ledger.account_by_code(&c)).map(|a| a.id);
+            let wallet = wallet.ok_or(RestoreError::NoWallet(tenant.id))?;
+            engine.enter_tenant(tenant, wallet);
+        }
+        snapshot.projects.into_iter().for_each(|p| engine.restore_project(p));
+        for user in snapshot.users {
+            engine.names.insert(("user", None, user.name.clone()));
+            engine.users.insert(user.id, user);
+        }
+        for (tenant, used, at) in snapshot.shares {
+            engine.sched.charge(tenant, &used, at);
+        }
+        engine.supply_changed();
+        engine.settled_ends = snapshot.ended.into_iter().collect();
+        for (id, spec) in snapshot.specs {
+            engine.spec_entry(id, &spec);
+        }
+        engine.restore_jobs(snapshot.jobs, snapshot.attempts)?;
+        engine.restore_meters(snapshot.meters);
+        Ok(engine)
+    }
+
+    fn restore_jobs(&mut self, rows: Vec<crate::JobRow>, attempts: Vec<model::Attempt>) -> Result<(), RestoreError> {
+        for attempt in attempts.into_iter().filter(|a| a.phase.is_open()) {
+            self.attempts.insert(attempt.id, attempt);
+        }
+        let mut ids = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = row.job.id;
+            let spec: Arc<SpecEntry> = self
+                .specs
+                .get(&row.job.spec)
+                .cloned()
+                .ok_or(RestoreError::Dangling { job: id, noun: "specification" })?;
+            if let (Some(array), Some(shape)) = (row.job.array, &spec.spec.array) {
+                let state = self.arrays.entry(array.root).or_insert_with(Array::default);
+                state.limit = shape.limit;
+                let bound = |index: Option<&u32>| index.copied().unwrap_or(0);
+                state.bounds = (shape.indices.len() as u32, bound(shape.indices.first()), bound(shape.indices.last()));
+                if row.job.phase().attempt().is_some() {
+                    state.active += 1;
+                }
+            }
+            let entry = JobEntry {
+                job: row.job,
+                spec,
+                hold: row.hold,
+                charged: row.charged,
+                pool: row.pool,
+                started_at: row.started_at,
+                queued: false,
+            };
+            self.occupy(&entry)?;
+            self.enter(id, entry);
+            ids.push(id);
+        }
+        ids.sort_unstable_by_key(|id| self.jobs.get(id).map(|e| e.job.number));
+        ids.into_iter().for_each(|id| self.refresh(id));
+        Ok(())
+    }
+
+    /// Tells the scheduler what a job that is out on a cluster has taken.
+    fn occupy(&mut self, entry: &JobEntry) -> Result<(), RestoreError> {
+        let Some(number) = entry.job.phase().attempt() else { return Ok(()) };
+        let id = AttemptId::new(entry.job.id, number);
+        let facts = self.attempts.get(&id).ok_or(RestoreError::Dangling { job: entry.job.id, noun: "attempt" })?;
+        let limit = entry.spec.spec.time_limit;
+        let expected_end = facts.started_at.unwrap_or(facts.placed_at) + limit;
+        self.sched.occupy(
+            entry.job.id,
+            facts.pool,
+            &facts.nodes,
+            entry.spec.request.per_node,
+            expected_end,
+            entry.job.tenant,
+        );
+        if let Some(started_at) = facts.started_at {
+            let overdue = started_at + limit + self.policy.kill_grace + self.policy.time_limit_margin;
+            self.timers.insert((overdue, Due::Overdue(id)));
+        }
+        Ok(())
+    }
+
+    fn restore_meters(&mut self, meters: Vec<rating::Meter>) {
+        for meter in meters {
+            let at = meter.metered_until + self.policy.meter_interval + self.policy.meter_lag;
+            self.timers.insert((at, Due::Meter(meter.attempt)));
+            if let Some(stop_at) = meter.stop_at {
+                self.timers.insert((stop_at, Due::Stop(meter.attempt)));
+            }
+            self.meters.insert(meter.attempt, meter);
+        }
+    }
+
+    /// What was decided and may not have been done: hand-overs without an answer and ends that were asked for.
+    /// In id order; repeating any of them is harmless.
+    pub fn outstanding(&self) -> Vec<Effect> {
+        let mut open: Vec<_> = self.attempts.values().collect();
+        open.sort_unstable_by_key(|a| a.id);
+        let mut effects = Vec::new();
+        for attempt in open {
+            let Some(entry) = self.jobs.get(&attempt.id.job) else { continue };
+            let cluster = attempt.cluster;
+            match entry.job.phase() {
+                Phase::Ending { cause, .. } => {
+                    let how = EndOrder { cause: *cause, grace: self.policy.kill_grace };
+                    effects.push(Effect::End { cluster, attempt: attempt.id, how });
+                }
+                Phase::Starting { .. } if attempt.phase == AttemptPhase::Submitting => {
+                    if let Some(order) = self.order(attempt.id.job) {
+                        effects.push(Effect::Submit { cluster, order });
+                    }
+                }
+                _ => {}
+            }
+        }
+        effects
+    }
+
+    /// The attempts of a cluster that it must know, in id order: all open ones whose hand-over was answered.
+    pub fn handed_over(&self, cluster: ClusterId) -> Vec<AttemptId> {
+        let known = self.attempts.values().filter(|a| a.cluster == cluster && a.phase != AttemptPhase::Submitting);
+        let mut ids: Vec<AttemptId> = known.map(|a| a.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Nodes and supply modes in short, for a start-up message.
+    pub fn supply_summary(&self) -> (usize, usize, usize) {
+        let nodes = self.pools.values().flat_map(|p| &p.pool.nodes).filter(|n| n.state == NodeState::Up).count();
+        let own = self.pools.values().filter(|p| p.pool.mode == SupplyMode::Own).count();
+        (self.clusters.len(), own, nodes)
+    }
+}

@@ -1,0 +1,264 @@
+//! The engine's working state: open jobs, supply, people, money and timers, and the small helpers that keep
+//! them in step with the records that are written.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use base::{
+    AttemptId, ClusterId, HoldId, JobId, Money, PoolId, ProjectId, SpecId, SupplierId, TenantId, Timestamp, UserId,
+};
+use ledger::Ledger;
+use model::{
+    Actor, Attempt, Cluster, Event, EventKind, Job, JobSpec, Outcome, Pool, Project, Request, StateCode, Supplier,
+    Tenant, User,
+};
+use rating::{Meter, PoolCost, PriceBook};
+use sched::Scheduler;
+
+use crate::input::Report;
+use crate::policy::Policy;
+use crate::record::{AuditEntry, Batch, JobRow, Record};
+
+/// A specification shared by the jobs that have it, with the parts the scheduler shares.
+#[derive(Debug)]
+pub(crate) struct SpecEntry {
+    pub spec: Arc<JobSpec>,
+    pub request: Arc<Request>,
+    pub pools: Arc<[Arc<str>]>,
+}
+
+/// An open job with what the engine knows beyond its lifecycle.
+#[derive(Debug)]
+pub(crate) struct JobEntry {
+    pub job: Job,
+    pub spec: Arc<SpecEntry>,
+    pub hold: Option<HoldId>,
+    pub charged: Money,
+    pub pool: Option<PoolId>,
+    pub started_at: Option<Timestamp>,
+    /// Known to the scheduler's queue.
+    pub queued: bool,
+}
+
+/// An array with at least one open element.
+#[derive(Debug, Default)]
+pub(crate) struct Array {
+    pub limit: Option<u32>,
+    pub open: BTreeSet<JobId>,
+    /// Elements in the scheduler's queue or on a cluster.
+    pub active: u32,
+    /// Eligible but for the limit, by index.
+    pub waiting: BTreeSet<(u32, JobId)>,
+    /// How an element ended, if one ended badly; decides what the array's end means to its dependents.
+    pub worst: Option<Outcome>,
+    /// Number, smallest and largest of the indices.
+    pub bounds: (u32, u32, u32),
+}
+
+#[derive(Debug)]
+pub(crate) struct PoolEntry {
+    pub pool: Pool,
+    pub cost: Option<PoolCost>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TenantEntry {
+    pub tenant: Tenant,
+    pub wallet: base::AccountId,
+}
+
+/// What a timer is for; the first field orders timers of the same moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// A job's begin time or retry time has come.
+    Eligible(JobId),
+    /// An interval is over and its lag has passed.
+    Meter(AttemptId),
+    /// The grace after a balance warning is over.
+    Stop(AttemptId),
+    /// The cluster should have ended it at its limit.
+    Overdue(AttemptId),
+}
+
+/// Ends remembered for dependencies named after the fact, and answers remembered for repeated requests.
+/// 65,536 × about 100 bytes is 6 MiB each; at 5,000 a second that is 13 s, longer than any request is under way.
+pub(crate) const REMEMBERED: usize = 65_536;
+
+/// Remembers the last `REMEMBERED` values by key.
+#[derive(Debug)]
+pub(crate) struct Recent<K, V> {
+    map: HashMap<K, V>,
+    order: VecDeque<K>,
+}
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        Self { map: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<K: Copy + Eq + std::hash::Hash, V> Recent<K, V> {
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.map.get(key)
+    }
+    pub fn insert(&mut self, key: K, value: V) {
+        if self.map.insert(key, value).is_none() {
+            self.order.push_back(key);
+            if self.order.len() > REMEMBERED
+                && let Some(old) = self.order.pop_front()
+            {
+                self.map.remove(&old);
+            }
+        }
+    }
+}
+
+/// The engine. Give it inputs in order through `step`; between steps it can be asked.
+pub struct Engine {
+    pub(crate) policy: Policy,
+    pub(crate) sched: Scheduler,
+    pub(crate) ledger: Ledger,
+    pub(crate) suppliers: BTreeMap<SupplierId, Supplier>,
+    pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
+    pub(crate) pools: BTreeMap<PoolId, PoolEntry>,
+    pub(crate) books: Vec<PriceBook>,
+    pub(crate) tenants: BTreeMap<TenantId, TenantEntry>,
+    pub(crate) projects: BTreeMap<ProjectId, Project>,
+    pub(crate) users: BTreeMap<UserId, User>,
+    pub(crate) names: BTreeSet<(&'static str, Option<TenantId>, Arc<str>)>,
+    pub(crate) jobs: HashMap<JobId, JobEntry>,
+    pub(crate) numbers: HashMap<u64, JobId>,
+    pub(crate) specs: HashMap<SpecId, Arc<SpecEntry>>,
+    pub(crate) arrays: HashMap<JobId, Array>,
+    /// Ended or open job → open jobs that wait for it.
+    pub(crate) dependents: HashMap<JobId, Vec<JobId>>,
+    pub(crate) ended: Recent<JobId, (u64, Option<u32>, Outcome)>,
+    pub(crate) ended_numbers: Recent<u64, JobId>,
+    /// Known ends that open jobs depend on, beyond `ended`'s reach.
+    pub(crate) settled_ends: HashMap<JobId, Outcome>,
+    pub(crate) attempts: HashMap<AttemptId, Attempt>,
+    pub(crate) meters: HashMap<AttemptId, Meter>,
+    pub(crate) timers: BTreeSet<(Timestamp, Due)>,
+    pub(crate) answers: Recent<u128, (u128, Report)>,
+    pub(crate) admissions: crate::admit::Cache,
+    pub(crate) last_number: u64,
+    pub(crate) last_event: u64,
+    pub(crate) last_audit: u64,
+    /// Time never goes back: the largest `now` seen.
+    pub(crate) now: Timestamp,
+}
+
+impl Engine {
+    /// An engine of an empty platform.
+    pub fn new(policy: Policy) -> Engine {
+        Engine {
+            sched: Scheduler::new(policy.sched.clone()),
+            policy,
+            ledger: Ledger::new(),
+            suppliers: BTreeMap::new(),
+            clusters: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            books: Vec::new(),
+            tenants: BTreeMap::new(),
+            projects: BTreeMap::new(),
+            users: BTreeMap::new(),
+            names: BTreeSet::new(),
+            jobs: HashMap::new(),
+            numbers: HashMap::new(),
+            specs: HashMap::new(),
+            arrays: HashMap::new(),
+            dependents: HashMap::new(),
+            ended: Recent::default(),
+            ended_numbers: Recent::default(),
+            settled_ends: HashMap::new(),
+            attempts: HashMap::new(),
+            meters: HashMap::new(),
+            timers: BTreeSet::new(),
+            answers: Recent::default(),
+            admissions: crate::admit::Cache::default(),
+            last_number: 0,
+            last_event: 0,
+            last_audit: 0,
+            now: Timestamp::ZERO,
+        }
+    }
+
+    pub(crate) fn event(
+        &mut self,
+        out: &mut Batch,
+        actor: Actor,
+        tenant: Option<TenantId>,
+        job: Option<(JobId, StateCode)>,
+        what: EventKind,
+    ) {
+        self.last_event += 1;
+        let (job, state) = job.unzip();
+        out.records.push(Record::Event(Event { seq: self.last_event, at: self.now, tenant, job, state, actor, what }));
+    }
+
+    /// An event of an open job, with its present state.
+    pub(crate) fn job_event(&mut self, out: &mut Batch, actor: Actor, job: JobId, what: EventKind) {
+        let Some(entry) = self.jobs.get(&job) else { return };
+        let (tenant, state) = (entry.job.tenant, entry.job.state());
+        self.event(out, actor, Some(tenant), Some((job, state)), what);
+    }
+
+    pub(crate) fn audit(
+        &mut self,
+        out: &mut Batch,
+        actor: Actor,
+        action: &str,
+        target: String,
+        tenant: Option<TenantId>,
+        detail: String,
+    ) {
+        self.last_audit += 1;
+        let entry =
+            AuditEntry { seq: self.last_audit, at: self.now, actor, action: action.into(), target, tenant, detail };
+        out.records.push(Record::Audit(entry));
+    }
+
+    /// The stored form of an open job.
+    pub(crate) fn row(entry: &JobEntry) -> JobRow {
+        let ended_at = match entry.job.phase() {
+            model::Phase::Ended { at, .. } => Some(*at),
+            _ => None,
+        };
+        JobRow {
+            job: entry.job.clone(),
+            name: entry.spec.spec.name.clone(),
+            pool: entry.pool,
+            started_at: entry.started_at,
+            ended_at,
+            charged: entry.charged,
+            hold: entry.hold,
+        }
+    }
+
+    pub(crate) fn write_job(&self, out: &mut Batch, job: JobId) {
+        if let Some(entry) = self.jobs.get(&job) {
+            out.records.push(Record::Job(Self::row(entry)));
+        }
+    }
+
+    pub(crate) fn spec_entry(&mut self, id: SpecId, spec: &Arc<JobSpec>) -> (Arc<SpecEntry>, bool) {
+        if let Some(entry) = self.specs.get(&id) {
+            return (entry.clone(), false);
+        }
+        let entry = Arc::new(SpecEntry {
+            spec: spec.clone(),
+            request: Arc::new(spec.request.clone()),
+            pools: spec.pools.clone().into(),
+        });
+        self.specs.insert(id, entry.clone());
+        (entry, true)
+    }
+
+    /// Drops a specification that no open job uses any more.
+    pub(crate) fn drop_spec(&mut self, id: SpecId) {
+        // One reference is the map's own.
+        if self.specs.get(&id).is_some_and(|e| Arc::strong_count(e) == 1) {
+            self.specs.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! One step: dispatch of inputs, repeated requests, and what is due.
+
+use base::Timestamp;
+use model::Actor;
+
+use crate::denied::Denied;
+use crate::input::{Command, Envelope, Input, Report};
+use crate::record::{Batch, Record};
+use crate::state::{Due, Engine};
+
+impl Engine {
+    /// Takes in one input at `now` and appends what is to be stored and done to `out`.
+    /// On `Err` nothing has changed and nothing was appended. A `now` before an earlier one counts as that one.
+    pub fn step(&mut self, input: Input, now: Timestamp, out: &mut Batch) -> Result<Report, Denied> {
+        self.now = self.now.max(now);
+        match input {
+            Input::Command(envelope) => self.command(*envelope, out),
+            Input::Observed(observation) => {
+                self.observe(observation, out);
+                Ok(Report::Done)
+            }
+            Input::Tick => {
+                self.tick(out);
+                Ok(Report::Done)
+            }
+            Input::Schedule => {
+                self.schedule(out);
+                Ok(Report::Done)
+            }
+        }
+    }
+
+    /// When `Input::Tick` should come next, if nothing else happens before.
+    pub fn next_wakeup(&self) -> Option<Timestamp> {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        // The scheduler wakes itself when a job passes the age bound.
+        [timer, self.sched.next_wakeup()].into_iter().flatten().min()
+    }
+
+    /// True when `Input::Schedule` may place something at `now`.
+    pub fn wants_schedule(&self, now: Timestamp) -> bool {
+        self.sched.wants_plan() || self.sched.next_wakeup().is_some_and(|at| at <= now.max(self.now))
+    }
+
+    /// True when the answer under an idempotency key is in memory, so that the store need not be asked.
+    pub fn remembers(&self, key: u128) -> bool {
+        self.answers.get(&key).is_some()
+    }
+
+    fn command(&mut self, envelope: Envelope, out: &mut Batch) -> Result<Report, Denied> {
+        let Envelope { actor, operator, once, command } = envelope;
+        let Some(once) = once else { return self.perform(actor, operator, command, out) };
+        let known = self.answers.get(&once.key).cloned().or(once.prior);
+        if let Some((fingerprint, report)) = known {
+            return if fingerprint == once.fingerprint { Ok(report) } else { Err(Denied::KeyReused) };
+        }
+        let report = self.perform(actor, operator, command, out)?;
+        self.answers.insert(once.key, (once.fingerprint, report.clone()));
+        let record =
+            Record::Once { key: once.key, fingerprint: once.fingerprint, report: report.clone(), at: self.now };
+        out.records.push(record);
+        Ok(report)
+    }
+
+    fn perform(&mut self, actor: Actor, operator: bool, command: Command, out: &mut Batch) -> Result<Report, Denied> {
+        match command {
+            Command::Submit(submission) => self.submit(*submission, actor, out),
+            Command::Cancel { job } => self.cancel(job, actor, out),
+            Command::Hold { job } => self.hold(job, actor, operator, out),
+            Command::Release { job } => self.release(job, actor, operator, out),
+            Command::Requeue { job } => self.requeue(job, actor, out),
+            Command::Change { job, class, time_limit } => self.change(job, class, time_limit, actor, operator, out),
+            Command::CreateTenant { .. }
+            | Command::ChangeTenant { .. }
+            | Command::CreateProject { .. }
+            | Command::CreateUser { .. }
+            | Command::ChangeUser { .. }
+            | Command::SetPassword { .. }
+            | Command::IssueToken(_)
+            | Command::RevokeToken { .. } => self.people_command(command, actor, out),
+            Command::TopUp { tenant, amount, memo } => self.top_up(tenant, amount, &memo, actor, out),
+            Command::PublishPrices(book) => self.publish_prices(book, actor, out),
+            Command::RegisterSupplier(_)
+            | Command::RegisterCluster(_)
+            | Command::RegisterPool { .. }
+            | Command::SetNode { .. } => self.supply_command(command, actor, out),
+        }
+    }
+
+    fn tick(&mut self, out: &mut Batch) {
+        while let Some((at, due)) = self.timers.first().copied() {
+            if at > self.now {
+                break;
+            }
+            self.timers.pop_first();
+            match due {
+                Due::Eligible(job) => self.refresh(job),
+                Due::Meter(attempt) => self.meter_due(attempt, at, out),
+                Due::Stop(attempt) => self.stop_due(attempt, out),
+                Due::Overdue(attempt) => self.overdue(attempt, out),
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! One cluster, whatever its backend. Everything here may be repeated: the attempt's id is the key.
+
+use std::sync::Arc;
+
+use base::{AttemptId, PoolId, Resources};
+use futures::future::BoxFuture;
+use model::{Chip, EndOrder, Observation, Order};
+
+/// Which of an attempt's output files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogStream {
+    Stdout,
+    Stderr,
+}
+
+/// A piece of an output file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogChunk {
+    /// Offset of the first byte.
+    pub offset: u64,
+    pub bytes: Vec<u8>,
+    /// Size of the file when it was read; `offset + bytes.len() < size` means there is more.
+    pub size: u64,
+    /// Nothing will be added any more.
+    pub complete: bool,
+}
+
+/// What a cluster says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterFacts {
+    pub version: String,
+    pub pools: Vec<PoolFacts>,
+    /// Plain sentences for the operator: what this host cannot do and what that means.
+    pub remarks: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolFacts {
+    pub name: String,
+    pub shape: Resources,
+    pub chip: Option<Chip>,
+    pub nodes: Vec<String>,
+}
+
+/// Why a cluster did not do it; the class says what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No answer, or the link is down: ask again later, nothing is known.
+    #[error("the cluster does not answer: {0}")]
+    Unreachable(#[source] std::io::Error),
+    /// It said no, with words for the tenant and for the operator; `permanent`: it will always say no.
+    #[error("the cluster refused: {text}")]
+    Refused { text: String, note: String, permanent: bool },
+    /// It has no such attempt (any more).
+    #[error("the cluster has no attempt {0}")]
+    NoSuchAttempt(AttemptId),
+}
+
+/// Where a connector delivers what it sees. Full is not an error: the connector waits.
+pub type Observations = tokio::sync::mpsc::Sender<Observation>;
+
+/// One cluster. Implementations are cheap to share.
+///
+/// Observations (`Started`, `Ended`, `Gone`, `Node`, …) are delivered at least once through the `Observations` sender
+/// that the connector was built with; after a restart `resume` makes it deliver again whatever is not forgotten.
+pub trait Cluster: Send + Sync + 'static {
+    fn describe(&self) -> BoxFuture<'_, Result<ClusterFacts, ConnectError>>;
+
+    /// Hands one attempt over. A repeat adopts what is already there and changes nothing.
+    fn submit(&self, order: Arc<Order>, script: Arc<str>) -> BoxFuture<'_, Result<(), ConnectError>>;
+
+    /// Asks for the end of an attempt: TERM, then KILL after the grace. Idempotent; the end is reported as `Ended`.
+    /// An attempt that never arrived is remembered as ended, so that a late submission does not start it.
+    fn end(&self, attempt: AttemptId, how: EndOrder) -> BoxFuture<'_, Result<(), ConnectError>>;
+
+    fn signal(&self, attempt: AttemptId, signal: i32, shell_only: bool) -> BoxFuture<'_, Result<(), ConnectError>>;
+
+    /// The platform has stored the end of it. Output files stay.
+    fn forget(&self, attempt: AttemptId) -> BoxFuture<'_, Result<(), ConnectError>>;
+
+    /// After a restart: the open attempts as the platform knows them. For each, the connector delivers what it
+    /// knows (`Started`, `Ended`) or `Gone`; what it has beyond them it ends and forgets.
+    fn resume(&self, open: Vec<AttemptId>) -> BoxFuture<'_, Result<(), ConnectError>>;
+
+    /// Reads up to `max` bytes (at most 1 MiB) of an output file from `offset` on. A negative offset counts from the end.
+    fn read_log(
+        &self,
+        order: Arc<Order>,
+        stream: LogStream,
+        offset: i64,
+        max: usize,
+    ) -> BoxFuture<'_, Result<LogChunk, ConnectError>>;
+
+    /// How many bytes of output there are for waiters: resolves when the file has grown past `size` or the attempt is over,
+    /// or after a bounded time of the connector's choice.
+    fn wait_log(&self, order: Arc<Order>, stream: LogStream, size: u64) -> BoxFuture<'_, Result<(), ConnectError>>;
+
+    /// Free amounts that the backend sees differently from the platform are reported as observations; this names the pool's
+    /// present limits for `hw pools`.
+    fn pool_remarks(&self, _pool: PoolId) -> Vec<String> {
+        Vec::new()
+    }
+}

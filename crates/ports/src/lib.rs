@@ -1,0 +1,8 @@
+//! What the shell needs from the outside, as traits: clusters and the store.
+//! Conformance suites and in-memory fakes stand beside them; no adapter is known here.
+
+pub mod cluster;
+pub mod store;
+
+pub use cluster::{Cluster, ClusterFacts, ConnectError, LogChunk, LogStream, PoolFacts};
+pub use store::{CommitError, Lease, Store, StoreError};
