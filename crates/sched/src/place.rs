@@ -11,7 +11,7 @@ use crate::check;
 use crate::explain::{Explanation, Wanted, gate, penalty};
 use crate::pool::{NoPick, NodeList, Occupation};
 use crate::profile::{NOW, Respect, claim, earliest};
-use crate::queue::{Blocked, NEVER, Position};
+use crate::queue::{Blocked, Lane, Position};
 use crate::rule::{Rule, refused_for_now};
 use crate::scheduler::{Holder, Run, Scheduler};
 use crate::view::{Placement, Plan, WorkBudget};
@@ -127,7 +127,7 @@ impl Scheduler {
         if !self.is_current(shape) {
             return true;
         }
-        let Blocked { pass, limit, at } = lane.blocked;
+        let Blocked { pass, limit, at, unserved: _ } = lane.blocked;
         if shape.roomy && !(pass == self.pass && job.limit >= limit && job.position() > at) {
             return true;
         }
@@ -215,7 +215,7 @@ impl Scheduler {
             if lane.aged.is_empty() && lane.fresh.is_empty() {
                 continue;
             }
-            lane.blocked = Blocked { pass: self.pass, limit: NEVER, at: Position::FIRST };
+            lane.blocked = Blocked::nothing(self.pass);
             let shape = self.shapes.get_mut(lane.shape);
             shape.dead = !shape.roomy && self.policy.backfill_depth == 0;
             if shape.dead {
@@ -253,7 +253,7 @@ impl Scheduler {
         if self.shapes.get(shape).dead {
             return Step::Done;
         }
-        if let Some(slot) = home.strand(aged).next(&self.queue.slots, position, home.blocked.limit) {
+        if let Some(slot) = home.strand(aged).next(&self.queue.slots, position, self.limit_below(home)) {
             let found = self.queue.slot(slot).position();
             if found != position {
                 return Step::Next(found);
@@ -265,7 +265,7 @@ impl Scheduler {
             }
         }
         let home = &self.queue.lanes[lane as usize];
-        match home.strand(aged).next(&self.queue.slots, position, home.blocked.limit) {
+        match home.strand(aged).next(&self.queue.slots, position.after(), self.limit_below(home)) {
             Some(next) => Step::Next(self.queue.slot(next).position()),
             None => {
                 self.shapes.get_mut(shape).strands -= 1;
@@ -273,6 +273,12 @@ impl Scheduler {
                 Step::Done
             }
         }
+    }
+
+    /// Jobs of the lane with this limit or a longer one need no look.
+    fn limit_below(&self, lane: &Lane) -> i64 {
+        let turns = self.shapes.sets[self.shapes.get(lane.shape).set as usize].turns;
+        if turns < self.policy.backfill_depth { lane.blocked.unserved } else { lane.blocked.limit }
     }
 
     /// Starts the job, or notes that it is blocked and lets it take a turn.
@@ -287,10 +293,14 @@ impl Scheduler {
             return;
         }
         let home = &mut self.queue.lanes[lane as usize];
-        home.blocked = Blocked { limit, at: position, ..home.blocked };
+        if limit < home.blocked.limit {
+            home.blocked = Blocked { limit, at: position, ..home.blocked };
+        }
         let set = self.shapes.get(shape).set;
-        if self.shapes.sets[set as usize].turns < self.policy.backfill_depth {
-            self.take_turn(slot, shape, set, tenant, limit, walk.now);
+        let gives = self.shapes.sets[set as usize].turns < self.policy.backfill_depth;
+        if gives && !self.take_turn(slot, shape, set, tenant, limit, walk.now) {
+            let unserved = &mut self.queue.lanes[lane as usize].blocked.unserved;
+            *unserved = limit.min(*unserved);
         }
         if self.shapes.sets[set as usize].turns >= self.policy.backfill_depth {
             for member in self.shapes.sets[set as usize].shapes.clone() {
@@ -403,9 +413,9 @@ impl Scheduler {
         Explanation { job: Some(job), at: now, candidates, omitted, chosen }
     }
 
-    /// Gives a blocked job one of its pool set's turns, and with it a claim on the pool of least penalty, unless no pool
-    /// serves it at all. A second turn of the same set goes to another pool.
-    fn take_turn(&mut self, slot: u32, shape: u32, set: u32, tenant: TenantId, limit: i64, now: Timestamp) {
+    /// Gives a blocked job one of its pool set's turns, and with it a claim on the pool of least penalty. False when no pool
+    /// serves it at all: then it takes no turn. A second turn of the same set goes to another pool.
+    fn take_turn(&mut self, slot: u32, shape: u32, set: u32, tenant: TenantId, limit: i64, now: Timestamp) -> bool {
         let job = self.queue.slot(slot).job;
         let weights = &self.policy.weights;
         let taken: Vec<u32> = self.holders.iter().filter(|h| h.set == set).filter_map(|h| h.pool).collect();
@@ -426,23 +436,25 @@ impl Scheduler {
                 let penalty = penalty(weights, at(start), money, limit);
                 best.is_none_or(|b| penalty < b.0).then_some((penalty, start))
             };
-            // A pool whose room is claimed could start now at best, one without room at its first expected end.
-            let soonest = if shape.maybe(place) { NOW } else { pool.runs.first().map_or(NOW, |r| r.end) };
+            // Lower bounds. A pool without room starts at its first expected end; one whose room is claimed could start now,
+            // or at the end of work that is overdue already.
+            let first = pool.runs.first().map_or(NOW, |r| r.end);
+            let soonest = if shape.maybe(place) { at(first).min(at(NOW)) } else { first };
             if better(soonest).is_none() || taken.contains(&shape.fits[place].pool) {
                 continue;
             }
             let fit = &mut shape.fits[place];
-            let mut start = fit.start(pool, &request, &mut self.scratch).filter(|s| better(*s).is_some());
+            let mut start = fit.start(pool, &request, &mut self.scratch).filter(|s| *s == NOW || better(*s).is_some());
             if start.is_some() && !pool.claims.is_empty() {
-                start =
-                    earliest(pool, &request.per_node, request.nodes, Respect::ClaimsExcept(None), &mut self.scratch);
+                let respect = Respect::ClaimsExcept(None);
+                start = earliest(pool, &request.per_node, request.nodes, respect, &mut self.scratch);
             }
             if let Some((penalty, start)) = start.and_then(better) {
                 best = Some((penalty, start, fit.pool));
             }
         }
         if !serves {
-            return;
+            return false;
         }
         self.shapes.sets[set as usize].turns += 1;
         let claimed = best.and_then(|(_, start, ordinal)| {
@@ -453,6 +465,7 @@ impl Scheduler {
             Some(ordinal)
         });
         self.holders.push(Holder { job, slot, set, pool: claimed });
+        true
     }
 }
 

@@ -60,20 +60,24 @@ pub(crate) fn earliest(
             }
         }
     }
-    for run in &pool.runs {
-        for &n in run.nodes.as_slice() {
-            let i = n as usize;
-            used[i] = left(&used[i], &run.per_node);
-            if !found[i] && pool.nodes[i].open && per_node.plus(&used[i]).fits(&pool.shape) {
-                found[i] = true;
-                nodes.push(n);
+    for together in pool.runs.chunk_by(|a, b| a.end == b.end) {
+        let before = nodes.len();
+        for run in together {
+            for &n in run.nodes.as_slice() {
+                let i = n as usize;
+                used[i] = left(&used[i], &run.per_node);
+                if !found[i] && pool.nodes[i].open && per_node.plus(&used[i]).fits(&pool.shape) {
+                    found[i] = true;
+                    nodes.push(n);
+                }
             }
         }
         if nodes.len() >= count as usize {
-            // The nodes found first are the ones wanted; those beyond the count came with the last end.
+            // Nodes that were free before are kept; of those that came with the last end, the first by name.
+            nodes[before..].sort_unstable();
             nodes.truncate(count as usize);
             nodes.sort_unstable();
-            return Some(run.end);
+            return Some(together[0].end);
         }
     }
     nodes.clear();

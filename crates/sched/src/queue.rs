@@ -21,6 +21,10 @@ pub(crate) struct Position {
 
 impl Position {
     pub const FIRST: Position = Position { deadline: i64::MIN, submitted: i64::MIN, number: 0 };
+    /// The next one possible.
+    pub const fn after(self) -> Self {
+        Self { number: self.number.saturating_add(1), ..self }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -122,12 +126,22 @@ fn shortest(slots: &[Slot], of: &[u32]) -> i64 {
     of.iter().map(|s| slots[*s as usize].limit).min().unwrap_or(NEVER)
 }
 
-/// What the pass of this number learnt about a lane: the first job of at least this limit was blocked at this position.
+/// What the pass of this number learnt about a lane. Room only shrinks and claims only grow in a pass, so what holds for one
+/// job holds for those of the same lane behind it with no shorter limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Blocked {
     pub pass: u64,
+    /// The shortest limit that could not start, and the position of that job.
     pub limit: i64,
     pub at: Position,
+    /// The shortest limit that no pool serves, so that it takes no turn either.
+    pub unserved: i64,
+}
+
+impl Blocked {
+    pub const fn nothing(pass: u64) -> Self {
+        Self { pass, limit: NEVER, at: Position::FIRST, unserved: NEVER }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -207,7 +221,7 @@ impl Queue {
         if let Some(&lane) = self.lane_index.get(&(shape, tenant, class)) {
             return lane;
         }
-        let blocked = Blocked { pass: 0, limit: NEVER, at: Position::FIRST };
+        let blocked = Blocked::nothing(0);
         let fresh = Lane { class, tenant, shape, aged: Strand::default(), fresh: Strand::default(), blocked };
         let lane = self.vacant_lanes.pop().unwrap_or(self.lanes.len() as u32);
         match self.lanes.get_mut(lane as usize) {

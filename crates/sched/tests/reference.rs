@@ -1,0 +1,215 @@
+//! The incremental scheduler decides the same as a naive planner that starts from nothing each time: same placements, same
+//! nodes, same claims, after any history of submissions, ends, failures, charges and time.
+
+mod support;
+
+use std::sync::Arc;
+
+use base::{Resources, Span};
+use model::{NodeState, PriorityClass, Request};
+use proptest::prelude::*;
+use sched::{Demand, Policy, PoolView, ResourceSeconds, Scheduler, Weights, WorkBudget};
+use support::naive::Naive;
+use support::*;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Submit {
+        tenant: u128,
+        class: usize,
+        shape: usize,
+        named: Option<u128>,
+        seconds: i64,
+        deadline: Option<i64>,
+    },
+    /// The n-th running job ends.
+    End(usize),
+    Cancel(usize),
+    Extend(usize, i64),
+    Pass(i64),
+    Node(usize, usize, NodeState),
+    Reach(usize, bool),
+    Charge(u128, u64),
+    Plan,
+}
+
+fn shapes() -> Vec<(u32, Resources)> {
+    vec![
+        (1, res(1, 1, 0)),
+        (1, res(2, 1, 0)),
+        (1, res(4, 8, 0)),
+        (2, res(3, 2, 0)),
+        (2, res(4, 8, 0)),
+        (3, res(1, 1, 0)),
+        (1, res(1, 2, 1)),
+        (2, res(2, 2, 2)),
+    ]
+}
+
+fn pools() -> impl Strategy<Value = Vec<PoolView>> {
+    let kinds = prop_oneof![Just(res(4, 8, 0)), Just(res(8, 8, 0)), Just(res(4, 16, 2))];
+    let one = (kinds, 1usize..4, 0i64..3, prop::option::weighted(0.2, 100i64..2_000), 0u8..8);
+    prop::collection::vec(one, 1..5).prop_map(|list| {
+        let build = |(i, (shape, nodes, price, limit, tenants)): (usize, (Resources, usize, i64, Option<i64>, u8))| {
+            let mut view = pool(i as u128 + 1, shape, nodes);
+            view.price = rates(100_000 + price * 50_000);
+            view.time_limit_max = limit.map(Span::from_secs);
+            view.tenants = if tenants == 0 { vec![tenant(2)] } else { Vec::new() };
+            view
+        };
+        list.into_iter().enumerate().map(build).collect()
+    })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let submit = (
+        1u128..4,
+        0usize..4,
+        0usize..8,
+        prop::option::weighted(0.2, 1u128..5),
+        1i64..40,
+        prop::option::weighted(0.2, 0i64..50),
+    );
+    prop_oneof![
+        8 => submit.prop_map(|(tenant, class, shape, named, s, deadline)| Op::Submit {
+            tenant, class: if class == 0 { 2 } else { 1 }, shape, named, seconds: s * 50, deadline }),
+        4 => (0usize..20).prop_map(Op::End),
+        1 => (0usize..20).prop_map(Op::Cancel),
+        1 => ((0usize..20), 0i64..1_000).prop_map(|(n, s)| Op::Extend(n, s)),
+        3 => (1i64..400).prop_map(Op::Pass),
+        1 => ((0usize..4), (0usize..3), prop_oneof![Just(NodeState::Up), Just(NodeState::Drained), Just(NodeState::Down)])
+            .prop_map(|(p, n, s)| Op::Node(p, n, s)),
+        1 => ((0usize..4), any::<bool>()).prop_map(|(p, r)| Op::Reach(p, r)),
+        1 => (1u128..4, 0u64..2_000_000).prop_map(|(t, c)| Op::Charge(t, c)),
+        6 => Just(Op::Plan),
+    ]
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    (0u32..3, prop_oneof![Just(1_000_000_000_000i64), Just(100_000), Just(0)]).prop_map(|(backfill_depth, start)| {
+        Policy {
+            backfill_depth,
+            age_bound: Span::from_secs(1_000),
+            fair_share_half_life: Span::from_secs(600),
+            weights: Weights { start, ..Weights::default() },
+            ..Policy::default()
+        }
+    })
+}
+
+struct Both {
+    fast: Scheduler,
+    naive: Naive,
+    now: i64,
+    number: u64,
+}
+
+impl Both {
+    fn new(policy: Policy, pools: Vec<PoolView>) -> Both {
+        let mut fast = Scheduler::new(policy);
+        pools.iter().cloned().for_each(|p| fast.upsert_pool(p));
+        fast.set_tenant(tenant(3), 2);
+        let shares = [(tenant(3), 2)].into();
+        Both { fast, naive: Naive { policy, pools, shares, ..Naive::default() }, now: 0, number: 0 }
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<(), TestCaseError> {
+        let running = |n: &usize, naive: &Naive| naive.runs.keys().nth(*n).copied();
+        match op {
+            Op::Submit { tenant: t, class, shape, named, seconds, deadline } => {
+                self.number += 1;
+                let (nodes, per_node) = shapes()[*shape];
+                let pools: Vec<Arc<str>> = named.iter().map(|n| format!("p{n}").into()).collect();
+                let job = Demand {
+                    tenant: tenant(*t),
+                    class: PriorityClass::ALL[*class],
+                    submitted_at: at(self.now),
+                    deadline: deadline.map(|d| at(d * 100)),
+                    request: Arc::new(Request::of(nodes, per_node)),
+                    pools: pools.into(),
+                    ..demand(self.number, nodes, per_node, *seconds)
+                };
+                self.fast.enqueue(job.clone());
+                self.naive.queue.push(job);
+            }
+            Op::End(n) => {
+                if let Some(job) = running(n, &self.naive) {
+                    prop_assert!(self.fast.release(job));
+                    self.naive.runs.remove(&job);
+                }
+            }
+            Op::Cancel(n) => {
+                if let Some(job) = self.naive.queue.get(*n).map(|d| d.job) {
+                    prop_assert!(self.fast.dequeue(job));
+                    self.naive.queue.retain(|d| d.job != job);
+                }
+            }
+            Op::Extend(n, seconds) => {
+                if let Some(job) = running(n, &self.naive) {
+                    let end = at(self.now + seconds);
+                    prop_assert!(self.fast.set_expected_end(job, end));
+                    self.naive.runs.get_mut(&job).expect("runs").end = end.as_micros();
+                }
+            }
+            Op::Pass(seconds) => self.now += seconds,
+            Op::Node(p, n, state) => {
+                if let Some(node) = self.naive.pools.get_mut(*p).and_then(|p| p.nodes.get_mut(*n)) {
+                    node.state = *state;
+                    prop_assert!(self.fast.set_node(pool_id(*p as u128 + 1), &node.name, *state));
+                }
+            }
+            Op::Reach(p, reachable) => {
+                if let Some(pool) = self.naive.pools.get_mut(*p) {
+                    pool.reachable = *reachable;
+                    self.fast.set_reachable(pool.id, *reachable);
+                }
+            }
+            Op::Charge(t, cores) => {
+                let used = ResourceSeconds { cpu_milli_ms: *cores * 1_000, ..ResourceSeconds::default() };
+                self.fast.charge(tenant(*t), &used, at(self.now));
+            }
+            Op::Plan => self.plan_and_compare()?,
+        }
+        Ok(())
+    }
+
+    fn plan_and_compare(&mut self) -> Result<(), TestCaseError> {
+        let now = at(self.now);
+        for t in 1..4 {
+            self.naive.used.insert(tenant(t), self.fast.used(tenant(t), now));
+        }
+        let plan = self.fast.plan(now, WorkBudget::UNLIMITED);
+        let (placed, claims) = self.naive.plan(now);
+        let name = |n: &usize| -> Arc<str> { format!("n{n}").into() };
+        let got: Vec<_> = plan.placements.iter().map(|p| (p.job, p.pool, p.nodes.clone())).collect();
+        let want: Vec<_> = placed
+            .iter()
+            .map(|(job, pool, nodes)| (*job, pool_id(*pool as u128 + 1), nodes.iter().map(name).collect::<Vec<_>>()))
+            .collect();
+        prop_assert_eq!(got, want);
+        let got: Vec<_> =
+            self.fast.reservations().into_iter().map(|r| (r.job, r.pool, r.at.as_micros(), r.nodes)).collect();
+        let want: Vec<_> = claims
+            .iter()
+            .map(|(j, p, from, nodes)| (*j, pool_id(*p as u128 + 1), *from, nodes.iter().map(name).collect::<Vec<_>>()))
+            .collect();
+        prop_assert_eq!(got, want);
+        prop_assert_eq!(self.fast.queued(), self.naive.queue.len());
+        prop_assert!(!self.fast.wants_plan());
+        // Solving again changes nothing.
+        let again = self.fast.plan(now, WorkBudget::UNLIMITED);
+        prop_assert_eq!((again.placements.len(), again.complete), (0, true));
+        Ok(())
+    }
+}
+
+proptest! {
+    #[test]
+    fn incremental_equals_from_scratch(policy in policy(), pools in pools(), ops in prop::collection::vec(op(), 1..80)) {
+        let mut both = Both::new(policy, pools);
+        for op in &ops {
+            both.apply(op)?;
+        }
+        both.apply(&Op::Plan)?;
+    }
+}
