@@ -41,6 +41,7 @@ build() {
     say "console: building the page"
     quietly npm --prefix console run build
     mv "$started" "$STAMPS/console-built"
+    touch crates/server/src/page.rs # the page is embedded when this file is compiled
 }
 
 case ${1:-build} in

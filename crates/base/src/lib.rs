@@ -2,12 +2,14 @@
 //! Refuses to know: clocks, OS randomness, I/O, async, SQL.
 
 pub mod id;
+pub mod id_map;
 pub mod money;
 pub mod quantity;
 pub mod seed;
 pub mod time;
 
 pub use id::*;
+pub use id_map::IdMap;
 pub use money::{Currency, Money, ParseMoneyError};
 pub use quantity::{Bytes, CpuMillis, ParseQuantityError, Resources, Tres};
 pub use seed::{Seed, Stream, digest128};

@@ -119,6 +119,10 @@ impl Clusters {
     pub fn insert(&self, id: ClusterId, cluster: Arc<dyn ports::Cluster>) {
         self.by_id.write().unwrap_or_else(PoisonError::into_inner).insert(id, cluster);
     }
+    /// Lets go of all of them; each ends when nobody uses it any more.
+    pub fn clear(&self) {
+        self.by_id.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
     pub fn ids(&self) -> Vec<ClusterId> {
         self.by_id.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }

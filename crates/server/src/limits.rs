@@ -17,8 +17,6 @@ pub const TARGET_BYTES_MAX: usize = 8_192;
 pub const PAGE_ITEMS_MAX: u32 = 1_000;
 /// Items of a page when the caller does not say.
 pub const PAGE_ITEMS_DEFAULT: u32 = 100;
-/// Bytes of a cursor: a version, a time and an id as text.
-pub const CURSOR_BYTES_MAX: usize = 200;
 /// Jobs of one bulk request.
 pub const BULK_JOBS_MAX: usize = 1_000;
 /// Jobs of one bulk request that are with the engine at a time; it commits whatever waits as one batch.
@@ -61,6 +59,8 @@ pub const TOKEN_TRUSTED: Duration = Duration::from_secs(10);
 pub const TOKENS_REMEMBERED: u64 = 10_000;
 /// How long names of tenants, projects, users and pools are shown as last read.
 pub const NAMES_TRUSTED: Duration = Duration::from_secs(5);
+/// Names of each kind remembered at a time; some 200 bytes each.
+pub const NAMES_REMEMBERED: u64 = 20_000;
 
 /// Streams (events and logs) open at a time, each with a task and some tens of KiB.
 pub const STREAMS_MAX: usize = 1_000;

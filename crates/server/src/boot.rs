@@ -1,0 +1,190 @@
+//! The first minutes of a platform: the first tenant, the first administrator, the first prices, this machine as a
+//! cluster. Everything goes through commands, like anything else; a repeat changes nothing.
+
+use std::sync::Arc;
+
+use base::{ClusterId, PoolId, PriceBookId, ProjectId, Span, SupplierId, TenantId, Timestamp, TokenId, UserId, digest128};
+use engine::{Command, Envelope};
+use model::{Actor, BackendKind, Cluster, Node, NodeState, Observation, Observed, Pool, Role, Supplier, SupplyMode, Token, TokenScope, User};
+use rating::PriceBook;
+use tokio::sync::mpsc;
+
+use crate::access::Secret;
+use crate::app::{App, CommandError};
+use crate::config::{Checked, LocalPool};
+
+/// Lifetime of the first administrator's token. A year: it lies in a file that only root reads.
+const ADMIN_TOKEN_LIFE: Span = Span::from_hours(24 * 365);
+pub const ADMIN_NAME: &str = "admin";
+pub const FIRST_TENANT: &str = "house";
+
+/// Secrets of the first administrator, shown once and kept nowhere else than said.
+pub struct FirstAdmin {
+    pub name: &'static str,
+    pub password: String,
+    pub token: String,
+}
+
+/// Why the platform could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    #[error("setting up the platform: {0}")]
+    Command(#[from] CommandError),
+    #[error("setting up the platform: {0}")]
+    Store(#[from] ports::StoreError),
+    #[error("a password could not be hashed: {0}")]
+    Hash(String),
+    #[error("the system gives no random bytes, without which no secret is safe")]
+    NoRandomness,
+}
+
+/// The pools of this machine, as configured or as found, with their ids.
+#[derive(Clone, Debug)]
+pub struct LocalSupply {
+    pub cluster: ClusterId,
+    pub name: Arc<str>,
+    pub pools: Vec<(PoolId, LocalPool, Vec<String>)>,
+}
+
+impl LocalSupply {
+    /// Ids follow from names, so that every server of a database and every restart means the same cluster.
+    pub fn new(name: &str, pools: Vec<(LocalPool, Vec<String>)>) -> LocalSupply {
+        let cluster = ClusterId::from_u128(digest128(&[b"cluster", name.as_bytes()]));
+        let id = |pool: &str| PoolId::from_u128(digest128(&[b"pool", &cluster.to_bytes(), pool.as_bytes()]));
+        let pools = pools.into_iter().map(|(pool, nodes)| (id(&pool.name), pool, nodes)).collect();
+        LocalSupply { cluster, name: name.into(), pools }
+    }
+}
+
+async fn command(app: &App, command: Command) -> Result<(), CommandError> {
+    let envelope = Envelope { actor: Actor::Platform, operator: true, once: None, command };
+    app.engine.command(envelope).await.map(drop)
+}
+
+/// Creates what an empty platform needs. `None` when there is an administrator already.
+///
+/// # Errors
+/// What the engine or the store answered; a later start goes on where this one stopped.
+pub async fn first_run(app: &App, config: &Checked) -> Result<Option<FirstAdmin>, BootError> {
+    if app.store.price_books().await?.is_empty() {
+        let prices = &config.prices;
+        let book = PriceBook {
+            id: PriceBookId::from_u128(app.ids.draw()),
+            name: prices.name.as_str().into(),
+            currency: prices.currency,
+            effective_from: Timestamp::ZERO,
+            core_hour: prices.core_hour,
+            gib_hour: prices.gib_hour,
+            card_hour: prices.card_hour.clone(),
+        };
+        command(app, Command::PublishPrices(book)).await?;
+    }
+    if app.store.user_by_name(ADMIN_NAME).await?.is_some() {
+        return Ok(None);
+    }
+    let (tenant, project) = match app.store.tenant_by_name(FIRST_TENANT).await? {
+        Some(tenant) => {
+            let project = app.store.project_by_name(tenant.id, "default").await?;
+            (tenant.id, project.map_or(ProjectId::from_u128(0), |p| p.id))
+        }
+        None => create_tenant(app, config).await?,
+    };
+    let password = readable_secret(18)?;
+    let token = Secret::draw().map_err(|_| BootError::NoRandomness)?;
+    let user = UserId::from_u128(app.ids.draw());
+    let admin = User { id: user, tenant, name: ADMIN_NAME.into(), role: Role::Operator, default_project: project, disabled: false };
+    let phc = crate::access::hash_password(password.clone()).await.map_err(|e| BootError::Hash(e.to_string()))?;
+    command(app, Command::CreateUser { user: admin, password: Some(phc) }).await?;
+    let now = app.clock.now();
+    let issued = Token {
+        id: TokenId::from_u128(app.ids.draw()),
+        user,
+        label: "first administrator".into(),
+        digest: token.digest,
+        scope: TokenScope::Full,
+        session: false,
+        created_at: now,
+        expires_at: now + ADMIN_TOKEN_LIFE,
+        revoked_at: None,
+    };
+    command(app, Command::IssueToken(issued)).await?;
+    Ok(Some(FirstAdmin { name: ADMIN_NAME, password, token: token.text }))
+}
+
+async fn create_tenant(app: &App, config: &Checked) -> Result<(TenantId, ProjectId), BootError> {
+    let (tenant, project) = (TenantId::from_u128(app.ids.draw()), ProjectId::from_u128(app.ids.draw()));
+    let create = Command::CreateTenant {
+        id: tenant,
+        name: FIRST_TENANT.into(),
+        currency: config.prices.currency,
+        shares: 1,
+        credit_limit: config.credit_limit,
+        project,
+    };
+    command(app, create).await?;
+    Ok((tenant, project))
+}
+
+/// Registers this machine and its pools, or what changed of them. `observe` tells the engine of a new cluster that it
+/// answers; a known one says so itself when it resumes.
+///
+/// # Errors
+/// What the engine or the store answered.
+pub async fn register_local(
+    app: &App,
+    config: &Checked,
+    supply: &LocalSupply,
+    observe: &mpsc::Sender<Observation>,
+) -> Result<(), BootError> {
+    let supplier = SupplierId::from_u128(digest128(&[b"supplier", b"own"]));
+    if !app.store.suppliers().await?.iter().any(|s| s.id == supplier) {
+        let own = Supplier { id: supplier, name: "own".into(), mode: SupplyMode::Own };
+        command(app, Command::RegisterSupplier(own)).await?;
+    }
+    let known = app.store.pools().await?;
+    if !app.store.clusters().await?.iter().any(|c| c.id == supply.cluster) {
+        let cluster = Cluster {
+            id: supply.cluster,
+            name: supply.name.clone(),
+            backend: BackendKind::Local,
+            supplier,
+            site: "here".into(),
+            health: Default::default(),
+        };
+        command(app, Command::RegisterCluster(cluster)).await?;
+        // The driver takes it in after the registration, which it has stored.
+        let _ = observe.send(Observation { cluster: supply.cluster, what: Observed::Reachable }).await;
+    }
+    for (id, pool, nodes) in &supply.pools {
+        let before = known.iter().find(|(p, _)| p.id == *id);
+        let state = |name: &str| {
+            let node = before.and_then(|(p, _)| p.nodes.iter().find(|n| &*n.name == name));
+            node.map_or(NodeState::Up, |n| n.state)
+        };
+        let mut named: Vec<Node> = nodes.iter().map(|n| Node { name: n.as_str().into(), state: state(n) }).collect();
+        named.sort();
+        let wanted = Pool {
+            id: *id,
+            cluster: supply.cluster,
+            name: pool.name.as_str().into(),
+            mode: SupplyMode::Own,
+            shape: pool.shape,
+            chip: pool.chip.clone(),
+            nodes: named,
+            time_limit_max: pool.time_limit_max,
+            tenants: before.map_or_else(Vec::new, |(p, _)| p.tenants.clone()),
+        };
+        if before.is_none_or(|(p, cost)| *p != wanted || *cost != Some(config.cost)) {
+            command(app, Command::RegisterPool { pool: wanted, cost: Some(config.cost) }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Random lower-case text of `length` characters, five bits each, without letters that look alike: 18 are 90 bits.
+fn readable_secret(length: usize) -> Result<String, BootError> {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut raw = vec![0u8; length];
+    getrandom::fill(&mut raw).map_err(|_| BootError::NoRandomness)?;
+    Ok(raw.iter().map(|b| char::from(ALPHABET[usize::from(b % 32)])).collect())
+}

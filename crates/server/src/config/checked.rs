@@ -1,0 +1,243 @@
+//! The configuration with every value read and judged: no options left but real ones.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use base::{Bytes, Currency, Money, Resources, Span};
+use engine::Policy;
+use model::Chip;
+use rating::PoolCost;
+use serde::Deserialize;
+
+use super::{ConfigError, Setting, Written};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// In the data folder.
+    Embedded,
+    Postgres(String),
+}
+
+/// A `[[local.pool]]` of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalPoolConfig {
+    pub name: String,
+    pub cores: u64,
+    /// `16G`, `512M`.
+    pub memory: String,
+    #[serde(default)]
+    pub gpus: u32,
+    #[serde(default)]
+    pub chip: Option<String>,
+    #[serde(default = "one")]
+    pub nodes: u32,
+    /// Longest time limit, `2h`.
+    #[serde(default)]
+    pub time_limit_max: Option<String>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// A checked pool of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalPool {
+    pub name: String,
+    pub shape: Resources,
+    pub chip: Option<Chip>,
+    pub nodes: u32,
+    pub time_limit_max: Option<Span>,
+}
+
+/// This machine as a cluster.
+#[derive(Clone, Debug)]
+pub struct Local {
+    pub name: String,
+    /// `None`: the data folder, or a folder the jobs' user can pass when that one is closed.
+    pub dir: Option<PathBuf>,
+    pub work_root: Option<PathBuf>,
+    /// `None`: `nobody` when the server is root.
+    pub run_as: Option<String>,
+    pub cgroups: bool,
+    /// Empty: what the machine has, as one pool named `main`.
+    pub pools: Vec<LocalPool>,
+}
+
+/// The first price book.
+#[derive(Clone, Debug)]
+pub struct Prices {
+    pub name: String,
+    pub currency: Currency,
+    pub core_hour: Money,
+    pub gib_hour: Money,
+    pub card_hour: BTreeMap<Chip, Money>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Checked {
+    pub data: PathBuf,
+    pub listen: SocketAddr,
+    pub advertise: String,
+    pub database: Database,
+    pub log: String,
+    pub log_json: bool,
+    pub secure_cookies: bool,
+    pub local: Option<Local>,
+    pub job_defaults: jobscript::Defaults,
+    pub policy: Policy,
+    pub prices: Prices,
+    pub cost: PoolCost,
+    pub credit_limit: Money,
+}
+
+struct Reader<'a>(&'a Written);
+
+impl Reader<'_> {
+    fn raw(&self, key: &'static str) -> &Setting {
+        // Every key of the table is in the map by construction.
+        &self.0.settings[key]
+    }
+    fn text(&self, key: &'static str) -> String {
+        self.raw(key).value.clone()
+    }
+    fn some(&self, key: &'static str) -> Option<String> {
+        Some(self.text(key)).filter(|t| !t.is_empty())
+    }
+    fn fault(&self, key: &'static str, problem: String) -> ConfigError {
+        let Setting { value, origin } = self.raw(key).clone();
+        ConfigError::Value { key, value, origin, problem }
+    }
+    fn read<T: FromStr<Err: std::fmt::Display>>(&self, key: &'static str) -> Result<T, ConfigError> {
+        self.raw(key).value.parse().map_err(|e: T::Err| self.fault(key, e.to_string()))
+    }
+    fn span(&self, key: &'static str) -> Result<Span, ConfigError> {
+        let span: Span = self.read(key)?;
+        if span > Span::ZERO { Ok(span) } else { Err(self.fault(key, "must be longer than zero".into())) }
+    }
+    fn amount(&self, key: &'static str) -> Result<Money, ConfigError> {
+        let money: Money = self.read(key)?;
+        if money.is_negative() { Err(self.fault(key, "must not be negative".into())) } else { Ok(money) }
+    }
+}
+
+impl Checked {
+    /// # Errors
+    /// The first value that cannot be read, with its key and origin.
+    pub fn from_written(written: &Written) -> Result<Checked, ConfigError> {
+        let r = Reader(written);
+        let listen: SocketAddr = r.read("listen")?;
+        let advertise = r.some("advertise").unwrap_or_else(|| format!("http://{listen}"));
+        let database = match r.some("database") {
+            None => Database::Embedded,
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => Database::Postgres(url),
+            Some(_) => return Err(r.fault("database", "write postgres://user@host/name, or leave it empty".into())),
+        };
+        let log_json = match r.text("log_format").as_str() {
+            "text" => false,
+            "json" => true,
+            _ => return Err(r.fault("log_format", "write text or json".into())),
+        };
+        let prices = prices(&r)?;
+        Ok(Checked {
+            data: PathBuf::from(r.text("data")),
+            listen,
+            advertise,
+            database,
+            log: r.text("log"),
+            log_json,
+            secure_cookies: r.read("secure_cookies")?,
+            local: if r.read("local.enabled")? { Some(local(&r)?) } else { None },
+            job_defaults: jobscript::Defaults {
+                time_limit: r.span("jobs.default_time")?,
+                mem_per_cpu: r.read("jobs.default_memory_per_cpu")?,
+                requeue: r.read("jobs.requeue")?,
+            },
+            policy: policy(&r, prices.currency)?,
+            cost: PoolCost {
+                purchase_price: r.amount("cost.purchase_price")?,
+                residual: r.amount("cost.residual")?,
+                life_months: r.read("cost.life_months")?,
+                datacentre_fee_month: r.amount("cost.datacentre_fee_month")?,
+            },
+            prices,
+            credit_limit: r.amount("credit_limit")?,
+        })
+    }
+}
+
+fn policy(r: &Reader<'_>, currency: Currency) -> Result<Policy, ConfigError> {
+    let mut policy = Policy {
+        meter_interval: r.span("metering.interval")?,
+        meter_lag: r.span("metering.lag")?,
+        hold_span: r.span("metering.hold")?,
+        balance_grace: r.span("metering.grace")?,
+        kill_grace: r.span("jobs.kill_grace")?,
+        open_jobs_max: r.read("jobs.open_max")?,
+        array_elements_max: r.read("jobs.array_max")?,
+        cancel_unfulfillable: r.read("jobs.cancel_unfulfillable")?,
+        cost_currency: currency,
+        ..Policy::default()
+    };
+    policy.sched.age_bound = r.span("policy.age_bound")?;
+    policy.sched.fair_share_half_life = r.span("policy.fair_share_half_life")?;
+    policy.sched.backfill_depth = r.read("policy.backfill_depth")?;
+    Ok(policy)
+}
+
+fn prices(r: &Reader<'_>) -> Result<Prices, ConfigError> {
+    let mut card_hour = BTreeMap::new();
+    for (chip, price) in &r.0.card_hour {
+        let name: Chip = chip.parse().map_err(|e: model::ParseChipError| r.fault("prices.name", e.to_string()))?;
+        let price = price.parse().map_err(|e: base::ParseMoneyError| r.fault("prices.name", format!("card_hour.{chip}: {e}")))?;
+        card_hour.insert(name, price);
+    }
+    Ok(Prices {
+        name: r.text("prices.name"),
+        currency: r.read("prices.currency")?,
+        core_hour: r.amount("prices.core_hour")?,
+        gib_hour: r.amount("prices.gib_hour")?,
+        card_hour,
+    })
+}
+
+fn local(r: &Reader<'_>) -> Result<Local, ConfigError> {
+    let mut pools = Vec::new();
+    for pool in &r.0.pools {
+        pools.push(local_pool(pool).map_err(|problem| r.fault("local.name", format!("pool `{}`: {problem}", pool.name)))?);
+    }
+    Ok(Local {
+        name: r.text("local.name"),
+        dir: r.some("local.dir").map(PathBuf::from),
+        work_root: r.some("local.work_root").map(PathBuf::from),
+        run_as: r.some("local.run_as"),
+        cgroups: r.read("local.cgroups")?,
+        pools,
+    })
+}
+
+fn local_pool(pool: &LocalPoolConfig) -> Result<LocalPool, String> {
+    if !model::people::valid_name(&pool.name) {
+        return Err("the name must be 1 to 40 of a-z, 0-9, `-`, `_`, `.`".into());
+    }
+    if pool.cores == 0 || pool.nodes == 0 {
+        return Err("cores and nodes must be at least 1".into());
+    }
+    if pool.gpus > 0 && pool.chip.is_none() {
+        return Err("a pool with gpus names their chip, e.g. chip = \"nvidia-a100-80g\"".into());
+    }
+    let memory: Bytes = pool.memory.parse().map_err(|e: base::ParseQuantityError| e.to_string())?;
+    let chip = pool.chip.as_ref().map(|c| c.parse().map_err(|e: model::ParseChipError| e.to_string())).transpose()?;
+    let time_limit_max =
+        pool.time_limit_max.as_ref().map(|t| t.parse().map_err(|e: base::ParseSpanError| e.to_string())).transpose()?;
+    Ok(LocalPool {
+        name: pool.name.clone(),
+        shape: Resources::new(pool.cores, memory, pool.gpus),
+        chip,
+        nodes: pool.nodes,
+        time_limit_max,
+    })
+}

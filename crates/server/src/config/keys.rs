@@ -1,0 +1,59 @@
+//! The table of scalar settings: name, default, what it means.
+
+/// One setting. Its environment variable is `HW_` and the name in capitals with `_` for `.`.
+#[derive(Debug)]
+pub struct Key {
+    pub name: &'static str,
+    pub default: &'static str,
+    pub meaning: &'static str,
+}
+
+impl Key {
+    pub fn variable(&self) -> String {
+        format!("HW_{}", self.name.to_uppercase().replace('.', "_"))
+    }
+}
+
+const fn key(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key { name, default, meaning }
+}
+
+/// In the order in which `hw config` prints them.
+pub const KEYS: &[Key] = &[
+    key("data", "./data", "folder of everything the server keeps"),
+    key("listen", "127.0.0.1:7460", "address of the API and the page"),
+    key("advertise", "", "address other servers of the same database forward to; empty means http://LISTEN"),
+    key("database", "", "postgres://… ; empty means the embedded database in the data folder"),
+    key("log", "info", "what is logged: error, warn, info, debug, trace, or a filter by module"),
+    key("log_format", "text", "text or json"),
+    key("secure_cookies", "false", "send cookies over HTTPS only; true behind a TLS proxy"),
+    key("local.enabled", "true", "use this machine as a cluster"),
+    key("local.name", "local", "name of the cluster of this machine"),
+    key("local.dir", "", "folder of running jobs; empty means the data folder, which their user must be able to pass"),
+    key("local.work_root", "", "where jobs without a folder of their own work; empty means LOCAL.DIR/work"),
+    key("local.run_as", "", "user of the jobs when the server is root; empty means nobody"),
+    key("local.cgroups", "true", "put jobs into control groups where the host permits it"),
+    key("metering.interval", "60s", "running work is billed in stretches of this length"),
+    key("metering.lag", "5s", "an interval is billed this long after it is over"),
+    key("metering.hold", "1h", "running time authorised at once, at most"),
+    key("metering.grace", "5m", "from the warning that the wallet runs dry to the stop"),
+    key("jobs.default_time", "1h", "time limit of a job that names none"),
+    key("jobs.default_memory_per_cpu", "1G", "memory of a job that names none"),
+    key("jobs.requeue", "true", "run a job again after a failure of its machine unless it says otherwise"),
+    key("jobs.kill_grace", "30s", "between TERM and KILL"),
+    key("jobs.open_max", "1000000", "open jobs on the platform, at most"),
+    key("jobs.array_max", "10000", "elements of one array, at most"),
+    key("jobs.cancel_unfulfillable", "true", "cancel jobs whose dependency can never be fulfilled"),
+    key("policy.age_bound", "3d", "a job that waited this long goes before fair sharing"),
+    key("policy.fair_share_half_life", "7d", "use counts half after this time"),
+    key("policy.backfill_depth", "1", "blocked jobs with a reservation, for each set of pools"),
+    key("prices.name", "list", "name of the first price book; later ones are published by `hw prices publish`"),
+    key("prices.currency", "CNY", "its currency"),
+    key("prices.core_hour", "0.10", "price of a core for an hour"),
+    key("prices.gib_hour", "0.01", "price of a GiB of memory for an hour"),
+    key("cost.purchase_price", "40000", "of one node of this machine's pools, for depreciation"),
+    key("cost.residual", "2000", "value at the end of its life"),
+    key("cost.life_months", "60", "length of its life"),
+    key("cost.datacentre_fee_month", "300", "data-centre fee per node and month"),
+    key("credit_limit", "1000", "credit of the first tenant, so that the first job can run before any payment"),
+];

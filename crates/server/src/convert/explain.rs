@@ -1,0 +1,129 @@
+//! The candidate table of an explanation or a quote, as the API shows it.
+//! What a job costs the operator is the operator's business: tenants see neither cost nor the score it is part of.
+
+use base::Resources;
+use sched::{Candidate, Rule, Verdict};
+use wire::submit;
+use wire::text::{self, RULES, same};
+
+use super::supply_mode;
+use super::job::time;
+use crate::access::Supply;
+
+/// One row. `costs`: the reader may see what it costs the operator.
+pub fn candidate(candidate: &Candidate, supply: &Supply, costs: bool) -> submit::Candidate {
+    let pool = supply.pools.get(&candidate.pool);
+    let (code, amounts) = match &candidate.verdict {
+        Verdict::Feasible => ("feasible", None),
+        Verdict::Refused(rule) => (rule.code(), amounts(rule)),
+    };
+    let (requested, available) = amounts.unzip();
+    let values: Vec<_> = [("requested", &requested), ("available", &available)]
+        .into_iter()
+        .filter_map(|(name, value)| value.as_ref().map(|v: &String| (name, same(v.clone()))))
+        .collect();
+    let said = text::say(RULES, code, &values);
+    let score = candidate.score.filter(|_| costs);
+    submit::Candidate {
+        pool: candidate.pool,
+        pool_name: candidate.pool_name.to_string(),
+        cluster_name: pool.map_or_else(|| "?".into(), |p| supply.cluster_name(p.cluster)),
+        mode: pool.map_or(wire::SupplyMode::Own, |p| supply_mode(p.mode)),
+        verdict: code.into(),
+        text_en: said.en,
+        text_zh: said.zh,
+        requested,
+        available,
+        expected_start: time(candidate.expected_start),
+        run_time_seconds: matches!(candidate.verdict, Verdict::Feasible).then(|| candidate.run_time.as_secs_f64()),
+        price: candidate.price.map(Into::into),
+        cost: candidate.cost.filter(|_| costs).map(Into::into),
+        score: score.map(|s| units(s.total)),
+        terms: score.map_or_else(Vec::new, |s| {
+            [("start", s.start), ("price", s.price), ("cost", s.cost)]
+                .into_iter()
+                .map(|(name, value)| submit::ScoreTerm { name: name.into(), value: units(value) })
+                .collect()
+        }),
+        chosen: candidate.chosen,
+    }
+}
+
+/// Micro-units of money as units, for people to compare.
+fn units(micros: i64) -> f64 {
+    micros as f64 / 1e6
+}
+
+/// What a rule compared: asked for, and there.
+fn amounts(rule: &Rule) -> Option<(String, String)> {
+    let shape = |r: &Resources| base::Tres(*r, None).to_string();
+    Some(match rule {
+        Rule::PoolNotNamed | Rule::TenantNotAdmitted | Rule::NoGpuPrice | Rule::Unreachable => return None,
+        Rule::Chip { requested, available } => {
+            let names: Vec<&str> = requested.iter().map(model::Chip::as_str).collect();
+            (names.join("|"), available.as_ref().map_or("-".into(), ToString::to_string))
+        }
+        Rule::NodeShape { requested, available } => (shape(requested), shape(available)),
+        Rule::NodesTooFew { requested, available } | Rule::NodesDown { requested, available } => {
+            (requested.to_string(), available.to_string())
+        }
+        Rule::TimeLimit { requested, available } => (requested.slurm(), available.slurm()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use base::{Bytes, Money, PoolId, Span, Timestamp};
+    use sched::Score;
+
+    use super::*;
+
+    fn row(verdict: Verdict) -> Candidate {
+        Candidate {
+            pool: PoolId::from_u128(1),
+            pool_name: "own".into(),
+            verdict,
+            expected_start: Some(Timestamp::from_secs(60)),
+            run_time: Span::from_mins(10),
+            price: Some(Money(2_000_000)),
+            cost: Some(Money(1_000_000)),
+            score: Some(Score { total: -3_000_000, start: 0, price: 2_000_000, cost: 1_000_000 }),
+            chosen: true,
+        }
+    }
+
+    #[test]
+    fn every_rule_has_its_texts() {
+        let (a, b) = (Resources::new(2, Bytes::from_gib(4), 0), Resources::new(1, Bytes::from_gib(2), 0));
+        let chip: model::Chip = "a100".parse().unwrap();
+        for rule in [
+            Rule::PoolNotNamed,
+            Rule::TenantNotAdmitted,
+            Rule::Chip { requested: vec![chip], available: None },
+            Rule::NodeShape { requested: a, available: b },
+            Rule::NodesTooFew { requested: 2, available: 1 },
+            Rule::NoGpuPrice,
+            Rule::TimeLimit { requested: Span::from_hours(2), available: Span::from_hours(1) },
+            Rule::Unreachable,
+            Rule::NodesDown { requested: 2, available: 1 },
+        ] {
+            let code = rule.code();
+            let shown = candidate(&row(Verdict::Refused(rule)), &Supply::default(), false);
+            assert_eq!(shown.verdict, code);
+            assert!(!shown.text_en.contains('…') && !shown.text_zh.contains('…'), "{shown:?}");
+            assert!(shown.text_en.contains(' ') && !shown.text_zh.is_ascii(), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn tenants_learn_nothing_of_costs() {
+        let (tenants, operators) = (
+            candidate(&row(Verdict::Feasible), &Supply::default(), false),
+            candidate(&row(Verdict::Feasible), &Supply::default(), true),
+        );
+        assert_eq!((tenants.cost, tenants.score, tenants.terms.len()), (None, None, 0));
+        assert_eq!((operators.score, operators.terms.len()), (Some(-3.0), 3));
+        assert_eq!(operators.cost.unwrap().to_string(), "1.00");
+        assert_eq!(tenants.price.unwrap().to_string(), "2.00");
+    }
+}

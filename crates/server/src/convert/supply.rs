@@ -1,0 +1,102 @@
+//! Clusters, pools and prices as the API shows them.
+
+use base::{Currency, Resources, Timestamp};
+use model::{Chip, NodeState, Pool};
+use rating::{PriceBook, book};
+use sched::PoolUse;
+use wire::{Amounts, money, supply as shown};
+
+use super::job::seconds_ceil;
+use super::{backend, health, node_state, supply_mode};
+use crate::access::Supply;
+use crate::limits::POOL_NODES_SHOWN;
+
+pub fn cluster(cluster: &model::Cluster, supply: &Supply) -> shown::Cluster {
+    let pools = supply.pools.values().filter(|p| p.cluster == cluster.id).count();
+    shown::Cluster {
+        id: cluster.id,
+        name: cluster.name.to_string(),
+        backend: backend(cluster.backend),
+        supplier: cluster.supplier,
+        supplier_name: supply.supplier_name(cluster.supplier),
+        site: cluster.site.to_string(),
+        health: health(cluster.health),
+        pools: u32::try_from(pools).unwrap_or(u32::MAX),
+    }
+}
+
+/// A cluster in the shape that users of FirecREST know.
+pub fn system(cluster: &model::Cluster, supply: &Supply) -> shown::System {
+    let nodes = supply.pools.values().filter(|p| p.cluster == cluster.id).fold((0, 0), |(up, all), pool| {
+        (up + pool.nodes_up(), all + u32::try_from(pool.nodes.len()).unwrap_or(u32::MAX))
+    });
+    shown::System {
+        name: cluster.name.to_string(),
+        scheduler: shown::SystemScheduler { kind: backend(cluster.backend) },
+        health: health(cluster.health),
+        services_health: vec![shown::ServiceHealth {
+            service_type: "scheduler".into(),
+            healthy: cluster.health == model::ClusterHealth::Reachable,
+            nodes: shown::NodeCount { available: nodes.0, total: nodes.1 },
+        }],
+    }
+}
+
+/// What is known of a pool beside its row.
+pub struct PoolNow {
+    pub usage: Option<PoolUse>,
+    pub currency: Currency,
+    pub now: Timestamp,
+    pub remarks: Vec<String>,
+}
+
+pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow) -> shown::Pool {
+    let PoolNow { usage, currency, now, remarks } = now;
+    let chip = pool.chip.as_ref().map(Chip::as_str);
+    let amounts = |r: Resources| Amounts::of(r, chip);
+    shown::Pool {
+        id: pool.id,
+        name: pool.name.to_string(),
+        cluster: pool.cluster,
+        cluster_name: supply.cluster_name(pool.cluster),
+        mode: supply_mode(pool.mode),
+        chip: chip.map(Into::into),
+        shape: amounts(pool.shape),
+        nodes_total: u32::try_from(pool.nodes.len()).unwrap_or(u32::MAX),
+        nodes_up: pool.nodes.iter().filter(|n| n.state == NodeState::Up).count() as u32,
+        total: amounts(pool.capacity()),
+        free: usage.map(|u| amounts(u.free)),
+        running_jobs: usage.map(|u| u.jobs_running),
+        time_limit_max_seconds: pool.time_limit_max.map(seconds_ceil),
+        price: book::in_force(&supply.books, currency, now).map(|book| price(book, pool)),
+        remarks,
+        nodes: pool
+            .nodes
+            .iter()
+            .take(POOL_NODES_SHOWN)
+            .map(|n| shown::Node { name: n.name.to_string(), state: node_state(n.state) })
+            .collect(),
+    }
+}
+
+fn price(book: &PriceBook, pool: &Pool) -> shown::PoolPrice {
+    let rates = book.rates(pool.chip.as_ref());
+    shown::PoolPrice {
+        core_hour: rates.core_hour.into(),
+        gib_hour: rates.gib_hour.into(),
+        card_hour: rates.card_hour.map(Into::into),
+        currency: book.currency.to_string(),
+    }
+}
+
+pub fn price_book(book: &PriceBook) -> money::PriceBook {
+    money::PriceBook {
+        id: book.id,
+        name: book.name.to_string(),
+        currency: book.currency.to_string(),
+        effective_from: book.effective_from.into(),
+        core_hour: book.core_hour.into(),
+        gib_hour: book.gib_hour.into(),
+        card_hour: book.card_hour.iter().map(|(chip, price)| (chip.to_string(), (*price).into())).collect(),
+    }
+}

@@ -1,0 +1,28 @@
+//! The server: routes, access proofs, the driver loop, the embedded console.
+//! The only place where HTTP, engine, store and connectors meet; knows nothing of the simulator or the command line.
+
+pub mod access;
+pub mod app;
+pub mod boot;
+pub mod config;
+pub mod convert;
+pub mod driver;
+mod forward;
+pub mod limits;
+mod local;
+mod logs;
+pub mod metrics;
+pub mod openapi;
+mod ops;
+mod page;
+pub mod problem;
+pub mod routes;
+pub mod shell;
+pub mod up;
+
+pub use shell::{Running, StartError, start};
+
+/// API, operations and the console, without forwarding.
+fn full_router(app: app::App, role: tokio::sync::watch::Receiver<driver::Role>) -> axum::Router {
+    routes::router(app).merge(ops::router(role, metrics::install())).fallback(page::serve)
+}

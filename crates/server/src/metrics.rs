@@ -1,0 +1,85 @@
+//! The platform's own metrics, in Prometheus text. Names are stable and documented by their help texts.
+
+use std::time::Duration;
+
+use engine::query::Sizes;
+use engine::{Denied, Report};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use model::{Event, EventKind};
+
+/// Upper bounds of latency buckets in seconds: 0.1 ms to 10 s, about two a decade.
+const SECONDS: &[f64] = &[0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+
+/// Installs the recorder of this process, once; later calls get the same handle.
+pub fn install() -> PrometheusHandle {
+    static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let builder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)
+                .unwrap_or_else(|_| PrometheusBuilder::new());
+            let recorder = builder.build_recorder();
+            let handle = recorder.handle();
+            // Another recorder in this process can only be one that a test installed; its numbers are then not ours.
+            let _ = metrics::set_global_recorder(recorder);
+            describe();
+            handle
+        })
+        .clone()
+}
+
+fn describe() {
+    describe_counter!("headworks_commands_total", "Commands by kind and result");
+    describe_counter!("headworks_events_total", "Events by kind");
+    describe_counter!("headworks_records_total", "Records stored");
+    describe_histogram!("headworks_commit_seconds", Unit::Seconds, "Time of one transaction");
+    describe_histogram!("headworks_schedule_seconds", Unit::Seconds, "Time of one scheduling pass");
+    describe_histogram!("headworks_http_request_seconds", Unit::Seconds, "Time of a request by route and status class");
+    describe_gauge!("headworks_open_jobs", "Jobs that have not ended");
+    describe_gauge!("headworks_queued_jobs", "Jobs the scheduler may place");
+    describe_gauge!("headworks_running_attempts", "Attempts out on clusters");
+    describe_gauge!("headworks_open_holds", "Holds on wallets");
+}
+
+/// One command was decided.
+pub fn command(word: &'static str, answer: &Result<Report, Denied>) {
+    let result = match answer {
+        Ok(_) => "ok",
+        Err(denied) => denied.code(),
+    };
+    counter!("headworks_commands_total", "command" => word, "result" => result).increment(1);
+}
+
+pub fn commit(took: Duration, records: usize) {
+    histogram!("headworks_commit_seconds").record(took.as_secs_f64());
+    counter!("headworks_records_total").increment(records as u64);
+}
+
+pub fn schedule(took: Duration) {
+    histogram!("headworks_schedule_seconds").record(took.as_secs_f64());
+}
+
+pub fn events(events: &[Event]) {
+    for event in events {
+        let kind = match event.what {
+            EventKind::Submitted { .. } => "submitted",
+            EventKind::Placed { .. } => "placed",
+            EventKind::Started { .. } => "started",
+            EventKind::Ended { .. } => "ended",
+            EventKind::Requeued { .. } => "requeued",
+            EventKind::HandOverFailed { .. } => "hand_over_failed",
+            EventKind::BalanceLow { .. } => "balance_low",
+            EventKind::ClusterUnreachable { .. } => "cluster_unreachable",
+            _ => "other",
+        };
+        counter!("headworks_events_total", "kind" => kind).increment(1);
+    }
+}
+
+pub fn sizes(sizes: &Sizes) {
+    gauge!("headworks_open_jobs").set(sizes.open_jobs as f64);
+    gauge!("headworks_queued_jobs").set(sizes.queued_jobs as f64);
+    gauge!("headworks_running_attempts").set(sizes.running_attempts as f64);
+    gauge!("headworks_open_holds").set(sizes.open_holds as f64);
+}

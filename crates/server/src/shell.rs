@@ -1,0 +1,242 @@
+//! Puts the parts together and runs them: store, driver, clusters, HTTP. Owns the only clock and every task.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{ClusterId, Span};
+use model::Observation;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::app::{App, Clock, Clusters, EngineHandle, EventBus, HttpSettings, IdSource};
+use crate::boot::{self, BootError, FirstAdmin, LocalSupply};
+use crate::config::{Checked, Database};
+use crate::driver::{self, Connect, INBOX, OBSERVATIONS, Parts, Role};
+use crate::forward::{self, Forwarder};
+use crate::local;
+
+/// Streams (events, logs) still open at a stop are cut after this.
+const STREAM_GRACE: Duration = Duration::from_secs(2);
+/// Old idempotency keys are swept this often.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// Why a server does not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{what} {path}: {source}")]
+    Folder { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Store(#[from] ports::StoreError),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("this machine as a cluster: {0}")]
+    Local(#[from] connect_local::LocalError),
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    #[error("the driver ended: {0}")]
+    Driver(String),
+}
+
+/// A server that is up. Dropping it does not stop it; `stop` does.
+pub struct Running {
+    pub address: SocketAddr,
+    pub app: App,
+    pub role: watch::Receiver<Role>,
+    /// Set on the first start of a platform; the password is shown once.
+    pub first_admin: Option<FirstAdmin>,
+    stop: watch::Sender<bool>,
+    driver: JoinHandle<Result<(), ports::StoreError>>,
+    http: JoinHandle<std::io::Result<()>>,
+    /// Sentences for the operator: what this host cannot do.
+    pub remarks: Vec<String>,
+}
+
+/// Starts everything. Returns when the server is active and set up, or stands by.
+///
+/// # Errors
+/// The first thing that does not stand, in words for the operator.
+pub async fn start(config: Checked) -> Result<Running, StartError> {
+    let clock = Clock::steady();
+    prepare_folder(&config.data)?;
+    let location = match &config.database {
+        Database::Embedded => store::Location::Folder(config.data.clone()),
+        Database::Postgres(url) => store::Location::Postgres(url.clone()),
+    };
+    let store = Arc::new(store::SqlStore::open(&location).await?);
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|source| StartError::Listen { address: config.listen, source })?;
+    let address = listener.local_addr().unwrap_or(config.listen);
+    let machine = config.local.as_ref().map(|local| local::prepare(local, &config)).transpose()?;
+    let remarks = machine.as_ref().map_or_else(Vec::new, |m| m.remarks.clone());
+    let supply = machine.as_ref().map(|m| m.supply.clone());
+    let connect: Connect = Arc::new(move |observe| machine.as_ref().map_or_else(|| Ok(Vec::new()), |m| m.connect(observe)));
+    start_with(config, clock, store, listener, address, supply, connect, remarks).await
+}
+
+#[allow(clippy::too_many_arguments, reason = "the parts of a server, put together here and in the test kit")]
+pub(crate) async fn start_with(
+    config: Checked,
+    clock: Clock,
+    store: Arc<store::SqlStore>,
+    listener: TcpListener,
+    address: SocketAddr,
+    supply: Option<LocalSupply>,
+    connect: Connect,
+    remarks: Vec<String>,
+) -> Result<Running, StartError> {
+    let (inbox, messages) = mpsc::channel(INBOX);
+    let (observe, observations) = mpsc::channel(OBSERVATIONS);
+    let (stop, stopping) = watch::channel(false);
+    let (role_sender, mut role) = watch::channel(Role::Starting);
+    let ids = IdSource::system(clock.clone());
+    let settings = HttpSettings {
+        secure_cookies: config.secure_cookies,
+        job_defaults: config.job_defaults.clone(),
+        ..HttpSettings::default()
+    };
+    let app = App {
+        store: store.clone(),
+        engine: EngineHandle::new(inbox),
+        clusters: Arc::new(Clusters::default()),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        settings: Arc::new(settings),
+        events: EventBus::default(),
+    };
+    let advertise = if config.advertise.ends_with(":0") { format!("http://{address}") } else { config.advertise.clone() };
+    let parts = Parts {
+        store: store.clone(),
+        clusters: app.clusters.clone(),
+        clock,
+        events: app.events.clone(),
+        policy: config.policy.clone(),
+        holder: format!("{advertise}#{:032x}", ids.draw()),
+        inbox: messages,
+        observations,
+        observe: observe.clone(),
+        connect,
+        stop: stopping.clone(),
+        role: role_sender,
+    };
+    let driver = tokio::spawn(driver::run(parts));
+    let router = crate::full_router(app.clone(), role.clone());
+    let router = router.layer(axum::middleware::from_fn_with_state(Forwarder::new(role.clone()), forward::layer));
+    let mut http_stop = stopping.clone();
+    let http = tokio::spawn(async move {
+        let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+            // Small answers must not wait for more to come.
+            let _ = stream.set_nodelay(true);
+        });
+        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+            .with_graceful_shutdown(async move {
+                drop(http_stop.wait_for(|stop| *stop).await);
+            })
+            .await
+    });
+    tokio::spawn(sweep(store, app.clock.clone(), stopping));
+    let mut running =
+        Running { address, app, role: role.clone(), first_admin: None, stop, driver, http, remarks };
+    let settled = role.wait_for(|r| matches!(r, Role::Active | Role::Standby { holder: Some(_) } | Role::Stopped));
+    let is_active = tokio::select! {
+        settled = settled => settled.is_ok_and(|r| *r == Role::Active),
+        ended = &mut running.driver => {
+            let reason = match ended {
+                Ok(Ok(())) => "it was stopped".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            };
+            return Err(StartError::Driver(reason));
+        }
+    };
+    if is_active {
+        running.first_admin = boot::first_run(&running.app, &config).await?;
+        if let Some(admin) = &running.first_admin {
+            write_secret(&config.data.join("admin-token"), &admin.token)?;
+        }
+        if let Some(supply) = &supply {
+            boot::register_local(&running.app, &config, supply, &observe).await?;
+        }
+    }
+    Ok(running)
+}
+
+impl Running {
+    /// Stops taking requests, lets the batch under way finish, gives the lease back. Running jobs go on.
+    pub async fn stop(self) -> Result<(), ports::StoreError> {
+        self.stop.send_replace(true);
+        let ended = self.driver.await;
+        let mut http = self.http;
+        if tokio::time::timeout(STREAM_GRACE, &mut http).await.is_err() {
+            http.abort();
+        }
+        match ended {
+            Ok(result) => result,
+            Err(error) => Err(ports::StoreError::Unavailable(error.to_string())),
+        }
+    }
+
+    /// Resolves when the server has ended by itself, with the reason.
+    pub async fn ended(&mut self) -> String {
+        match (&mut self.driver).await {
+            Ok(Ok(())) => "the driver was stopped".into(),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+/// The data folder: made if missing, passable for the jobs' user, readable for nobody else.
+fn prepare_folder(path: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::PermissionsExt;
+    let fault = |what| move |source| StartError::Folder { what, path: path.into(), source };
+    std::fs::create_dir_all(path).map_err(fault("cannot make the data folder"))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711)).map_err(fault("cannot own the data folder"))
+}
+
+fn write_secret(path: &Path, secret: &str) -> Result<(), StartError> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let fault = |source| StartError::Folder { what: "cannot write", path: path.into(), source };
+    // A file of a platform that was here before would keep its own mode.
+    if path.exists() {
+        std::fs::remove_file(path).map_err(fault)?;
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(fault)?;
+    file.write_all(secret.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(fault)
+}
+
+async fn sweep(store: Arc<store::SqlStore>, clock: Clock, mut stop: watch::Receiver<bool>) {
+    let mut timer = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            _ = stop.changed() => return,
+            _ = timer.tick() => {
+                if let Err(error) = store.sweep(clock.now()).await {
+                    tracing::warn!(%error, "old idempotency keys stay for now");
+                }
+            }
+        }
+    }
+}
+
+/// Clusters by id as the driver wants them.
+pub type Connected = Vec<(ClusterId, Arc<dyn ports::Cluster>)>;
+
+impl Clock {
+    /// The system's time at the start, carried on by the steady clock: a clock that is set back or forth while the
+    /// server runs moves nothing.
+    pub fn steady() -> Clock {
+        let (wall, begun) = (Clock::system().now(), std::time::Instant::now());
+        Clock::new(move || {
+            let elapsed = i64::try_from(begun.elapsed().as_micros()).unwrap_or(i64::MAX);
+            wall + Span::from_micros(elapsed)
+        })
+    }
+}
+
+/// Where connectors deliver.
+pub type Observe = mpsc::Sender<Observation>;
