@@ -12,7 +12,7 @@ use crate::pool::Pool;
 use crate::profile::{NOW, Respect, Scratch, earliest};
 use crate::rule::{PoolVerdict, Rule, Verdict, refused_for_good, refused_for_now};
 use crate::scheduler::Scheduler;
-use crate::shape::{Shape, money};
+use crate::shape::{Fit, Shape, money};
 use crate::view::{Demand, MICROS_PER_HOUR};
 
 /// The terms of a candidate's score in micro-units of money; `total` is the negative of their sum, the highest wins among
@@ -182,40 +182,39 @@ impl Scheduler {
         let Some(slot) = self.queue.find(job) else { return Reason::Queued };
         let lane = self.queue.lane_of(slot);
         let shape = self.shapes.get(lane.shape);
-        if self.changes.full || !self.is_current(shape) || self.changes.fresh.contains(&(slot, job)) {
+        if self.changes.full || !self.is_current(shape) || self.changes.fresh.contains(&slot) {
             return Reason::Queued;
         }
         let request = &*shape.request;
         let limit = self.queue.slot(slot).limit;
         let tenant = self.shares.id(lane.tenant);
-        let open = || {
-            shape.fits.iter().filter_map(|f| Some((f, self.pools.get(f.pool)?))).filter(|(_, p)| gate(p, tenant, limit))
-        };
+        let open = || shape.fits.iter().filter(|f| self.pools.admits(f.pool, tenant, limit));
         if open().next().is_none() {
             return Reason::NoFeasiblePool;
         }
-        let serving = || open().filter(|(_, p)| p.serves(request.nodes));
-        let Some(first) = serving().min_by_key(|(f, p)| (f.remembered_start(p), f.money)) else {
+        let serving = || open().filter(|f| self.pools.serves(f.pool, request.nodes));
+        let Some(first) = serving().min_by_key(|f| (f.remembered_start(&self.pools), f.money)) else {
             return Reason::PoolsUnavailable;
         };
-        if shape.roomy && serving().any(|(_, p)| p.has_room(&request.per_node, request.nodes)) {
+        let has_room = |f: &Fit| self.pools.get(f.pool).is_some_and(|p| p.has_room(&request.per_node, request.nodes));
+        if shape.roomy && serving().any(has_room) {
             let rank = self.rank(slot, now);
             let ahead = self.holders.iter().filter(|h| h.pool.is_some() && self.rank(h.slot, now) < rank).count();
             return Reason::Priority { ahead: ahead as u64 };
         }
-        let own = self.holders.iter().find(|h| h.job == job).and_then(|h| self.pools.get(h.pool?));
-        let pool = own.unwrap_or(first.1);
-        Reason::Resources { pool: pool.id, requested: request.total(), available: pool.available(request.nodes) }
+        let own = self.holders.iter().find(|h| h.job == job).and_then(|h| h.pool);
+        match self.pools.get(own.unwrap_or(first.pool)) {
+            None => Reason::Queued,
+            Some(pool) => {
+                let available = pool.available(request.nodes);
+                Reason::Resources { pool: pool.id, requested: request.total(), available }
+            }
+        }
     }
 
     pub(crate) fn is_current(&self, shape: &Shape) -> bool {
         shape.synced == self.pass && shape.is_built(&self.pools)
     }
-}
-
-/// A pool's terms beside the shape: tenant and time limit (microseconds).
-pub(crate) fn gate(pool: &Pool, tenant: base::TenantId, limit: i64) -> bool {
-    pool.time_limit_max.is_none_or(|max| limit <= max.as_micros()) && pool.admits(tenant)
 }
 
 fn expected_start(

@@ -8,12 +8,13 @@ use base::{JobId, Span, TenantId, Timestamp};
 use model::PriorityClass;
 
 use crate::check;
-use crate::explain::{Explanation, Wanted, gate, penalty};
+use crate::explain::{Explanation, Wanted, penalty};
 use crate::pool::{NoPick, NodeList, Occupation};
 use crate::profile::{NOW, Respect, claim, earliest};
 use crate::queue::{Blocked, Lane, Position};
 use crate::rule::{Rule, refused_for_now};
 use crate::scheduler::{Holder, Run, Scheduler};
+use crate::shape::Shape;
 use crate::view::{Placement, Plan, WorkBudget};
 
 /// Place of a job in the whole order: level, share key of the tenant, position.
@@ -114,10 +115,10 @@ impl Scheduler {
         self.ranking = order.into_iter().map(|(key, t)| (t, before.replace(key) == Some(key))).collect();
     }
 
-    /// True when a job that came since the last plan may start or take a turn. Exact in saying no: such a job stands behind
-    /// one that was blocked in the same lane with no longer a limit, or its pool set has no room and no turn to give.
+    /// True when a job that came since the last plan may start or take a turn. Exact in saying no.
     fn fresh_matters(&self, now: Timestamp) -> bool {
-        self.changes.fresh.iter().any(|(slot, job)| self.queue.find(*job) == Some(*slot) && self.matters(*slot, now))
+        let waits = |slot: u32| self.queue.find(self.queue.slot(slot).job) == Some(slot);
+        self.changes.fresh.iter().any(|slot| waits(*slot) && self.matters(*slot, now))
     }
 
     fn matters(&self, slot: u32, now: Timestamp) -> bool {
@@ -127,25 +128,43 @@ impl Scheduler {
         if !self.is_current(shape) {
             return true;
         }
-        let Blocked { pass, limit, at, unserved: _ } = lane.blocked;
-        if shape.roomy && !(pass == self.pass && job.limit >= limit && job.position() > at) {
+        let tenant = self.shares.id(lane.tenant);
+        let rank = self.rank(slot, now);
+        let Blocked { limit, at, .. } = lane.blocked.of_pass(self.pass);
+        // Behind one of the same lane that was blocked with no longer a limit, it is blocked.
+        let hopeless = job.limit >= limit && job.position() > at;
+        if shape.roomy && !hopeless && self.might_start(shape, tenant, job.limit, &rank, now) {
             return true;
         }
         if self.shapes.sets[shape.set as usize].turns < self.policy.backfill_depth {
-            let tenant = self.shares.id(lane.tenant);
-            let could = |pool| {
-                self.pools.get(pool).is_some_and(|p| p.serves(shape.request.nodes) && gate(p, tenant, job.limit))
-            };
-            return shape.fits.iter().any(|f| could(f.pool));
+            let serves =
+                |pool| self.pools.serves(pool, shape.request.nodes) && self.pools.admits(pool, tenant, job.limit);
+            return shape.fits.iter().any(|f| serves(f.pool));
         }
-        let rank = self.rank(slot, now);
         self.holders.iter().any(|h| h.set == shape.set && rank < self.rank(h.slot, now))
+    }
+
+    /// False when every pool lacks room or claims of jobs ahead forbid it; those of jobs behind do not count.
+    fn might_start(&self, shape: &Shape, tenant: TenantId, limit: i64, rank: &Rank, now: Timestamp) -> bool {
+        let (request, end) = (&*shape.request, now.as_micros().saturating_add(limit));
+        let places = std::iter::successors(shape.next_maybe(0), |place| shape.next_maybe(place + 1));
+        let mut nodes = Vec::new();
+        places.map(|place| shape.fits[place].pool).filter(|p| self.pools.admits(*p, tenant, limit)).any(|ordinal| {
+            let Some(pool) = self.pools.get(ordinal) else { return false };
+            match pool.pick(&request.per_node, request.nodes, end, &mut nodes) {
+                Ok(()) => true,
+                Err(NoPick::NoRoom) => false,
+                Err(NoPick::Claimed) => {
+                    self.holders.iter().any(|h| h.pool == Some(ordinal) && *rank < self.rank(h.slot, now))
+                }
+            }
+        })
     }
 
     fn clear_claims(&mut self) {
         for holder in std::mem::take(&mut self.holders) {
-            if let Some(pool) = holder.pool.and_then(|p| self.pools.get_mut(p)) {
-                pool.claims.clear();
+            if let Some(pool) = holder.pool {
+                self.pools.change(pool, |pool| pool.claims.clear());
             }
         }
     }
@@ -211,18 +230,18 @@ impl Scheduler {
         let mut aged: [Vec<Head>; CLASSES] = Default::default();
         let mut overdue = Vec::new();
         let bound = self.policy.age_bound.as_micros().saturating_mul(2);
-        for (ordinal, lane) in (0..).zip(&mut self.queue.lanes) {
-            if lane.aged.is_empty() && lane.fresh.is_empty() {
+        for (ordinal, front) in (0..).zip(&self.queue.fronts) {
+            if !front.aged && front.fresh.is_none() {
                 continue;
             }
-            lane.blocked = Blocked::nothing(self.pass);
-            let shape = self.shapes.get_mut(lane.shape);
+            let shape = self.shapes.get_mut(front.shape);
+            shape.limit_min = shape.limit_min.min(front.limit_min);
             shape.dead = !shape.roomy && self.policy.backfill_depth == 0;
             if shape.dead {
                 continue;
             }
-            let class = lane.class as usize;
-            if let Some(slot) = lane.aged.first() {
+            let class = front.class as usize;
+            if let Some(slot) = self.queue.lanes[ordinal as usize].aged.first().filter(|_| front.aged) {
                 let job = &self.queue.slots[slot as usize];
                 let entry = Reverse((job.position(), ordinal));
                 let is_overdue = job.submitted.saturating_add(bound) <= now.as_micros();
@@ -234,9 +253,8 @@ impl Scheduler {
                 shape.strands += 1;
                 walk.alive += 1;
             }
-            if let Some(slot) = lane.fresh.first() {
-                let entry = Reverse((self.queue.slots[slot as usize].position(), ordinal));
-                walk.fresh[class][lane.tenant as usize].push(entry);
+            if let Some(position) = front.fresh {
+                walk.fresh[class][front.tenant as usize].push(Reverse((position, ordinal)));
                 shape.strands += 1;
                 walk.alive += 1;
             }
@@ -277,8 +295,10 @@ impl Scheduler {
 
     /// Jobs of the lane with this limit or a longer one need no look.
     fn limit_below(&self, lane: &Lane) -> i64 {
-        let turns = self.shapes.sets[self.shapes.get(lane.shape).set as usize].turns;
-        if turns < self.policy.backfill_depth { lane.blocked.unserved } else { lane.blocked.limit }
+        let shape = self.shapes.get(lane.shape);
+        let blocked = lane.blocked.of_pass(self.pass);
+        let turns = self.shapes.sets[shape.set as usize].turns;
+        if turns < self.policy.backfill_depth { blocked.unserved } else { blocked.limit.min(shape.blocked) }
     }
 
     /// Starts the job, or notes that it is blocked and lets it take a turn.
@@ -293,6 +313,7 @@ impl Scheduler {
             return;
         }
         let home = &mut self.queue.lanes[lane as usize];
+        home.blocked = home.blocked.of_pass(self.pass);
         if limit < home.blocked.limit {
             home.blocked = Blocked { limit, at: position, ..home.blocked };
         }
@@ -305,7 +326,7 @@ impl Scheduler {
         if self.shapes.sets[set as usize].turns >= self.policy.backfill_depth {
             for member in self.shapes.sets[set as usize].shapes.clone() {
                 let member = self.shapes.get_mut(member);
-                if !member.roomy && !member.dead {
+                if !member.dead && (!member.roomy || member.blocked <= member.limit_min) {
                     member.dead = true;
                     walk.alive -= member.strands;
                 }
@@ -318,22 +339,28 @@ impl Scheduler {
         let shape = self.shapes.get_mut(shape);
         let end = now.as_micros().saturating_add(limit);
         let mut from = 0;
-        let mut roomy = false;
+        let (mut roomy, mut others_may) = (false, false);
         while let Some(place) = shape.next_maybe(from) {
             from = place + 1;
-            let Some(pool) = self.pools.get(shape.fits[place].pool) else { continue };
-            if !gate(pool, tenant, limit) {
+            let ordinal = shape.fits[place].pool;
+            let Some(pool) = self.pools.get(ordinal) else { continue };
+            if pool.time_limit_max.is_some_and(|max| limit > max.as_micros()) {
                 roomy = true;
                 continue;
             }
+            let admitted = pool.admits(tenant);
             let request = &*shape.request;
             match pool.pick(&request.per_node, request.nodes, end, &mut self.scratch.nodes) {
-                Ok(()) => return Some(place),
+                Ok(()) if admitted => return Some(place),
+                Ok(()) => (roomy, others_may) = (true, true),
                 Err(NoPick::Claimed) => roomy = true,
                 Err(NoPick::NoRoom) => shape.clear_maybe(place),
             }
         }
         shape.roomy = roomy;
+        if !others_may {
+            shape.blocked = shape.blocked.min(limit);
+        }
         None
     }
 
@@ -351,8 +378,9 @@ impl Scheduler {
         let end = now.as_micros().saturating_add(limit);
         let run = self.runs.insert(Run { job, pool: ordinal, end, tenant, total });
         self.shares.hold(tenant, &total);
-        let pool = self.pools.get_mut(ordinal).expect("a fit with room names a pool that exists");
-        pool.occupy(Occupation { end, run, per_node, nodes: NodeList::from_slice(&nodes) });
+        let occupation = Occupation { end, run, per_node, nodes: NodeList::from_slice(&nodes) };
+        self.pools.change(ordinal, |pool| pool.occupy(occupation));
+        let pool = self.pools.get(ordinal).expect("a fit with room names a pool that exists");
         debug_assert!(check::within_capacity(pool, &nodes), "{job} is placed beyond the nodes' shape");
         debug_assert!(check::occupations_agree(pool));
         let names = nodes.iter().map(|n| pool.names[*n as usize].clone()).collect();
@@ -399,7 +427,7 @@ impl Scheduler {
             candidates.push(match refused {
                 Some(rule) => wanted.refused(pool, rule),
                 None => {
-                    let alone = fit.start(pool, request, &mut self.scratch);
+                    let alone = fit.start(&self.pools, request, &mut self.scratch);
                     // Room that was passed over is room claimed by jobs ahead.
                     let claimed = alone == Some(NOW) && at < place;
                     let respect = Respect::ClaimsExcept(None);
@@ -426,8 +454,7 @@ impl Scheduler {
         let mut best: Option<(i128, i64, u32)> = None;
         for place in 0..shape.fits.len() {
             let fit = &mut shape.fits[place];
-            let Some(pool) = self.pools.get(fit.pool) else { continue };
-            if !pool.serves(request.nodes) || !gate(pool, tenant, limit) {
+            if !self.pools.serves(fit.pool, request.nodes) || !self.pools.admits(fit.pool, tenant, limit) {
                 continue;
             }
             serves = true;
@@ -438,14 +465,16 @@ impl Scheduler {
             };
             // Lower bounds. A pool without room starts at its first expected end; one whose room is claimed could start now,
             // or at the end of work that is overdue already.
-            let first = pool.runs.first().map_or(NOW, |r| r.end);
+            let first = self.pools.gate(fit.pool).first_end;
             let soonest = if shape.maybe(place) { at(first).min(at(NOW)) } else { first };
             if better(soonest).is_none() || taken.contains(&shape.fits[place].pool) {
                 continue;
             }
             let fit = &mut shape.fits[place];
-            let mut start = fit.start(pool, &request, &mut self.scratch).filter(|s| *s == NOW || better(*s).is_some());
-            if start.is_some() && !pool.claims.is_empty() {
+            let mut start =
+                fit.start(&self.pools, &request, &mut self.scratch).filter(|s| *s == NOW || better(*s).is_some());
+            let Some(pool) = self.pools.get(fit.pool).filter(|_| start.is_some()) else { continue };
+            if !pool.claims.is_empty() {
                 let respect = Respect::ClaimsExcept(None);
                 start = earliest(pool, &request.per_node, request.nodes, respect, &mut self.scratch);
             }
@@ -458,10 +487,10 @@ impl Scheduler {
         }
         self.shapes.sets[set as usize].turns += 1;
         let claimed = best.and_then(|(_, start, ordinal)| {
-            let pool = self.pools.get_mut(ordinal)?;
+            let pool = self.pools.get(ordinal)?;
             earliest(pool, &request.per_node, request.nodes, Respect::ClaimsExcept(None), &mut self.scratch)?;
             let claim = claim(pool, job, at(start), request.per_node, &self.scratch.nodes);
-            pool.claims.push(claim);
+            self.pools.change(ordinal, |pool| pool.claims.push(claim));
             Some(ordinal)
         });
         self.holders.push(Holder { job, slot, set, pool: claimed });

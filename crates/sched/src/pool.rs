@@ -166,6 +166,14 @@ impl Pool {
         true
     }
 
+    /// Returns false when nothing changes.
+    pub fn set_reachable(&mut self, reachable: bool) -> bool {
+        let changes = self.reachable != reachable;
+        self.reachable = reachable;
+        self.version += u32::from(changes);
+        changes
+    }
+
     pub fn occupy(&mut self, run: Occupation) {
         for &n in run.nodes.as_slice() {
             let node = &mut self.nodes[n as usize];

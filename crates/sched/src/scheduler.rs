@@ -65,8 +65,8 @@ pub(crate) struct Changes {
     pub full: bool,
     /// Pools that may have more room.
     pub freed: Vec<u32>,
-    /// Jobs not looked at yet.
-    pub fresh: Vec<(u32, JobId)>,
+    /// Slots of jobs not looked at yet; some may have left since.
+    pub fresh: Vec<u32>,
     /// Usage was charged: the order of tenants may have changed.
     pub shares: bool,
 }
@@ -95,7 +95,7 @@ impl Scheduler {
     pub fn new(policy: Policy) -> Self {
         Self {
             policy,
-            pools: Pools { generation: 1, ..Pools::default() },
+            pools: Pools::default(),
             shapes: Shapes::default(),
             queue: Queue::default(),
             shares: FairShare::new(policy.fair_share_half_life),
@@ -127,14 +127,8 @@ impl Scheduler {
     /// Adds a pool or redefines it. Running work stays on the nodes that keep their names; it is forgotten where all its
     /// nodes are gone.
     pub fn upsert_pool(&mut self, view: PoolView) {
-        let id = view.id;
-        let old = self.take_pool(id);
-        let ordinal = match self.pools.by_id.get(&id) {
-            Some(&ordinal) => ordinal,
-            None => self.vacant_pool(),
-        };
-        let version = old.as_ref().map_or(1, |p| p.version + 1);
-        let mut pool = Pool::new(view, version);
+        let old = self.take_pool(view.id, true);
+        let mut pool = Pool::new(view, old.as_ref().map_or(1, |p| p.version + 1));
         self.shares.add_capacity(&pool.capacity());
         if let Some(old) = old {
             let mut lost = Vec::new();
@@ -150,17 +144,15 @@ impl Scheduler {
             }
             self.forget_runs(&lost);
         }
-        self.pools.by_id.insert(id, ordinal);
-        self.pools.slots[ordinal as usize] = Some(pool);
+        self.pools.put(pool);
         self.changes.full = true;
     }
 
     /// Removes a pool with everything that runs on it. Unknown pools are no matter.
     pub fn remove_pool(&mut self, id: PoolId) {
-        if let Some(old) = self.take_pool(id) {
+        if let Some(old) = self.take_pool(id, false) {
             let lost: Vec<u32> = old.runs.iter().map(|r| r.run).collect();
             self.forget_runs(&lost);
-            self.pools.by_id.remove(&id);
             self.changes.full = true;
         }
     }
@@ -168,9 +160,8 @@ impl Scheduler {
     /// False when pool or node are unknown.
     pub fn set_node(&mut self, pool: PoolId, node: &str, state: NodeState) -> bool {
         let Some(&ordinal) = self.pools.by_id.get(&pool) else { return false };
-        let Some(pool) = self.pools.get_mut(ordinal) else { return false };
-        let Some(node) = pool.node(node) else { return false };
-        if pool.set_state(node, state) {
+        let Some(node) = self.pools.get(ordinal).and_then(|p| p.node(node)) else { return false };
+        if self.pools.change(ordinal, |pool| pool.set_state(node, state)) == Some(true) {
             self.touched(ordinal);
         }
         true
@@ -179,10 +170,7 @@ impl Scheduler {
     /// False when the pool is unknown.
     pub fn set_reachable(&mut self, pool: PoolId, reachable: bool) -> bool {
         let Some(&ordinal) = self.pools.by_id.get(&pool) else { return false };
-        let Some(pool) = self.pools.get_mut(ordinal) else { return false };
-        if pool.reachable != reachable {
-            pool.reachable = reachable;
-            pool.version += 1;
+        if self.pools.change(ordinal, |pool| pool.set_reachable(reachable)) == Some(true) {
             self.touched(ordinal);
         }
         true
@@ -225,7 +213,7 @@ impl Scheduler {
         let ages_at = (demand.submitted_at + self.policy.age_bound).as_micros();
         let slot = self.queue.insert(new, ages_at);
         self.waiting[tenant as usize] += 1;
-        self.changes.fresh.push((slot, demand.job));
+        self.changes.fresh.push(slot);
     }
 
     /// Takes a job out of the queue: cancelled, held, changed. False when it was not there.
@@ -276,9 +264,8 @@ impl Scheduler {
         let end = expected_end.as_micros();
         let run = self.runs.insert(Run { job, pool: ordinal, end, tenant, total });
         self.shares.hold(tenant, &total);
-        if let Some(place) = self.pools.get_mut(ordinal) {
-            place.occupy(Occupation { end, run, per_node, nodes: NodeList::from_slice(&list) });
-        }
+        let occupation = Occupation { end, run, per_node, nodes: NodeList::from_slice(&list) };
+        self.pools.change(ordinal, |pool| pool.occupy(occupation));
         self.changes.full = true;
         true
     }
@@ -294,10 +281,8 @@ impl Scheduler {
     pub fn release(&mut self, job: JobId) -> bool {
         let Some((slot, run)) = self.runs.remove(job) else { return false };
         self.shares.drop_hold(run.tenant, &run.total);
-        if let Some(pool) = self.pools.get_mut(run.pool) {
-            pool.vacate(run.end, slot);
-            self.touched(run.pool);
-        }
+        self.pools.change(run.pool, |pool| pool.vacate(run.end, slot));
+        self.touched(run.pool);
         true
     }
 
@@ -308,10 +293,10 @@ impl Scheduler {
         let (pool, old, end) = (run.pool, run.end, expected_end.as_micros());
         if old != end {
             run.end = end;
-            if let Some(pool) = self.pools.get_mut(pool) {
+            self.pools.change(pool, |pool| {
                 let gone = pool.vacate(old, slot);
                 pool.occupy(Occupation { end, ..gone });
-            }
+            });
             self.changes.full = true;
         }
         true
@@ -383,18 +368,13 @@ impl Scheduler {
         self.changes.full = true;
     }
 
-    fn vacant_pool(&mut self) -> u32 {
-        let vacant = self.pools.slots.iter().position(Option::is_none);
-        let ordinal = vacant.unwrap_or(self.pools.slots.len());
-        if vacant.is_none() {
-            self.pools.slots.push(None);
+    /// Takes a pool's state out, leaving its ordinal to it when it comes back at once.
+    fn take_pool(&mut self, id: PoolId, keep: bool) -> Option<Pool> {
+        let &ordinal = self.pools.by_id.get(&id)?;
+        let old = self.pools.take(id)?;
+        if keep {
+            self.pools.by_id.insert(id, ordinal);
         }
-        ordinal as u32
-    }
-
-    fn take_pool(&mut self, id: PoolId) -> Option<Pool> {
-        self.pools.generation += 1;
-        let old = self.pools.slots[*self.pools.by_id.get(&id)? as usize].take()?;
         self.shares.remove_capacity(&old.capacity());
         Some(old)
     }

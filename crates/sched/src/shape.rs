@@ -5,18 +5,48 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
-use base::PoolId;
+use base::{PoolId, Span, TenantId};
 use model::Request;
 
 use crate::policy::Weights;
 use crate::pool::Pool;
-use crate::profile::{Respect, Scratch, earliest};
+use crate::profile::{NOW, Respect, Scratch, earliest};
+use crate::queue::NEVER;
 use crate::rule::chip_served;
+
+/// What a glance at a pool needs, dense so that a walk over a thousand pools stays in the nearest cache (32 bytes each).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gate {
+    /// Longest time limit, microseconds.
+    limit_max: i64,
+    /// First expected end of its running work; [`NOW`] when nothing runs.
+    pub first_end: i64,
+    /// Nodes up; none when the cluster does not answer or the pool is gone.
+    up: u32,
+    version: u32,
+    restricted: bool,
+}
+
+impl Gate {
+    fn of(pool: Option<&Pool>) -> Self {
+        let Some(pool) = pool else {
+            return Self { limit_max: 0, first_end: NOW, up: 0, version: UNKNOWN, restricted: true };
+        };
+        Self {
+            limit_max: pool.time_limit_max.map_or(i64::MAX, Span::as_micros),
+            first_end: pool.runs.first().map_or(NOW, |r| r.end),
+            up: if pool.reachable { pool.nodes_up } else { 0 },
+            version: pool.version,
+            restricted: !pool.tenants.is_empty(),
+        }
+    }
+}
 
 /// All pools by dense ordinal; a removed pool leaves its place empty for the next.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pools {
-    pub slots: Vec<Option<Pool>>,
+    slots: Vec<Option<Pool>>,
+    gates: Vec<Gate>,
     pub by_id: BTreeMap<PoolId, u32>,
     /// Changes when pools come, go or are redefined: every shape's list is then made anew.
     pub generation: u64,
@@ -26,12 +56,48 @@ impl Pools {
     pub fn get(&self, ordinal: u32) -> Option<&Pool> {
         self.slots[ordinal as usize].as_ref()
     }
-    pub fn get_mut(&mut self, ordinal: u32) -> Option<&mut Pool> {
-        self.slots[ordinal as usize].as_mut()
+    pub fn gate(&self, ordinal: u32) -> &Gate {
+        &self.gates[ordinal as usize]
+    }
+    /// Changes a pool in place.
+    pub fn change<R>(&mut self, ordinal: u32, change: impl FnOnce(&mut Pool) -> R) -> Option<R> {
+        let pool = self.slots[ordinal as usize].as_mut()?;
+        let result = change(pool);
+        self.gates[ordinal as usize] = Gate::of(Some(pool));
+        Some(result)
+    }
+    /// Defines or redefines a pool.
+    pub fn put(&mut self, pool: Pool) {
+        self.generation += 1;
+        let vacant = || self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+        let ordinal = self.by_id.get(&pool.id).map_or_else(vacant, |o| *o as usize);
+        if ordinal == self.slots.len() {
+            self.slots.push(None);
+            self.gates.push(Gate::of(None));
+        }
+        self.by_id.insert(pool.id, ordinal as u32);
+        self.gates[ordinal] = Gate::of(Some(&pool));
+        self.slots[ordinal] = Some(pool);
+    }
+    /// Takes a pool out.
+    pub fn take(&mut self, id: PoolId) -> Option<Pool> {
+        let ordinal = self.by_id.remove(&id)? as usize;
+        self.generation += 1;
+        self.gates[ordinal] = Gate::of(None);
+        self.slots[ordinal].take()
     }
     /// In order of id.
     pub fn iter(&self) -> impl Iterator<Item = &Pool> {
         self.by_id.values().filter_map(|o| self.get(*o))
+    }
+    /// Whether the pool's terms let such a job in, free or not.
+    pub fn admits(&self, ordinal: u32, tenant: TenantId, limit: i64) -> bool {
+        let gate = self.gate(ordinal);
+        limit <= gate.limit_max && (!gate.restricted || self.get(ordinal).is_some_and(|p| p.admits(tenant)))
+    }
+    /// Whether it is in the health to serve so many nodes.
+    pub fn serves(&self, ordinal: u32, nodes: u32) -> bool {
+        nodes <= self.gate(ordinal).up
     }
 }
 
@@ -55,18 +121,19 @@ pub(crate) struct Fit {
 
 impl Fit {
     /// The earliest start for running work alone, remembered until the pool changes.
-    pub fn start(&mut self, pool: &Pool, request: &Request, scratch: &mut Scratch) -> Option<i64> {
-        if self.version != pool.version {
-            self.start =
-                earliest(pool, &request.per_node, request.nodes, Respect::Running, scratch).unwrap_or(NO_START);
-            self.version = pool.version;
+    pub fn start(&mut self, pools: &Pools, request: &Request, scratch: &mut Scratch) -> Option<i64> {
+        let version = pools.gate(self.pool).version;
+        if self.version != version {
+            let find = |pool| earliest(pool, &request.per_node, request.nodes, Respect::Running, scratch);
+            self.start = pools.get(self.pool).and_then(find).unwrap_or(NO_START);
+            self.version = version;
         }
         (self.start != NO_START).then_some(self.start)
     }
     /// What is remembered, or the pool's first expected end where nothing is.
-    pub fn remembered_start(&self, pool: &Pool) -> i64 {
-        let first = || pool.runs.first().map_or(NO_START, |r| r.end);
-        if self.version == pool.version { self.start } else { first() }
+    pub fn remembered_start(&self, pools: &Pools) -> i64 {
+        let gate = pools.gate(self.pool);
+        if self.version == gate.version { self.start } else { gate.first_end }
     }
 }
 
@@ -75,7 +142,7 @@ pub(crate) struct Shape {
     pub request: Arc<Request>,
     pub pools: Arc<[Arc<str>]>,
     pub queued: u32,
-    /// Generation of the pools for which the list was made.
+    /// Generation of the pools for which the list was made; the last number before it is.
     built: u64,
     /// Pass in which `maybe` was last brought up to date.
     pub synced: u64,
@@ -88,6 +155,10 @@ pub(crate) struct Shape {
     maybe: Vec<u64>,
     /// Of the present pass: some place has room now.
     pub roomy: bool,
+    /// Of the present pass: the shortest limit that could start nowhere, whoever asks.
+    pub blocked: i64,
+    /// Of the present pass: the shortest limit in the queue when it began.
+    pub limit_min: i64,
     /// Of the present pass: nothing of this shape can start or reserve any more.
     pub dead: bool,
     /// Of the present pass: strands not yet walked to their end.
@@ -100,13 +171,15 @@ impl Shape {
             request,
             pools,
             queued: 0,
-            built: 0,
+            built: u64::MAX,
             synced: 0,
             set: 0,
             fits: Vec::new(),
             place: Vec::new(),
             maybe: Vec::new(),
             roomy: false,
+            blocked: NEVER,
+            limit_min: NEVER,
             dead: false,
             strands: 0,
         }
@@ -316,6 +389,8 @@ impl Shapes {
             shape.synced = pass;
             shape.strands = 0;
             shape.dead = false;
+            shape.blocked = NEVER;
+            shape.limit_min = NEVER;
             shape.find_room(pools);
             self.sets[shape.set as usize].shapes.push(ordinal);
         }
