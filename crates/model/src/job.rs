@@ -334,6 +334,13 @@ impl Job {
         }
     }
 
+    /// The job at a phase that was written down earlier: for the store, which reads jobs back. Everybody else goes
+    /// forward through [`Job::apply`].
+    #[must_use]
+    pub fn at_phase(self, phase: Phase) -> Job {
+        Job { phase, ..self }
+    }
+
     pub const fn phase(&self) -> &Phase {
         &self.phase
     }
@@ -439,6 +446,8 @@ impl Job {
                 self.not_before = Some(retry_at);
                 Ok(Transition::BackToQueue { attempt, held })
             }
+            // It never ran, and was to be run again.
+            Phase::Ending { cause: EndCause::Requeued, .. } => Ok(self.requeue(attempt, Outcome::Cancelled)),
             Phase::Ending { cause, .. } => Ok(self.finish(Some(attempt), cause_outcome(cause), now)),
             Phase::Running { .. } => Ok(Transition::Unchanged),
             Phase::Pending | Phase::Held { .. } | Phase::Ended { .. } => Err(Refusal::StaleAttempt(attempt)),

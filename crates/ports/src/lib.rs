@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod store;
+pub mod store_conformance;
 
 pub use cluster::{Cluster, ClusterFacts, ConnectError, LogChunk, LogStream, PoolFacts};
-pub use store::{CommitError, Lease, Store, StoreError};
+pub use store::{Answer, CommitError, Lease, Store, StoreError};

@@ -38,6 +38,9 @@ pub enum StoreError {
     TooNew { found: i64, known: i64 },
 }
 
+/// An idempotency key, the fingerprint of the request it came with, and the answer.
+pub type Answer = (u128, u128, Report);
+
 /// What the driver needs. Queries of the routes are methods of the concrete store.
 pub trait Store: Send + Sync + 'static {
     /// Takes or renews the lease for `holder` until `until`; `Err(lease)` is the other holder's, still in force at `now`.
@@ -54,5 +57,5 @@ pub trait Store: Send + Sync + 'static {
     /// Everything the engine needs to start.
     fn load(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>>;
     /// Stored answers under these idempotency keys.
-    fn answers(&self, keys: Vec<u128>) -> BoxFuture<'_, Result<Vec<(u128, u128, Report)>, StoreError>>;
+    fn answers(&self, keys: Vec<u128>) -> BoxFuture<'_, Result<Vec<Answer>, StoreError>>;
 }

@@ -1,0 +1,436 @@
+//! What every [`Store`] must do, as checks that run against any of them. Panics with the check's name where one fails.
+//! Knows no database; a world opens numbered databases for it.
+
+use std::sync::Arc;
+
+use base::{
+    AttemptId, Bytes, ClusterId, HoldId, JobId, Money, PoolId, ProjectId, Resources, ScriptId, Span, SpecId,
+    SupplierId, TenantId, Timestamp, TokenId, UserId,
+};
+use engine::{AuditEntry, Batch, JobRow, Record, Report, Snapshot};
+use futures::future::BoxFuture;
+use model::{
+    Actor, Attempt, AttemptPhase, BackendKind, Cluster, ClusterHealth, Dependency, DependencyKind, Event, EventKind,
+    Exit, Job, JobInput, JobSpec, Node, Outcome, Pool, Project, Request, Role, StateCode, Supplier, SupplyMode, Tenant,
+    TenantStatus, Token, TokenScope, Usage, User,
+};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::store::{CommitError, Store};
+
+/// Gives the suite its databases.
+pub trait StoreWorld: Send + Sync {
+    /// Opens database `number`: empty when that number comes for the first time, as it was left otherwise. The suite
+    /// has dropped all earlier handles of the same number by then.
+    fn open(&self, number: u32) -> BoxFuture<'_, Arc<dyn Store>>;
+}
+
+/// Runs every check, each on a database of its own.
+pub async fn check(world: &dyn StoreWorld) {
+    lease_is_one_at_a_time(&*world.open(0).await).await;
+    fence_guards_commits(&*world.open(1).await).await;
+    everything_comes_back(world, 2).await;
+    later_records_replace_earlier_ones(&*world.open(3).await).await;
+    ended_work_leaves_the_snapshot(&*world.open(4).await).await;
+    a_refused_batch_leaves_nothing(&*world.open(5).await).await;
+    answers_are_found_by_key(&*world.open(6).await).await;
+    large_batches_are_whole(&*world.open(7).await).await;
+}
+
+const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+const TERM: Span = Span::from_secs(10);
+
+async fn take(store: &dyn Store, holder: &str) -> u64 {
+    store.acquire(holder, NOW, NOW + TERM).await.unwrap().unwrap().fence
+}
+
+async fn commit(store: &dyn Store, fence: u64, records: Vec<Record>) {
+    store.commit(fence, &batch(records)).await.unwrap();
+}
+
+fn batch(records: Vec<Record>) -> Batch {
+    Batch { records, effects: Vec::new() }
+}
+
+/// Values whose types belong to crates that this one does not name are written as their JSON.
+fn of<T: DeserializeOwned>(value: serde_json::Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+async fn lease_is_one_at_a_time(store: &dyn Store) {
+    let a = take(store, "a").await;
+    let again = store.acquire("a", NOW + Span::from_secs(5), NOW + Span::from_secs(15)).await.unwrap().unwrap();
+    assert_eq!((again.fence, again.expires_at), (a, NOW + Span::from_secs(15)), "renewal keeps the fence");
+    let refused = store.acquire("b", NOW + Span::from_secs(14), NOW + TERM + TERM).await.unwrap().unwrap_err();
+    assert_eq!((refused.holder.as_str(), refused.fence), ("a", a), "a lease in force is not taken");
+    let b = store.acquire("b", NOW + Span::from_secs(15), NOW + Span::from_secs(25)).await.unwrap().unwrap();
+    assert_eq!(b.fence, a + 1, "an expired lease is taken with the next fence");
+    store.give_up(a).await.unwrap();
+    let refused = store.acquire("c", NOW + Span::from_secs(16), NOW + Span::from_secs(30)).await.unwrap();
+    assert_eq!(refused.unwrap_err(), b, "only the holder gives its lease up");
+    store.give_up(b.fence).await.unwrap();
+    assert!(store.commit(b.fence, &batch(vec![])).await.is_err(), "what was given up does not write");
+    assert_eq!(take(store, "c").await, b.fence + 1, "a lease given up is free at once");
+}
+
+async fn fence_guards_commits(store: &dyn Store) {
+    assert!(matches!(store.commit(1, &batch(vec![])).await, Err(CommitError::Fenced { .. })), "nobody holds the lease");
+    let old = take(store, "old").await;
+    commit(store, old, people(1)).await;
+    let new = store.acquire("new", NOW + TERM, NOW + TERM + TERM).await.unwrap().unwrap().fence;
+    match store.commit(old, &batch(people(2))).await {
+        Err(CommitError::Fenced { current }) => assert_eq!(current, new),
+        other => panic!("a commit under an old fence gave {other:?}"),
+    }
+    assert_eq!(store.load().await.unwrap().tenants.len(), 1, "nothing of a fenced batch is stored");
+    commit(store, new, people(3)).await;
+    assert_eq!(store.load().await.unwrap().tenants.len(), 2);
+}
+
+async fn everything_comes_back(world: &dyn StoreWorld, number: u32) {
+    let store = world.open(number).await;
+    let fence = take(&*store, "a").await;
+    let mut records = people(1);
+    records.extend(supply());
+    records.extend(job(1, "one"));
+    records.extend(running(1));
+    commit(&*store, fence, records.clone()).await;
+    let first = store.load().await.unwrap();
+    drop(store);
+    let second = world.open(number).await.load().await.unwrap();
+    for snapshot in [first, second] {
+        same_as_written(&snapshot, &records);
+        assert_eq!((snapshot.last_job_number, snapshot.last_event_seq, snapshot.last_audit_seq), (1, 100, 1));
+        assert_eq!(snapshot.last_event_at, NOW);
+    }
+}
+
+/// Each record that a snapshot carries is in it, and nothing else is.
+fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
+    let mut count = 0;
+    for record in records {
+        let found = match record {
+            Record::Tenant(x) => snapshot.tenants.contains(x),
+            Record::Project(x) => snapshot.projects.contains(x),
+            Record::User(x) => snapshot.users.contains(x),
+            Record::Supplier(x) => snapshot.suppliers.contains(x),
+            Record::Cluster(x) => snapshot.clusters.contains(x),
+            Record::Pool(x) => snapshot.pools.iter().any(|(pool, _)| pool == x),
+            Record::PoolCost { pool, cost } => snapshot.pools.iter().any(|(p, c)| p.id == *pool && c == cost),
+            Record::PriceBook(x) => snapshot.books.contains(x),
+            Record::Spec { id, spec } => snapshot.specs.contains(&(*id, spec.clone())),
+            Record::Job(x) => snapshot.jobs.contains(x),
+            Record::Attempt(x) => snapshot.attempts.contains(x),
+            Record::Meter { meter: Some(x), .. } => snapshot.meters.contains(x),
+            Record::Ledger(x) => snapshot.ledger.contains(x),
+            Record::Share { tenant, used, at } => snapshot.shares.contains(&(*tenant, *used, *at)),
+            _ => continue,
+        };
+        assert!(found, "{record:?} is not in the snapshot");
+        // A pool and its cost are one entry.
+        count += usize::from(!matches!(record, Record::PoolCost { .. }));
+    }
+    let Snapshot { suppliers, clusters, pools, books, tenants, projects, users, shares, ledger, specs, jobs, .. } =
+        snapshot;
+    let supply = suppliers.len() + clusters.len() + pools.len() + books.len();
+    let people = tenants.len() + projects.len() + users.len() + shares.len();
+    let work = specs.len() + jobs.len() + snapshot.attempts.len() + snapshot.meters.len();
+    assert_eq!(supply + people + work + ledger.len(), count, "the snapshot has what was never written");
+}
+
+async fn later_records_replace_earlier_ones(store: &dyn Store) {
+    let fence = take(store, "a").await;
+    let mut records = people(1);
+    records.extend(job(1, "one"));
+    let Some(Record::Job(row)) = records.iter().find(|r| matches!(r, Record::Job(_))).cloned() else { unreachable!() };
+    let changed = JobRow { charged: Money(7), ..row.clone() };
+    records.push(Record::Job(changed.clone()));
+    commit(store, fence, records).await;
+    assert_eq!(store.load().await.unwrap().jobs, [changed], "of two records in a batch the later counts");
+    let meter = |charged: i64| Record::Meter { attempt: AttemptId::new(id(1), 1), meter: Some(of(meter(1, charged))) };
+    commit(store, fence, vec![Record::Job(row.clone()), meter(1), meter(2)]).await;
+    let snapshot = store.load().await.unwrap();
+    assert_eq!(snapshot.jobs, [row], "a later batch counts");
+    assert_eq!(snapshot.meters[0].charged, Money(2));
+    let ended = Record::Meter { attempt: AttemptId::new(id(1), 1), meter: None };
+    commit(store, fence, vec![meter(3), ended.clone()]).await;
+    assert!(store.load().await.unwrap().meters.is_empty(), "an ended meter is gone");
+    commit(store, fence, vec![ended, meter(4)]).await;
+    assert_eq!(store.load().await.unwrap().meters.len(), 1, "order within a batch counts");
+}
+
+async fn ended_work_leaves_the_snapshot(store: &dyn Store) {
+    let fence = take(store, "a").await;
+    let mut records = people(1);
+    records.extend(job(1, "first"));
+    records.extend(job(2, "second"));
+    records.extend(running(1));
+    commit(store, fence, records.clone()).await;
+    let row = |number: u64| {
+        records.iter().find_map(|r| match r {
+            Record::Job(row) if row.job.number == number => Some(row.clone()),
+            _ => None,
+        })
+    };
+    let (mut first, mut second) = (row(1).unwrap(), row(2).unwrap());
+    second.job.dependencies = vec![Dependency { kind: DependencyKind::AfterOk, on: first.job.id }];
+    first.job.apply(JobInput::End { cause: model::EndCause::Cancelled }, NOW).unwrap();
+    first.ended_at = Some(NOW);
+    let attempt = Attempt {
+        phase: AttemptPhase::Ended,
+        outcome: Some(Outcome::Cancelled),
+        exit: Some(Exit { code: 0, signal: 15 }),
+        ..attempt(1)
+    };
+    commit(
+        store,
+        fence,
+        vec![Record::Job(first), Record::Job(second.clone()), Record::Attempt(attempt), hold(1, "closed")],
+    )
+    .await;
+    let snapshot = store.load().await.unwrap();
+    assert_eq!(snapshot.jobs, [second], "ended jobs stay in their table");
+    assert!(snapshot.attempts.is_empty(), "ended attempts stay in their table");
+    assert_eq!(snapshot.ended, [(id(1), Outcome::Cancelled)], "the end of a job that an open one waits for");
+    assert_eq!(snapshot.ledger.len(), 2, "the wallet and the hold of the open job: {:?}", snapshot.ledger);
+    assert_eq!(snapshot.last_job_number, 2);
+}
+
+async fn a_refused_batch_leaves_nothing(store: &dyn Store) {
+    let fence = take(store, "a").await;
+    let mut records = people(1);
+    records.push(transfer(1));
+    commit(store, fence, records).await;
+    let mut twice = people(2);
+    twice.extend(job(1, "one"));
+    twice.push(transfer(1));
+    match store.commit(fence, &batch(twice)).await {
+        Err(CommitError::Conflict(_)) => {}
+        other => panic!("a transfer id used twice gave {other:?}"),
+    }
+    let snapshot = store.load().await.unwrap();
+    assert_eq!((snapshot.tenants.len(), snapshot.jobs.len()), (1, 0), "nothing of a refused batch is stored");
+    commit(store, fence, vec![transfer(2)]).await;
+}
+
+async fn answers_are_found_by_key(store: &dyn Store) {
+    let fence = take(store, "a").await;
+    let once =
+        |key: u128| Record::Once { key, fingerprint: key + 1, report: Report::Job { job: id(1), changed: 3 }, at: NOW };
+    commit(store, fence, (1..=100).map(once).collect()).await;
+    assert_eq!(store.answers(vec![]).await.unwrap(), []);
+    assert_eq!(store.answers(vec![7]).await.unwrap(), [(7, 8, Report::Job { job: id(1), changed: 3 })]);
+    let mut found: Vec<u128> = store.answers((50..150).collect()).await.unwrap().into_iter().map(|a| a.0).collect();
+    found.sort_unstable();
+    assert_eq!(found, (50..=100).collect::<Vec<_>>());
+    assert!(matches!(store.commit(fence, &batch(vec![once(7)])).await, Err(CommitError::Conflict(_))), "a key twice");
+}
+
+async fn large_batches_are_whole(store: &dyn Store) {
+    let fence = take(store, "a").await;
+    let mut records = people(1);
+    // More than any statement holds, and no multiple of a round number.
+    let count = 1_037;
+    for number in 1..=count {
+        records.extend(job(number, "many"));
+    }
+    commit(store, fence, records).await;
+    let snapshot = store.load().await.unwrap();
+    assert_eq!(snapshot.jobs.len() as u64, count);
+    assert_eq!(snapshot.specs.len(), 1, "a specification is stored once");
+    assert_eq!(snapshot.ledger.len() as u64, count + 1);
+}
+
+fn id(number: u64) -> JobId {
+    JobId::from_u128(0x1_0000 + u128::from(number))
+}
+
+/// A tenant with its project, owner, wallet, password, token, share and an entry in the audit log.
+pub fn people(n: u64) -> Vec<Record> {
+    let raw = u128::from(n);
+    let tenant = TenantId::from_u128(raw);
+    let (project, user) = (ProjectId::from_u128(raw), UserId::from_u128(raw));
+    vec![
+        Record::Tenant(Tenant {
+            id: tenant,
+            name: format!("tenant-{n}").into(),
+            currency: base::Currency::CNY,
+            shares: 3,
+            status: TenantStatus::Suspended,
+        }),
+        Record::Project(Project { id: project, tenant, name: "default".into() }),
+        Record::User(User {
+            id: user,
+            tenant,
+            name: format!("user-{n}").into(),
+            role: Role::Owner,
+            default_project: project,
+            disabled: false,
+        }),
+        Record::Password { user, phc: "$argon2id$".to_owned() },
+        Record::Token(Token {
+            id: TokenId::from_u128(raw),
+            user,
+            label: "laptop".into(),
+            digest: [n as u8; 32],
+            scope: TokenScope::Jobs,
+            session: false,
+            created_at: NOW,
+            expires_at: NOW + TERM,
+            revoked_at: None,
+        }),
+        Record::TokenRevoked { token: TokenId::from_u128(raw), at: NOW },
+        Record::Share { tenant, used: Default::default(), at: NOW },
+        Record::Ledger(of(json!({"account": {
+            "id": format!("acc_{raw:032x}"), "code": format!("tenant/{tenant}/wallet"), "kind": "liability",
+            "currency": "CNY", "floor": {"not_below": -5}, "debits": 1, "credits": 1000, "held": 2,
+        }}))),
+        Record::Audit(AuditEntry {
+            seq: n,
+            at: NOW,
+            actor: Actor::User(user),
+            action: "tenant.create".to_owned(),
+            target: tenant.to_string(),
+            tenant: Some(tenant),
+            detail: "名称 ✓".to_owned(),
+        }),
+    ]
+}
+
+/// A supplier, a cluster, a pool with its cost, and a price book.
+pub fn supply() -> Vec<Record> {
+    let (supplier, cluster, pool) = (SupplierId::from_u128(1), ClusterId::from_u128(1), PoolId::from_u128(1));
+    let chip: model::Chip = "nvidia-a100-80g".parse().unwrap();
+    vec![
+        Record::Supplier(Supplier { id: supplier, name: "own".into(), mode: SupplyMode::Own }),
+        Record::Cluster(Cluster {
+            id: cluster,
+            name: "local".into(),
+            backend: BackendKind::Local,
+            supplier,
+            site: "here".into(),
+            health: ClusterHealth::Reachable,
+        }),
+        Record::Pool(Pool {
+            id: pool,
+            cluster,
+            name: "local".into(),
+            mode: SupplyMode::Own,
+            shape: Resources::new(2, Bytes::from_gib(8), 1),
+            chip: Some(chip),
+            nodes: vec![Node { name: "n1".into(), state: model::NodeState::Up }],
+            time_limit_max: Some(Span::from_hours(1)),
+            tenants: vec![TenantId::from_u128(1)],
+        }),
+        Record::PoolCost {
+            pool,
+            cost: Some(of(json!({"purchase_price": 1, "residual": 0, "life_months": 60, "datacentre_fee_month": 2}))),
+        },
+        Record::PriceBook(of(json!({
+            "id": "pri_00000000000000000000000000000001", "name": "list", "currency": "CNY", "effective_from": 0,
+            "core_hour": 100_000, "gib_hour": 10_000, "card_hour": {"nvidia-a100-80g": 6_000_000},
+        }))),
+    ]
+}
+
+/// A pending job of tenant 1 with its specification, script, hold, event and idempotency key: what a submission writes.
+pub fn job(number: u64, name: &str) -> Vec<Record> {
+    let text: Arc<str> = format!("#!/bin/sh\necho {name} \u{0}\n").into();
+    let script = ScriptId::from_u128(base::digest128(&[text.as_bytes()]));
+    let spec = JobSpec::minimal(name, script, Request::single(Bytes::from_gib(1)), Span::from_hours(1));
+    let spec_id = SpecId::from_u128(base::digest128(&[name.as_bytes()]));
+    let tenant = TenantId::from_u128(1);
+    let user = UserId::from_u128(1);
+    let job = Job::new(id(number), number, tenant, ProjectId::from_u128(1), user, spec_id, None, None, NOW);
+    let event = Event {
+        seq: number * 100,
+        at: NOW,
+        tenant: Some(tenant),
+        job: Some(id(number)),
+        state: Some(StateCode::Pending),
+        actor: Actor::User(user),
+        what: EventKind::Submitted { hold: Money(5) },
+    };
+    let report = Report::Submitted { job: id(number), number, elements: 1, hold: Money(5) };
+    let row = JobRow {
+        job,
+        name: name.into(),
+        pool: None,
+        started_at: None,
+        ended_at: None,
+        charged: Money::ZERO,
+        hold: Some(HoldId::from_u128(u128::from(number))),
+    };
+    vec![
+        Record::Script { id: script, text },
+        Record::Spec { id: spec_id, spec: Arc::new(spec) },
+        Record::Job(row),
+        hold(number, "open"),
+        Record::Event(event),
+        Record::Once { key: 1 << 64 | u128::from(number), fingerprint: 9, report, at: NOW },
+    ]
+}
+
+fn hold(number: u64, state: &str) -> Record {
+    Record::Ledger(of(json!({"hold": {
+        "id": format!("hld_{number:032x}"), "account": "acc_00000000000000000000000000000001", "initial": 5, "amount": 6,
+        "settled": 1, "state": state, "opened_at": 1, "expires_at": null,
+    }})))
+}
+
+fn transfer(n: u64) -> Record {
+    let subject = format!("{:032x}_1", id(1).as_u128());
+    Record::Ledger(of(json!({"transfer": {
+        "id": format!("trf_{n:032x}"), "debit": "acc_00000000000000000000000000000001",
+        "credit": "acc_00000000000000000000000000000002", "amount": 5, "currency": "CNY", "at": n, "reason": "settle",
+        "memo": "", "reference": {"interval": {"stream": subject, "from": 0, "to": 60}}, "hold": null,
+    }})))
+}
+
+fn attempt(number: u64) -> Attempt {
+    Attempt {
+        id: AttemptId::new(id(number), 1),
+        cluster: ClusterId::from_u128(1),
+        pool: PoolId::from_u128(1),
+        phase: AttemptPhase::Running,
+        granted: Resources::new(1, Bytes::from_gib(1), 0),
+        nodes: vec!["n1".into()],
+        external: Some("4711".into()),
+        placed_at: NOW,
+        started_at: Some(NOW),
+        ended_at: None,
+        exit: None,
+        outcome: None,
+        usage: Usage { cpu_time: Span::from_secs(1), ..Usage::default() },
+        note: None,
+    }
+}
+
+fn meter(number: u64, charged: i64) -> serde_json::Value {
+    json!({
+        "attempt": AttemptId::new(id(number), 1), "hold": HoldId::from_u128(u128::from(number)),
+        "book": "pri_00000000000000000000000000000001",
+        "rates": {"core_hour": 1, "gib_hour": 2, "card_hour": null}, "cost": null,
+        "granted": Resources::new(1, Bytes::from_gib(1), 0), "node": Resources::new(2, Bytes::from_gib(8), 1),
+        "started_at": 1, "metered_until": 60, "intervals": 1, "charged": charged, "uncollected": 0,
+        "costed": {"depreciation": 0, "datacentre": 0},
+    })
+}
+
+/// An attempt of the job under way, its meter, an interval and the explanation of its placement.
+pub fn running(number: u64) -> Vec<Record> {
+    let id = AttemptId::new(id(number), 1);
+    vec![
+        Record::Attempt(attempt(number)),
+        Record::Explanation {
+            attempt: id,
+            explanation: of(json!({"job": id.job, "at": 5, "candidates": [], "omitted": 0, "chosen": null})),
+        },
+        Record::Meter { attempt: id, meter: Some(of(meter(number, 5))) },
+        Record::Interval(of(json!({
+            "attempt": id, "seq": 1, "from": 0, "to": 60, "granted": Resources::new(1, Bytes::from_gib(1), 0),
+            "charge": 5, "uncollected": 0, "cost": {"depreciation": 1, "datacentre": 2},
+        }))),
+    ]
+}

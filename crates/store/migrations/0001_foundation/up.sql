@@ -1,0 +1,227 @@
+-- The foundation: people, supply, jobs, metering, ledger, events.
+--
+-- The common subset of SQLite and PostgreSQL: BIGINT for every number (times in microseconds since 1970, money in
+-- micro-units, yes/no as 1/0), BYTEA for ids (16 bytes, big-endian) and digests, TEXT for JSON documents. `v` is the
+-- version of the document beside it. A table with `BIGINT PRIMARY KEY` is stored by that number in both databases.
+
+CREATE TABLE lease (
+    id BIGINT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    fence BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    batches BIGINT NOT NULL
+);
+INSERT INTO lease (id, holder, fence, expires_at, batches) VALUES (1, '', 0, 0, 0);
+
+CREATE TABLE tenants (
+    id BYTEA NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    currency TEXT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE TABLE projects (
+    id BYTEA NOT NULL PRIMARY KEY,
+    tenant BYTEA NOT NULL,
+    name TEXT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL,
+    UNIQUE (tenant, name)
+);
+CREATE TABLE users (
+    id BYTEA NOT NULL PRIMARY KEY,
+    tenant BYTEA NOT NULL,
+    name TEXT NOT NULL UNIQUE,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX users_tenant ON users (tenant);
+CREATE TABLE passwords (
+    user_id BYTEA NOT NULL PRIMARY KEY,
+    phc TEXT NOT NULL
+);
+CREATE TABLE tokens (
+    id BYTEA NOT NULL PRIMARY KEY,
+    user_id BYTEA NOT NULL,
+    digest BYTEA NOT NULL UNIQUE,
+    revoked_at BIGINT,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX tokens_user ON tokens (user_id);
+CREATE TABLE shares (
+    tenant BYTEA NOT NULL PRIMARY KEY,
+    cpu_milli_ms BIGINT NOT NULL,
+    mem_mib_ms BIGINT NOT NULL,
+    gpu_ms BIGINT NOT NULL,
+    at BIGINT NOT NULL
+);
+
+CREATE TABLE suppliers (
+    id BYTEA NOT NULL PRIMARY KEY,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE TABLE clusters (
+    id BYTEA NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE TABLE pools (
+    id BYTEA NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE TABLE pool_costs (
+    pool BYTEA NOT NULL PRIMARY KEY,
+    v BIGINT NOT NULL,
+    doc TEXT
+);
+CREATE TABLE price_books (
+    id BYTEA NOT NULL PRIMARY KEY,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+
+CREATE TABLE specs (
+    id BYTEA NOT NULL PRIMARY KEY,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE TABLE scripts (
+    id BYTEA NOT NULL PRIMARY KEY,
+    body BYTEA NOT NULL
+);
+CREATE TABLE jobs (
+    number BIGINT PRIMARY KEY,
+    id BYTEA NOT NULL UNIQUE,
+    tenant BYTEA NOT NULL,
+    project BYTEA NOT NULL,
+    user_id BYTEA NOT NULL,
+    spec BYTEA NOT NULL,
+    array_root BYTEA,
+    array_number BIGINT,
+    array_index BIGINT,
+    name TEXT NOT NULL,
+    state BIGINT NOT NULL,
+    open BIGINT NOT NULL,
+    pool BYTEA,
+    submitted_at BIGINT NOT NULL,
+    started_at BIGINT,
+    ended_at BIGINT,
+    charged BIGINT NOT NULL,
+    hold BYTEA,
+    v BIGINT NOT NULL,
+    doc TEXT
+);
+CREATE INDEX jobs_tenant ON jobs (tenant, number);
+CREATE INDEX jobs_user ON jobs (user_id, number);
+CREATE INDEX jobs_open ON jobs (number) WHERE open = 1;
+CREATE INDEX jobs_array ON jobs (array_number, array_index) WHERE array_number IS NOT NULL;
+CREATE TABLE attempts (
+    job BYTEA NOT NULL,
+    number BIGINT NOT NULL,
+    pool BYTEA NOT NULL,
+    open BIGINT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (job, number)
+);
+CREATE INDEX attempts_open ON attempts (job, number) WHERE open = 1;
+CREATE TABLE explanations (
+    job BYTEA NOT NULL,
+    attempt BIGINT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (job, attempt)
+);
+CREATE TABLE meters (
+    job BYTEA NOT NULL,
+    attempt BIGINT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (job, attempt)
+);
+CREATE TABLE intervals (
+    job BYTEA NOT NULL,
+    attempt BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    from_at BIGINT NOT NULL,
+    to_at BIGINT NOT NULL,
+    cpu_millis BIGINT NOT NULL,
+    memory_bytes BIGINT NOT NULL,
+    gpus BIGINT NOT NULL,
+    charge BIGINT NOT NULL,
+    uncollected BIGINT NOT NULL,
+    depreciation BIGINT NOT NULL,
+    datacentre BIGINT NOT NULL,
+    PRIMARY KEY (job, attempt, seq)
+);
+CREATE INDEX intervals_to ON intervals (to_at);
+
+CREATE TABLE events (
+    seq BIGINT PRIMARY KEY,
+    at BIGINT NOT NULL,
+    tenant BYTEA,
+    job BYTEA,
+    state BIGINT,
+    actor_kind BIGINT NOT NULL,
+    actor BYTEA,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX events_job ON events (job, seq) WHERE job IS NOT NULL;
+CREATE TABLE audit (
+    seq BIGINT PRIMARY KEY,
+    tenant BYTEA,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE TABLE onces (
+    key BYTEA NOT NULL PRIMARY KEY,
+    fingerprint BYTEA NOT NULL,
+    at BIGINT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX onces_at ON onces (at);
+
+CREATE TABLE accounts (
+    id BYTEA NOT NULL PRIMARY KEY,
+    code TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    floor BIGINT,
+    debits BIGINT NOT NULL,
+    credits BIGINT NOT NULL,
+    held BIGINT NOT NULL
+);
+CREATE TABLE transfers (
+    id BYTEA NOT NULL PRIMARY KEY,
+    debit BYTEA NOT NULL,
+    credit BYTEA NOT NULL,
+    amount BIGINT NOT NULL,
+    currency TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    reason TEXT NOT NULL,
+    corrects BYTEA,
+    memo TEXT NOT NULL,
+    hold BYTEA,
+    v BIGINT NOT NULL,
+    reference TEXT
+);
+CREATE INDEX transfers_debit ON transfers (debit, at, id);
+CREATE INDEX transfers_credit ON transfers (credit, at, id);
+CREATE TABLE holds (
+    id BYTEA NOT NULL PRIMARY KEY,
+    account BYTEA NOT NULL,
+    amount_initial BIGINT NOT NULL,
+    amount BIGINT NOT NULL,
+    settled BIGINT NOT NULL,
+    open BIGINT NOT NULL,
+    opened_at BIGINT NOT NULL,
+    expires_at BIGINT
+);
+CREATE INDEX holds_open ON holds (id) WHERE open = 1;

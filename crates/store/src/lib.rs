@@ -1,0 +1,27 @@
+//! One SQL store over SQLite and PostgreSQL: rows, migrations, the lease, and the queries of the routes.
+//! Rows and tables are private to this crate. It refuses to know HTTP, wire types, connectors and clocks.
+//!
+//! Start reading at [`SqlStore`]. `db` is the only module that knows there are two databases, `write` turns a batch
+//! into statements, `load` turns tables into a snapshot, `query` answers the routes.
+
+mod codec;
+mod db;
+mod error;
+mod lease;
+mod lite;
+mod load;
+mod migrate;
+mod once;
+mod query;
+mod store;
+mod write;
+
+pub use once::{KEY_LIFETIME, SWEEP_ROWS_MAX};
+pub use query::audit::Counts;
+pub use query::jobs::{Explained, JobEntry, JobFilter, NameMatch};
+pub use query::money::{AccountEntry, BillFilter, BillLine, MarginBy, MarginRow, TransferEntry};
+pub use query::page::{BadCursor, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Page, PageRequest, Scope};
+pub use store::{Location, SqlStore};
+
+#[cfg(test)]
+mod faults_tests;

@@ -1,0 +1,167 @@
+//! Everything the engine needs to start: what is open, what it refers to, and the largest numbers given out.
+//! Finished work stays in its tables. Reads only.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use base::{JobId, SpecId, TenantId, Timestamp};
+use engine::{JobRow, Snapshot};
+use futures::TryStreamExt;
+use ledger::LedgerRecord;
+use model::{Attempt, JobSpec, Outcome, Phase};
+use rating::{Meter, PoolCost};
+
+use crate::codec::{self, Doc, HOLD_COLUMNS, JOB_COLUMNS};
+use crate::db::{Args, Pool, Row, Sql, unreadable};
+use crate::write::placeholders;
+
+/// Ids looked up by one statement; the last, shorter list is padded, so that one prepared statement serves all.
+const IDS_PER_LOOKUP: usize = 500;
+
+pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
+    let jobs = rows(pool, &format!("SELECT {JOB_COLUMNS} FROM jobs j WHERE j.open = 1"), codec::get_job).await?;
+    let specs = specs(pool, &jobs).await?;
+    let ended = ended(pool, &jobs).await?;
+    let mut jobs = jobs;
+    share_names(&mut jobs, &specs);
+    let ledger_rows = ledger(pool).await?;
+    let mut snapshot = Snapshot {
+        suppliers: docs(pool, "SELECT v, doc FROM suppliers ORDER BY id").await?,
+        clusters: docs(pool, "SELECT v, doc FROM clusters ORDER BY id").await?,
+        pools: pools(pool).await?,
+        books: docs(pool, "SELECT v, doc FROM price_books ORDER BY id").await?,
+        tenants: docs(pool, "SELECT v, doc FROM tenants ORDER BY id").await?,
+        projects: docs(pool, "SELECT v, doc FROM projects ORDER BY id").await?,
+        users: docs(pool, "SELECT v, doc FROM users ORDER BY id").await?,
+        shares: Vec::new(),
+        ledger: ledger_rows,
+        specs: specs.into_iter().map(|(id, spec)| (SpecId::from_u128(id), spec)).collect(),
+        jobs,
+        attempts: docs::<Attempt>(pool, "SELECT v, doc FROM attempts WHERE open = 1 ORDER BY job, number").await?,
+        meters: docs::<Meter>(pool, "SELECT v, doc FROM meters ORDER BY job, attempt").await?,
+        ended,
+        last_job_number: largest(pool, "SELECT COALESCE(MAX(number), 0) FROM jobs").await?,
+        last_event_seq: largest(pool, "SELECT COALESCE(MAX(seq), 0) FROM events").await?,
+        last_event_at: Timestamp::from_micros(largest(pool, LAST_EVENT_AT).await? as i64),
+        last_audit_seq: largest(pool, "SELECT COALESCE(MAX(seq), 0) FROM audit").await?,
+    };
+    shares(pool, &mut snapshot).await?;
+    Ok(snapshot)
+}
+
+/// Sequence and time grow together: the engine's time never goes back behind an event.
+const LAST_EVENT_AT: &str = "SELECT at FROM events ORDER BY seq DESC LIMIT 1";
+
+async fn rows<T>(pool: &Pool, sql: &str, read: impl Fn(&Row) -> Sql<T>) -> Sql<Vec<T>> {
+    let mut found = pool.stream(sql.to_owned(), Args::new(pool.kind()));
+    let mut list = Vec::new();
+    while let Some(row) = found.try_next().await? {
+        list.push(read(&row)?);
+    }
+    Ok(list)
+}
+
+async fn docs<T: Doc>(pool: &Pool, sql: &str) -> Sql<Vec<T>> {
+    rows(pool, sql, |row| codec::get(row, 0)).await
+}
+
+/// Fair-share usage by tenant. The amounts' type belongs to the scheduler, which this crate does not name.
+async fn shares(pool: &Pool, snapshot: &mut Snapshot) -> Sql<()> {
+    let sql = "SELECT tenant, cpu_milli_ms, mem_mib_ms, gpu_ms, at FROM shares ORDER BY tenant";
+    for row in pool.fetch(sql, Args::new(pool.kind())).await? {
+        let at = Timestamp::from_micros(row.int(4)?);
+        snapshot.shares.push((TenantId::from_u128(row.id(0)?), Default::default(), at));
+        if let Some((_, used, _)) = snapshot.shares.last_mut() {
+            (used.cpu_milli_ms, used.mem_mib_ms, used.gpu_ms) = (row.natural(1)?, row.natural(2)?, row.natural(3)?);
+        }
+    }
+    Ok(())
+}
+
+pub(crate) const POOLS: &str = "SELECT p.v, p.doc, COALESCE(c.v, 1), c.doc FROM pools p \
+    LEFT JOIN pool_costs c ON c.pool = p.id ORDER BY p.id";
+
+pub(crate) fn get_pool(row: &Row) -> Sql<(model::Pool, Option<PoolCost>)> {
+    Ok((codec::get(row, 0)?, codec::get_opt(row, 2)?))
+}
+
+async fn pools(pool: &Pool) -> Sql<Vec<(model::Pool, Option<PoolCost>)>> {
+    rows(pool, POOLS, get_pool).await
+}
+
+async fn ledger(pool: &Pool) -> Sql<Vec<LedgerRecord>> {
+    let accounts = format!("SELECT {} FROM accounts ORDER BY id", codec::ACCOUNT_COLUMNS);
+    let mut records = rows(pool, &accounts, |row| codec::get_account(row).map(LedgerRecord::Account)).await?;
+    let holds = format!("SELECT {HOLD_COLUMNS} FROM holds WHERE open = 1 ORDER BY id");
+    records.extend(rows(pool, &holds, |row| codec::get_hold(row).map(LedgerRecord::Hold)).await?);
+    Ok(records)
+}
+
+/// Reads rows by id, a list at a time.
+async fn by_id<T>(pool: &Pool, select: &str, ids: &[u128], read: impl Fn(&Row) -> Sql<T>) -> Sql<Vec<T>> {
+    let sql = format!("{select} IN ({})", placeholders(1, IDS_PER_LOOKUP));
+    let mut list = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(IDS_PER_LOOKUP) {
+        let mut args = Args::new(pool.kind());
+        for at in 0..IDS_PER_LOOKUP {
+            args.id(chunk[at.min(chunk.len() - 1)]);
+        }
+        for row in pool.fetch(sql.clone(), args).await? {
+            list.push(read(&row)?);
+        }
+    }
+    Ok(list)
+}
+
+/// The specifications of the open jobs, each once, by id.
+async fn specs(pool: &Pool, jobs: &[JobRow]) -> Sql<BTreeMap<u128, Arc<JobSpec>>> {
+    let wanted: BTreeSet<u128> = jobs.iter().map(|row| row.job.spec.as_u128()).collect();
+    let wanted: Vec<u128> = wanted.into_iter().collect();
+    let read = |row: &Row| Ok((row.id(0)?, Arc::new(codec::get::<JobSpec>(row, 1)?)));
+    let found: BTreeMap<_, _> =
+        by_id(pool, "SELECT id, v, doc FROM specs WHERE id", &wanted, read).await?.into_iter().collect();
+    match wanted.iter().find(|id| !found.contains_key(id)) {
+        Some(id) => {
+            Err(unreadable(format_args!("the specification {} of an open job is missing", SpecId::from_u128(*id))))
+        }
+        None => Ok(found),
+    }
+}
+
+/// How the jobs ended on which open jobs depend.
+async fn ended(pool: &Pool, jobs: &[JobRow]) -> Sql<Vec<(JobId, Outcome)>> {
+    let mut wanted: BTreeSet<u128> =
+        jobs.iter().flat_map(|row| &row.job.dependencies).map(|dependency| dependency.on.as_u128()).collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    for row in jobs {
+        wanted.remove(&row.job.id.as_u128());
+    }
+    let wanted: Vec<u128> = wanted.into_iter().collect();
+    let select = format!("SELECT {JOB_COLUMNS} FROM jobs j WHERE j.id");
+    let mut found = by_id(pool, &select, &wanted, codec::get_job).await?;
+    found.sort_unstable_by_key(|row| row.job.id);
+    Ok(found
+        .iter()
+        .filter_map(|row| match row.job.phase() {
+            Phase::Ended { outcome, .. } => Some((row.job.id, *outcome)),
+            _ => None,
+        })
+        .collect())
+}
+
+/// Jobs named like their specification share its text, which saves some 40 bytes a job.
+fn share_names(jobs: &mut [JobRow], specs: &BTreeMap<u128, Arc<JobSpec>>) {
+    let names: HashMap<u128, &Arc<str>> = specs.iter().map(|(id, spec)| (*id, &spec.name)).collect();
+    for row in jobs {
+        if let Some(name) = names.get(&row.job.spec.as_u128()).filter(|name| ***name == row.name) {
+            row.name = Arc::clone(name);
+        }
+    }
+}
+
+async fn largest(pool: &Pool, sql: &'static str) -> Sql<u64> {
+    let row = pool.fetch_optional(sql, Args::new(pool.kind())).await?;
+    row.map_or(Ok(0), |row| row.natural(0))
+}

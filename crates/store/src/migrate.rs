@@ -1,0 +1,109 @@
+//! Brings a database to the schema this program knows: numbered steps, each in one transaction, each once.
+//! Knows nothing of what the tables are for.
+
+use base::digest128;
+use ports::StoreError;
+
+use crate::db::{Args, Conn, Kind, Sql};
+use crate::error::store_error;
+
+/// One change of the schema; never edited once released.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) version: i64,
+    pub(crate) name: &'static str,
+    pub(crate) sql: &'static str,
+}
+
+/// All steps, oldest first.
+pub(crate) const STEPS: &[Step] =
+    &[Step { version: 1, name: "foundation", sql: include_str!("../migrations/0001_foundation/up.sql") }];
+
+/// Two servers that start together wait for one another here: the first eight bytes of "headworks" as a number.
+const PG_MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7522537965566520939)";
+
+const STEP_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (
+    version BIGINT PRIMARY KEY,
+    name TEXT NOT NULL,
+    checksum TEXT NOT NULL
+)";
+
+/// The statements of a step for one database. SQLite stores a table by its integer key only when the column is
+/// declared with these very words; everything else is in the common subset.
+pub(crate) fn dialect(sql: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Lite => sql.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY"),
+        Kind::Pg => sql.to_owned(),
+    }
+}
+
+/// The digest by which an applied step is recognised.
+pub(crate) fn checksum(step: &Step) -> String {
+    format!("{:032x}", digest128(&[step.sql.as_bytes()]))
+}
+
+/// Applies the steps that are missing. A database with a version above ours is left alone.
+pub(crate) async fn migrate(conn: &mut Conn, steps: &[Step]) -> Result<(), StoreError> {
+    while apply_next(conn, steps).await? {}
+    Ok(())
+}
+
+/// One transaction: looks where the database is and applies one step; false when there is none left.
+async fn apply_next(conn: &mut Conn, steps: &[Step]) -> Result<bool, StoreError> {
+    conn.begin().await.map_err(store_error)?;
+    let done = match next(conn, steps).await {
+        Ok(Some(step)) => apply(conn, &step).await.map(|()| true).map_err(store_error),
+        Ok(None) => Ok(false),
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(more) => conn.commit().await.map(|()| more).map_err(store_error),
+        Err(error) => {
+            // The first error is the one to tell; a connection that cannot roll back is dropped by the caller.
+            let _second = conn.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+async fn next(conn: &mut Conn, steps: &[Step]) -> Result<Option<Step>, StoreError> {
+    let kind = conn.kind();
+    if kind == Kind::Pg {
+        conn.fetch(PG_MIGRATION_LOCK, Args::new(kind)).await.map_err(store_error)?;
+    }
+    conn.script(dialect(STEP_TABLE, kind).into()).await.map_err(store_error)?;
+    let applied = applied(conn).await.map_err(store_error)?;
+    let known = steps.last().map_or(0, |step| step.version);
+    if let Some((found, _)) = applied.last().filter(|(version, _)| *version > known) {
+        return Err(StoreError::TooNew { found: *found, known });
+    }
+    for (step, (version, found)) in steps.iter().zip(&applied) {
+        if step.version != *version || checksum(step) != *found {
+            return Err(StoreError::Corrupt(format!("schema step {version} was applied with other content")));
+        }
+    }
+    Ok(steps.get(applied.len()).copied())
+}
+
+/// Version and checksum of each applied step, oldest first.
+pub(crate) async fn applied(conn: &mut Conn) -> Sql<Vec<(i64, String)>> {
+    let rows =
+        conn.fetch("SELECT version, checksum FROM schema_steps ORDER BY version", Args::new(conn.kind())).await?;
+    rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?.to_owned()))).collect()
+}
+
+async fn apply(conn: &mut Conn, step: &Step) -> Sql<()> {
+    let kind = conn.kind();
+    conn.script(dialect(step.sql, kind).into()).await?;
+    let mut args = Args::new(kind);
+    args.int(step.version);
+    args.text(step.name);
+    args.text(checksum(step));
+    conn.execute("INSERT INTO schema_steps (version, name, checksum) VALUES ($1, $2, $3)", args).await?;
+    tracing::info!(version = step.version, name = step.name, "schema step applied");
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "migrate_tests.rs"]
+mod tests;

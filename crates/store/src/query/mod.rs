@@ -1,0 +1,11 @@
+//! The questions of the routes, as methods of [`crate::SqlStore`]. Each file answers about one area.
+//! Answers are nouns of the model or plain structs of this crate; nothing here changes anything.
+
+pub(crate) mod audit;
+pub(crate) mod build;
+pub(crate) mod events;
+pub(crate) mod jobs;
+pub(crate) mod money;
+pub(crate) mod page;
+pub(crate) mod people;
+pub(crate) mod supply;

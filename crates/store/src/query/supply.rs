@@ -1,0 +1,31 @@
+//! Questions about what the operator has to offer. These lists are short (at most the machine park) and come whole.
+
+use model::{Cluster, Pool, Supplier};
+use ports::StoreError;
+use rating::{PoolCost, PriceBook};
+
+use crate::codec;
+use crate::load::{POOLS, get_pool};
+use crate::store::SqlStore;
+
+impl SqlStore {
+    /// All suppliers, by id.
+    pub async fn suppliers(&self) -> Result<Vec<Supplier>, StoreError> {
+        self.list("SELECT v, doc FROM suppliers ORDER BY id", self.args(), |row| codec::get(row, 0)).await
+    }
+
+    /// All clusters, by name.
+    pub async fn clusters(&self) -> Result<Vec<Cluster>, StoreError> {
+        self.list("SELECT v, doc FROM clusters ORDER BY name, id", self.args(), |row| codec::get(row, 0)).await
+    }
+
+    /// All pools with what they cost the operator, by id.
+    pub async fn pools(&self) -> Result<Vec<(Pool, Option<PoolCost>)>, StoreError> {
+        self.list(POOLS, self.args(), get_pool).await
+    }
+
+    /// All price books, by id, which is by time of publication.
+    pub async fn price_books(&self) -> Result<Vec<PriceBook>, StoreError> {
+        self.list("SELECT v, doc FROM price_books ORDER BY id", self.args(), |row| codec::get(row, 0)).await
+    }
+}
