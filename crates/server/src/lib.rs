@@ -18,6 +18,8 @@ mod page;
 pub mod problem;
 pub mod routes;
 pub mod shell;
+#[doc(hidden)]
+pub mod testing;
 pub mod up;
 
 pub use shell::{Running, StartError, start};

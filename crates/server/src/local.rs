@@ -60,7 +60,9 @@ pub fn prepare(local: &Local, config: &Checked) -> Result<Machine, LocalError> {
     if let Some(dir) = &local.dir {
         connector.data_dir.clone_from(dir);
     } else if let Some(LocalError::Closed { path, user }) = closed(&connector) {
-        let open = PathBuf::from(OPEN_ROOT).join(format!("headworks-{}", supply.name));
+        // Two platforms on one machine do not meet: the folder is named after the data folder.
+        let tag = base::digest128(&[path.as_os_str().as_encoded_bytes(), config.data.as_os_str().as_encoded_bytes()]);
+        let open = PathBuf::from(OPEN_ROOT).join(format!("headworks-{:016x}", tag >> 64));
         remarks.push(format!(
             "jobs run as {user}, who cannot pass through {}; their folders are in {} (set local.dir to choose)",
             path.display(),

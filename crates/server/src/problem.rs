@@ -238,6 +238,11 @@ fn field_error(fault: &Fault) -> FieldError {
     }
 }
 
+/// The answer of a stand-by whose active server is silent; for layers outside the routes, which draw no request ids.
+pub(crate) fn unavailable(detail: &str) -> Response {
+    Failure::new(ErrorCode::NotActive, detail).retry_after(RETRY_AFTER_SECONDS).answer("none")
+}
+
 #[cfg(test)]
 mod tests {
     use base::{JobId, PoolId};

@@ -84,6 +84,9 @@ fn announce(running: &Running) {
         println!("first administrator: {}", admin.name);
         println!("one-time password:   {}   (shown only now; change it with `hw users password`)", admin.password);
     }
+    if !crate::page::is_built() {
+        println!("note: the web page is not built into this program; see http://{}", running.address);
+    }
     for remark in &running.remarks {
         println!("note: {remark}");
     }

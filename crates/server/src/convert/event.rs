@@ -1,0 +1,294 @@
+//! Events and audit entries as the API shows them: a stable word, a text in both languages, and the facts behind it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base::{Currency, Money, Span, TenantId, UserId};
+use engine::AuditEntry;
+use model::{Actor, EndCause, Event, EventKind, Holder, NodeState, Outcome};
+use ports::StoreError;
+use serde_json::{Value, json};
+use wire::events as shown;
+use wire::text::{self, Both, EVENTS, same, word};
+
+use super::state;
+use super::job::exit;
+use crate::access::{Names, Supply};
+
+/// The names that some events mention.
+#[derive(Default)]
+pub struct Mentioned {
+    supply: Arc<Supply>,
+    users: BTreeMap<UserId, String>,
+    currencies: BTreeMap<TenantId, Currency>,
+}
+
+impl Mentioned {
+    /// Looks up what `events` mention.
+    pub async fn by_events(events: &[Event], names: Names<'_>) -> Result<Self, StoreError> {
+        let mut found = Self { supply: names.supply().await?, ..Self::default() };
+        for event in events {
+            found.actor(event.actor, names).await?;
+            if let EventKind::UserChanged { user } = event.what {
+                found.actor(Actor::User(user), names).await?;
+            }
+            if let Some(tenant) = event.tenant
+                && !found.currencies.contains_key(&tenant)
+                && let Some(known) = names.tenant(tenant).await?
+            {
+                found.currencies.insert(tenant, known.currency);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Looks up who did what `entries` say.
+    pub async fn by_audit(entries: &[AuditEntry], names: Names<'_>) -> Result<Self, StoreError> {
+        let mut found = Self { supply: names.supply().await?, ..Self::default() };
+        for entry in entries {
+            found.actor(entry.actor, names).await?;
+        }
+        Ok(found)
+    }
+
+    async fn actor(&mut self, actor: Actor, names: Names<'_>) -> Result<(), StoreError> {
+        if let Actor::User(id) = actor
+            && !self.users.contains_key(&id)
+        {
+            self.users.insert(id, names.user_name(id).await?);
+        }
+        Ok(())
+    }
+
+    fn user(&self, id: UserId) -> String {
+        self.users.get(&id).map_or_else(|| id.to_string(), Clone::clone)
+    }
+}
+
+pub fn event(event: &Event, mentioned: &Mentioned) -> shown::Event {
+    let currency = event.tenant.and_then(|t| mentioned.currencies.get(&t));
+    let Told { kind, values, detail } = tell(&event.what, mentioned, currency);
+    let said = text::say(EVENTS, kind, &values);
+    shown::Event {
+        seq: event.seq,
+        at: event.at.into(),
+        tenant: event.tenant,
+        job: event.job,
+        state: event.state.map(state),
+        actor: actor(event.actor, mentioned),
+        kind: kind.into(),
+        text_en: said.en,
+        text_zh: said.zh,
+        detail,
+    }
+}
+
+pub fn audit(entry: AuditEntry, mentioned: &Mentioned) -> shown::AuditEntry {
+    let AuditEntry { seq, at, actor: by, action, target, tenant, detail } = entry;
+    shown::AuditEntry { seq, at: at.into(), actor: actor(by, mentioned), action, target, tenant, detail }
+}
+
+fn actor(by: Actor, mentioned: &Mentioned) -> shown::Actor {
+    match by {
+        Actor::Platform => shown::Actor { kind: "platform".into(), id: None, name: None },
+        Actor::User(id) => {
+            shown::Actor { kind: "user".into(), id: Some(id.to_string()), name: Some(mentioned.user(id)) }
+        }
+        Actor::Cluster(id) => shown::Actor {
+            kind: "cluster".into(),
+            id: Some(id.to_string()),
+            name: Some(mentioned.supply.cluster_name(id)),
+        },
+    }
+}
+
+/// An event as its word, the values of its text, and its facts.
+struct Told {
+    kind: &'static str,
+    values: Vec<(&'static str, Both)>,
+    detail: Value,
+}
+
+fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) -> Told {
+    let told = |kind, values, detail| Told { kind, values, detail };
+    let plain = |kind| Told { kind, values: Vec::new(), detail: json!({}) };
+    let money = |m: &Money| same(currency.map_or_else(|| m.to_string(), |c| format!("{m} {c}")));
+    let pool_name = |id| mentioned.supply.pool_name(id);
+    match what {
+        EventKind::Submitted { hold } => {
+            told("submitted", vec![("hold", money(hold))], json!({ "hold": hold.to_string() }))
+        }
+        EventKind::Held { by } => told("held", vec![("by", word(holder(*by)))], json!({ "by": holder(*by) })),
+        EventKind::Released => plain("released"),
+        EventKind::Placed { attempt, pool } => {
+            let values = vec![("pool", same(pool_name(*pool))), ("attempt", same(attempt.number.to_string()))];
+            told("placed", values, json!({ "attempt": attempt, "pool": pool, "pool_name": pool_name(*pool) }))
+        }
+        EventKind::Queued { attempt, external } => {
+            told("queued", Vec::new(), json!({ "attempt": attempt, "external": external }))
+        }
+        EventKind::Started { attempt, nodes } => {
+            let names = if nodes.is_empty() { "?".to_owned() } else { nodes.join(", ") };
+            told("started", vec![("nodes", same(names))], json!({ "attempt": attempt, "nodes": nodes }))
+        }
+        EventKind::Ending { cause } => {
+            told("ending", vec![("cause", word(end_cause(*cause)))], json!({ "cause": end_cause(*cause) }))
+        }
+        EventKind::Ended { outcome, exit: code, charged } => {
+            let word_of = ended(*outcome);
+            let values = vec![("outcome", word(word_of)), ("charged", money(charged))];
+            let detail = json!({ "outcome": word_of, "exit": code.map(exit), "charged": charged.to_string() });
+            told("ended", values, detail)
+        }
+        EventKind::Requeued { after } => {
+            told("requeued", vec![("after", word(ended(*after)))], json!({ "after": ended(*after) }))
+        }
+        EventKind::HandOverFailed { attempt, text } => told(
+            "hand_over_failed",
+            vec![("text", same(text.as_ref()))],
+            json!({ "attempt": attempt, "text": text }),
+        ),
+        EventKind::BalanceLow { available, needed, stop_at } => {
+            let (free, wanted, at) = (available.to_string(), needed.to_string(), stop_at.rfc3339());
+            let values = vec![("available", money(available)), ("needed", money(needed)), ("stop_at", same(at.clone()))];
+            told("balance_low", values, json!({ "available": free, "needed": wanted, "stop_at": at }))
+        }
+        EventKind::BalanceRestored => plain("balance_restored"),
+        EventKind::TimeLimitWarning { signal } => told(
+            "time_limit_warning",
+            vec![("signal", same(signal.to_string()))],
+            json!({ "signal": signal }),
+        ),
+        EventKind::PriorityChanged => plain("priority_changed"),
+        EventKind::TimeLimitChanged { micros } => {
+            let span = Span::from_micros(*micros);
+            let detail = json!({ "time_limit_seconds": span.as_secs_f64() });
+            told("time_limit_changed", vec![("time_limit", same(span.slurm()))], detail)
+        }
+        EventKind::WalletChanged { amount } => {
+            told("wallet_changed", vec![("amount", money(amount))], json!({ "amount": amount.to_string() }))
+        }
+        EventKind::PoolChanged { pool } => {
+            let name = pool_name(*pool);
+            told("pool_changed", vec![("pool", same(name.clone()))], json!({ "pool": pool, "pool_name": name }))
+        }
+        EventKind::NodeChanged { pool, node, state } => {
+            let (name, state) = (pool_name(*pool), node_state(*state));
+            let values = vec![("node", same(node.as_ref())), ("pool", same(name.clone())), ("state", word(state))];
+            told("node_changed", values, json!({ "pool": pool, "pool_name": name, "node": node, "state": state }))
+        }
+        EventKind::ClusterUnreachable { cluster } => {
+            let name = mentioned.supply.cluster_name(*cluster);
+            told("cluster_unreachable", vec![("cluster", same(name))], json!({ "cluster": cluster }))
+        }
+        EventKind::ClusterReachable { cluster } => {
+            let name = mentioned.supply.cluster_name(*cluster);
+            told("cluster_reachable", vec![("cluster", same(name))], json!({ "cluster": cluster }))
+        }
+        EventKind::TenantChanged => plain("tenant_changed"),
+        EventKind::UserChanged { user } => {
+            told("user_changed", vec![("user", same(mentioned.user(*user)))], json!({ "user": user }))
+        }
+        EventKind::PricesChanged => plain("prices_changed"),
+    }
+}
+
+const fn holder(by: Holder) -> &'static str {
+    match by {
+        Holder::User => "user",
+        Holder::Operator => "operator",
+        Holder::Platform => "platform",
+    }
+}
+
+const fn end_cause(cause: EndCause) -> &'static str {
+    match cause {
+        EndCause::Cancelled => "cancelled",
+        EndCause::TimeLimit => "time_limit",
+        EndCause::Balance => "balance",
+        EndCause::Preempted => "preempted",
+        EndCause::Requeued => "requeued",
+    }
+}
+
+const fn ended(outcome: Outcome) -> &'static str {
+    super::outcome(outcome).as_str()
+}
+
+const fn node_state(state: NodeState) -> &'static str {
+    super::node_state(state).as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use base::{AttemptId, ClusterId, JobId, PoolId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn every_event_has_its_texts_and_every_text_its_event() {
+        let (attempt, pool) = (AttemptId::new(JobId::from_u128(1), 1), PoolId::from_u128(1));
+        let (cluster, one) = (ClusterId::from_u128(1), Money(1_000_000));
+        let kinds = [
+            EventKind::Submitted { hold: one },
+            EventKind::Held { by: Holder::Operator },
+            EventKind::Released,
+            EventKind::Placed { attempt, pool },
+            EventKind::Queued { attempt, external: None },
+            EventKind::Started { attempt, nodes: vec!["n1".into()] },
+            EventKind::Ending { cause: EndCause::TimeLimit },
+            EventKind::Ended { outcome: Outcome::OutOfMemory, exit: None, charged: one },
+            EventKind::Requeued { after: Outcome::NodeFail },
+            EventKind::HandOverFailed { attempt, text: "no".into() },
+            EventKind::BalanceLow { available: one, needed: one, stop_at: Timestamp::from_secs(1) },
+            EventKind::BalanceRestored,
+            EventKind::TimeLimitWarning { signal: 10 },
+            EventKind::PriorityChanged,
+            EventKind::TimeLimitChanged { micros: 60_000_000 },
+            EventKind::WalletChanged { amount: one },
+            EventKind::PoolChanged { pool },
+            EventKind::NodeChanged { pool, node: "n1".into(), state: NodeState::Drained },
+            EventKind::ClusterUnreachable { cluster },
+            EventKind::ClusterReachable { cluster },
+            EventKind::TenantChanged,
+            EventKind::UserChanged { user: UserId::from_u128(1) },
+            EventKind::PricesChanged,
+        ];
+        let mut seen = Vec::new();
+        for what in kinds {
+            let told = event(
+                &Event {
+                    seq: 1,
+                    at: Timestamp::from_secs(1),
+                    tenant: None,
+                    job: None,
+                    state: None,
+                    actor: Actor::Platform,
+                    what,
+                },
+                &Mentioned::default(),
+            );
+            assert!(!told.text_en.contains('…') && !told.text_zh.is_ascii(), "{told:?}");
+            assert!(told.detail.is_object(), "{told:?}");
+            seen.push(told.kind);
+        }
+        let mut texts: Vec<&str> = EVENTS.iter().map(|e| e.code).collect();
+        seen.sort();
+        texts.sort_unstable();
+        assert_eq!(seen, texts);
+    }
+
+    #[test]
+    fn words_inside_texts_are_in_the_catalogue() {
+        for word in [Holder::User, Holder::Operator, Holder::Platform].map(holder) {
+            assert!(text::find(text::WORDS, word).is_some(), "{word}");
+        }
+        let causes =
+            [EndCause::Cancelled, EndCause::TimeLimit, EndCause::Balance, EndCause::Preempted, EndCause::Requeued];
+        let outcomes = wire::Outcome::ALL.iter().map(|o| o.as_str());
+        let nodes = wire::NodeState::ALL.iter().map(|s| s.as_str());
+        for word in causes.map(end_cause).into_iter().chain(outcomes).chain(nodes) {
+            assert!(text::find(text::WORDS, word).is_some(), "{word}");
+        }
+    }
+}
