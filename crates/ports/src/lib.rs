@@ -2,8 +2,11 @@
 //! Conformance suites and in-memory fakes stand beside them; no adapter is known here.
 
 pub mod cluster;
+pub mod conformance;
+pub mod fake;
 pub mod store;
 pub mod store_conformance;
 
 pub use cluster::{Cluster, ClusterFacts, ConnectError, LogChunk, LogStream, PoolFacts};
+pub use fake::{FakeCluster, FakeMachine, Fault};
 pub use store::{Answer, CommitError, Lease, Store, StoreError};
