@@ -60,7 +60,7 @@ impl Engine {
         let total = Money(hold.0.checked_mul(elements as i64).ok_or(Denied::MoneyRange)?);
         self.check_funds(tenant, total)?;
         // From here on nothing fails.
-        self.note_ends(&s);
+        self.note_ends(&s, &dependencies);
         let (entry, new_spec) = self.spec_entry(s.spec_id, &s.spec);
         if new_spec {
             out.records.push(Record::Script { id: s.script_id, text: s.script });
@@ -72,6 +72,7 @@ impl Engine {
             let bounds = (elements, array.indices[0], array.indices[array.indices.len() - 1]);
             self.arrays.insert(s.id, Array { limit: array.limit, bounds, ..Array::default() });
         }
+        let mut ids = Vec::with_capacity(elements as usize);
         for position in 0..elements {
             let index = indices.as_ref().map(|i| i[position as usize]);
             let id = if position == 0 { s.id } else { element_id(s.id, position) };
@@ -93,6 +94,10 @@ impl Engine {
             self.enter(id, entry);
             self.write_job(out, id);
             self.job_event(out, actor, id, EventKind::Submitted { hold });
+            ids.push(id);
+        }
+        // The array is whole now: its elements may queue, or end with their dependency.
+        for id in ids {
             self.refresh(id);
             self.abandon_if_hopeless(id, out);
         }
@@ -190,6 +195,9 @@ impl Engine {
             };
             let Some(entry) = self.pools.get(&candidate.pool).filter(|_| possible) else { continue };
             let rates = book.rates(entry.pool.chip.as_ref());
+            if spec.request.per_node.gpus > 0 && rates.card_hour.is_none() {
+                continue;
+            }
             dearest = dearest.max(rates.amount(spec.request.total(), span).ok_or(Denied::MoneyRange)?);
         }
         Ok(dearest)
@@ -229,16 +237,16 @@ impl Engine {
         })
     }
 
-    /// Sets money aside for a job; nothing when the work is free.
-    fn open_hold(&mut self, job: JobId, tenant: TenantId, amount: Money, out: &mut Batch) -> Option<HoldId> {
+    /// Sets money aside for a job; nothing when the work is free or the wallet does not cover it.
+    pub(crate) fn open_hold(&mut self, job: JobId, tenant: TenantId, amount: Money, out: &mut Batch) -> Option<HoldId> {
         let wallet = self.tenants.get(&tenant)?.wallet;
         if amount == Money::ZERO {
             return None;
         }
         let id = HoldId::from_u128(digest128(&[b"hold", &job.to_bytes()]));
         let hold = NewHold { id, account: wallet, amount, opened_at: self.now, expires_at: None };
-        // The sum was checked before; a refusal here is impossible and would leave the job without a hold,
-        // which metering treats as an empty one.
+        // At admission the sum was checked before; while work runs a refusal leaves it without a hold, which metering
+        // treats as an empty one.
         let applied = self.ledger.hold(hold).ok()?;
         out.records.extend(applied.into_records().into_iter().map(Record::Ledger));
         Some(id)
@@ -248,7 +256,7 @@ impl Engine {
     pub(crate) fn enter(&mut self, id: JobId, entry: JobEntry) {
         self.numbers.insert(entry.job.number, id);
         for dependency in &entry.job.dependencies {
-            self.dependents.entry(dependency.on).or_default().push(id);
+            self.dependents.entry(dependency.on).or_default().insert(id);
         }
         if let Some(array) = entry.job.array {
             self.arrays.entry(array.root).or_default().open.insert(id);
@@ -298,11 +306,14 @@ impl Engine {
         self.ended.get(&job).map(|(_, _, outcome)| *outcome).or_else(|| self.settled_ends.get(&job).copied())
     }
 
-    /// Notes ends that the edge read from the store for dependencies.
-    pub(crate) fn note_ends(&mut self, s: &Submission) {
-        for (_, id, outcome) in &s.ended {
-            if !self.jobs.contains_key(id) {
-                self.settled_ends.insert(*id, *outcome);
+    /// Keeps the ends of dependencies that are over for as long as the new job is open: those that the engine itself
+    /// remembers, and those that the edge read from the store.
+    pub(crate) fn note_ends(&mut self, s: &Submission, dependencies: &[Dependency]) {
+        for on in dependencies.iter().map(|d| d.on) {
+            let stored = || s.ended.iter().find(|(_, id, _)| *id == on).map(|(_, _, outcome)| *outcome);
+            let open = self.jobs.contains_key(&on) || self.arrays.contains_key(&on);
+            if let Some(outcome) = self.end_of(on).or_else(stored).filter(|_| !open) {
+                self.settled_ends.insert(on, outcome);
             }
         }
     }

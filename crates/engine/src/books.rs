@@ -8,7 +8,7 @@ use rating::PriceBook;
 use crate::denied::Denied;
 use crate::input::Report;
 use crate::record::{Batch, Record};
-use crate::state::Engine;
+use crate::state::{Due, Engine};
 
 /// The operator's accounts, one of each per currency, and those of pools and tenants.
 #[derive(Clone, Copy, Debug)]
@@ -172,9 +172,17 @@ impl Engine {
         self.audit(out, actor, "prices.publish", book.name.to_string(), None, book.effective_from.rfc3339());
         self.event(out, actor, None, None, EventKind::PricesChanged);
         out.records.push(Record::PriceBook(book.clone()));
-        self.books.push(book);
+        self.enter_book(book);
         self.supply_changed();
         Ok(Report::Prices)
+    }
+
+    /// Takes a price book in; one of the future is looked at again when its time comes.
+    pub(crate) fn enter_book(&mut self, book: PriceBook) {
+        if book.effective_from > self.now {
+            self.timers.insert((book.effective_from, Due::Prices));
+        }
+        self.books.push(book);
     }
 
     pub(crate) fn open_wallet(

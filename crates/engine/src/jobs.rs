@@ -1,17 +1,18 @@
 //! Commands on jobs, and the queue: which pending job is eligible, and what follows from the end of one.
 
-use base::{JobId, Span, SpecId};
+use base::{JobId, Span, SpecId, TenantId};
 use model::{
     Actor, DependencyKind, EndCause, EndOrder, EventKind, Exit, Holder, JobInput, Outcome, Phase, PriorityClass,
     Transition,
 };
 use sched::Demand;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::denied::Denied;
 use crate::input::Report;
 use crate::record::{Batch, Effect, Record};
-use crate::state::Engine;
+use crate::state::{Due, Engine};
 
 /// Where a pending job stands with its dependencies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,18 +24,21 @@ pub(crate) enum Waits {
 
 impl Engine {
     pub(crate) fn cancel(&mut self, job: JobId, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
+        let tenant = self.tenant_of(job);
         let changed = self.each(job, |engine, id| engine.end_job(id, EndCause::Cancelled, actor, out))?;
-        self.audit_job(out, actor, "job.cancel", job);
+        self.audit_job(out, actor, "job.cancel", job, tenant);
         Ok(Report::Job { job, changed })
     }
 
     pub(crate) fn requeue(&mut self, job: JobId, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
+        let tenant = self.tenant_of(job);
         let changed = self.each(job, |engine, id| engine.end_job(id, EndCause::Requeued, actor, out))?;
-        self.audit_job(out, actor, "job.requeue", job);
+        self.audit_job(out, actor, "job.requeue", job, tenant);
         Ok(Report::Job { job, changed })
     }
 
     pub(crate) fn hold(&mut self, job: JobId, actor: Actor, operator: bool, out: &mut Batch) -> Result<Report, Denied> {
+        let tenant = self.tenant_of(job);
         let by = if operator { Holder::Operator } else { Holder::User };
         let changed = self.each(job, |engine, id| {
             let transition = engine.apply(id, JobInput::Hold { by })?;
@@ -46,7 +50,7 @@ impl Engine {
             engine.write_job(out, id);
             Ok(true)
         })?;
-        self.audit_job(out, actor, "job.hold", job);
+        self.audit_job(out, actor, "job.hold", job, tenant);
         Ok(Report::Job { job, changed })
     }
 
@@ -57,6 +61,7 @@ impl Engine {
         operator: bool,
         out: &mut Batch,
     ) -> Result<Report, Denied> {
+        let tenant = self.tenant_of(job);
         let changed = self.each(job, |engine, id| {
             engine.apply(id, JobInput::Release { operator })?;
             engine.refresh(id);
@@ -64,7 +69,7 @@ impl Engine {
             engine.write_job(out, id);
             Ok(true)
         })?;
-        self.audit_job(out, actor, "job.release", job);
+        self.audit_job(out, actor, "job.release", job, tenant);
         Ok(Report::Job { job, changed })
     }
 
@@ -77,6 +82,21 @@ impl Engine {
         operator: bool,
         out: &mut Batch,
     ) -> Result<Report, Denied> {
+        let tenant = self.tenant_of(job);
+        let changed = self.each(job, |engine, id| engine.change_one(id, class, time_limit, actor, operator, out))?;
+        self.audit_job(out, actor, "job.change", job, tenant);
+        Ok(Report::Job { job, changed })
+    }
+
+    fn change_one(
+        &mut self,
+        job: JobId,
+        class: Option<PriorityClass>,
+        time_limit: Option<Span>,
+        actor: Actor,
+        operator: bool,
+        out: &mut Batch,
+    ) -> Result<bool, Denied> {
         let entry = self.jobs.get(&job).ok_or(Denied::NoSuchJob(job))?;
         let mut spec = (*entry.spec.spec).clone();
         if class.is_some_and(|new| !Self::may_reclass(spec.class, new, operator))
@@ -115,8 +135,7 @@ impl Engine {
             self.job_event(out, actor, job, EventKind::TimeLimitChanged { micros: limit.as_micros() });
         }
         self.write_job(out, job);
-        self.audit_job(out, actor, "job.change", job);
-        Ok(Report::Job { job, changed: 1 })
+        Ok(true)
     }
 
     /// Runs `act` on one job, or on every open element when `job` is the root of an array.
@@ -153,8 +172,13 @@ impl Engine {
         Ok(entry.job.apply(input, now)?)
     }
 
-    fn audit_job(&mut self, out: &mut Batch, actor: Actor, action: &str, job: JobId) {
-        let tenant = self.jobs.get(&job).map(|e| e.job.tenant);
+    /// Whose job it is, or whose array; asked before the command, which may end it.
+    fn tenant_of(&self, job: JobId) -> Option<TenantId> {
+        let first = self.arrays.get(&job).and_then(|a| a.open.first().copied());
+        self.jobs.get(&first.unwrap_or(job)).map(|e| e.job.tenant)
+    }
+
+    fn audit_job(&mut self, out: &mut Batch, actor: Actor, action: &str, job: JobId, tenant: Option<TenantId>) {
         self.audit(out, actor, action, job.to_string(), tenant, String::new());
     }
 
@@ -284,15 +308,33 @@ impl Engine {
         self.end_of(on).map(Outcome::is_success)
     }
 
-    /// Everything that follows from the end of a job: hold released, dependents woken, array and maps tidied.
+    /// Everything that follows from the end of a job, and from the ends that follow from it: a chain of dependents that
+    /// can never run may be as long as the queue, so it is walked, not descended.
     pub(crate) fn finish(&mut self, job: JobId, outcome: Outcome, exit: Option<Exit>, actor: Actor, out: &mut Batch) {
+        let mut ended = VecDeque::from(self.close(job, outcome, exit, actor, out));
+        while let Some(on) = ended.pop_front() {
+            let dependents: Vec<JobId> = self.dependents.get(&on).into_iter().flatten().copied().collect();
+            for dependent in dependents {
+                self.refresh(dependent);
+                if let Some(outcome) = self.abandon(dependent) {
+                    ended.extend(self.close(dependent, outcome, None, Actor::Platform, out));
+                }
+            }
+        }
+    }
+
+    /// Releases the hold of an ended job and takes it out of the maps. What is over by it: the job, perhaps its array.
+    fn close(&mut self, job: JobId, outcome: Outcome, exit: Option<Exit>, actor: Actor, out: &mut Batch) -> Vec<JobId> {
         self.release_hold(job, out);
-        let Some(entry) = self.jobs.get(&job) else { return };
+        let Some(entry) = self.jobs.get(&job) else { return Vec::new() };
         let charged = entry.charged;
         self.job_event(out, actor, job, EventKind::Ended { outcome, exit, charged });
         self.write_job(out, job);
         self.unqueue(job);
-        let Some(entry) = self.jobs.remove(&job) else { return };
+        let Some(entry) = self.jobs.remove(&job) else { return Vec::new() };
+        for at in [entry.spec.spec.begin, entry.job.not_before].into_iter().flatten() {
+            self.timers.remove(&(at, Due::Eligible(job)));
+        }
         self.numbers.remove(&entry.job.number);
         self.ended.insert(job, (entry.job.number, entry.job.array.map(|a| a.index), outcome));
         self.ended_numbers.insert(entry.job.number, job);
@@ -317,25 +359,22 @@ impl Engine {
                 state.worst = Some(bad);
             }
             if state.open.is_empty() {
-                let worst = state.worst;
+                let end = state.worst.unwrap_or(Outcome::Completed);
                 self.arrays.remove(&array.root);
-                if let Some(bad) = worst {
-                    self.ended.insert(array.root, (array.root_number, None, bad));
-                    if self.dependents.contains_key(&array.root) {
-                        self.settled_ends.insert(array.root, bad);
-                    }
+                self.ended.insert(array.root, (array.root_number, None, end));
+                self.ended_numbers.insert(array.root_number, array.root);
+                if self.dependents.contains_key(&array.root) {
+                    self.settled_ends.insert(array.root, end);
                 }
                 ended.push(array.root);
             }
         }
-        for on in ended {
-            self.wake_dependents(on, out);
-        }
+        ended
     }
 
     fn forget_dependent(&mut self, on: JobId, job: JobId) {
         if let Some(list) = self.dependents.get_mut(&on) {
-            list.retain(|d| *d != job);
+            list.remove(&job);
             if list.is_empty() {
                 self.dependents.remove(&on);
                 self.settled_ends.remove(&on);
@@ -343,20 +382,21 @@ impl Engine {
         }
     }
 
-    fn wake_dependents(&mut self, on: JobId, out: &mut Batch) {
-        for dependent in self.dependents.get(&on).cloned().unwrap_or_default() {
-            self.refresh(dependent);
-            self.abandon_if_hopeless(dependent, out);
+    /// Cancels a job whose dependency can never be fulfilled, where the policy says so.
+    pub(crate) fn abandon_if_hopeless(&mut self, job: JobId, out: &mut Batch) {
+        if let Some(outcome) = self.abandon(job) {
+            self.finish(job, outcome, None, Actor::Platform, out);
         }
     }
 
-    /// Cancels a job whose dependency can never be fulfilled, where the policy says so.
-    pub(crate) fn abandon_if_hopeless(&mut self, job: JobId, out: &mut Batch) {
+    /// The end of such a job, which is then to be closed.
+    fn abandon(&mut self, job: JobId) -> Option<Outcome> {
         if !self.policy.cancel_unfulfillable || !matches!(self.waits(job), Waits::Never(_)) {
-            return;
+            return None;
         }
-        if let Ok(Transition::Ended { outcome, .. }) = self.apply(job, JobInput::Abandon) {
-            self.finish(job, outcome, None, Actor::Platform, out);
+        match self.apply(job, JobInput::Abandon) {
+            Ok(Transition::Ended { outcome, .. }) => Some(outcome),
+            Ok(_) | Err(_) => None,
         }
     }
 }

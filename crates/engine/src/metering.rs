@@ -1,10 +1,10 @@
 //! Running work is billed interval by interval: settled from its hold, costed, and stopped when the wallet
 //! no longer covers what comes next.
 
-use base::{AttemptId, HoldId, Money, TenantId, Timestamp, TransferId, digest128};
+use base::{AttemptId, HoldId, JobId, Money, Span, TenantId, Timestamp, TransferId, digest128};
 use ledger::{Memo, Reference, Stream, TransferReason};
 use model::{Actor, ClusterHealth, EndCause, EventKind};
-use rating::{Interval, Meter, book};
+use rating::{Interval, Meter, PriceBook, book};
 use sched::ResourceSeconds;
 
 use crate::books::{Book, Posting, keep};
@@ -17,25 +17,31 @@ impl Engine {
         let (Some(entry), Some(facts)) = (self.jobs.get(&attempt.job), self.attempts.get(&attempt)) else { return };
         let Some(pool) = self.pools.get(&facts.pool) else { return };
         let Some(currency) = self.currency(entry.job.tenant) else { return };
-        let Some(book) = book::in_force(&self.books, currency, self.now) else { return };
+        // A book that came into force since admission may lack the chip's price: the last one that has it counts.
+        let granted = facts.granted;
+        let sells = |b: &&PriceBook| b.rates(pool.pool.chip.as_ref()).amount(granted, Span::ZERO).is_some();
+        let Some(book) = book::in_force(self.books.iter().filter(sells), currency, self.now) else { return };
         let meter = Meter {
             attempt,
             hold: entry.hold.unwrap_or(HoldId::from_u128(0)),
             book: book.id,
             rates: book.rates(pool.pool.chip.as_ref()),
             cost: pool.cost,
-            granted: facts.granted,
+            granted,
             node: pool.pool.shape,
             started_at,
             metered_until: started_at,
             intervals: 0,
             charged: Money::ZERO,
             costed: Default::default(),
+            uncollected: Money::ZERO,
             stop_at: None,
         };
         self.timers.insert((self.meter_at(&meter), Due::Meter(attempt)));
         out.records.push(Record::Meter { attempt, meter: Some(meter.clone()) });
         self.meters.insert(attempt, meter);
+        // Prices may have risen since admission.
+        self.look_ahead(attempt, out);
     }
 
     fn meter_at(&self, meter: &Meter) -> Timestamp {
@@ -71,6 +77,7 @@ impl Engine {
             return;
         }
         self.bill(attempt, ended_at, out);
+        self.give_back(attempt, ended_at, out);
         self.meters.remove(&attempt);
         out.records.push(Record::Meter { attempt, meter: None });
     }
@@ -78,11 +85,15 @@ impl Engine {
     fn bill(&mut self, attempt: AttemptId, until: Timestamp, out: &mut Batch) {
         let Some(meter) = self.meters.get_mut(&attempt) else { return };
         let Some(mut interval) = meter.advance(until) else { return };
-        let hold = meter.hold;
         let Some(entry) = self.jobs.get_mut(&attempt.job) else { return };
         entry.charged += interval.charge;
-        let tenant = entry.job.tenant;
+        let (tenant, hold) = (entry.job.tenant, entry.hold);
         interval.uncollected = self.collect(&interval, tenant, hold, out);
+        if interval.uncollected > Money::ZERO
+            && let Some(meter) = self.meters.get_mut(&attempt)
+        {
+            meter.uncollected += interval.uncollected;
+        }
         self.cost(&interval, out);
         let used = ResourceSeconds::of(&interval.granted, interval.to - interval.from);
         self.sched.charge(tenant, &used, self.now);
@@ -91,17 +102,49 @@ impl Engine {
         out.records.push(Record::Interval(interval));
     }
 
+    /// The end became known after time beyond it was billed: the tenant gets it back, and the cost is taken back.
+    fn give_back(&mut self, attempt: AttemptId, ended_at: Timestamp, out: &mut Batch) {
+        let Some(interval) = self.meters.get_mut(&attempt).and_then(|m| m.retract(ended_at)) else { return };
+        let Some(entry) = self.jobs.get_mut(&attempt.job) else { return };
+        entry.charged += interval.charge;
+        let tenant = entry.job.tenant;
+        let Some(currency) = self.currency(tenant) else { return };
+        let written_off = -interval.uncollected;
+        let parts = [
+            (b"refund".as_slice(), -interval.charge - written_off, Book::Wallet(tenant)),
+            (b"refund uncollected".as_slice(), written_off, Book::Uncollected),
+        ];
+        for (part, amount, credit) in parts {
+            let posting = Posting {
+                id: interval_transfer(&interval, part),
+                debit: Book::Revenue,
+                credit,
+                amount,
+                currency,
+                reason: TransferReason::Refund,
+                memo: Memo::default(),
+                reference: Some(reference(&interval)),
+            };
+            // The operator's accounts have no floor, and a wallet only grows here.
+            let posted = self.post(posting, None, out);
+            debug_assert!(posted.is_ok(), "{posted:?}");
+        }
+        self.cost(&interval, out);
+        self.write_job(out, attempt.job);
+        out.records.push(Record::Interval(interval));
+    }
+
     /// Moves the charge of an interval to revenue: from the hold, then from the wallet; what neither covers is
     /// written off. Returns the part written off.
-    fn collect(&mut self, interval: &Interval, tenant: TenantId, hold: HoldId, out: &mut Batch) -> Money {
+    fn collect(&mut self, interval: &Interval, tenant: TenantId, hold: Option<HoldId>, out: &mut Batch) -> Money {
         let Some(currency) = self.currency(tenant) else { return Money::ZERO };
-        let held = self.ledger.find_hold(hold).map_or(Money::ZERO, |h| h.remaining());
+        let held = hold.and_then(|h| self.ledger.find_hold(h)).map_or(Money::ZERO, |h| h.remaining());
         let from_hold = interval.charge.min(held);
         let free = self.wallet(tenant).map_or(Money::ZERO, |w| w.available.max(Money::ZERO));
         let from_wallet = (interval.charge - from_hold).min(free);
         let uncollected = interval.charge - from_hold - from_wallet;
         let parts = [
-            (b"hold".as_slice(), from_hold, Book::Wallet(tenant), Some(hold)),
+            (b"hold".as_slice(), from_hold, Book::Wallet(tenant), hold),
             (b"wallet".as_slice(), from_wallet, Book::Wallet(tenant), None),
             (b"uncollected".as_slice(), uncollected, Book::Uncollected, None),
         ];
@@ -123,7 +166,7 @@ impl Engine {
         uncollected
     }
 
-    /// Accrues what the interval cost on own capacity.
+    /// Accrues what the interval cost on own capacity; takes back what a negative one did not cost.
     fn cost(&mut self, interval: &Interval, out: &mut Batch) {
         let Some(pool) = self.attempts.get(&interval.attempt).map(|a| a.pool) else { return };
         let parts = [
@@ -136,6 +179,8 @@ impl Engine {
             (b"datacentre".as_slice(), interval.cost.datacentre, Book::Datacentre(pool), Book::DatacentrePayable),
         ];
         for (part, amount, debit, credit) in parts {
+            let back = amount.is_negative();
+            let (amount, debit, credit) = if back { (-amount, credit, debit) } else { (amount, debit, credit) };
             let posting = Posting {
                 id: interval_transfer(interval, part),
                 debit,
@@ -160,14 +205,13 @@ impl Engine {
         let needed = meter.ahead(self.policy.cover().min(left));
         let wanted = meter.ahead(self.policy.hold_span.max(self.policy.cover()).min(left));
         let warned = meter.stop_at.is_some();
-        let Some(hold) = hold else { return };
-        let Some((amount, kept)) = self.ledger.find_hold(hold).map(|h| (h.amount, h.remaining())) else { return };
+        let held = hold.and_then(|h| self.ledger.find_hold(h));
+        let (amount, kept) = held.map_or((Money::ZERO, Money::ZERO), |h| (h.amount, h.remaining()));
         if kept >= needed {
             return self.set_stop(attempt, None, warned, out);
         }
         for target in [wanted, needed] {
-            if let Ok(applied) = self.ledger.extend_hold(hold, amount + (target - kept).max(Money::ZERO)) {
-                keep(out, applied);
+            if self.raise_hold(attempt.job, amount + (target - kept).max(Money::ZERO), out) {
                 return self.set_stop(attempt, None, warned, out);
             }
         }
@@ -181,8 +225,24 @@ impl Engine {
         }
     }
 
+    /// Authorises `to` in all for a job, as far as the wallet covers it; false when it does not.
+    fn raise_hold(&mut self, job: JobId, to: Money, out: &mut Batch) -> bool {
+        let Some(entry) = self.jobs.get(&job) else { return false };
+        let tenant = entry.job.tenant;
+        if let Some(hold) = entry.hold {
+            return self.ledger.extend_hold(hold, to).map(|applied| keep(out, applied)).is_ok();
+        }
+        // Admitted for nothing, and now it costs something.
+        let hold = self.open_hold(job, tenant, to, out);
+        if let Some(entry) = self.jobs.get_mut(&job) {
+            entry.hold = hold;
+        }
+        self.write_job(out, job);
+        hold.is_some()
+    }
+
     fn set_stop(&mut self, attempt: AttemptId, stop_at: Option<Timestamp>, warned: bool, out: &mut Batch) {
-        if let Some(meter) = self.meters.get_mut(&attempt) {
+        if let Some(meter) = self.meters.get_mut(&attempt).filter(|m| m.stop_at != stop_at) {
             meter.stop_at = stop_at;
             out.records.push(Record::Meter { attempt, meter: Some(meter.clone()) });
         }

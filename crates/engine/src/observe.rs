@@ -37,7 +37,7 @@ impl Engine {
             }
             Observed::Gone { attempt, note } => self.gone(cluster, attempt, note, out),
             Observed::Progress { attempt, usage } => {
-                if let Some(facts) = self.attempts.get_mut(&attempt) {
+                if let Some(facts) = self.attempts.get_mut(&attempt).filter(|a| a.cluster == cluster) {
                     facts.usage = usage;
                     out.records.push(Record::Attempt(facts.clone()));
                 }
@@ -104,9 +104,9 @@ impl Engine {
         entry.started_at = Some(at);
         let limit = entry.spec.spec.time_limit;
         self.sched.set_expected_end(attempt.job, at + limit);
-        let overdue = at + limit + self.policy.kill_grace + self.policy.time_limit_margin;
-        self.timers.insert((overdue, Due::Overdue(attempt)));
+        self.timers.insert((self.overdue_at(at, limit), Due::Overdue(attempt)));
         self.start_meter(attempt, at, out);
+        let nodes = self.attempts.get(&attempt).map_or(nodes, |a| a.nodes.clone());
         self.job_event(out, Actor::Cluster(cluster), attempt.job, EventKind::Started { attempt, nodes });
         self.write_job(out, attempt.job);
     }
@@ -144,10 +144,19 @@ impl Engine {
         self.start_failed(cluster, attempt, note, permanent, out);
     }
 
-    /// It was never started, or it vanished while running.
+    /// It vanished while running, or before it started. One whose hand-over is still under way has not arrived yet:
+    /// that it is not there is no news, unless it was to be ended.
     fn gone(&mut self, cluster: ClusterId, attempt: AttemptId, note: Option<Arc<str>>, out: &mut Batch) {
         let Some(facts) = self.attempts.get(&attempt).filter(|a| a.cluster == cluster) else { return };
         if facts.started_at.is_none() {
+            let ending = self.jobs.get(&attempt.job).is_some_and(|e| matches!(e.job.phase(), Phase::Ending { .. }));
+            if facts.phase == AttemptPhase::Submitting && !ending {
+                return;
+            }
+            if !ending {
+                let text = "the cluster has lost it before it started".into();
+                self.job_event(out, Actor::Cluster(cluster), attempt.job, EventKind::HandOverFailed { attempt, text });
+            }
             return self.start_failed(cluster, attempt, note, false, out);
         }
         let until = self.meters.get(&attempt).map_or(self.now, |m| m.metered_until);
@@ -183,6 +192,10 @@ impl Engine {
 
     fn close_attempt(&mut self, attempt: AttemptId, phase: AttemptPhase, end: &End, at: Timestamp, out: &mut Batch) {
         let Some(mut facts) = self.attempts.remove(&attempt) else { return };
+        let limit = self.jobs.get(&attempt.job).map(|e| e.spec.spec.time_limit);
+        if let (Some(started_at), Some(limit)) = (facts.started_at, limit) {
+            self.timers.remove(&(self.overdue_at(started_at, limit), Due::Overdue(attempt)));
+        }
         facts.phase = phase;
         facts.ended_at = Some(at.max(facts.started_at.unwrap_or(facts.placed_at)));
         facts.exit = end.exit;
@@ -221,6 +234,11 @@ impl Engine {
             }
             Ok(_) | Err(_) => {}
         }
+    }
+
+    /// When the engine itself asks for the end of work that its cluster should have ended at the limit.
+    pub(crate) fn overdue_at(&self, started_at: Timestamp, limit: Span) -> Timestamp {
+        started_at + limit + self.policy.kill_grace + self.policy.time_limit_margin
     }
 
     /// The cluster should have ended it at its limit and has not said so.

@@ -26,6 +26,9 @@ impl Engine {
                 if credit_limit.is_negative() {
                     return Err(Denied::Invalid("the credit limit is negative"));
                 }
+                if self.projects.contains_key(&project) {
+                    return Err(Denied::Invalid("a project with this id exists"));
+                }
                 // From here on nothing fails.
                 let wallet = self.open_wallet(id, currency, credit_limit, out)?;
                 let name: Arc<str> = name.into();

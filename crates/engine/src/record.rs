@@ -189,7 +189,8 @@ pub struct Snapshot {
     /// Open attempts.
     pub attempts: Vec<Attempt>,
     pub meters: Vec<Meter>,
-    /// Ends of jobs that open jobs depend on.
+    /// How the jobs ended on which open jobs depend; for the first element of an array that is over, or of which elements are
+    /// still open, the end of the array so far: not completed as soon as one element has ended otherwise.
     pub ended: Vec<(JobId, model::Outcome)>,
     /// Largest numbers given out so far.
     pub last_job_number: u64,

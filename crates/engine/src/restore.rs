@@ -36,7 +36,7 @@ impl Engine {
             cluster.health = ClusterHealth::Unreachable;
             engine.clusters.insert(cluster.id, cluster);
         }
-        engine.books = snapshot.books;
+        snapshot.books.into_iter().for_each(|book| engine.enter_book(book));
         engine.pools = snapshot.pools.into_iter().map(|(pool, cost)| (pool.id, PoolEntry { pool, cost })).collect();
         for tenant in snapshot.tenants {
             let code = wallet_code(tenant.id);
@@ -59,6 +59,8 @@ impl Engine {
             engine.spec_entry(id, &spec);
         }
         engine.restore_jobs(snapshot.jobs, snapshot.attempts)?;
+        let dependents = &engine.dependents;
+        engine.settled_ends.retain(|on, _| dependents.contains_key(on));
         engine.restore_meters(snapshot.meters);
         Ok(engine)
     }
@@ -76,7 +78,8 @@ impl Engine {
                 .cloned()
                 .ok_or(RestoreError::Dangling { job: id, noun: "specification" })?;
             if let (Some(array), Some(shape)) = (row.job.array, &spec.spec.array) {
-                let state = self.arrays.entry(array.root).or_insert_with(Array::default);
+                let worst = self.settled_ends.get(&array.root).copied().filter(|o| !o.is_success());
+                let state = self.arrays.entry(array.root).or_insert_with(|| Array { worst, ..Array::default() });
                 state.limit = shape.limit;
                 let bound = |index: Option<&u32>| index.copied().unwrap_or(0);
                 state.bounds = (shape.indices.len() as u32, bound(shape.indices.first()), bound(shape.indices.last()));
@@ -118,8 +121,7 @@ impl Engine {
             entry.job.tenant,
         );
         if let Some(started_at) = facts.started_at {
-            let overdue = started_at + limit + self.policy.kill_grace + self.policy.time_limit_margin;
-            self.timers.insert((overdue, Due::Overdue(id)));
+            self.timers.insert((self.overdue_at(started_at, limit), Due::Overdue(id)));
         }
         Ok(())
     }
@@ -160,10 +162,11 @@ impl Engine {
         effects
     }
 
-    /// The attempts of a cluster that it must know, in id order: all open ones whose hand-over was answered.
+    /// The open attempts of a cluster, in id order: those it knows, and those whose hand-over was not answered before the
+    /// restart, so that it does not take one that arrived for a stranger.
     pub fn handed_over(&self, cluster: ClusterId) -> Vec<AttemptId> {
-        let known = self.attempts.values().filter(|a| a.cluster == cluster && a.phase != AttemptPhase::Submitting);
-        let mut ids: Vec<AttemptId> = known.map(|a| a.id).collect();
+        let open = self.attempts.values().filter(|a| a.cluster == cluster);
+        let mut ids: Vec<AttemptId> = open.map(|a| a.id).collect();
         ids.sort_unstable();
         ids
     }

@@ -17,6 +17,10 @@ impl Engine {
             if !self.place(&placement, out) {
                 // The scheduler only sees eligible jobs; should one have slipped through, its room is given back.
                 self.sched.release(placement.job);
+                if let Some(entry) = self.jobs.get_mut(&placement.job) {
+                    entry.queued = false;
+                }
+                self.refresh(placement.job);
             }
         }
     }

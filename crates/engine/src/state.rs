@@ -1,11 +1,12 @@
 //! The engine's working state: open jobs, supply, people, money and timers, and the small helpers that keep
 //! them in step with the records that are written.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use base::{
-    AttemptId, ClusterId, HoldId, JobId, Money, PoolId, ProjectId, SpecId, SupplierId, TenantId, Timestamp, UserId,
+    AttemptId, ClusterId, HoldId, IdMap, JobId, Money, PoolId, ProjectId, SpecId, SupplierId, TenantId, Timestamp,
+    UserId,
 };
 use ledger::Ledger;
 use model::{
@@ -78,6 +79,8 @@ pub(crate) enum Due {
     Stop(AttemptId),
     /// The cluster should have ended it at its limit.
     Overdue(AttemptId),
+    /// A price book comes into force.
+    Prices,
 }
 
 /// Ends remembered for dependencies named after the fact, and answers remembered for repeated requests.
@@ -87,13 +90,13 @@ pub(crate) const REMEMBERED: usize = 65_536;
 /// Remembers the last `REMEMBERED` values by key.
 #[derive(Debug)]
 pub(crate) struct Recent<K, V> {
-    map: HashMap<K, V>,
+    map: IdMap<K, V>,
     order: VecDeque<K>,
 }
 
 impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
-        Self { map: HashMap::new(), order: VecDeque::new() }
+        Self { map: IdMap::default(), order: VecDeque::new() }
     }
 }
 
@@ -126,18 +129,18 @@ pub struct Engine {
     pub(crate) projects: BTreeMap<ProjectId, Project>,
     pub(crate) users: BTreeMap<UserId, User>,
     pub(crate) names: BTreeSet<(&'static str, Option<TenantId>, Arc<str>)>,
-    pub(crate) jobs: HashMap<JobId, JobEntry>,
-    pub(crate) numbers: HashMap<u64, JobId>,
-    pub(crate) specs: HashMap<SpecId, Arc<SpecEntry>>,
-    pub(crate) arrays: HashMap<JobId, Array>,
+    pub(crate) jobs: IdMap<JobId, JobEntry>,
+    pub(crate) numbers: IdMap<u64, JobId>,
+    pub(crate) specs: IdMap<SpecId, Arc<SpecEntry>>,
+    pub(crate) arrays: IdMap<JobId, Array>,
     /// Ended or open job → open jobs that wait for it.
-    pub(crate) dependents: HashMap<JobId, Vec<JobId>>,
+    pub(crate) dependents: IdMap<JobId, BTreeSet<JobId>>,
     pub(crate) ended: Recent<JobId, (u64, Option<u32>, Outcome)>,
     pub(crate) ended_numbers: Recent<u64, JobId>,
     /// Known ends that open jobs depend on, beyond `ended`'s reach.
-    pub(crate) settled_ends: HashMap<JobId, Outcome>,
-    pub(crate) attempts: HashMap<AttemptId, Attempt>,
-    pub(crate) meters: HashMap<AttemptId, Meter>,
+    pub(crate) settled_ends: IdMap<JobId, Outcome>,
+    pub(crate) attempts: IdMap<AttemptId, Attempt>,
+    pub(crate) meters: IdMap<AttemptId, Meter>,
     pub(crate) timers: BTreeSet<(Timestamp, Due)>,
     pub(crate) answers: Recent<u128, (u128, Report)>,
     pub(crate) admissions: crate::admit::Cache,
@@ -163,16 +166,16 @@ impl Engine {
             projects: BTreeMap::new(),
             users: BTreeMap::new(),
             names: BTreeSet::new(),
-            jobs: HashMap::new(),
-            numbers: HashMap::new(),
-            specs: HashMap::new(),
-            arrays: HashMap::new(),
-            dependents: HashMap::new(),
+            jobs: IdMap::default(),
+            numbers: IdMap::default(),
+            specs: IdMap::default(),
+            arrays: IdMap::default(),
+            dependents: IdMap::default(),
             ended: Recent::default(),
             ended_numbers: Recent::default(),
-            settled_ends: HashMap::new(),
-            attempts: HashMap::new(),
-            meters: HashMap::new(),
+            settled_ends: IdMap::default(),
+            attempts: IdMap::default(),
+            meters: IdMap::default(),
             timers: BTreeSet::new(),
             answers: Recent::default(),
             admissions: crate::admit::Cache::default(),

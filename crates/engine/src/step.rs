@@ -98,6 +98,7 @@ impl Engine {
                 Due::Meter(attempt) => self.meter_due(attempt, at, out),
                 Due::Stop(attempt) => self.stop_due(attempt, out),
                 Due::Overdue(attempt) => self.overdue(attempt, out),
+                Due::Prices => self.supply_changed(),
             }
         }
     }

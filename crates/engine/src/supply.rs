@@ -37,7 +37,7 @@ impl Engine {
                 self.clusters.insert(id, cluster);
                 Ok(Report::Cluster { cluster: id })
             }
-            Command::RegisterPool { pool, cost } => {
+            Command::RegisterPool { mut pool, cost } => {
                 check_name("pool", &pool.name)?;
                 if !self.clusters.contains_key(&pool.cluster) {
                     return Err(Denied::NotFound("cluster"));
@@ -49,12 +49,19 @@ impl Engine {
                     return Err(Denied::Invalid("a pool needs at least one node with at least one core"));
                 }
                 let id = pool.id;
+                // What is known of the nodes' state stays.
+                let known = self.pools.get(&id).map_or(&[][..], |p| &p.pool.nodes);
+                for node in &mut pool.nodes {
+                    node.state = known.iter().find(|n| n.name == node.name).map_or(node.state, |n| n.state);
+                }
                 self.audit(out, actor, action, id.to_string(), None, pool.name.to_string());
                 self.event(out, actor, None, None, EventKind::PoolChanged { pool: id });
                 out.records.push(Record::Pool(pool.clone()));
                 out.records.push(Record::PoolCost { pool: id, cost });
-                self.pools.insert(id, PoolEntry { pool, cost });
-                self.supply_changed();
+                let entry = PoolEntry { pool, cost };
+                self.sched.upsert_pool(self.view(&entry));
+                self.admissions.clear();
+                self.pools.insert(id, entry);
                 Ok(Report::Pool { pool: id })
             }
             Command::SetNode { pool, node, state } => {
@@ -109,7 +116,7 @@ impl Engine {
         let _ = self.set_node(pool, node, state, Actor::Cluster(cluster), out);
     }
 
-    /// Supply or prices changed: the scheduler sees the pools anew and admission forgets its verdicts.
+    /// Prices changed, or supply as a whole: the scheduler sees the pools anew and admission forgets its verdicts.
     pub(crate) fn supply_changed(&mut self) {
         self.admissions.clear();
         let views: Vec<PoolView> = self.pools.values().map(|p| self.view(p)).collect();

@@ -26,12 +26,16 @@ pub struct Meter {
     pub intervals: u32,
     pub charged: Money,
     pub costed: CostParts,
+    /// Part of `charged` that was written off.
+    #[serde(default)]
+    pub uncollected: Money,
     /// Set when the wallet could not cover what comes next: the time the job is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_at: Option<Timestamp>,
 }
 
-/// One billed stretch of time of one attempt.
+/// One billed stretch of time of one attempt; or, with negative amounts, the stretch at its end that was billed before the
+/// end became known and is given back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
     pub attempt: AttemptId,
@@ -77,9 +81,36 @@ impl Meter {
         Some(interval)
     }
 
-    /// What the next `span` after `metered_until` will cost at most (one micro-unit of rounding a part included).
+    /// Takes back what was billed beyond `to`, when an end becomes known after the time was billed: an interval of
+    /// negative amounts from the end to where the billing had come. `None` when nothing lies beyond.
+    pub fn retract(&mut self, to: Timestamp) -> Option<Interval> {
+        let to = to.max(self.started_at);
+        if to >= self.metered_until {
+            return None;
+        }
+        let span = to - self.started_at;
+        let charge = self.rates.amount(self.granted, span)? - self.charged;
+        let cost = match &self.cost {
+            Some(cost) => cost.of(self.granted, self.node, span)?.minus(&self.costed),
+            None => CostParts::default(),
+        };
+        let uncollected = -self.uncollected.min(-charge);
+        let from = to;
+        let to = std::mem::replace(&mut self.metered_until, from);
+        self.intervals += 1;
+        self.charged += charge;
+        self.uncollected += uncollected;
+        self.costed.depreciation += cost.depreciation;
+        self.costed.datacentre += cost.datacentre;
+        let (attempt, seq, granted) = (self.attempt, self.intervals, self.granted);
+        Some(Interval { attempt, seq, from, to, granted, charge, uncollected, cost })
+    }
+
+    /// What the next `span` after `metered_until` will cost: exactly what `advance` will charge for it.
     pub fn ahead(&self, span: Span) -> Money {
-        self.rates.amount(self.granted, span).unwrap_or(Money(i64::MAX / 4)) + Money(3)
+        let until = self.metered_until + span;
+        let total = self.rates.amount(self.granted, until - self.started_at);
+        total.map_or(Money(i64::MAX / 4), |total| total - self.charged)
     }
 }
 
@@ -108,6 +139,7 @@ mod tests {
             intervals: 0,
             charged: Money::ZERO,
             costed: CostParts::default(),
+            uncollected: Money::ZERO,
             stop_at: None,
         }
     }
@@ -143,13 +175,28 @@ mod tests {
     }
 
     proptest! {
+        /// An end that becomes known late leaves the same amounts as one known in time.
         #[test]
-        fn what_lies_ahead_is_never_underestimated(a in 0i64..1_000_000_000, b in 1i64..1_000_000_000) {
+        fn what_was_billed_too_long_is_given_back(a in 0i64..1_000_000_000, b in 1i64..1_000_000_000) {
+            let (mut late, mut timely) = (meter(), meter());
+            let end = late.started_at + Span::from_micros(a);
+            late.advance(end + Span::from_micros(b));
+            let back = late.retract(end).unwrap();
+            prop_assert!(back.charge <= Money::ZERO && back.from == end && back.to > end);
+            timely.advance(end);
+            prop_assert_eq!((late.charged, late.costed, late.metered_until), (timely.charged, timely.costed, end));
+            prop_assert!(late.retract(end).is_none());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_lies_ahead_is_known_exactly(a in 0i64..1_000_000_000, b in 1i64..1_000_000_000) {
             let mut m = meter();
             m.advance(m.started_at + Span::from_micros(a));
             let ahead = m.ahead(Span::from_micros(b));
             let next = m.advance(m.metered_until + Span::from_micros(b)).unwrap();
-            prop_assert!(next.charge <= ahead);
+            prop_assert_eq!(next.charge, ahead);
         }
     }
 }
