@@ -13,7 +13,7 @@ use crate::profile::{NOW, Respect, Scratch, earliest};
 use crate::rule::{PoolVerdict, Rule, Verdict, refused_for_good, refused_for_now};
 use crate::scheduler::Scheduler;
 use crate::shape::{Fit, Shape, money};
-use crate::view::{Demand, MICROS_PER_HOUR};
+use crate::view::{Demand, MICROS_PER_HOUR, mul_div};
 
 /// The terms of a candidate's score in micro-units of money; `total` is the negative of their sum, the highest wins among
 /// the pools that can start the job at the same time.
@@ -86,11 +86,10 @@ impl Wanted<'_> {
         let cost = pool.cost.estimate(&self.total, self.run_time);
         let expected_start = start.map(|s| Timestamp::from_micros(s).max(self.now));
         let score = expected_start.map(|s| {
-            let wait = i128::from(s.since(self.now).as_micros());
-            let start = to_i64(i128::from(self.weights.start) * wait / MICROS_PER_HOUR);
-            let price = to_i64(i128::from(self.weights.price) * i128::from(price.micros()) / 1_000);
-            let cost = to_i64(i128::from(self.weights.cost) * i128::from(cost.micros()) / 1_000);
-            let total = to_i64(-(i128::from(start) + i128::from(price) + i128::from(cost)));
+            let start = mul_div(self.weights.start, s.since(self.now).as_micros(), MICROS_PER_HOUR);
+            let price = mul_div(self.weights.price, price.micros(), 1_000);
+            let cost = mul_div(self.weights.cost, cost.micros(), 1_000);
+            let total = start.saturating_add(price).saturating_add(cost).saturating_neg();
             Score { total, start, price, cost }
         });
         Candidate {
@@ -105,10 +104,6 @@ impl Wanted<'_> {
             chosen: false,
         }
     }
-}
-
-fn to_i64(n: i128) -> i64 {
-    i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX })
 }
 
 /// Penalty of a start (microseconds since the epoch) with money terms, times 1000 × an hour in microseconds: exact, linear,

@@ -22,12 +22,16 @@ pub(crate) type Rank = (u8, u64, Position);
 
 const CLASSES: usize = PriorityClass::ALL.len();
 
+/// Fewer dead entries than this are left to be popped one by one.
+const SWEEP_MIN: u32 = 64;
+
 /// Heads of strands by position: (position, lane).
 type Heads = BinaryHeap<Head>;
 type Head = Reverse<(Position, u32)>;
 
-/// The state of one pass.
-struct Walk {
+/// The state of one pass; its buffers serve the next one too.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Walk {
     now: Timestamp,
     /// Aged past twice the bound, any class.
     overdue: Heads,
@@ -35,8 +39,12 @@ struct Walk {
     aged: [Heads; CLASSES],
     /// Fresh, by class and tenant.
     fresh: [Vec<Vec<Head>>; CLASSES],
+    /// Of the class under way, by tenant.
+    under_way: Vec<Heads>,
     /// Strands of shapes that are not dead: the pass is over when none is left.
     alive: u32,
+    /// Entries of dead shapes still in the heaps.
+    dead: u32,
     /// The budget ended.
     cut: bool,
 }
@@ -197,36 +205,58 @@ impl Scheduler {
             self.walk_tenants(&mut walk, class, plan, budget);
         }
         debug_assert!(self.holders.iter().filter_map(|h| self.pools.get(h.pool?)).all(check::claims_stand));
-        !walk.cut
+        let complete = !walk.cut;
+        self.walk_buffers = walk;
+        complete
     }
 
     /// Fresh jobs of one class: always the tenant with the least share next.
     fn walk_tenants(&mut self, walk: &mut Walk, class: usize, plan: &mut Plan, budget: u64) {
-        let mut lanes: Vec<Heads> = std::mem::take(&mut walk.fresh[class]).into_iter().map(Heads::from).collect();
-        let head = |lanes: &[Heads], tenant: u32| lanes[tenant as usize].peek().map(|Reverse((position, _))| *position);
-        let first = |t: u32| Some(Reverse((self.shares.key(t), head(&lanes, t)?, t)));
-        let mut tenants: BinaryHeap<_> = (0..lanes.len() as u32).filter_map(first).collect();
+        walk.under_way.clear();
+        walk.under_way.extend(walk.fresh[class].iter_mut().map(|heads| Heads::from(std::mem::take(heads))));
+        let first = |t: u32| Some(Reverse((self.shares.key(t), walk.head(t)?, t)));
+        let mut tenants: BinaryHeap<_> = (0..walk.under_way.len() as u32).filter_map(first).collect();
         while let Some(Reverse((_, position, tenant))) = tenants.pop().filter(|_| walk.goes_on(plan, budget)) {
-            let Some(Reverse((_, lane))) = lanes[tenant as usize].pop() else { continue };
-            if let Step::Next(next) = self.step(walk, lane, false, position, plan) {
-                lanes[tenant as usize].push(Reverse((next, lane)));
+            // After a sweep the head may be another one.
+            if walk.head(tenant) == Some(position)
+                && let Some(Reverse((_, lane))) = walk.under_way[tenant as usize].pop()
+                && let Step::Next(next) = self.step(walk, lane, false, position, plan)
+            {
+                walk.under_way[tenant as usize].push(Reverse((next, lane)));
             }
-            if let Some(next) = head(&lanes, tenant) {
+            if walk.dead > walk.alive + SWEEP_MIN {
+                self.sweep(walk);
+            }
+            if let Some(next) = walk.head(tenant) {
                 tenants.push(Reverse((self.shares.key(tenant), next, tenant)));
             }
         }
+        for (place, heads) in walk.fresh[class].iter_mut().zip(&mut walk.under_way) {
+            *place = std::mem::take(heads).into_vec();
+        }
+    }
+
+    /// Takes the strands of dead shapes out of all heaps. As it waits until they are the greater part, all sweeps together cost
+    /// no more than reading the heads did.
+    fn sweep(&self, walk: &mut Walk) {
+        let dead: Vec<bool> = self.shapes.slots.iter().map(|s| s.as_ref().is_some_and(|s| s.dead)).collect();
+        let lives = |entry: &Head| !dead[self.queue.fronts[entry.0.1 as usize].shape as usize];
+        walk.overdue.retain(lives);
+        walk.aged.iter_mut().for_each(|heads| heads.retain(lives));
+        walk.fresh.iter_mut().flatten().for_each(|heads| heads.retain(lives));
+        walk.under_way.iter_mut().for_each(|heads| heads.retain(lives));
+        walk.dead = 0;
     }
 
     fn heads(&mut self, now: Timestamp) -> Walk {
-        let tenants = self.waiting.len();
-        let mut walk = Walk {
-            now,
-            overdue: Heads::new(),
-            aged: Default::default(),
-            fresh: std::array::from_fn(|_| vec![Vec::new(); tenants]),
-            alive: 0,
-            cut: false,
-        };
+        let mut walk = Walk { now, ..std::mem::take(&mut self.walk_buffers) };
+        (walk.alive, walk.dead, walk.cut) = (0, 0, false);
+        walk.overdue.clear();
+        walk.aged.iter_mut().for_each(Heads::clear);
+        for class in &mut walk.fresh {
+            class.iter_mut().for_each(Vec::clear);
+            class.resize_with(self.waiting.len(), Vec::new);
+        }
         let mut aged: [Vec<Head>; CLASSES] = Default::default();
         let mut overdue = Vec::new();
         let bound = self.policy.age_bound.as_micros().saturating_mul(2);
@@ -269,6 +299,7 @@ impl Scheduler {
         let home = &self.queue.lanes[lane as usize];
         let shape = home.shape;
         if self.shapes.get(shape).dead {
+            walk.dead = walk.dead.saturating_sub(1);
             return Step::Done;
         }
         if let Some(slot) = home.strand(aged).next(&self.queue.slots, position, self.limit_below(home)) {
@@ -329,6 +360,7 @@ impl Scheduler {
                 if !member.dead && (!member.roomy || member.blocked <= member.limit_min) {
                     member.dead = true;
                     walk.alive -= member.strands;
+                    walk.dead += member.strands;
                 }
             }
         }
@@ -453,34 +485,39 @@ impl Scheduler {
         let mut serves = false;
         let mut best: Option<(i128, i64, u32)> = None;
         for place in 0..shape.fits.len() {
-            let fit = &mut shape.fits[place];
+            let fit = shape.fits[place];
+            // Lower bounds. A pool without room starts at its first expected end or later; one whose room is claimed could
+            // start now, or at the end of work that is overdue already. The list ascends in money: only an earlier start is
+            // worth a look.
+            let soonest = match fit.remembered_start(&self.pools) {
+                _ if shape.maybe(place) => at(self.pools.gate(fit.pool).first_end).min(now.as_micros()),
+                start => at(start),
+            };
+            if serves && best.is_some_and(|b| b.1 <= soonest) {
+                continue;
+            }
             if !self.pools.serves(fit.pool, request.nodes) || !self.pools.admits(fit.pool, tenant, limit) {
                 continue;
             }
             serves = true;
-            let money = fit.money;
-            let better = |start: i64| {
-                let penalty = penalty(weights, at(start), money, limit);
-                best.is_none_or(|b| penalty < b.0).then_some((penalty, start))
-            };
-            // Lower bounds. A pool without room starts at its first expected end; one whose room is claimed could start now,
-            // or at the end of work that is overdue already.
-            let first = self.pools.gate(fit.pool).first_end;
-            let soonest = if shape.maybe(place) { at(first).min(at(NOW)) } else { first };
-            if better(soonest).is_none() || taken.contains(&shape.fits[place].pool) {
+            if taken.contains(&fit.pool) {
                 continue;
             }
-            let fit = &mut shape.fits[place];
-            let mut start =
-                fit.start(&self.pools, &request, &mut self.scratch).filter(|s| *s == NOW || better(*s).is_some());
-            let Some(pool) = self.pools.get(fit.pool).filter(|_| start.is_some()) else { continue };
-            if !pool.claims.is_empty() {
+            let alone = shape.fits[place].start(&self.pools, &request, &mut self.scratch);
+            let better = |start: i64| {
+                let penalty = penalty(weights, start, fit.money, limit);
+                best.is_none_or(|b| penalty < b.0).then_some((penalty, start, fit.pool))
+            };
+            let Some(pool) = self.pools.get(fit.pool).filter(|_| alone.is_some()) else { continue };
+            let start = if pool.claims.is_empty() {
+                alone
+            } else if alone.is_some_and(|s| s == NOW || better(s).is_some()) {
                 let respect = Respect::ClaimsExcept(None);
-                start = earliest(pool, &request.per_node, request.nodes, respect, &mut self.scratch);
-            }
-            if let Some((penalty, start)) = start.and_then(better) {
-                best = Some((penalty, start, fit.pool));
-            }
+                earliest(pool, &request.per_node, request.nodes, respect, &mut self.scratch)
+            } else {
+                None
+            };
+            best = start.and_then(|s| better(at(s))).or(best);
         }
         if !serves {
             return false;
@@ -489,7 +526,7 @@ impl Scheduler {
         let claimed = best.and_then(|(_, start, ordinal)| {
             let pool = self.pools.get(ordinal)?;
             earliest(pool, &request.per_node, request.nodes, Respect::ClaimsExcept(None), &mut self.scratch)?;
-            let claim = claim(pool, job, at(start), request.per_node, &self.scratch.nodes);
+            let claim = claim(pool, job, start, request.per_node, &self.scratch.nodes);
             self.pools.change(ordinal, |pool| pool.claims.push(claim));
             Some(ordinal)
         });
@@ -499,6 +536,11 @@ impl Scheduler {
 }
 
 impl Walk {
+    /// Position of the next job of a tenant in the class under way.
+    fn head(&self, tenant: u32) -> Option<Position> {
+        self.under_way[tenant as usize].peek().map(|Reverse((position, _))| *position)
+    }
+
     /// False when nothing is left to look at, or the budget is spent and at least one job was placed (so that calling
     /// again comes to an end).
     fn goes_on(&mut self, plan: &Plan, budget: u64) -> bool {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::{JobId, PoolId, Resources, TenantId, Timestamp};
 use model::NodeState;
 
+use crate::place::Walk;
 use crate::policy::Policy;
 use crate::pool::{NodeList, Occupation, Pool};
 use crate::profile::Scratch;
@@ -89,6 +90,7 @@ pub struct Scheduler {
     pub(crate) pass: u64,
     pub(crate) clock: Timestamp,
     pub(crate) scratch: Scratch,
+    pub(crate) walk_buffers: Walk,
 }
 
 impl Scheduler {
@@ -107,6 +109,7 @@ impl Scheduler {
             pass: 0,
             clock: Timestamp::ZERO,
             scratch: Scratch::default(),
+            walk_buffers: Walk::default(),
         }
     }
 

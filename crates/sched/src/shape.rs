@@ -124,7 +124,11 @@ impl Fit {
     pub fn start(&mut self, pools: &Pools, request: &Request, scratch: &mut Scratch) -> Option<i64> {
         let version = pools.gate(self.pool).version;
         if self.version != version {
-            let find = |pool| earliest(pool, &request.per_node, request.nodes, Respect::Running, scratch);
+            let Request { nodes, per_node, .. } = request;
+            let find = |pool: &Pool| match pool.has_room(per_node, *nodes) {
+                true => Some(NOW),
+                false => earliest(pool, per_node, *nodes, Respect::Running, scratch),
+            };
             self.start = pools.get(self.pool).and_then(find).unwrap_or(NO_START);
             self.version = version;
         }

@@ -20,21 +20,31 @@ pub struct Rates {
 impl Rates {
     /// Micro-units per hour for holding `total`; each part is rounded towards zero, overflow stops at the largest number.
     pub fn hourly(&self, total: &Resources) -> i64 {
-        // MiB instead of bytes keep price (2^50) × amount (2^33) inside i128 with room to spare.
-        let part = |rate: Money, amount: u64, per: i128| i128::from(rate.micros()) * i128::from(amount) / per;
-        let sum = part(self.core_hour, total.cpu.0, 1_000)
-            + part(self.gib_hour, total.mem.mib_ceil(), 1_024)
-            + part(self.card_hour.unwrap_or(Money::ZERO), u64::from(total.gpus), 1);
-        i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
+        let part = |rate: Money, amount: u64, per: i64| mul_div(rate.micros(), to_i64(i128::from(amount)), per);
+        part(self.core_hour, total.cpu.0, 1_000)
+            .saturating_add(part(self.gib_hour, total.mem.mib_ceil(), 1_024))
+            .saturating_add(part(self.card_hour.unwrap_or(Money::ZERO), u64::from(total.gpus), 1))
     }
     /// What holding `total` for `time` amounts to, rounded towards zero.
     pub fn estimate(&self, total: &Resources, time: Span) -> Money {
-        let sum = i128::from(self.hourly(total)) * i128::from(time.as_micros()) / MICROS_PER_HOUR;
-        Money(i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX }))
+        Money(mul_div(self.hourly(total), time.as_micros(), MICROS_PER_HOUR))
     }
 }
 
-pub(crate) const MICROS_PER_HOUR: i128 = 3_600_000_000;
+pub(crate) const MICROS_PER_HOUR: i64 = 3_600_000_000;
+
+/// `a × b ÷ per`, rounded towards zero, stopping at the ends of `i64`. The product mostly stays in 64 bits, where the division
+/// is ten times as fast.
+pub(crate) fn mul_div(a: i64, b: i64, per: i64) -> i64 {
+    match a.checked_mul(b) {
+        Some(product) => product / per,
+        None => to_i64(i128::from(a) * i128::from(b) / i128::from(per)),
+    }
+}
+
+pub(crate) fn to_i64(n: i128) -> i64 {
+    i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX })
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeView {
