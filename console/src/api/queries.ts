@@ -1,0 +1,101 @@
+// Every question the pages ask, with the key under which its answer is kept. Knows the API, not the pages.
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
+
+import { api, unwrap } from './client';
+import { ApiProblem } from './problem';
+import type { JobSubmit } from './types';
+
+export interface JobFilter {
+  state?: string | undefined;
+  name?: string | undefined;
+  user?: string | undefined;
+  pool?: string | undefined;
+  array?: string | undefined;
+  open?: boolean | undefined;
+  cursor?: string | undefined;
+  limit?: number;
+}
+
+/** Jobs of one page of the list: what fits a few screens and stays quick to refresh live. */
+export const JOBS_PAGE = 50;
+/** Events fetched at once for a timeline; ordinary jobs have about eight. */
+const EVENTS_PAGE = 200;
+/** Pools fetched for the overview. */
+const POOLS_PAGE = 200;
+/** The quote is kept as good for this long; prices and free room move. */
+const QUOTE_STALE_MS = 10_000;
+
+const defined = <T extends object>(query: T): T =>
+  Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined && value !== '')) as T;
+
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  queryFn: ({ signal }) => unwrap(api.GET('/v1/session', { signal })),
+  staleTime: 5 * 60_000,
+});
+
+export const jobsQuery = (filter: JobFilter) =>
+  queryOptions({
+    queryKey: ['jobs', filter],
+    queryFn: ({ signal }) =>
+      unwrap(api.GET('/v1/jobs', { params: { query: defined({ limit: JOBS_PAGE, ...filter }) }, signal })),
+    placeholderData: keepPreviousData,
+  });
+
+export const jobQuery = (job: string) =>
+  queryOptions({
+    queryKey: ['job', job],
+    queryFn: ({ signal }) => unwrap(api.GET('/v1/jobs/{job}', { params: { path: { job } }, signal })),
+  });
+
+export const jobEventsQuery = (job: string) =>
+  infiniteQueryOptions({
+    queryKey: ['job', job, 'events'],
+    initialPageParam: '',
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(
+        api.GET('/v1/jobs/{job}/events', {
+          params: { path: { job }, query: defined({ limit: EVENTS_PAGE, cursor: pageParam || undefined }) },
+          signal,
+        }),
+      ),
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+
+export const explainQuery = (job: string) =>
+  queryOptions({
+    queryKey: ['job', job, 'explain'],
+    queryFn: ({ signal }) => unwrap(api.GET('/v1/jobs/{job}/explain', { params: { path: { job } }, signal })),
+  });
+
+export const scriptQuery = (job: string) =>
+  queryOptions({
+    queryKey: ['script', job],
+    queryFn: ({ signal }) =>
+      unwrap(api.GET('/v1/jobs/{job}/script', { params: { path: { job } }, parseAs: 'text', signal })) as Promise<string>,
+    staleTime: Infinity,
+  });
+
+export const poolsQuery = queryOptions({
+  queryKey: ['pools'],
+  queryFn: ({ signal }) => unwrap(api.GET('/v1/pools', { params: { query: { limit: POOLS_PAGE } }, signal })),
+});
+
+export const walletQuery = (tenant: string) =>
+  queryOptions({
+    queryKey: ['wallet', tenant],
+    queryFn: ({ signal }) => unwrap(api.GET('/v1/tenants/{tenant}/wallet', { params: { path: { tenant } }, signal })),
+  });
+
+export const quoteQuery = (body: JobSubmit) =>
+  queryOptions({
+    queryKey: ['quote', body],
+    queryFn: ({ signal }) => unwrap(api.POST('/v1/jobs/quote', { body, signal })),
+    enabled: body.script.trim() !== '',
+    placeholderData: keepPreviousData,
+    staleTime: QUOTE_STALE_MS,
+  });
+
+/** Three tries in all for what may pass by itself; a refusal stays one. */
+export const shouldRetry = (failures: number, error: unknown): boolean =>
+  failures < 2 && (!(error instanceof ApiProblem) || error.passing);

@@ -1,0 +1,119 @@
+// The addresses of the page and what each needs. Pages are loaded when first visited; knows no page from inside.
+import type { QueryClient } from '@tanstack/react-query';
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from '@tanstack/react-router';
+
+import { ApiProblem } from '../api/problem';
+import { sessionQuery } from '../api/queries';
+import { viewNames, type View } from '../lib/jobs';
+import { NotFound, PageFailed } from './fallbacks';
+import { Shell } from './shell';
+
+type Search = Record<string, unknown>;
+const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
+
+const root = createRootRouteWithContext<{ client: QueryClient }>()({
+  component: Outlet,
+  notFoundComponent: NotFound,
+  errorComponent: PageFailed,
+});
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: '/login',
+  validateSearch: (search: Search): { next?: string | undefined; ended?: '1' | undefined } => ({
+    // Only an address of our own: `//host` and `/\host` would leave the site.
+    next: /^\/(?![/\\])/.test(text(search.next) ?? '') ? text(search.next) : undefined,
+    ended: search.ended === '1' ? '1' : undefined,
+  }),
+  component: lazyRouteComponent(() => import('../pages/login'), 'LoginPage'),
+});
+
+const shell = createRoute({
+  getParentRoute: () => root,
+  id: 'shell',
+  beforeLoad: async ({ context, location }) => {
+    try {
+      await context.client.ensureQueryData({ ...sessionQuery, revalidateIfStale: true });
+    } catch (error) {
+      if (error instanceof ApiProblem && error.status === 401) {
+        throw redirect({ to: '/login', search: location.href === '/' ? {} : { next: location.href } });
+      }
+      throw error;
+    }
+  },
+  component: Shell,
+  errorComponent: PageFailed,
+});
+
+const home = createRoute({
+  getParentRoute: () => shell,
+  path: '/',
+  component: lazyRouteComponent(() => import('../pages/home'), 'HomePage'),
+});
+
+export interface JobsSearch {
+  view?: View | undefined;
+  name?: string | undefined;
+  user?: string | undefined;
+  pool?: string | undefined;
+  array?: string | undefined;
+  cursor?: string | undefined;
+}
+
+const jobs = createRoute({
+  getParentRoute: () => shell,
+  path: '/jobs',
+  validateSearch: (search: Search): JobsSearch => ({
+    view: viewNames.find((name) => name === search.view && name !== 'all'),
+    name: text(search.name),
+    user: text(search.user),
+    pool: text(search.pool),
+    array: text(search.array),
+    cursor: text(search.cursor),
+  }),
+  component: lazyRouteComponent(() => import('../pages/jobs'), 'JobsPage'),
+});
+
+const job = createRoute({
+  getParentRoute: () => shell,
+  path: '/jobs/$job',
+  validateSearch: (search: Search): { stream?: 'stderr' | undefined } => ({ stream: search.stream === 'stderr' ? 'stderr' : undefined }),
+  component: lazyRouteComponent(() => import('../pages/job'), 'JobPage'),
+});
+
+const submit = createRoute({
+  getParentRoute: () => shell,
+  path: '/submit',
+  validateSearch: (search: Search): { from?: string | undefined; pool?: string | undefined } => ({ from: text(search.from), pool: text(search.pool) }),
+  component: lazyRouteComponent(() => import('../pages/submit'), 'SubmitPage'),
+});
+
+const pools = createRoute({
+  getParentRoute: () => shell,
+  path: '/pools',
+  component: lazyRouteComponent(() => import('../pages/pools'), 'PoolsPage'),
+});
+
+export const makeRouter = (client: QueryClient) =>
+  createRouter({
+    routeTree: root.addChildren([login, shell.addChildren([home, jobs, job, submit, pools])]),
+    context: { client },
+    defaultPreload: 'intent',
+    defaultPreloadStaleTime: 0,
+    scrollRestoration: true,
+    defaultErrorComponent: PageFailed,
+    defaultNotFoundComponent: NotFound,
+    // Plain texts, so that addresses read well and `?name=123` stays a name.
+    parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),
+    stringifySearch: (search) => {
+      const pairs = Object.entries(search).filter(([, value]) => value !== undefined && value !== '');
+      const query = new URLSearchParams(pairs.map(([key, value]) => [key, String(value)])).toString();
+      return query && `?${query}`;
+    },
+  });
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

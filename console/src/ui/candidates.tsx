@@ -1,0 +1,95 @@
+// The table that explains a choice: each pool, whether it can, when, at what price, and which was chosen.
+// The same for a job that exists and for a quote.
+import { useTranslation } from 'react-i18next';
+
+import type { Candidate } from '../api/types';
+import { useFormat, useNow, useText } from './hooks';
+import { type Column, DataTable } from './table';
+
+export function CandidateTable({ candidates, currency }: { candidates: readonly Candidate[]; currency: string }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const text = useText();
+  const now = useNow(10_000);
+  const withCost = candidates.some((c) => c.cost !== undefined && c.cost !== null);
+  const withTerms = candidates.some((c) => (c.terms?.length ?? 0) > 0);
+  if (candidates.length === 0) return <p className="pad faint">{t('candidates.none')}</p>;
+
+  const start = (c: Candidate) => {
+    if (!c.expected_start) return null;
+    return new Date(c.expected_start).getTime() <= now + 1000 ? t('candidates.now') : (
+      <span title={format.fullTime(c.expected_start)}>{format.ago(c.expected_start, now)}</span>
+    );
+  };
+  const columns: (Column<Candidate> | false)[] = [
+    {
+      key: 'pool',
+      title: t('candidates.pool'),
+      card: 'head',
+      cell: (c) => (
+        <span>
+          <strong>{c.pool_name}</strong> <span className="faint nowrap">{`${c.cluster_name} · ${t(`mode.${c.mode}`)}`}</span>
+        </span>
+      ),
+    },
+    { key: 'chosen', title: '', card: 'head-end', cell: (c) => c.chosen && <span className="chip chip-chosen">{t('candidates.chosen')}</span> },
+    {
+      key: 'verdict',
+      title: t('candidates.verdict'),
+      card: 'bare',
+      cell: (c) => <Verdict candidate={c} text={text(c)} />,
+    },
+    { key: 'start', title: t('candidates.start'), cell: start },
+    { key: 'run', title: t('candidates.run'), align: 'right', cell: (c) => c.run_time_seconds != null && format.span(c.run_time_seconds) },
+    { key: 'price', title: t('candidates.price'), align: 'right', cell: (c) => c.price != null && format.money(c.price, currency) },
+    withCost && { key: 'cost', title: t('candidates.cost'), align: 'right', cell: (c) => c.cost != null && format.money(c.cost, currency) },
+    {
+      key: 'score',
+      title: t('candidates.score'),
+      align: 'right',
+      cell: (c) => c.score != null && <Score candidate={c} explained={withTerms} />,
+    },
+  ];
+  return (
+    <DataTable
+      caption={t('candidates.verdict')}
+      columns={columns.map((column) => column && { ...column, cell: (row: Candidate) => column.cell(row) || null })}
+      rows={candidates}
+      rowKey={(c) => c.pool}
+      rowClass={(c) => (c.chosen ? 'is-chosen' : c.verdict === 'feasible' ? undefined : 'is-out')}
+    />
+  );
+}
+
+function Verdict({ candidate, text }: { candidate: Candidate; text: string }) {
+  const { t } = useTranslation();
+  if (candidate.verdict === 'feasible') return <span className="verdict verdict-yes">{t('candidates.feasible')}</span>;
+  const { requested, available } = candidate;
+  // The server's sentence carries the amounts where its rule is about amounts; they are added only when it does not.
+  const told = !requested || !available || (text.includes(requested) && text.includes(available));
+  return (
+    <span className="verdict verdict-no">
+      {text}
+      {!told && <span className="faint"> {t('candidates.amounts', { requested, available })}</span>}
+    </span>
+  );
+}
+
+function Score({ candidate, explained }: { candidate: Candidate; explained: boolean }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const total = format.number(candidate.score ?? 0, 3);
+  if (!explained || !candidate.terms?.length) return <span className="mono">{total}</span>;
+  return (
+    <details className="terms">
+      <summary title={t('candidates.terms')}>{total}</summary>
+      <ul>
+        {candidate.terms.map((term) => (
+          <li key={term.name}>
+            <span>{term.name}</span> <span className="mono">{format.number(term.value, 3)}</span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}

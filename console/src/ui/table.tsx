@@ -1,0 +1,95 @@
+// A table on a desk, cards on a phone, from one description of columns. Knows nothing of what the rows are.
+import type { ReactNode } from 'react';
+
+import { usePhone } from './hooks';
+
+export interface Column<T> {
+  key: string;
+  title: string;
+  cell: (row: T) => ReactNode;
+  align?: 'right';
+  /** Where it stands on a card: in its head, at the head's end, or (as it is) in its body with its title. */
+  card?: 'head' | 'head-end' | 'bare' | 'hide';
+  className?: string;
+}
+
+interface Props<T> {
+  columns: readonly (Column<T> | false)[];
+  rows: readonly T[];
+  rowKey: (row: T) => string;
+  rowClass?: (row: T) => string | undefined;
+  caption: string;
+}
+
+export function DataTable<T>({ columns, rows, rowKey, rowClass, caption }: Props<T>) {
+  const shown = columns.filter((column): column is Column<T> => column !== false);
+  const phone = usePhone();
+  if (phone) {
+    return (
+      <ul className="cards" aria-label={caption}>
+        {rows.map((row) => (
+          <Card key={rowKey(row)} columns={shown} row={row} className={rowClass?.(row)} />
+        ))}
+      </ul>
+    );
+  }
+  return (
+    <div className="table-scroll">
+      <table className="table">
+        <caption className="hidden-text">{caption}</caption>
+        <thead>
+          <tr>
+            {shown.map((column) => (
+              <th key={column.key} scope="col" className={column.align === 'right' ? 'right' : undefined}>
+                {column.title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={rowKey(row)} className={rowClass?.(row)}>
+              {shown.map((column) => (
+                <td key={column.key} className={[column.align === 'right' && 'right', column.className].filter(Boolean).join(' ') || undefined}>
+                  {column.cell(row)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Card<T>({ columns, row, className }: { columns: readonly Column<T>[]; row: T; className?: string | undefined }) {
+  const at = (place: Column<T>['card']) => columns.filter((column) => column.card === place);
+  const body = at(undefined)
+    .map((column) => ({ column, value: column.cell(row) }))
+    .filter(({ value }) => value !== null && value !== undefined && value !== '');
+  return (
+    <li className={className ? `card ${className}` : 'card'}>
+      <div className="card-head">
+        <div className="card-title">
+          {at('head').map((column) => (
+            <span key={column.key}>{column.cell(row)}</span>
+          ))}
+        </div>
+        {at('head-end').map((column) => (
+          <span key={column.key}>{column.cell(row)}</span>
+        ))}
+      </div>
+      {at('bare').map((column) => (
+        <div key={column.key}>{column.cell(row)}</div>
+      ))}
+      <dl className="card-facts">
+        {body.map(({ column, value }) => (
+          <div key={column.key}>
+            <dt>{column.title}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </li>
+  );
+}
