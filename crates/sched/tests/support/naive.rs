@@ -38,6 +38,8 @@ pub struct Naive {
     pub claims: Vec<Claim>,
 }
 
+/// Money, whether cards are wasted, pool.
+type Preference = (i64, bool, usize);
 pub type Placed = (JobId, usize, Vec<usize>);
 pub type Claimed = (JobId, usize, i64, Vec<usize>);
 
@@ -85,7 +87,7 @@ impl Naive {
     }
 
     fn claim(&mut self, job: &Demand, fits: Vec<usize>, now: i64) {
-        let mut best: Option<(i128, (i64, bool, usize), i64, Vec<usize>)> = None;
+        let mut best: Option<(i128, Preference, i64, Vec<usize>)> = None;
         for &pool in fits.iter().filter(|p| self.gate(**p, job)) {
             if self.claims.iter().any(|c| c.set == fits && c.pool == pool) {
                 continue;
@@ -135,7 +137,7 @@ impl Naive {
         let mean_life = (self.policy.fair_share_half_life.as_micros() as u128 * 1_442_695 / 1_000_000 / 1_000).max(1);
         let share = |k: usize| {
             let amount = (held[k] << 8) + (used[k] << 8) / mean_life;
-            if capacity[k] > 0 { (amount << 24) / capacity[k] } else { 0 }
+            (amount << 24).checked_div(capacity[k]).unwrap_or(0)
         };
         let dominant = share(0).max(share(1)).max(share(2));
         ((dominant << 16) / u128::from(self.shares.get(&tenant).copied().unwrap_or(1))) as u64
@@ -167,7 +169,7 @@ impl Naive {
         self.pools[pool].reachable && up >= job.request.nodes as usize
     }
 
-    fn preference(&self, pool: usize, job: &Demand) -> (i64, bool, usize) {
+    fn preference(&self, pool: usize, job: &Demand) -> Preference {
         let p = &self.pools[pool];
         let total = job.request.total();
         let weights = &self.policy.weights;

@@ -1,0 +1,294 @@
+//! The rules one by one: feasibility, order, node choice, reasons, explanations.
+
+mod support;
+
+use std::sync::Arc;
+
+use base::{Money, Resources, Span, TenantId};
+use model::{Chip, NodeState, PriorityClass, Reason, Request};
+use sched::{Demand, Plan, Policy, PoolView, Rates, ResourceSeconds, Rule, Scheduler, Verdict, WorkBudget};
+use support::*;
+
+fn scheduler(pools: impl IntoIterator<Item = PoolView>) -> Scheduler {
+    let mut scheduler = Scheduler::new(Policy::default());
+    pools.into_iter().for_each(|p| scheduler.upsert_pool(p));
+    scheduler
+}
+fn plan(scheduler: &mut Scheduler, seconds: i64) -> Plan {
+    scheduler.plan(at(seconds), WorkBudget::UNLIMITED)
+}
+/// Numbers of the jobs that started, in order.
+fn started(scheduler: &mut Scheduler, seconds: i64) -> Vec<u128> {
+    plan(scheduler, seconds).placements.iter().map(|p| p.job.as_u128()).collect()
+}
+fn gpu(n: u64, gpus: u32, chips: &[&str]) -> Demand {
+    let chips: Vec<Chip> = chips.iter().map(|c| c.parse().expect("a chip")).collect();
+    let request = Request { chips, ..Request::of(1, res(1, 1, gpus)) };
+    Demand { request: Arc::new(request), ..demand(n, 1, Resources::ZERO, 60) }
+}
+
+#[test]
+fn every_rule_refuses_with_its_amounts() {
+    let plain = || pool(1, res(4, 8, 0), 2);
+    let gpus = || pool(1, res(8, 64, 4), 1);
+    let named = Demand { pools: Arc::new(["elsewhere".into()]), ..demand(1, 1, res(1, 1, 0), 60) };
+    let a100: Chip = "nvidia-a100-80g".parse().expect("a chip");
+    let ascend: Chip = "ascend-910b".parse().expect("a chip");
+    let unpriced = PoolView { price: Rates { card_hour: None, ..rates(1) }, ..gpus() };
+    let down = PoolView {
+        nodes: plain().nodes.into_iter().map(|n| sched::NodeView { state: NodeState::Down, ..n }).collect(),
+        ..plain()
+    };
+    let cases: Vec<(PoolView, Demand, Rule, &str)> = vec![
+        (plain(), named, Rule::PoolNotNamed, "pool_not_named"),
+        (
+            PoolView { tenants: vec![tenant(9)], ..plain() },
+            demand(1, 1, res(1, 1, 0), 60),
+            Rule::TenantNotAdmitted,
+            "tenant_not_admitted",
+        ),
+        (gpus(), gpu(1, 1, &["ascend-910b"]), Rule::Chip { requested: vec![ascend], available: Some(a100) }, "chip"),
+        (
+            plain(),
+            demand(1, 1, res(5, 1, 0), 60),
+            Rule::NodeShape { requested: res(5, 1, 0), available: res(4, 8, 0) },
+            "node_shape",
+        ),
+        (plain(), demand(1, 3, res(1, 1, 0), 60), Rule::NodesTooFew { requested: 3, available: 2 }, "nodes_too_few"),
+        (unpriced, gpu(1, 1, &[]), Rule::NoGpuPrice, "no_gpu_price"),
+        (
+            PoolView { time_limit_max: Some(Span::from_secs(59)), ..plain() },
+            demand(1, 1, res(1, 1, 0), 60),
+            Rule::TimeLimit { requested: Span::from_secs(60), available: Span::from_secs(59) },
+            "time_limit",
+        ),
+        (PoolView { reachable: false, ..plain() }, demand(1, 1, res(1, 1, 0), 60), Rule::Unreachable, "unreachable"),
+        (down, demand(1, 2, res(1, 1, 0), 60), Rule::NodesDown { requested: 2, available: 0 }, "nodes_down"),
+    ];
+    for (pool, demand, rule, code) in cases {
+        let mut s = scheduler([pool]);
+        assert_eq!(rule.code(), code);
+        let quote = s.quote(&demand, at(0));
+        assert_eq!(quote.candidates[0].verdict, Verdict::Refused(rule.clone()), "{code}");
+        assert_eq!((quote.chosen, quote.candidates[0].price), (None, None));
+        // Health passes; everything else is refused at admission.
+        let never = s.feasible_anywhere(&demand);
+        assert_eq!(never.is_ok(), rule.is_passing(), "{code}");
+        s.enqueue(demand.clone());
+        assert_eq!(started(&mut s, 1), [0u128; 0], "{code}");
+        let reason = if rule.is_passing() { Reason::PoolsUnavailable } else { Reason::NoFeasiblePool };
+        assert_eq!(s.reason(demand.job, at(1)), reason, "{code}");
+    }
+}
+
+#[test]
+fn short_chip_names_any_of_and_the_cheapest_pool_serve() {
+    let dear = pool(1, res(8, 64, 4), 1);
+    let mut cheap = pool(2, res(8, 64, 4), 1);
+    cheap.price.card_hour = Some(Money(500_000));
+    let mut other = pool(3, res(8, 64, 4), 1);
+    other.chip = Some("ascend-910b".parse().expect("a chip"));
+    other.price.card_hour = Some(Money(1));
+    let mut s = scheduler([dear, cheap, other]);
+    s.enqueue(gpu(1, 4, &["a100", "a40"]));
+    s.enqueue(gpu(2, 4, &["a100"]));
+    s.enqueue(gpu(3, 4, &[]));
+    let pools: Vec<_> = plan(&mut s, 10).placements.iter().map(|p| (p.job.as_u128(), p.pool.as_u128())).collect();
+    assert_eq!(pools, [(1, 2), (2, 1), (3, 3)]);
+}
+
+#[test]
+fn order_is_class_then_share_then_deadline_then_submission() {
+    let one = || scheduler([pool(1, res(1, 1, 0), 1)]);
+    let of = |n: u64, t: u128, class: PriorityClass, deadline: Option<i64>| Demand {
+        tenant: tenant(t),
+        class,
+        deadline: deadline.map(at),
+        ..demand(n, 1, res(1, 1, 0), 60)
+    };
+    use PriorityClass::{High, Normal};
+    let check = |jobs: Vec<Demand>, used: &[(TenantId, u64)], first: u128| {
+        let mut s = one();
+        for (tenant, cores) in used {
+            s.charge(
+                *tenant,
+                &ResourceSeconds { cpu_milli_ms: cores * 1_000_000, ..ResourceSeconds::default() },
+                at(0),
+            );
+        }
+        jobs.into_iter().for_each(|j| s.enqueue(j));
+        assert_eq!(started(&mut s, 100), [first]);
+    };
+    check(vec![of(1, 1, Normal, None), of(2, 1, High, None)], &[], 2);
+    check(vec![of(1, 1, Normal, None), of(2, 2, Normal, None)], &[(tenant(1), 50)], 2);
+    check(vec![of(1, 1, Normal, None), of(2, 2, Normal, None)], &[(tenant(1), 50), (tenant(2), 60)], 1);
+    check(vec![of(1, 1, Normal, None), of(2, 1, Normal, Some(5_000))], &[], 2);
+    check(vec![of(2, 1, Normal, None), of(1, 1, Normal, None)], &[], 1);
+}
+
+#[test]
+fn age_lifts_a_job_over_shares_and_then_over_classes() {
+    let day = 24 * 3_600;
+    let mut s = scheduler([pool(1, res(1, 1, 0), 1)]);
+    s.charge(tenant(2), &ResourceSeconds { cpu_milli_ms: 1 << 40, ..ResourceSeconds::default() }, at(0));
+    s.occupy(job_id(99), pool_id(1), &["n0".into()], res(1, 1, 0), at(30 * day), tenant(3));
+    s.enqueue(Demand { tenant: tenant(2), class: PriorityClass::Low, ..demand(1, 1, res(1, 1, 0), 60) });
+    assert_eq!(s.next_wakeup(), Some(at(1) + Span::from_secs(3 * day)));
+    let head = |s: &mut Scheduler, seconds: i64| {
+        assert!(plan(s, seconds).placements.is_empty());
+        s.reservations()[0].job.as_u128()
+    };
+    assert_eq!(head(&mut s, 10), 1);
+    s.enqueue(Demand { class: PriorityClass::Low, submitted_at: at(2 * day), ..demand(2, 1, res(1, 1, 0), 60) });
+    assert_eq!(head(&mut s, 2 * day), 2, "the other tenant used less");
+    assert_eq!(head(&mut s, 3 * day + 1), 1, "past the bound the oldest goes first");
+    s.enqueue(Demand { class: PriorityClass::Urgent, submitted_at: at(4 * day), ..demand(3, 1, res(1, 1, 0), 60) });
+    assert_eq!(head(&mut s, 4 * day), 3, "a class still goes before it");
+    assert_eq!(head(&mut s, 6 * day + 1), 1, "until twice the bound");
+}
+
+#[test]
+fn tenants_take_turns_by_their_dominant_share() {
+    // Tenant 1 wants cores, tenant 2 cards: the one with the smaller dominant share is always next.
+    let mut s = scheduler([pool(1, res(12, 120, 4), 1)]);
+    for n in 0..6 {
+        s.enqueue(demand(10 + n, 1, res(2, 1, 0), 60));
+        s.enqueue(Demand { tenant: tenant(2), ..gpu(20 + n, 1, &[]) });
+    }
+    assert_eq!(started(&mut s, 100), [10, 20, 11, 21, 12, 13, 22, 23], "2/12 cores against 1/4 of the cards a job");
+}
+
+#[test]
+fn backfill_takes_the_gap_and_leaves_the_reservation() {
+    let mut s = scheduler([pool(1, res(4, 8, 0), 2)]);
+    s.enqueue(demand(1, 1, res(4, 8, 0), 100));
+    assert_eq!(started(&mut s, 1), [1]);
+    s.enqueue(demand(2, 2, res(4, 8, 0), 100));
+    s.enqueue(demand(3, 1, res(1, 1, 0), 300));
+    s.enqueue(demand(4, 1, res(1, 1, 0), 90));
+    assert_eq!(started(&mut s, 4), [4], "3 would run past second 101, when 2 starts");
+    let held = s.reservations();
+    assert_eq!((held.len(), held[0].job, held[0].at, held[0].nodes.len()), (1, job_id(2), at(101), 2));
+    assert_eq!(s.reason(job_id(3), at(4)), Reason::Priority { ahead: 1 });
+    let room = Reason::Resources { pool: pool_id(1), requested: res(8, 16, 0), available: res(3, 7, 0) };
+    assert_eq!(s.reason(job_id(2), at(4)), room);
+    s.release(job_id(1));
+    s.release(job_id(4));
+    assert_eq!(started(&mut s, 50), [2]);
+}
+
+#[test]
+fn nodes_are_filled_up_and_cards_keep_their_cores() {
+    let mut s = scheduler([pool(1, res(8, 32, 0), 3)]);
+    s.occupy(job_id(90), pool_id(1), &["n1".into()], res(4, 4, 0), at(900), tenant(1));
+    s.enqueue(demand(1, 1, res(4, 4, 0), 60));
+    assert_eq!(plan(&mut s, 1).placements[0].nodes, ["n1".into()], "the fullest node that fits");
+    let mut s = scheduler([pool(1, res(8, 64, 4), 2)]);
+    s.occupy(job_id(90), pool_id(1), &["n0".into()], res(4, 4, 4), at(900), tenant(1));
+    s.occupy(job_id(91), pool_id(1), &["n1".into()], res(5, 4, 0), at(900), tenant(1));
+    s.enqueue(demand(1, 1, res(2, 2, 0), 60));
+    assert_eq!(plan(&mut s, 1).placements[0].nodes, ["n0".into()], "n1 needs its cores for four free cards");
+}
+
+#[test]
+fn drained_and_down_nodes_take_nothing_new() {
+    let mut s = scheduler([pool(1, res(1, 1, 0), 3)]);
+    s.set_node(pool_id(1), "n0", NodeState::Drained);
+    s.set_node(pool_id(1), "n1", NodeState::Down);
+    (1..4).for_each(|n| s.enqueue(demand(n, 1, res(1, 1, 0), 60)));
+    assert_eq!(started(&mut s, 10), [1]);
+    assert!(!s.wants_plan());
+    s.set_node(pool_id(1), "n1", NodeState::Up);
+    assert!(s.wants_plan());
+    assert_eq!(started(&mut s, 11), [2]);
+    s.set_reachable(pool_id(1), false);
+    s.set_node(pool_id(1), "n0", NodeState::Up);
+    assert_eq!(started(&mut s, 12), [0u128; 0]);
+    s.set_reachable(pool_id(1), true);
+    assert_eq!(started(&mut s, 13), [3]);
+}
+
+#[test]
+fn redefined_pools_keep_their_work_and_removed_ones_free_the_shares() {
+    let mut s = scheduler([pool(1, res(4, 8, 0), 2)]);
+    s.enqueue(demand(1, 2, res(4, 8, 0), 60));
+    assert_eq!(started(&mut s, 1), [1]);
+    s.upsert_pool(pool(1, res(4, 8, 0), 3));
+    let usage = s.free(pool_id(1)).expect("a pool");
+    assert_eq!((usage.free, usage.nodes_total, usage.jobs_running), (res(4, 8, 0), 3, 1));
+    s.remove_pool(pool_id(1));
+    assert_eq!((s.running(), s.free(pool_id(1)), s.release(job_id(1))), (0, None, false));
+    s.enqueue(demand(2, 1, res(1, 1, 0), 60));
+    assert_eq!(started(&mut s, 2), [0u128; 0]);
+    assert_eq!(s.reason(job_id(2), at(2)), Reason::NoFeasiblePool);
+    s.upsert_pool(pool(5, res(1, 1, 0), 1));
+    assert_eq!(started(&mut s, 3), [2]);
+}
+
+#[test]
+fn confirming_a_placement_changes_nothing() {
+    let mut s = scheduler([pool(1, res(4, 8, 0), 1)]);
+    s.enqueue(demand(1, 1, res(2, 2, 0), 60));
+    let placed = plan(&mut s, 5).placements.remove(0);
+    let before = s.free(pool_id(1));
+    assert!(s.occupy(placed.job, placed.pool, &placed.nodes, res(2, 2, 0), at(65), tenant(1)));
+    assert_eq!((s.free(pool_id(1)), s.running(), s.wants_plan()), (before, 1, false));
+    assert!(!s.occupy(job_id(2), pool_id(7), &placed.nodes, res(1, 1, 0), at(65), tenant(1)));
+    assert!(!s.occupy(job_id(2), pool_id(1), &["no-such-node".into()], res(1, 1, 0), at(65), tenant(1)));
+}
+
+#[test]
+fn the_table_says_start_price_cost_and_choice() {
+    let mut near = pool(1, res(4, 8, 0), 1);
+    near.price = rates(200_000);
+    let far = pool(2, res(4, 8, 0), 1);
+    let small = pool(3, res(1, 1, 0), 1);
+    let mut s = scheduler([near, far, small]);
+    s.occupy(job_id(90), pool_id(2), &["n0".into()], res(4, 4, 0), at(1_000), tenant(1));
+    let job = demand(1, 1, res(2, 1, 0), 3_600);
+    let quote = s.quote(&job, at(0));
+    let rows: Vec<_> =
+        quote.candidates.iter().map(|c| (c.pool.as_u128(), c.expected_start, c.price, c.cost, c.chosen)).collect();
+    assert_eq!(
+        rows,
+        [
+            (1, Some(at(0)), Some(Money(400_010)), Some(Money(20_010)), true),
+            (2, Some(at(1_000)), Some(Money(200_010)), Some(Money(20_010)), false),
+            (3, None, None, None, false),
+        ]
+    );
+    let waits = quote.candidates[1].score.expect("a score");
+    assert_eq!(waits.start, 1_000_000_000_000 / 3_600 * 1_000 + 777, "1,000 s at a million units an hour");
+    assert_eq!(waits.total, -(waits.start + waits.price + waits.cost));
+    s.enqueue(job);
+    assert_eq!(s.explain(job_id(1), at(1)).expect("queued").chosen, Some(pool_id(1)));
+    let placement = plan(&mut s, 1).placements.remove(0);
+    assert_eq!((placement.pool, placement.explanation.chosen), (pool_id(1), Some(pool_id(1))));
+    assert_eq!(placement.explanation.candidates.len(), 2, "the pool that never fits is not kept with a placement");
+    assert!(placement.explanation.candidates[0].chosen && !placement.explanation.candidates[1].chosen);
+    assert_eq!(s.explain(job_id(1), at(1)), None, "no longer queued");
+    let text = serde_json::to_string(&placement.explanation).expect("serializes");
+    assert_eq!(serde_json::from_str::<sched::Explanation>(&text).expect("reads back"), placement.explanation);
+}
+
+#[test]
+fn long_tables_are_cut_and_say_so() {
+    let mut s = Scheduler::new(Policy { explain_candidates_max: 3, ..Policy::default() });
+    (1..=10).for_each(|n| s.upsert_pool(pool(n, res(1, 1, 0), 1)));
+    let quote = s.quote(&demand(1, 1, res(1, 1, 0), 60), at(0));
+    assert_eq!((quote.candidates.len(), quote.omitted), (3, 7));
+}
+
+#[test]
+fn a_deep_queue_costs_nothing_when_nothing_changed() {
+    let mut s = scheduler([pool(1, res(1, 1, 0), 1)]);
+    (1..500).for_each(|n| s.enqueue(demand(n, 1, res(1, 1, 0), 60)));
+    assert_eq!(plan(&mut s, 600).placements.len(), 1);
+    assert!(!s.wants_plan());
+    assert_eq!(plan(&mut s, 601).examined, 0);
+    s.enqueue(demand(600, 1, res(1, 1, 0), 60));
+    assert!(s.wants_plan());
+    assert_eq!(plan(&mut s, 602).examined, 0, "the new job stands behind one that waits for the same");
+    assert!(s.dequeue(job_id(600)) && !s.dequeue(job_id(600)));
+    assert_eq!(s.queued(), 498);
+}
