@@ -76,7 +76,7 @@ pub const LOG_BYTES_DEFAULT: usize = 256 << 10;
 pub const LOG_PIECE_BYTES: usize = 64 << 10;
 
 /// Rows of a bill or of a margin report: a job each; 100,000 lines are 20 MB of JSON.
-pub const REPORT_ROWS_MAX: u32 = 100_000;
+pub const REPORT_ROWS_MAX: usize = 100_000;
 /// Nodes shown with a pool in a list.
 pub const POOL_NODES_SHOWN: usize = 1_000;
 /// Chips of one price book.
@@ -86,3 +86,7 @@ pub const PRICE_CHIPS_MAX: usize = 1_000;
 pub const AMOUNT_UNITS_MAX: i64 = 9_000_000_000;
 /// Largest weight of a tenant in fair sharing.
 pub const SHARES_MAX: u32 = 1_000_000;
+/// Options of one submission: there are about forty names.
+pub const OPTIONS_MAX: usize = 100;
+/// Variables of one submission; a login shell has some fifty, and their bytes are bounded by `jobscript::limits`.
+pub const VARIABLES_MAX: usize = 10_000;

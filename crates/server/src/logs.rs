@@ -2,7 +2,7 @@
 //! Knows nothing of HTTP; the routes put it into answers and streams.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::{Attempt, Order};
 use ports::{Cluster, LogChunk, LogStream};
@@ -20,14 +20,19 @@ const WAIT_MAX: Duration = Duration::from_secs(20);
 /// steps is then read at most ten times a second.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How often the store is asked whether an attempt is over, while its cluster does not say so.
+const OVER_POLL: Duration = Duration::from_secs(2);
+
 /// One output file of one attempt, and the cluster that keeps it.
-#[derive(Clone)]
 pub struct LogFile {
+    caller: Caller,
     cluster: Arc<dyn Cluster>,
     order: Arc<Order>,
     stream: LogStream,
     /// The attempt is over: what is there is all there will be.
     over: bool,
+    /// When that was asked last.
+    asked: Instant,
 }
 
 impl LogFile {
@@ -41,7 +46,14 @@ impl LogFile {
                 .note(format!("{} is not among the connected clusters", attempt.cluster))
                 .retry_after(2)
         })?;
-        Ok(Some(Self { cluster, order: order(entry, attempt, &supply), stream, over: !attempt.phase.is_open() }))
+        Ok(Some(Self {
+            caller: caller.clone(),
+            cluster,
+            order: order(entry, attempt, &supply),
+            stream,
+            over: !attempt.phase.is_open(),
+            asked: Instant::now(),
+        }))
     }
 
     /// Up to `max` bytes from `offset` on; a negative offset counts from the end.
@@ -52,13 +64,17 @@ impl LogFile {
     }
 
     /// Resolves when there may be more than `size` bytes.
-    async fn wait(&self, size: u64) -> Result<(), Failure> {
-        let begun = tokio::time::Instant::now();
-        match tokio::time::timeout(WAIT_MAX, self.cluster.wait_log(self.order.clone(), self.stream, size)).await {
-            Ok(waited) => waited?,
-            Err(_elapsed) => return Ok(()),
-        }
+    async fn wait(&mut self, size: u64) -> Result<(), Failure> {
+        let begun = Instant::now();
+        // A wait that fails is a short one: reading says what is wrong.
+        let waited = self.cluster.wait_log(self.order.clone(), self.stream, size);
+        let quiet = !matches!(tokio::time::timeout(WAIT_MAX, waited).await, Ok(Ok(())));
         tokio::time::sleep(PAUSE.saturating_sub(begun.elapsed())).await;
+        if !self.over && (quiet || self.asked.elapsed() > OVER_POLL) {
+            let attempts = self.caller.app().store.attempts(self.order.attempt.job).await?;
+            self.over = attempts.iter().any(|a| a.id == self.order.attempt && !a.phase.is_open());
+            self.asked = Instant::now();
+        }
         Ok(())
     }
 }
@@ -83,46 +99,66 @@ pub struct Follower {
     /// Next byte to be read; negative as long as it counts from an end that is not known yet.
     offset: i64,
     decoder: Decoder,
-    ended: bool,
-    /// A piece that was read together with the end.
-    size: u64,
+    stage: Stage,
+}
+
+enum Stage {
+    Reading,
+    /// All text was given; the end is still to be told.
+    Ending {
+        size: u64,
+    },
+    Ended,
 }
 
 impl Follower {
     pub fn new(file: LogFile, offset: i64) -> Self {
-        Self { file, offset, decoder: Decoder::default(), ended: false, size: 0 }
+        Self { file, offset, decoder: Decoder::default(), stage: Stage::Reading }
     }
 
     /// The next piece; waits for it. `None` after the end.
-    pub async fn next(&mut self, mut refresh: impl AsyncFnMut() -> bool) -> Result<Option<Piece>, Failure> {
-        while !self.ended {
-            let chunk = self.file.read(self.offset, LOG_PIECE_BYTES).await?;
-            let read = chunk.bytes.len() as u64;
-            self.size = chunk.size;
-            let behind = chunk.offset.saturating_add(read);
-            self.offset = i64::try_from(behind).unwrap_or(i64::MAX);
-            if read > 0 {
-                let (offset, text) = self.decoder.feed(chunk.offset, &chunk.bytes);
-                if !text.is_empty() {
-                    return Ok(Some(Piece::Text { offset, next: behind - self.decoder.held() as u64, text }));
+    pub async fn next(&mut self) -> Result<Option<Piece>, Failure> {
+        loop {
+            match self.stage {
+                Stage::Ended => return Ok(None),
+                Stage::Ending { size } => {
+                    self.stage = Stage::Ended;
+                    return Ok(Some(Piece::End { size }));
                 }
-            } else if chunk.complete {
-                self.ended = true;
-                let (offset, text) = self.decoder.finish(behind);
-                if !text.is_empty() {
-                    self.file.over = true;
-                    return Ok(Some(Piece::Text { offset, next: behind, text }));
+                Stage::Reading => {}
+            }
+            let chunk = match self.file.read(self.offset, LOG_PIECE_BYTES).await {
+                Ok(chunk) => chunk,
+                // A file that is not there yet may come as long as the attempt lives.
+                Err(failure) if failure.code == ErrorCode::LogNotFound && !self.file.over => {
+                    self.file.wait(0).await?;
+                    continue;
                 }
-            } else {
+                Err(failure) => return Err(failure),
+            };
+            if let Some(piece) = self.take(&chunk) {
+                return Ok(Some(piece));
+            }
+            if matches!(self.stage, Stage::Reading) && chunk.bytes.is_empty() {
                 self.file.wait(chunk.size).await?;
-                self.file.over = refresh().await;
             }
         }
-        if self.offset == i64::MIN {
-            return Ok(None);
-        }
-        self.offset = i64::MIN;
-        Ok(Some(Piece::End { size: self.size }))
+    }
+
+    /// What a chunk gives to show, if anything; moves on behind it.
+    fn take(&mut self, chunk: &LogChunk) -> Option<Piece> {
+        let behind = chunk.offset.saturating_add(chunk.bytes.len() as u64);
+        self.offset = i64::try_from(behind).unwrap_or(i64::MAX);
+        let (offset, text) = if !chunk.bytes.is_empty() {
+            self.decoder.feed(chunk.offset, &chunk.bytes)
+        } else if chunk.complete {
+            self.stage = Stage::Ending { size: chunk.size };
+            self.decoder.finish(behind)
+        } else {
+            return None;
+        };
+        let next = behind.saturating_sub(self.decoder.held() as u64);
+        (!text.is_empty()).then_some(Piece::Text { offset, next, text })
     }
 }
 

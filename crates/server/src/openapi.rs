@@ -1,7 +1,7 @@
 //! The API's description (OpenAPI 3.1), generated from the routes and completed here: what it is, how to sign in, and
 //! which problems each operation may answer with.
 
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, ContactBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref,
@@ -73,9 +73,17 @@ pub(crate) fn complete(mut api: OpenApi) -> OpenApi {
 }
 
 fn add_problems(operation: &mut Operation, changes: bool) {
-    let public = operation.security.as_ref().is_some_and(|required| required.iter().any(|r| *r == SecurityRequirement::default()));
-    let has_path = operation.parameters.iter().flatten().any(|p| matches!(p.parameter_in, utoipa::openapi::path::ParameterIn::Path));
-    let has_query = operation.parameters.iter().flatten().any(|p| matches!(p.parameter_in, utoipa::openapi::path::ParameterIn::Query));
+    let public = operation
+        .security
+        .as_ref()
+        .is_some_and(|required| required.iter().any(|r| *r == SecurityRequirement::default()));
+    let takes = |place: ParameterIn| {
+        operation.parameters.iter().flatten().any(|parameter| match parameter {
+            RefOr::T(parameter) => parameter.parameter_in == place,
+            RefOr::Ref(_) => false,
+        })
+    };
+    let (has_path, has_query) = (takes(ParameterIn::Path), takes(ParameterIn::Query));
     let has_body = operation.request_body.is_some();
     let mut statuses = vec![414, 431, 500, 503];
     if !public {

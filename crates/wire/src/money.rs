@@ -91,13 +91,16 @@ pub struct BillQuery {
     pub format: Option<BillFormat>,
 }
 
-/// What one job cost within the time of a bill.
+/// What one attempt of a job cost within the time of a bill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BillLine {
     #[schema(value_type = String)]
     pub job: JobId,
     pub number: u64,
+    /// Number of the attempt.
+    pub attempt: u32,
     pub name: String,
+    pub tenant: String,
     pub user: String,
     pub project: String,
     pub pool: String,

@@ -130,9 +130,10 @@ impl Http {
             return Ok(None);
         }
         let names = self.names();
-        let tenant = names.tenant(user.tenant).await?.ok_or_else(|| {
-            Failure::internal(format!("{} of {} is not stored", user.tenant, user.id))
-        })?;
+        let tenant = names
+            .tenant(user.tenant)
+            .await?
+            .ok_or_else(|| Failure::internal(format!("{} of {} is not stored", user.tenant, user.id)))?;
         let who = Arc::new(Identity {
             user: user.id,
             role: user.role,

@@ -10,7 +10,6 @@ mod sign_in;
 
 use std::sync::Arc;
 
-use base::JobId;
 use ports::StoreError;
 use store::{JobEntry, Scope};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -23,7 +22,8 @@ use crate::problem::Failure;
 pub use identity::Identity;
 pub use names::{Names, Supply};
 pub use proof::{
-    AuditAccess, Caller, JobAccess, OperatorAccess, Read, SelfAccess, Sight, SubmitAccess, TenantAccess, UserAccess, Write,
+    AuditAccess, Caller, JobAccess, OperatorAccess, Read, SelfAccess, Sight, SubmitAccess, TenantAccess, UserAccess,
+    Write,
 };
 pub use request::{Body, Meta, Params, Segments};
 pub use secret::{Secret, digest_of};
@@ -75,9 +75,9 @@ impl Http {
         self.app.store.job(scope, &job_ref(named)).await
     }
 
-    /// The random parts of ids come from one place.
-    fn job_id(&self) -> JobId {
-        JobId::from_u128(self.app.ids.draw())
+    /// The 128 bits of a new id.
+    pub(crate) fn draw(&self) -> u128 {
+        self.app.ids.draw()
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use base::{JobId, Span, TenantId};
+use base::{JobId, Span, TenantId, TokenId};
 use engine::{Command, Envelope, Once, Report};
 use jobscript::JobRef;
 use model::{Actor, Role, Tenant, Token, TokenScope, User};
-use store::{JobEntry, Scope};
+use store::{JobEntry, LIST_LIMIT_MAX, PageRequest, Scope};
 use tokio::sync::OwnedSemaphorePermit;
 use wire::ErrorCode;
 
@@ -60,12 +60,16 @@ impl Caller {
         // A store that cannot be read for a moment ends no stream.
         self.http.identity(self.who.digest).await.map_or(true, |who| who.is_some())
     }
-    pub fn job_id(&self) -> JobId {
-        self.http.job_id()
-    }
     /// A job that the caller may see, by any of its names.
     pub async fn visible_job(&self, text: &str) -> Result<JobEntry, Failure> {
         visible_job(&self.http, &self.who, text).await
+    }
+
+    /// Ends the token that this request carries, whatever its scope.
+    pub async fn end_own_token(&self) -> Result<(), Failure> {
+        self.command(Command::RevokeToken { token: self.who.token }, None).await?;
+        self.forget();
+        Ok(())
     }
 
     async fn command(&self, command: Command, once: Option<Once>) -> Result<Report, Failure> {
@@ -105,29 +109,69 @@ pub struct SelfAccess {
 
 impl SelfAccess {
     /// Issues a token to the caller, of at most its own scope.
-    pub async fn issue(&self, label: &str, scope: Option<TokenScope>, lifetime: Span) -> Result<(String, Token), Failure> {
+    pub async fn issue(
+        &self,
+        label: &str,
+        scope: Option<TokenScope>,
+        lifetime: Span,
+    ) -> Result<(String, Token), Failure> {
         let scope = scope.unwrap_or(self.who.token_scope);
         if rank(scope) > rank(self.who.token_scope) {
-            return Err(Failure::new(ErrorCode::ScopeTooNarrow, "a token cannot have more scope than the one that asks"));
+            return Err(Failure::new(
+                ErrorCode::ScopeTooNarrow,
+                "a token cannot have more scope than the one that asks",
+            ));
         }
         let user = self.user().await?;
         sign_in::issue(&self.caller.http, &user, label, scope, false, lifetime).await
     }
 
-    /// Ends a token; the proof of whose it is is the handler's.
-    pub async fn revoke(&self, token: &Token) -> Result<(), Failure> {
-        self.command(Command::RevokeToken { token: token.id }, None).await?;
-        self.forget();
+    /// Ends one of the caller's tokens.
+    pub async fn revoke(&self, id: TokenId) -> Result<(), Failure> {
+        let own = self.own_tokens().await?;
+        let token = own.iter().find(|t| t.id == id).ok_or_else(|| Failure::not_found("token"))?;
+        if token.revoked_at.is_none() {
+            self.command(Command::RevokeToken { token: token.id }, None).await?;
+            self.forget();
+        }
         Ok(())
     }
 
-    /// Sets a new password after checking the old one.
-    pub async fn change_password(&self, old: String, new: String, address: Option<std::net::IpAddr>) -> Result<(), Failure> {
+    /// Sets a new password after checking the old one, and ends the sessions of other browsers.
+    pub async fn change_password(
+        &self,
+        old: String,
+        new: String,
+        address: Option<std::net::IpAddr>,
+    ) -> Result<(), Failure> {
         let http = &self.caller.http;
         let user = http.check_password(&self.who.name, old, address).await?;
         let password = http.new_password("new", new).await?;
         self.command(Command::SetPassword { user: user.id, password }, None).await?;
+        let now = self.app().clock.now();
+        for token in self.own_tokens().await? {
+            if token.session && token.id != self.who.token && token.revoked_at.is_none() && token.expires_at > now {
+                self.command(Command::RevokeToken { token: token.id }, None).await?;
+            }
+        }
+        self.forget();
         Ok(())
+    }
+
+    /// All of them, newest first.
+    async fn own_tokens(&self) -> Result<Vec<Token>, Failure> {
+        let mut all = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let request = PageRequest::new(Some(LIST_LIMIT_MAX), cursor.as_deref())
+                .map_err(|e| Failure::internal(format!("own cursor: {e}")))?;
+            let page = self.app().store.tokens_of(self.who.user, request).await?;
+            all.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(all);
+            }
+        }
     }
 
     async fn user(&self) -> Result<User, Failure> {
@@ -361,7 +405,10 @@ impl<A: Access> JobAccess<A> {
                 Role::Auditor => false,
             };
             if !allowed {
-                return Err(Failure::new(ErrorCode::Forbidden, "the job is another user's: its owner or the tenant's may do this"));
+                return Err(Failure::new(
+                    ErrorCode::Forbidden,
+                    "the job is another user's: its owner or the tenant's may do this",
+                ));
             }
         }
         Ok(Self { caller, entry, access: PhantomData })
@@ -393,9 +440,8 @@ impl<A: Access> FromRequestParts<Shared> for JobAccess<A> {
 
 /// Another tenant's job reads as none at all.
 async fn visible_job(http: &Http, who: &Identity, text: &str) -> Result<JobEntry, Failure> {
-    let named: JobRef = text
-        .parse()
-        .map_err(|e: jobscript::ParseJobRefError| Failure::new(ErrorCode::JobNotFound, e.to_string()))?;
+    let named: JobRef =
+        text.parse().map_err(|e: jobscript::ParseJobRefError| Failure::new(ErrorCode::JobNotFound, e.to_string()))?;
     let found = http.find_job(who.scope(), named).await?;
     found.ok_or_else(|| Failure::new(ErrorCode::JobNotFound, format!("there is no job {named}")))
 }

@@ -53,7 +53,9 @@ fn says_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
-        || kind.len() > 5 && kind.is_char_boundary(kind.len() - 5) && kind[kind.len() - 5..].eq_ignore_ascii_case("+json")
+        || kind.len() > 5
+            && kind.is_char_boundary(kind.len() - 5)
+            && kind[kind.len() - 5..].eq_ignore_ascii_case("+json")
 }
 
 /// The query, read into one structure; unknown and repeated names are refused.
@@ -71,7 +73,10 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Shared> for Params<T> {
         axum::extract::Query::<T>::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|rejection| {
             let text = rejection.body_text();
             let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-            Failure::new(ErrorCode::Invalid, format!("the query cannot be read: {}", text.chars().take(300).collect::<String>()))
+            Failure::new(
+                ErrorCode::Invalid,
+                format!("the query cannot be read: {}", text.chars().take(300).collect::<String>()),
+            )
         })
     }
 }

@@ -70,7 +70,9 @@ impl SignIns {
             Some(phc) => phc,
             None => self.nobody().await?,
         };
-        let right = self.blocking(move || Ok(Argon2::default().verify_password(password.as_bytes(), phc.as_str()).is_ok())).await?;
+        let right = self
+            .blocking(move || Ok(Argon2::default().verify_password(password.as_bytes(), phc.as_str()).is_ok()))
+            .await?;
         Ok(right && known)
     }
 
@@ -118,9 +120,10 @@ fn hash(password: &[u8]) -> Result<String, Failure> {
         .map_err(|e| Failure::internal(format!("argon2 failed: {e}")))
 }
 
-/// The argon2id PHC string of a new password. About 15 ms of a core: not for an executor's thread.
-pub fn hash_password(password: &str) -> Result<String, Failure> {
-    hash(password.as_bytes())
+/// The argon2id PHC string of a new password, computed beside the executor's threads (about 15 ms of a core).
+pub async fn hash_password(password: String) -> Result<String, Failure> {
+    let hashed = tokio::task::spawn_blocking(move || hash(password.as_bytes())).await;
+    hashed.map_err(|e| Failure::internal(format!("hashing did not end: {e}")))?
 }
 
 /// Whether a text may become a password.
@@ -266,7 +269,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_right_password_of_a_known_name_passes() {
         let sign_ins = SignIns::new(100);
-        let phc = hash_password("correct horse").unwrap();
+        let phc = hash_password("correct horse".into()).await.unwrap();
         assert!(phc.starts_with("$argon2id$"));
         assert!(sign_ins.verify("correct horse".into(), Some(phc.clone())).await.unwrap());
         assert!(!sign_ins.verify("wrong horse".into(), Some(phc)).await.unwrap());

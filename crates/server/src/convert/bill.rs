@@ -78,7 +78,8 @@ pub fn margin_totals(rows: &[MarginRow]) -> Vec<money::MarginRow> {
     for row in rows {
         let sum = sums.entry(row.currency.to_string()).or_default();
         let revenue = row.revenue.saturating_sub(row.uncollected);
-        for (total, part) in sum.iter_mut().zip([revenue, row.uncollected, row.cost.depreciation, row.cost.datacentre]) {
+        for (total, part) in sum.iter_mut().zip([revenue, row.uncollected, row.cost.depreciation, row.cost.datacentre])
+        {
             *total = total.saturating_add(part.micros());
         }
     }
@@ -211,7 +212,7 @@ impl Field<'_> {
 #[cfg(test)]
 mod tests {
     use base::{Bytes, Currency, JobId, TenantId, Timestamp};
-    use rating::CostParts;
+    use rating::cost::CostParts;
 
     use super::*;
 

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use wire::events as shown;
 use wire::text::{self, Both, EVENTS, same, word};
 
-use super::state;
 use super::job::exit;
+use super::state;
 use crate::access::{Names, Supply};
 
 /// The names that some events mention.
@@ -143,22 +143,19 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         EventKind::Requeued { after } => {
             told("requeued", vec![("after", word(ended(*after)))], json!({ "after": ended(*after) }))
         }
-        EventKind::HandOverFailed { attempt, text } => told(
-            "hand_over_failed",
-            vec![("text", same(text.as_ref()))],
-            json!({ "attempt": attempt, "text": text }),
-        ),
+        EventKind::HandOverFailed { attempt, text } => {
+            told("hand_over_failed", vec![("text", same(text.as_ref()))], json!({ "attempt": attempt, "text": text }))
+        }
         EventKind::BalanceLow { available, needed, stop_at } => {
             let (free, wanted, at) = (available.to_string(), needed.to_string(), stop_at.rfc3339());
-            let values = vec![("available", money(available)), ("needed", money(needed)), ("stop_at", same(at.clone()))];
+            let values =
+                vec![("available", money(available)), ("needed", money(needed)), ("stop_at", same(at.clone()))];
             told("balance_low", values, json!({ "available": free, "needed": wanted, "stop_at": at }))
         }
         EventKind::BalanceRestored => plain("balance_restored"),
-        EventKind::TimeLimitWarning { signal } => told(
-            "time_limit_warning",
-            vec![("signal", same(signal.to_string()))],
-            json!({ "signal": signal }),
-        ),
+        EventKind::TimeLimitWarning { signal } => {
+            told("time_limit_warning", vec![("signal", same(signal.to_string()))], json!({ "signal": signal }))
+        }
         EventKind::PriorityChanged => plain("priority_changed"),
         EventKind::TimeLimitChanged { micros } => {
             let span = Span::from_micros(*micros);

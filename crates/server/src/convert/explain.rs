@@ -6,8 +6,8 @@ use sched::{Candidate, Rule, Verdict};
 use wire::submit;
 use wire::text::{self, RULES, same};
 
-use super::supply_mode;
 use super::job::time;
+use super::supply_mode;
 use crate::access::Supply;
 
 /// One row. `costs`: the reader may see what it costs the operator.

@@ -77,7 +77,7 @@ pub fn full(entry: &JobEntry, attempts: &[Attempt], live: &Live, supply: &Supply
         stdout: text(&spec.stdout),
         stderr: text(&spec.stderr),
         comment: text(&spec.comment),
-        dependencies: spec.dependencies.iter().map(|d| dependency(d.kind, d.on)).collect(),
+        dependencies: entry.row.job.dependencies.iter().map(|d| dependency(d.kind, d.on)).collect(),
         requeue: spec.requeue,
     }
 }

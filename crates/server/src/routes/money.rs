@@ -1,0 +1,276 @@
+//! Wallets, transfers, bills and margins.
+
+use axum::Json;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use base::{JobId, Money, Timestamp};
+use engine::{Command, Report};
+use ledger::Reference;
+use store::{BillFilter, LIST_LIMIT_MAX, MarginRow, PageRequest, Scope, TransferEntry};
+use wire::money::{Bill, BillLine, BillQuery, Margin, MarginQuery, TopUp, TopUpDone, Transfer, Wallet};
+use wire::page::PageQuery;
+use wire::{BillFormat, MarginBy, MoneyText, Page};
+
+use super::{page, plain_text, unexpected};
+use crate::access::{AuditAccess, Body, Meta, OperatorAccess, Params, Read, Segments, Sight, TenantAccess};
+use crate::convert::{self, bill as render};
+use crate::limits::{AMOUNT_UNITS_MAX, FILTER_CHARS_MAX, MEMO_CHARS_MAX, REPORT_ROWS_MAX};
+use crate::problem::Failure;
+
+/// An amount that a request names: small enough that sums of many stay in range.
+pub(super) fn amount(field: &str, text: MoneyText) -> Result<Money, Failure> {
+    let most = Money::from_units(AMOUNT_UNITS_MAX);
+    if text.0 > most || text.0 < -most {
+        return Err(Failure::invalid(field, format!("at most {most}")));
+    }
+    Ok(text.0)
+}
+
+/// A tenant's wallet.
+#[utoipa::path(
+    get, path = "/v1/tenants/{tenant}/wallet", tag = "money", operation_id = "wallet",
+    params(("tenant" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "As of the last commit", body = Wallet))
+)]
+pub(super) async fn wallet(access: TenantAccess<Read>) -> Result<Json<Wallet>, Failure> {
+    let account = account(&access).await?;
+    let credit_limit = match account.floor {
+        ledger::Floor::NotBelow(floor) => -floor,
+        ledger::Floor::Unlimited => Money::ZERO,
+    };
+    Ok(Json(Wallet {
+        tenant: access.tenant.id,
+        balance: account.balance().into(),
+        held: account.held.into(),
+        available: account.available().unwrap_or(Money::ZERO).into(),
+        credit_limit: credit_limit.into(),
+        currency: account.currency.to_string(),
+    }))
+}
+
+async fn account(access: &TenantAccess<Read>) -> Result<ledger::Account, Failure> {
+    let code = engine::wallet_code(access.tenant.id);
+    let found = access.app().store.account(&code).await?;
+    found.ok_or_else(|| Failure::internal(format!("the account {code} is not stored")))
+}
+
+/// Put money into a wallet, or take it out.
+#[utoipa::path(
+    post, path = "/v1/tenants/{tenant}/wallet/top-ups", tag = "money", operation_id = "top_up", request_body = TopUp,
+    params(
+        ("tenant" = String, Path, description = "Name or id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters: the same key and body move money once")
+    ),
+    responses((status = 200, description = "The balance afterwards", body = TopUpDone))
+)]
+pub(super) async fn top_up(
+    access: OperatorAccess,
+    segments: Segments,
+    meta: Meta,
+    body: Body<TopUp>,
+) -> Result<Json<TopUpDone>, Failure> {
+    let tenant = access.tenant(segments.get("tenant")).await?;
+    let TopUp { amount: text, memo } = body.value;
+    plain_text("memo", &memo, MEMO_CHARS_MAX)?;
+    let command = Command::TopUp { tenant: tenant.id, amount: amount("amount", text)?, memo };
+    match access.command(command, meta.once(access.who.user, &body.raw)).await? {
+        Report::Wallet { tenant: id, balance } => {
+            Ok(Json(TopUpDone { tenant: id, balance: balance.into(), currency: tenant.currency.to_string() }))
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Movements of a wallet, newest first.
+#[utoipa::path(
+    get, path = "/v1/tenants/{tenant}/transfers", tag = "money", operation_id = "transfers",
+    params(("tenant" = String, Path, description = "Name or id"), PageQuery),
+    responses((status = 200, description = "A page of transfers", body = Page<Transfer>))
+)]
+pub(super) async fn transfers(
+    access: TenantAccess<Read>,
+    Params(query): Params<PageQuery>,
+) -> Result<Json<Page<Transfer>>, Failure> {
+    let request = page(query.limit, query.cursor.as_deref())?;
+    let account = account(&access).await?;
+    let found = access.app().store.transfers(account.id, request).await?;
+    Ok(Json(convert::page(found, transfer)))
+}
+
+fn transfer(entry: TransferEntry) -> Transfer {
+    let TransferEntry { transfer, debited, other: _ } = entry;
+    let (stream, from, to) = match transfer.reference {
+        Some(Reference::Interval { stream, from, to }) => (Some(stream), Some(from), Some(to)),
+        Some(Reference::Subject { stream }) => (Some(stream), None, None),
+        Some(Reference::Text { .. }) | None => (None, None, None),
+    };
+    Transfer {
+        id: transfer.id,
+        at: transfer.at.into(),
+        // A wallet is a liability: debits leave it.
+        amount: if debited { -transfer.amount } else { transfer.amount }.into(),
+        currency: transfer.currency.to_string(),
+        reason: transfer.reason.as_str().into(),
+        memo: transfer.memo.as_str().into(),
+        job: stream.map(|s| JobId::from_u128(s.subject)),
+        attempt: stream.map(|s| s.part),
+        from: convert::job::time(from),
+        to: convert::job::time(to),
+    }
+}
+
+/// What work cost, attempt by attempt, as JSON or as CSV in the FOCUS columns.
+#[utoipa::path(
+    get, path = "/v1/bill", tag = "money", operation_id = "bill", params(BillQuery),
+    responses((status = 200, description = "The bill", content((Bill = "application/json"), (String = "text/csv"))))
+)]
+pub(super) async fn bill(sight: Sight, Params(query): Params<BillQuery>) -> Result<Response, Failure> {
+    let scope = sight.scope(query.tenant.as_deref()).await?;
+    let now = sight.app().clock.now();
+    let (from, to) = period(query.from.map(|t| t.0), query.to.map(|t| t.0), now)?;
+    let tenant = match scope {
+        Scope::Tenant(id) => sight.names().tenant(id).await?,
+        Scope::All => None,
+    };
+    let currency = tenant.as_ref().map_or(sight.who.currency, |t| t.currency);
+    let filter = bill_filter(&sight, scope, &query, from, to).await?;
+    let (lines, truncated) = match &filter {
+        Some(filter) => bill_lines(&sight, scope, filter, currency).await?,
+        None => (Vec::new(), false),
+    };
+    let total = match &filter {
+        Some(filter) => sight.app().store.bill_total(scope, filter).await?,
+        None => Vec::new(),
+    };
+    let total = total.into_iter().find(|(c, _, _)| *c == currency);
+    let total = total.map_or(Money::ZERO, |(_, charge, uncollected)| charge.saturating_sub(uncollected));
+    let bill = Bill {
+        tenant: tenant.map(|t| t.name.to_string()),
+        from: from.into(),
+        to: to.into(),
+        currency: currency.to_string(),
+        lines,
+        total: total.into(),
+        truncated,
+    };
+    Ok(match query.format.unwrap_or(BillFormat::Json) {
+        BillFormat::Json => Json(bill).into_response(),
+        BillFormat::Csv => {
+            let kind = HeaderValue::from_static("text/csv; charset=utf-8");
+            let name = HeaderValue::from_static("attachment; filename=\"bill.csv\"");
+            ([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)], render::csv(&bill)).into_response()
+        }
+    })
+}
+
+/// From the beginning of time until now, unless said otherwise.
+fn period(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> Result<(Timestamp, Timestamp), Failure> {
+    let (from, to) = (from.unwrap_or(Timestamp::ZERO), to.unwrap_or(now));
+    if from > to {
+        return Err(Failure::invalid("from", "lies behind `to`"));
+    }
+    Ok((from, to))
+}
+
+/// The store's filter; `None` when a name in it names nothing.
+async fn bill_filter(
+    sight: &Sight,
+    scope: Scope,
+    query: &BillQuery,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Option<BillFilter>, Failure> {
+    for (field, text) in [("project", &query.project), ("user", &query.user), ("job", &query.job)] {
+        plain_text(field, text.as_deref().unwrap_or_default(), FILTER_CHARS_MAX)?;
+    }
+    let mut filter = BillFilter { from: Some(from), to: Some(to), ..BillFilter::default() };
+    if let Some(text) = &query.project {
+        let tenant = match scope {
+            Scope::Tenant(tenant) => tenant,
+            Scope::All => sight.who.tenant,
+        };
+        let Some(project) = sight.names().find_project(tenant, text).await? else { return Ok(None) };
+        filter.project = Some(project);
+    }
+    if let Some(text) = &query.user {
+        let Some(user) = sight.names().find_user(text).await? else { return Ok(None) };
+        filter.user = Some(user.id);
+    }
+    if let Some(text) = &query.job {
+        filter.job = Some(sight.visible_job(text).await?.row.job.id);
+    }
+    Ok(Some(filter))
+}
+
+/// Lines in one currency, up to a bill's bound.
+async fn bill_lines(
+    sight: &Sight,
+    scope: Scope,
+    filter: &BillFilter,
+    currency: base::Currency,
+) -> Result<(Vec<BillLine>, bool), Failure> {
+    let mut lines = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let request = next_page(cursor.as_deref())?;
+        let page = sight.app().store.bill(scope, filter, request).await?;
+        lines.extend(page.items.iter().filter(|l| l.currency == currency).map(render::line));
+        cursor = page.next;
+        if cursor.is_none() || lines.len() >= REPORT_ROWS_MAX {
+            let truncated = cursor.is_some() || lines.len() > REPORT_ROWS_MAX;
+            lines.truncate(REPORT_ROWS_MAX);
+            return Ok((lines, truncated));
+        }
+    }
+}
+
+fn next_page(cursor: Option<&str>) -> Result<PageRequest, Failure> {
+    PageRequest::new(Some(LIST_LIMIT_MAX), cursor).map_err(|e| Failure::internal(format!("own cursor: {e}")))
+}
+
+/// Revenue less cost, by job, tenant, pool or project.
+#[utoipa::path(
+    get, path = "/v1/margin", tag = "money", operation_id = "margin", params(MarginQuery),
+    responses((status = 200, description = "The report", body = Margin))
+)]
+pub(super) async fn margin(access: AuditAccess, Params(query): Params<MarginQuery>) -> Result<Json<Margin>, Failure> {
+    let now = access.app().clock.now();
+    let (from, to) = period(query.from.map(|t| t.0), query.to.map(|t| t.0), now)?;
+    let by = query.by.unwrap_or(MarginBy::Tenant);
+    let mut rows: Vec<MarginRow> = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let request = next_page(cursor.as_deref())?;
+        let page = access.app().store.margin(convert::margin_by_from(by), Some(from), Some(to), request).await?;
+        rows.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() || rows.len() >= REPORT_ROWS_MAX {
+            break;
+        }
+    }
+    Ok(Json(Margin {
+        by,
+        from: from.into(),
+        to: to.into(),
+        total: render::margin_totals(&rows),
+        rows: rows.iter().map(|row| render::margin_row(row, by)).collect(),
+        truncated: cursor.is_some(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::ErrorCode;
+
+    #[test]
+    fn amounts_and_periods_are_bounded() {
+        assert_eq!(amount("x", MoneyText(Money(5))).unwrap(), Money(5));
+        for bad in [i64::MAX, i64::MIN + 1, AMOUNT_UNITS_MAX * 1_000_000 + 1] {
+            assert_eq!(amount("x", MoneyText(Money(bad))).unwrap_err().code, ErrorCode::Invalid, "{bad}");
+        }
+        let at = Timestamp::from_secs;
+        assert_eq!(period(None, None, at(5)).unwrap(), (at(0), at(5)));
+        assert!(period(Some(at(6)), None, at(5)).is_err());
+    }
+}
