@@ -3,6 +3,7 @@
 
 mod admit;
 mod books;
+mod clock;
 pub mod denied;
 pub mod input;
 mod jobs;
@@ -18,6 +19,7 @@ mod state;
 mod step;
 mod supply;
 
+pub use books::wallet_code;
 pub use denied::{Denied, NextMove};
 pub use input::{Command, Envelope, Input, JobRef, Once, Report, Submission};
 pub use policy::Policy;

@@ -88,7 +88,7 @@ impl Engine {
             return;
         }
         // A cluster's clock may be ahead of ours or behind; a start is never before the placement nor after now.
-        let at = at.max(facts.placed_at).min(self.now);
+        let at = self.stamped(at).max(facts.placed_at);
         if self.apply(attempt.job, JobInput::Started { attempt: attempt.number, at }).is_err() {
             return;
         }
@@ -119,13 +119,25 @@ impl Engine {
             // The start may not have been seen on its own.
             self.started(cluster, attempt, started_at, Vec::new(), None, out);
         }
-        let at = end.at.min(self.now);
+        let at = self.end_time(attempt, &end);
         self.stop_meter(attempt, at, out);
         self.close_attempt(attempt, AttemptPhase::Ended, &end, at, out);
         let requeue = self.jobs.get(&attempt.job).is_some_and(|e| e.spec.spec.requeue);
         let input = JobInput::AttemptEnded { attempt: attempt.number, outcome: end.outcome, exit: end.exit, requeue };
         self.after_attempt(cluster, attempt, input, end.exit, out);
         out.effects.push(Effect::Forget { cluster, attempt });
+    }
+
+    /// When an attempt ended, in the engine's time. How long it ran by the cluster's own clock counts, so that a clock that
+    /// is wrong does not change the bill; unless clocks were set while it ran.
+    fn end_time(&self, attempt: AttemptId, end: &End) -> Timestamp {
+        let known = self.attempts.get(&attempt).and_then(|a| a.started_at);
+        match (known, end.started_at) {
+            (Some(known), Some(started_at)) if self.ahead() == Span::ZERO => {
+                (known + end.at.since(started_at)).min(self.now)
+            }
+            _ => self.stamped(end.at),
+        }
     }
 
     fn refused(

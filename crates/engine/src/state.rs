@@ -147,15 +147,17 @@ pub struct Engine {
     pub(crate) last_number: u64,
     pub(crate) last_event: u64,
     pub(crate) last_audit: u64,
-    /// Time never goes back: the largest `now` seen.
+    /// Time never goes back, see `clock`.
     pub(crate) now: Timestamp,
+    /// What the shell's clock showed last; `MAX` before it was first looked at.
+    pub(crate) shown: Timestamp,
 }
 
 impl Engine {
     /// An engine of an empty platform.
     pub fn new(policy: Policy) -> Engine {
         Engine {
-            sched: Scheduler::new(policy.sched.clone()),
+            sched: Scheduler::new(policy.sched),
             policy,
             ledger: Ledger::new(),
             suppliers: BTreeMap::new(),
@@ -183,6 +185,7 @@ impl Engine {
             last_event: 0,
             last_audit: 0,
             now: Timestamp::ZERO,
+            shown: Timestamp::MAX,
         }
     }
 

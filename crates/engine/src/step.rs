@@ -10,9 +10,10 @@ use crate::state::{Due, Engine};
 
 impl Engine {
     /// Takes in one input at `now` and appends what is to be stored and done to `out`.
-    /// On `Err` nothing has changed and nothing was appended. A `now` before an earlier one counts as that one.
+    /// On `Err` nothing has changed and nothing was appended. A `now` before an earlier one is a step of the clock: the
+    /// engine's own time goes on.
     pub fn step(&mut self, input: Input, now: Timestamp, out: &mut Batch) -> Result<Report, Denied> {
-        self.now = self.now.max(now);
+        self.tell_time(now);
         match input {
             Input::Command(envelope) => self.command(*envelope, out),
             Input::Observed(observation) => {
@@ -30,11 +31,11 @@ impl Engine {
         }
     }
 
-    /// When `Input::Tick` should come next, if nothing else happens before.
+    /// When, by the shell's clock, `Input::Tick` should come next, if nothing else happens before.
     pub fn next_wakeup(&self) -> Option<Timestamp> {
         let timer = self.timers.first().map(|(at, _)| *at);
         // The scheduler wakes itself when a job passes the age bound.
-        [timer, self.sched.next_wakeup()].into_iter().flatten().min()
+        [timer, self.sched.next_wakeup()].into_iter().flatten().min().map(|at| self.as_shown(at))
     }
 
     /// True when `Input::Schedule` may place something at `now`.

@@ -1,0 +1,232 @@
+//! What must hold after a run, checked by means that share nothing with the engine: the cluster models' own history, the
+//! stored rows and the ledger's auditor. Refuses to repair and to guess.
+
+use std::collections::BTreeMap;
+
+use base::{AttemptId, JobId, Money, Timestamp};
+use ledger::{AccountKind, Stream};
+use model::{Attempt, EventKind};
+use rating::Interval;
+
+use crate::tables::Tables;
+use crate::world::World;
+
+/// Everything that is wrong after a run in which all work has ended; empty when all is well.
+#[must_use]
+pub fn after_quiescence(world: &World) -> Vec<String> {
+    let tables = world.tables();
+    let mut wrong: Vec<String> = while_running(world);
+    wrong.extend(every_job_ended_once(tables));
+    wrong.extend(nothing_ran_twice(world));
+    wrong.extend(every_second_billed_once(world));
+    wrong.extend(the_books_agree(tables));
+    wrong.extend(nothing_is_left(world));
+    wrong
+}
+
+/// What must hold at any moment of a run.
+#[must_use]
+pub fn while_running(world: &World) -> Vec<String> {
+    let mut wrong: Vec<String> = world.conflict().map(|c| format!("the store refused: {c}")).into_iter().collect();
+    wrong.extend(world.clusters().flat_map(|c| c.complaints()).cloned());
+    wrong
+}
+
+fn every_job_ended_once(tables: &Tables) -> Vec<String> {
+    let mut ends: BTreeMap<JobId, u32> = BTreeMap::new();
+    for event in &tables.events {
+        if let (Some(job), EventKind::Ended { .. }) = (event.job, &event.what) {
+            *ends.entry(job).or_default() += 1;
+        }
+    }
+    let mut wrong = Vec::new();
+    for (id, row) in &tables.jobs {
+        if row.job.is_open() {
+            wrong.push(format!("{id} (number {}) is still {}", row.job.number, row.job.state().as_str()));
+        }
+        let count = ends.get(id).copied().unwrap_or(0);
+        if count != u32::from(!row.job.is_open()) {
+            wrong.push(format!("{id} has {count} events of its end"));
+        }
+    }
+    wrong
+}
+
+fn nothing_ran_twice(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut of_job: BTreeMap<JobId, Vec<crate::Execution>> = BTreeMap::new();
+    for execution in world.clusters().flat_map(|c| c.executions()) {
+        of_job.entry(execution.attempt.job).or_default().push(*execution);
+    }
+    for (job, mut runs) in of_job {
+        runs.sort_by_key(|e| (e.started, e.attempt));
+        for pair in runs.windows(2) {
+            if pair[0].attempt == pair[1].attempt {
+                wrong.push(format!("{} was started twice", pair[0].attempt));
+            }
+            if pair[0].ended.is_none_or(|ended| ended > pair[1].started) {
+                wrong.push(format!("{} and {} ran at the same time", pair[0].attempt, pair[1].attempt));
+            }
+        }
+        let tables = world.tables();
+        let Some(row) = tables.jobs.get(&job) else {
+            wrong.push(format!("{job} ran and is not stored"));
+            continue;
+        };
+        let may_run_again = tables.specs.get(&row.job.spec).is_some_and(|s| s.requeue)
+            || tables.timeline(job).any(|e| matches!(e.what, EventKind::Requeued { .. }));
+        if runs.len() > 1 && !may_run_again {
+            wrong.push(format!("{job} ran {} times without a requeue", runs.len()));
+        }
+        if let Some(alive) = runs.iter().find(|e| e.ended.is_none()) {
+            wrong.push(format!("{} still runs", alive.attempt));
+        }
+    }
+    wrong
+}
+
+/// What was billed of an attempt in the end: stretches that were given back are cut off.
+fn net(intervals: &[Interval]) -> Result<Vec<(Timestamp, Timestamp)>, String> {
+    let mut kept: Vec<(Timestamp, Timestamp)> = Vec::new();
+    for interval in intervals {
+        if interval.charge >= Money::ZERO && kept.last().is_none_or(|k| k.1 == interval.from) {
+            kept.push((interval.from, interval.to));
+            continue;
+        }
+        if kept.last().is_none_or(|k| k.1 != interval.to) {
+            return Err(format!("interval {} of {} neither follows nor takes back", interval.seq, interval.attempt));
+        }
+        kept.retain(|k| k.0 < interval.from);
+        if let Some(last) = kept.last_mut() {
+            last.1 = last.1.min(interval.from);
+        }
+    }
+    Ok(kept)
+}
+
+fn every_second_billed_once(world: &World) -> Vec<String> {
+    let tables = world.tables();
+    let mut wrong = Vec::new();
+    let mut auditor = tables.auditor.clone();
+    let started: Vec<&Attempt> = tables.attempts.values().filter(|a| a.started_at.is_some()).collect();
+    for (attempt, intervals) in &tables.intervals {
+        match net(intervals) {
+            Ok(kept) => kept.into_iter().for_each(|(from, to)| auditor.interval(Stream::from(*attempt), from, to)),
+            Err(text) => wrong.push(text),
+        }
+    }
+    wrong.extend(auditor.findings().iter().map(|f| format!("auditor: {f:?}")));
+    wrong.extend(auditor.expect_nothing_held().iter().map(|f| format!("auditor: {f:?}")));
+    for attempt in started {
+        let (Some(from), Some(to)) = (attempt.started_at, attempt.ended_at) else { continue };
+        let found = auditor.expect_covered(Stream::from(attempt.id), from, to);
+        wrong.extend(found.iter().map(|f| format!("{} from {from} to {to}: {f:?}", attempt.id)));
+    }
+    wrong
+}
+
+/// True times against billed ones, for runs in which no clock was ever set: to the microsecond.
+#[must_use]
+pub fn billed_as_it_ran(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for run in world.clusters().flat_map(|c| c.executions()) {
+        let Some(attempt) = world.tables().attempts.get(&run.attempt) else { continue };
+        let billed = attempt.started_at.zip(attempt.ended_at).map(|(from, to)| to - from);
+        let real = run.ended.map(|ended| ended - run.started);
+        if billed != real {
+            wrong.push(format!("{} ran {real:?} and was billed for {billed:?}", run.attempt));
+        }
+    }
+    wrong
+}
+
+fn the_books_agree(tables: &Tables) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut of_job: BTreeMap<JobId, Money> = BTreeMap::new();
+    let mut total = Money::ZERO;
+    for interval in tables.intervals.values().flatten() {
+        *of_job.entry(interval.attempt.job).or_default() += interval.charge;
+        total += interval.charge;
+    }
+    for (id, row) in &tables.jobs {
+        let billed = of_job.get(id).copied().unwrap_or_default();
+        if row.charged != billed {
+            wrong.push(format!("{id} is charged {} and its intervals are {billed}", row.charged));
+        }
+    }
+    let income = tables.accounts.values().filter(|a| a.kind == AccountKind::Income);
+    let revenue: Money = income.map(|a| a.balance()).sum();
+    if revenue != total {
+        wrong.push(format!("revenue is {revenue} and all intervals are {total}"));
+    }
+    wrong
+}
+
+fn nothing_is_left(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let tables = world.tables();
+    let open: Vec<AttemptId> = tables.attempts.values().filter(|a| a.phase.is_open()).map(|a| a.id).collect();
+    if !open.is_empty() {
+        wrong.push(format!("attempts without an end: {open:?}"));
+    }
+    if !tables.meters.is_empty() {
+        wrong.push(format!("meters still run: {:?}", tables.meters.keys()));
+    }
+    let sizes = world.engine().sizes();
+    let left = [sizes.open_jobs, sizes.queued_jobs, sizes.running_attempts, sizes.open_holds];
+    if left != [0; 4] {
+        wrong.push(format!("the engine still keeps {sizes:?}"));
+    }
+    for pool in world.engine().pools() {
+        let free = world.engine().pool_use(pool.id);
+        if free.is_some_and(|u| u.free != u.total || u.jobs_running != 0) {
+            wrong.push(format!("pool {} is not free: {free:?}", pool.name));
+        }
+    }
+    let kept: usize = world.clusters().map(|c| c.kept()).sum();
+    if kept != 0 {
+        wrong.push(format!("clusters keep {kept} attempts"));
+    }
+    wrong
+}
+
+/// The live engine against one restored from the store: everything that can be asked must be answered alike.
+#[must_use]
+pub fn restored_equals_live(world: &World) -> Vec<String> {
+    let twin = match world.restored_twin() {
+        Ok(twin) => twin,
+        Err(error) => return vec![format!("the engine cannot be restored: {error}")],
+    };
+    let live = world.engine();
+    let mut wrong = Vec::new();
+    let mut differ = |what: String, live: String, twin: String| {
+        if live != twin {
+            wrong.push(format!("{what}: live {live}, restored {twin}"));
+        }
+    };
+    for (id, row) in world.tables().jobs.iter().filter(|(_, row)| row.job.is_open()) {
+        differ(format!("{id}"), format!("{:?}", live.job(*id)), format!("{:?}", twin.job(*id)));
+        differ(format!("order of {id}"), format!("{:?}", live.order(*id)), format!("{:?}", twin.order(*id)));
+        let reason = format!("reason of {id} (number {})", row.job.number);
+        differ(reason, format!("{:?}", live.reason(*id)), format!("{:?}", twin.reason(*id)));
+    }
+    for (id, tenant) in &world.tables().tenants {
+        let name = &tenant.name;
+        differ(format!("wallet of {name}"), format!("{:?}", live.wallet(*id)), format!("{:?}", twin.wallet(*id)));
+    }
+    for pool in live.pools() {
+        let of = |e: &engine::Engine| format!("{:?}", e.pool_use(pool.id));
+        differ(format!("pool {}", pool.name), of(live), of(&twin));
+    }
+    for cluster in live.clusters() {
+        let of = |e: &engine::Engine| format!("{:?}", e.handed_over(cluster.id));
+        differ(format!("attempts at {}", cluster.name), of(live), of(&twin));
+    }
+    differ("outstanding".into(), format!("{:?}", live.outstanding()), format!("{:?}", twin.outstanding()));
+    let sizes = |e: &engine::Engine| {
+        let s = e.sizes();
+        format!("{} open, {} queued, {} out, {} holds", s.open_jobs, s.queued_jobs, s.running_attempts, s.open_holds)
+    };
+    differ("sizes".into(), sizes(live), sizes(&twin));
+    wrong
+}

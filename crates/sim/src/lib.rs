@@ -1,0 +1,18 @@
+//! A discrete-event runner of `engine`: virtual clock, cluster models, faults, a shadow store and the ledger's auditor.
+//! The very same engine as in production, driven without a thread, a socket or a file.
+//!
+//! Start reading at [`World`] (what can be done to a platform), [`scenario`] (the same as text with transcripts) and
+//! [`chaos`] (the same by chance). [`audit`] says what must hold at the end. Refuses to know: tokio, ports, store, server, I/O.
+
+pub mod audit;
+//pub mod chaos;
+mod cluster;
+mod log;
+pub mod scenario;
+mod tables;
+mod world;
+
+pub use cluster::{ClusterModel, Execution, RunPlan};
+pub use log::{Log, LogEntry};
+pub use tables::{Conflict, Tables};
+pub use world::{Answer, Crash, Delivery, Lost, World};

@@ -1,0 +1,141 @@
+//! Events, explanations and books as plain lines, for transcripts. Refuses to know how they came about.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use base::{AttemptId, JobId, PoolId, Timestamp};
+use model::{Actor, Event, EventKind};
+use sched::{Explanation, Verdict};
+
+use crate::tables::Tables;
+use crate::world::EPOCH;
+
+/// The scenario's names for what it made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    pub jobs: BTreeMap<JobId, String>,
+}
+
+impl Names {
+    /// `a`, `a[3]`, or the job's number.
+    pub fn job(&self, tables: &Tables, job: JobId) -> String {
+        let Some(row) = tables.jobs.get(&job) else { return job.to_string() };
+        match row.job.array {
+            Some(array) => {
+                let root = self.jobs.get(&array.root).cloned().unwrap_or_else(|| array.root_number.to_string());
+                format!("{root}[{}]", array.index)
+            }
+            None => self.jobs.get(&job).cloned().unwrap_or_else(|| format!("number {}", row.job.number)),
+        }
+    }
+}
+
+/// Time since the scenario's beginning as `h:mm:ss`, with milliseconds where there are any.
+pub(crate) fn clock(at: Timestamp) -> String {
+    let us = (at - EPOCH).as_micros();
+    let sign = if us < 0 { "-" } else { "" };
+    let ms = us.unsigned_abs() / 1_000;
+    let (s, ms) = (ms / 1_000, ms % 1_000);
+    let mut text = format!("{sign}{}:{:02}:{:02}", s / 3_600, s / 60 % 60, s % 60);
+    if ms > 0 {
+        let _ = write!(text, ".{ms:03}");
+    }
+    text
+}
+
+fn pool_name(tables: &Tables, pool: PoolId) -> String {
+    tables.pools.get(&pool).map_or_else(|| pool.to_string(), |p| p.name.to_string())
+}
+
+/// One event as a line: time, job, state, what, cause.
+pub(crate) fn event(tables: &Tables, names: &Names, event: &Event) -> String {
+    let job = event.job.map_or_else(String::new, |job| names.job(tables, job));
+    let state = event.state.map_or("", |s| s.as_str());
+    let by = match event.actor {
+        Actor::Platform => "platform".to_owned(),
+        Actor::User(user) => tables.users.get(&user).map_or_else(|| user.to_string(), |u| u.name.to_string()),
+        Actor::Cluster(c) => tables.clusters.get(&c).map_or_else(|| c.to_string(), |c| format!("cluster {}", c.name)),
+    };
+    let subject = if job.is_empty() { "-".to_owned() } else { job };
+    format!("{:>9}  {subject:<6} {state:<11} {} ({by})", clock(event.at), what(tables, &event.what))
+}
+
+/// The stable word of an event, as `expect event` names it.
+pub(crate) fn word(kind: &EventKind) -> String {
+    let text = serde_json::to_value(kind).ok();
+    text.and_then(|v| Some(v.get("kind")?.as_str()?.to_owned())).unwrap_or_default()
+}
+
+fn what(tables: &Tables, kind: &EventKind) -> String {
+    let number = |attempt: &AttemptId| format!("attempt {}", attempt.number);
+    match kind {
+        EventKind::Submitted { hold } => format!("submitted, {hold} set aside"),
+        EventKind::Held { by } => format!("held by {by:?}").to_lowercase(),
+        EventKind::Released => "released".into(),
+        EventKind::Placed { attempt, pool } => format!("{} placed on {}", number(attempt), pool_name(tables, *pool)),
+        EventKind::Queued { attempt, .. } => format!("{} accepted", number(attempt)),
+        EventKind::Started { attempt, nodes } => format!("{} started on {}", number(attempt), nodes.join(",")),
+        EventKind::Ending { cause } => format!("ending: {cause:?}").to_lowercase(),
+        EventKind::Ended { outcome, exit, charged } => {
+            let exit = exit.map_or_else(String::new, |e| format!(", exit {}:{}", e.code, e.signal));
+            format!("ended: {}{exit}, charged {charged}", format!("{outcome:?}").to_lowercase())
+        }
+        EventKind::Requeued { after } => format!("back in the queue after {}", format!("{after:?}").to_lowercase()),
+        EventKind::HandOverFailed { attempt, text } => format!("{} not started: {text}", number(attempt)),
+        EventKind::BalanceLow { available, needed, stop_at } => {
+            format!("balance low: {available} available, {needed} more needed, stops at {}", clock(*stop_at))
+        }
+        EventKind::BalanceRestored => "balance restored".into(),
+        EventKind::TimeLimitWarning { signal } => format!("warned of the time limit by signal {signal}"),
+        EventKind::PriorityChanged => "class changed".into(),
+        EventKind::TimeLimitChanged { micros } => format!("time limit now {}", base::Span::from_micros(*micros)),
+        EventKind::WalletChanged { amount } => format!("wallet {amount}"),
+        EventKind::PoolChanged { pool } => format!("pool {}", pool_name(tables, *pool)),
+        EventKind::NodeChanged { pool, node, state } => {
+            format!("node {}/{node} {}", pool_name(tables, *pool), format!("{state:?}").to_lowercase())
+        }
+        EventKind::ClusterUnreachable { .. } => "cluster does not answer".into(),
+        EventKind::ClusterReachable { .. } => "cluster answers".into(),
+        EventKind::TenantChanged => "tenant changed".into(),
+        EventKind::UserChanged { .. } => "user changed".into(),
+        EventKind::PricesChanged => "prices changed".into(),
+    }
+}
+
+/// The candidate table.
+pub(crate) fn explanation(e: &Explanation) -> Vec<String> {
+    let row = |c: &sched::Candidate| {
+        let verdict = match &c.verdict {
+            Verdict::Feasible => "feasible".to_owned(),
+            Verdict::Refused(rule) => rule.code().to_owned(),
+        };
+        let start = c.expected_start.map_or_else(|| "-".to_owned(), clock);
+        let money = |m: Option<base::Money>| m.map_or_else(|| "-".to_owned(), |m| m.to_string());
+        let chosen = if c.chosen { "  <- chosen" } else { "" };
+        let (price, cost) = (money(c.price), money(c.cost));
+        format!("{:<8} {verdict:<18} start {start:<9} price {price:<9} cost {cost}{chosen}", c.pool_name)
+    };
+    e.candidates.iter().map(row).collect()
+}
+
+/// The trial balance, account by account.
+pub(crate) fn books(tables: &Tables) -> Vec<String> {
+    let name = |code: &str| {
+        let tenants = tables.tenants.values().map(|t| (t.id.to_string(), t.name.to_string()));
+        let pools = tables.pools.values().map(|p| (p.id.to_string(), p.name.to_string()));
+        tenants.chain(pools).fold(code.to_owned(), |text, (id, name)| text.replace(&id, &name))
+    };
+    let mut lines: Vec<String> = tables
+        .accounts
+        .values()
+        .map(|a| format!("{:<44} {:>14} {:>14} held {}", name(a.code.as_str()), a.debits, a.credits, a.held))
+        .collect();
+    lines.sort();
+    let (debits, credits) = tables
+        .accounts
+        .values()
+        .fold((0i128, 0i128), |(d, c), a| (d + i128::from(a.debits.0), c + i128::from(a.credits.0)));
+    let verdict = if debits == credits { "balanced" } else { "NOT BALANCED" };
+    lines.push(format!("{verdict}; the auditor found {}", tables.auditor.findings().len()));
+    lines
+}

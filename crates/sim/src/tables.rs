@@ -1,0 +1,246 @@
+//! The shadow store: what a database would hold after each batch, as maps and lists in memory, with the database's
+//! uniqueness rules and the ledger's auditor looking on. Refuses to know rows, SQL and files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use base::{
+    AccountId, AttemptId, ClusterId, HoldId, JobId, PoolId, PriceBookId, ProjectId, ScriptId, SpecId, SupplierId,
+    TenantId, Timestamp, TransferId, UserId,
+};
+use engine::{AuditEntry, JobRow, Record, Report, Snapshot};
+use ledger::{Account, Auditor, Hold, LedgerRecord, Transfer};
+use model::{Attempt, Cluster, Event, JobSpec, Outcome, Phase, Pool, Project, Supplier, Tenant, User};
+use rating::{Interval, Meter, PoolCost, PriceBook};
+use sched::{Explanation, ResourceSeconds};
+
+/// A record that contradicts what is stored: always a defect of the engine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    #[error("transfer {0} was committed twice")]
+    TransferTwice(TransferId),
+    #[error("interval {seq} of {attempt} does not follow {before}")]
+    IntervalSeq { attempt: AttemptId, seq: u32, before: u32 },
+    #[error("event {seq} does not follow {before}")]
+    EventSeq { seq: u64, before: u64 },
+    #[error("audit entry {seq} does not follow {before}")]
+    AuditSeq { seq: u64, before: u64 },
+    #[error("number {number} belongs to {first} and {second}")]
+    JobNumber { number: u64, first: JobId, second: JobId },
+    #[error("{0} changed its content")]
+    SpecChanged(SpecId),
+    #[error("{0} changed its content")]
+    ScriptChanged(ScriptId),
+    #[error("{0} changed after it had ended")]
+    JobReopened(JobId),
+    #[error("{0} changed after it had ended")]
+    AttemptReopened(AttemptId),
+    #[error("an answer under key {0:032x} was stored twice")]
+    AnswerTwice(u128),
+    #[error("{0} was published twice")]
+    PriceBookTwice(PriceBookId),
+}
+
+/// Everything committed so far.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    pub suppliers: BTreeMap<SupplierId, Supplier>,
+    pub clusters: BTreeMap<ClusterId, Cluster>,
+    pub pools: BTreeMap<PoolId, Pool>,
+    pub costs: BTreeMap<PoolId, Option<PoolCost>>,
+    pub books: BTreeMap<PriceBookId, PriceBook>,
+    pub tenants: BTreeMap<TenantId, Tenant>,
+    pub projects: BTreeMap<ProjectId, Project>,
+    pub users: BTreeMap<UserId, User>,
+    pub specs: BTreeMap<SpecId, Arc<JobSpec>>,
+    pub scripts: BTreeMap<ScriptId, Arc<str>>,
+    pub jobs: BTreeMap<JobId, JobRow>,
+    pub attempts: BTreeMap<AttemptId, Attempt>,
+    pub meters: BTreeMap<AttemptId, Meter>,
+    pub intervals: BTreeMap<AttemptId, Vec<Interval>>,
+    pub events: Vec<Event>,
+    pub explanations: BTreeMap<AttemptId, Explanation>,
+    pub accounts: BTreeMap<AccountId, Account>,
+    pub holds: BTreeMap<HoldId, Hold>,
+    pub transfers: Vec<Transfer>,
+    pub answers: BTreeMap<u128, (u128, Report)>,
+    pub audit: Vec<AuditEntry>,
+    pub shares: BTreeMap<TenantId, (ResourceSeconds, Timestamp)>,
+    /// Saw every ledger record in commit order.
+    pub auditor: Auditor,
+    transfer_ids: BTreeSet<TransferId>,
+    numbers: BTreeMap<u64, JobId>,
+    /// Elements of each array, by its first one.
+    elements: BTreeMap<JobId, BTreeSet<JobId>>,
+}
+
+impl Tables {
+    /// Stores the records of one batch, in order.
+    ///
+    /// # Errors
+    /// The first record that contradicts what is stored; those before it are stored then, because a conflict ends the run.
+    pub fn commit(&mut self, records: &[Record]) -> Result<(), Conflict> {
+        records.iter().try_for_each(|record| self.store(record))
+    }
+
+    fn store(&mut self, record: &Record) -> Result<(), Conflict> {
+        match record {
+            Record::Tenant(t) => drop(self.tenants.insert(t.id, t.clone())),
+            Record::Project(p) => drop(self.projects.insert(p.id, p.clone())),
+            Record::User(u) => drop(self.users.insert(u.id, u.clone())),
+            // Secrets and sessions are no concern of a simulation.
+            Record::Password { .. } | Record::Token(_) | Record::TokenRevoked { .. } => {}
+            Record::Supplier(s) => drop(self.suppliers.insert(s.id, s.clone())),
+            Record::Cluster(c) => drop(self.clusters.insert(c.id, c.clone())),
+            Record::Pool(p) => drop(self.pools.insert(p.id, p.clone())),
+            Record::PoolCost { pool, cost } => drop(self.costs.insert(*pool, *cost)),
+            Record::PriceBook(book) => {
+                if self.books.insert(book.id, book.clone()).is_some() {
+                    return Err(Conflict::PriceBookTwice(book.id));
+                }
+            }
+            Record::Spec { id, spec } => {
+                let first = self.specs.entry(*id).or_insert_with(|| spec.clone());
+                if first != spec {
+                    return Err(Conflict::SpecChanged(*id));
+                }
+            }
+            Record::Script { id, text } => {
+                let first = self.scripts.entry(*id).or_insert_with(|| text.clone());
+                if first != text {
+                    return Err(Conflict::ScriptChanged(*id));
+                }
+            }
+            Record::Job(row) => self.store_job(row)?,
+            Record::Attempt(attempt) => {
+                let old = self.attempts.insert(attempt.id, attempt.clone());
+                if old.is_some_and(|old| !old.phase.is_open()) {
+                    return Err(Conflict::AttemptReopened(attempt.id));
+                }
+            }
+            Record::Meter { attempt, meter: Some(meter) } => drop(self.meters.insert(*attempt, meter.clone())),
+            Record::Meter { attempt, meter: None } => drop(self.meters.remove(attempt)),
+            Record::Interval(interval) => {
+                let attempt = interval.attempt;
+                let list = self.intervals.entry(attempt).or_default();
+                let before = list.last().map_or(0, |i| i.seq);
+                if interval.seq != before + 1 {
+                    return Err(Conflict::IntervalSeq { attempt, seq: interval.seq, before });
+                }
+                list.push(interval.clone());
+            }
+            Record::Event(event) => {
+                let before = self.events.last().map_or(0, |e| e.seq);
+                if event.seq != before + 1 {
+                    return Err(Conflict::EventSeq { seq: event.seq, before });
+                }
+                self.events.push(event.clone());
+            }
+            Record::Explanation { attempt, explanation } => {
+                self.explanations.insert(*attempt, explanation.clone());
+            }
+            Record::Ledger(record) => self.store_ledger(record)?,
+            Record::Once { key, fingerprint, report, .. } => {
+                if self.answers.insert(*key, (*fingerprint, report.clone())).is_some() {
+                    return Err(Conflict::AnswerTwice(*key));
+                }
+            }
+            Record::Audit(entry) => {
+                let before = self.audit.last().map_or(0, |e| e.seq);
+                if entry.seq != before + 1 {
+                    return Err(Conflict::AuditSeq { seq: entry.seq, before });
+                }
+                self.audit.push(entry.clone());
+            }
+            Record::Share { tenant, used, at } => drop(self.shares.insert(*tenant, (*used, *at))),
+        }
+        Ok(())
+    }
+
+    fn store_job(&mut self, row: &JobRow) -> Result<(), Conflict> {
+        let (id, number) = (row.job.id, row.job.number);
+        let first = *self.numbers.entry(number).or_insert(id);
+        if first != id {
+            return Err(Conflict::JobNumber { number, first, second: id });
+        }
+        if let Some(array) = row.job.array {
+            self.elements.entry(array.root).or_default().insert(id);
+        }
+        match self.jobs.insert(id, row.clone()) {
+            Some(old) if !old.job.is_open() => Err(Conflict::JobReopened(id)),
+            _ => Ok(()),
+        }
+    }
+
+    fn store_ledger(&mut self, record: &LedgerRecord) -> Result<(), Conflict> {
+        self.auditor.observe(record);
+        match record {
+            LedgerRecord::Account(account) => drop(self.accounts.insert(account.id, account.clone())),
+            LedgerRecord::Hold(hold) => drop(self.holds.insert(hold.id, hold.clone())),
+            LedgerRecord::Transfer(transfer) => {
+                if !self.transfer_ids.insert(transfer.id) {
+                    return Err(Conflict::TransferTwice(transfer.id));
+                }
+                self.transfers.push(transfer.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// What an engine needs to go on after a restart.
+    pub fn snapshot(&self) -> Snapshot {
+        let open: Vec<&JobRow> = self.jobs.values().filter(|row| row.job.is_open()).collect();
+        let specs: BTreeSet<SpecId> = open.iter().map(|row| row.job.spec).collect();
+        let holds = self.holds.values().filter(|h| h.is_open()).cloned().map(LedgerRecord::Hold);
+        let accounts = self.accounts.values().cloned().map(LedgerRecord::Account);
+        Snapshot {
+            suppliers: self.suppliers.values().cloned().collect(),
+            clusters: self.clusters.values().cloned().collect(),
+            pools: self.pools.values().map(|p| (p.clone(), self.costs.get(&p.id).copied().flatten())).collect(),
+            books: self.books.values().cloned().collect(),
+            tenants: self.tenants.values().cloned().collect(),
+            projects: self.projects.values().cloned().collect(),
+            users: self.users.values().cloned().collect(),
+            shares: self.shares.iter().map(|(tenant, (used, at))| (*tenant, *used, *at)).collect(),
+            ledger: accounts.chain(holds).collect(),
+            specs: specs.into_iter().filter_map(|id| Some((id, self.specs.get(&id)?.clone()))).collect(),
+            ended: self.ends_wanted_by(&open),
+            jobs: open.into_iter().cloned().collect(),
+            attempts: self.attempts.values().filter(|a| a.phase.is_open()).cloned().collect(),
+            meters: self.meters.values().cloned().collect(),
+            last_job_number: self.numbers.last_key_value().map_or(0, |(n, _)| *n),
+            last_event_seq: self.events.last().map_or(0, |e| e.seq),
+            last_event_at: self.events.last().map_or(Timestamp::ZERO, |e| e.at),
+            last_audit_seq: self.audit.last().map_or(0, |e| e.seq),
+        }
+    }
+
+    /// Ends of what open jobs depend on, and of arrays that are partly over.
+    fn ends_wanted_by(&self, open: &[&JobRow]) -> Vec<(JobId, Outcome)> {
+        let dependencies = open.iter().flat_map(|row| &row.job.dependencies).map(|d| d.on);
+        let roots = open.iter().filter_map(|row| row.job.array).map(|a| a.root);
+        let wanted: BTreeSet<JobId> = dependencies.chain(roots).collect();
+        wanted.into_iter().filter_map(|id| Some((id, self.end_so_far(id)?))).collect()
+    }
+
+    /// How a job ended, or the ended elements of the array it is the first of; `None` while nothing of it has ended.
+    pub fn end_so_far(&self, job: JobId) -> Option<Outcome> {
+        let outcome = |id: &JobId| match self.jobs.get(id)?.job.phase() {
+            Phase::Ended { outcome, .. } => Some(*outcome),
+            _ => None,
+        };
+        let Some(elements) = self.elements.get(&job) else { return outcome(&job) };
+        let ends: Vec<Outcome> = elements.iter().filter_map(outcome).collect();
+        ends.iter().copied().find(|o| !o.is_success()).or(ends.first().copied())
+    }
+
+    /// The elements of the array whose first one this is, in id order; the job itself when it is no array.
+    pub fn elements_of(&self, root: JobId) -> Vec<JobId> {
+        self.elements.get(&root).map_or_else(|| vec![root], |all| all.iter().copied().collect())
+    }
+
+    /// Events of one job, oldest first.
+    pub fn timeline(&self, job: JobId) -> impl Iterator<Item = &Event> {
+        self.events.iter().filter(move |e| e.job == Some(job))
+    }
+}
