@@ -49,6 +49,11 @@ impl Groups {
         Ok(Groups { memory: has("memory"), cpu: has("cpu"), io: has("io"), parent })
     }
 
+    /// Takes the (empty) folder of groups away.
+    pub fn remove(&self) {
+        let _ = fs::remove_dir(&self.parent);
+    }
+
     /// Plain sentences on what is missing.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
@@ -92,6 +97,8 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 pub struct Group {
     dir: PathBuf,
     handle: File,
+    has_memory: bool,
+    has_io: bool,
 }
 
 /// What the kernel counted; `None` where it does not count here.
@@ -122,13 +129,14 @@ impl Group {
         if let (true, Some(cpu)) = (groups.cpu, cpu) {
             write(&dir.join("cpu.max"), &format!("{} {CPU_PERIOD_MICROS}", cpu.0 * CPU_PERIOD_MICROS / 1_000))?;
         }
-        Ok(Group { handle: File::open(&dir)?, dir })
+        Ok(Group { handle: File::open(&dir)?, dir, has_memory: groups.memory, has_io: groups.io })
     }
 
     /// The group of an attempt whose supervisor died, if it is still there.
     pub fn find(groups: &Groups, name: &str) -> Option<Group> {
         let dir = groups.parent.join(name);
-        File::open(&dir).ok().map(|handle| Group { dir, handle })
+        let (has_memory, has_io) = (groups.memory, groups.io);
+        File::open(&dir).ok().map(|handle| Group { dir, handle, has_memory, has_io })
     }
 
     pub fn handle(&self) -> BorrowedFd<'_> {
@@ -151,8 +159,13 @@ impl Group {
             let text = text(name)?;
             text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok())
         };
+        // Kept by the kernel for every group, also without the controller.
+        let cpu_micros = || field("cpu.stat", "usage_usec ").and_then(|v| i64::try_from(v).ok());
+        if !self.has_memory && !self.has_io {
+            return Counted { cpu_micros: cpu_micros(), ..Counted::default() };
+        }
         Counted {
-            cpu_micros: field("cpu.stat", "usage_usec ").and_then(|v| i64::try_from(v).ok()),
+            cpu_micros: cpu_micros(),
             memory_peak: text("memory.peak").and_then(|t| t.trim().parse().ok()),
             disk: text("io.stat").map(|t| disk_bytes(&t)),
             out_of_memory: field("memory.events", "oom_kill ").is_some_and(|n| n > 0),

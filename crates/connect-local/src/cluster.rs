@@ -16,13 +16,12 @@ use ports::cluster::Observations;
 use ports::{Cluster, ClusterFacts, ConnectError, LogChunk, LogStream, PoolFacts};
 
 use crate::cgroup::Groups;
-use crate::config::{LOG_POLL, LOG_READ_MAX, LOG_WAIT_MAX, LocalConfig, LocalError};
+use crate::config::{LOG_POLL, LOG_READ_MAX, LOG_WAIT_MAX, LocalConfig, LocalError, User};
 use crate::layout::{Layout, NoGpus, Place};
 use crate::logs::LogReader;
-use crate::plan::{Claim, End, EndRequest, Ended, Plan, outcome_of};
+use crate::plan::{Claim, End, EndRequest, Ended, Plan, Relay, outcome_of};
 use crate::spool::{self, Runner, Spool};
 use crate::state::{Known, State};
-use crate::supervise::course::RELAY_SHELL_ONLY;
 use crate::supervise::wall_clock;
 use crate::watch::{self, Waker, never_ran};
 use crate::{SUPERVISE, detect, render, sys};
@@ -52,8 +51,9 @@ impl LocalCluster {
     ///
     /// # Errors
     /// [`LocalError`]: folders that cannot be made or that jobs could not reach, or a configuration that cannot work.
-    pub fn new(config: LocalConfig, observations: Observations) -> Result<LocalCluster, LocalError> {
+    pub fn new(mut config: LocalConfig, observations: Observations) -> Result<LocalCluster, LocalError> {
         check(&config)?;
+        config.account = config.run_as.clone().or_else(User::current);
         let spool =
             Spool::open(&config.data_dir).map_err(LocalError::io("cannot open the spool in", &config.data_dir))?;
         make_work_root(&config)?;
@@ -110,6 +110,10 @@ impl Drop for LocalCluster {
         // Not waited for: it may be delivering to a channel that nobody empties any more.
         self.inner.stopping.store(true, Ordering::Release);
         self.inner.waker.ring();
+        // With nothing handed over there is nobody to need the folder of groups; with something in it the kernel refuses.
+        if let (Some(groups), Ok(true)) = (&self.inner.groups, self.inner.spool.list().map(|all| all.is_empty())) {
+            groups.remove();
+        }
     }
 }
 
@@ -310,8 +314,12 @@ impl Inner {
             return Ok(());
         }
         if spool::read::<Ended>(&dir, spool::ENDED).map_err(unreachable)?.is_none() {
-            let request = EndRequest { cause: how.cause, grace: how.grace };
-            spool::replace(&dir, spool::END_REQUEST, &request).map_err(unreachable)?;
+            // The first cause stays; a later request may only shorten the grace.
+            let request = match spool::read::<EndRequest>(&dir, spool::END_REQUEST).map_err(unreachable)? {
+                Some(first) => EndRequest { cause: first.cause, grace: first.grace.min(how.grace) },
+                None => EndRequest { cause: how.cause, grace: how.grace },
+            };
+            let written = spool::replace(&dir, spool::END_REQUEST, &request);
             let mut runner = spool::runner(&dir).map_err(unreachable)?;
             if runner == Runner::Nobody {
                 // With the claim in our hands no supervisor begins, also not one that is on its way.
@@ -322,7 +330,15 @@ impl Inner {
                 }
             }
             if let Runner::Alive(pid) = runner {
-                self.signal_supervisor(&dir, pid, libc::SIGUSR1, None).map_err(unreachable)?;
+                match written {
+                    Ok(()) => self.signal_supervisor(&dir, pid, libc::SIGUSR1, None),
+                    // The disk that takes no request may be full of this very job's output: the signal carries it.
+                    Err(_) => {
+                        let value = Relay::End(request).encode();
+                        self.signal_supervisor(&dir, pid, sys::relay_signal(), Some(value))
+                    }
+                }
+                .map_err(unreachable)?;
             }
         }
         if let Some(known) = self.state().attempts.get_mut(&attempt) {
@@ -360,7 +376,7 @@ impl Inner {
         let dir = self.spool.dir(attempt);
         match spool::runner(&dir).map_err(unreachable)? {
             Runner::Alive(pid) => {
-                let value = signal | if shell_only { RELAY_SHELL_ONLY } else { 0 };
+                let value = Relay::Signal { signal, shell_only }.encode();
                 self.signal_supervisor(&dir, pid, sys::relay_signal(), Some(value)).map_err(unreachable)
             }
             Runner::Nobody | Runner::Dead => Err(ConnectError::NoSuchAttempt(attempt)),
@@ -369,16 +385,15 @@ impl Inner {
 
     fn forget(&self, attempt: AttemptId) -> Result<(), ConnectError> {
         let ended = match self.state().attempts.get_mut(&attempt) {
-            None => return Ok(()),
+            None => return self.spool.remove(attempt).map_err(unreachable),
             Some(known) => {
                 known.forget_at_end = true;
                 known.ended
             }
         };
         if ended {
-            self.spool.remove(attempt).map_err(unreachable)?;
             self.state().forget(attempt);
-            return Ok(());
+            return self.spool.remove(attempt).map_err(unreachable);
         }
         // The platform has no use for it any more, and still it runs.
         self.end(attempt, EndOrder { cause: EndCause::Cancelled, grace: self.config.watch.kill_grace })

@@ -55,17 +55,25 @@ impl User {
     /// # Errors
     /// `NoSuchUser`, also when the user data base cannot be read.
     pub fn named(name: &str) -> Result<User, LocalError> {
-        let missing = || LocalError::NoSuchUser(name.to_owned());
-        let found = nix::unistd::User::from_name(name).ok().flatten().ok_or_else(missing)?;
-        let c_name = std::ffi::CString::new(name).map_err(|_| missing())?;
+        let found = nix::unistd::User::from_name(name).ok().flatten();
+        found.map(User::of).ok_or_else(|| LocalError::NoSuchUser(name.to_owned()))
+    }
+
+    /// The user of this process, if the user data base knows it.
+    pub fn current() -> Option<User> {
+        nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(User::of)
+    }
+
+    fn of(found: nix::unistd::User) -> User {
+        let c_name = std::ffi::CString::new(found.name.clone()).unwrap_or_default();
         let groups = nix::unistd::getgrouplist(&c_name, found.gid).unwrap_or_else(|_| vec![found.gid]);
-        Ok(User {
+        User {
             uid: found.uid.as_raw(),
             gid: found.gid.as_raw(),
             groups: groups.into_iter().map(|g| g.as_raw()).collect(),
             name: found.name,
             home: found.dir.to_string_lossy().into_owned(),
-        })
+        }
     }
 }
 
@@ -131,6 +139,8 @@ pub struct LocalConfig {
     pub watch: Watch,
     /// Whether to put jobs into control groups where the host permits it. `false` is for tests of the way without.
     pub cgroups: bool,
+    /// Whose name and home jobs are told: `run_as`, or the platform's own user. Filled in at the start.
+    pub(crate) account: Option<User>,
 }
 
 impl LocalConfig {
@@ -146,6 +156,7 @@ impl LocalConfig {
             pools,
             watch: Watch::default(),
             cgroups: true,
+            account: None,
         }
     }
 }

@@ -97,3 +97,58 @@ pub const fn outcome_of(cause: EndCause) -> Outcome {
         EndCause::Cancelled | EndCause::Balance | EndCause::Requeued => Outcome::Cancelled,
     }
 }
+
+/// What a real-time signal carries to a supervisor in its 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relay {
+    /// A signal for the job; `shell_only`: for the script's own process alone.
+    Signal { signal: i32, shell_only: bool },
+    /// A request to end, when a full disk takes no file. The grace in whole seconds, up to 9 hours.
+    End(EndRequest),
+}
+
+/// Bit 8: to the shell only. Bit 9: an end, its cause in bits 10 to 12 and its grace in seconds in bits 16 to 30.
+const SHELL_ONLY: i32 = 1 << 8;
+const END: i32 = 1 << 9;
+const GRACE_MAX: i64 = 0x7fff;
+const CAUSES: [EndCause; 5] =
+    [EndCause::Cancelled, EndCause::TimeLimit, EndCause::Balance, EndCause::Preempted, EndCause::Requeued];
+
+impl Relay {
+    pub fn encode(self) -> i32 {
+        match self {
+            Relay::Signal { signal, shell_only } => (signal & 0xff) | if shell_only { SHELL_ONLY } else { 0 },
+            Relay::End(EndRequest { cause, grace }) => {
+                let cause = CAUSES.iter().position(|c| *c == cause).unwrap_or(0) as i32;
+                END | cause << 10 | (grace.as_secs().clamp(0, GRACE_MAX) as i32) << 16
+            }
+        }
+    }
+
+    pub fn decode(value: i32) -> Relay {
+        if value & END == 0 {
+            return Relay::Signal { signal: value & 0xff, shell_only: value & SHELL_ONLY != 0 };
+        }
+        let cause = CAUSES.get((value >> 10 & 7) as usize).copied().unwrap_or(EndCause::Cancelled);
+        Relay::End(EndRequest { cause, grace: Span::from_secs(i64::from(value >> 16)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relays_survive_their_32_bits() {
+        let mut all =
+            vec![Relay::Signal { signal: 64, shell_only: false }, Relay::Signal { signal: 1, shell_only: true }];
+        for cause in CAUSES {
+            for grace in [0, 30, GRACE_MAX] {
+                all.push(Relay::End(EndRequest { cause, grace: Span::from_secs(grace) }));
+            }
+        }
+        for relay in all {
+            assert_eq!(Relay::decode(relay.encode()), relay);
+        }
+    }
+}

@@ -104,7 +104,7 @@ fn environment(order: &Order, config: &LocalConfig, facts: &Facts, place: &Place
             set(name, value);
         }
     }
-    if let Some(user) = &config.run_as {
+    if let Some(user) = &config.account {
         set("HOME", &user.home);
         set("USER", &user.name);
         set("LOGNAME", &user.name);

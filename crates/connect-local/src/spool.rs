@@ -33,8 +33,8 @@ pub const ENDED: &str = "ended.json";
 pub const END_REQUEST: &str = "end-request.json";
 pub const SOCKET: &str = "events.sock";
 
-/// Folders that are being put together; swept at the start.
-const UNFINISHED: &str = ".new-";
+/// Folders that are being put together or taken apart; swept at the start.
+const UNFINISHED: &str = ".tmp-";
 
 /// All attempts of one local cluster.
 #[derive(Debug)]
@@ -101,8 +101,7 @@ impl Spool {
     }
 
     fn place(&self, attempt: AttemptId, fill: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<bool> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let fresh = self.root.join(format!("{UNFINISHED}{}-{number}", std::process::id()));
+        let fresh = self.unfinished();
         fs::DirBuilder::new().mode(0o711).create(&fresh)?;
         // Renaming onto a folder that is not empty is refused by the kernel: that is the guard.
         match fill(&fresh).and_then(|()| fs::rename(&fresh, self.dir(attempt))) {
@@ -115,11 +114,20 @@ impl Spool {
         }
     }
 
+    /// Takes an attempt away, at one stroke for everybody who looks at it meanwhile.
     pub fn remove(&self, attempt: AttemptId) -> io::Result<()> {
-        match fs::remove_dir_all(self.dir(attempt)) {
+        let aside = self.unfinished();
+        match fs::rename(self.dir(attempt), &aside) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
+            Err(error) => Err(error),
+            // What is left of it, the next start sweeps.
+            Ok(()) => fs::remove_dir_all(aside),
         }
+    }
+
+    fn unfinished(&self) -> PathBuf {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.root.join(format!("{UNFINISHED}{}-{number}", std::process::id()))
     }
 }
 
@@ -146,6 +154,39 @@ pub fn replace(dir: &Path, name: &str, value: &impl Serialize) -> io::Result<()>
         let _ = fs::remove_file(&fresh);
     }
     written
+}
+
+/// Room for a record that must be writable later, also on a disk that has filled up meanwhile.
+#[derive(Debug)]
+pub struct Slot {
+    file: File,
+    fresh: PathBuf,
+    path: PathBuf,
+}
+
+/// Bytes a slot takes: a quarter of the block that every file takes anyway. Records fit (300 bytes and a note of up to
+/// [`NOTE_MAX`]); a longer one only needs room of its own again.
+const SLOT: usize = 1_024;
+/// Longest note, in bytes, that a record of an end carries.
+pub const NOTE_MAX: usize = 600;
+
+impl Slot {
+    /// Takes the room for record `name`. Nothing of it is to be seen yet.
+    pub fn reserve(dir: &Path, name: &str) -> io::Result<Slot> {
+        let fresh = fresh(dir, name);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        file.write_all(&[b' '; SLOT])?;
+        Ok(Slot { file, fresh, path: dir.join(name) })
+    }
+
+    /// Writes the record into the room and shows it under its name, over an older one. May be repeated until it succeeds.
+    pub fn fill(&self, value: &impl Serialize) -> io::Result<()> {
+        let mut bytes = json(value)?;
+        // White space after a record means nothing.
+        bytes.resize(bytes.len().max(SLOT), b' ');
+        std::os::unix::fs::FileExt::write_all_at(&self.file, &bytes, 0)?;
+        fs::rename(&self.fresh, &self.path)
+    }
 }
 
 /// Writes a record unless there is one already; `false` when there was.

@@ -127,7 +127,10 @@ pub fn run(inner: Arc<Inner>) {
                 () if everything => Why::Rescan,
                 () => Why::Rung,
             };
-            if let Err(error) = look(&inner, attempt, why) {
+            if let Err(error) = look(&inner, attempt, why)
+                // Forgotten while it was being looked at: there is nothing to read any more.
+                && inner.state().attempts.contains_key(&attempt)
+            {
                 tracing::warn!(%attempt, %error, "cannot read the state of an attempt; will look again");
             }
         }
@@ -283,8 +286,9 @@ fn tell_ended(inner: &Inner, attempt: AttemptId, ended: Ended, told_ended: bool)
         known.forget_at_end
     };
     if forget {
-        if inner.spool.remove(attempt).is_ok() {
-            inner.state().forget(attempt);
+        inner.state().forget(attempt);
+        if let Err(error) = inner.spool.remove(attempt) {
+            tracing::warn!(%attempt, %error, "cannot take an attempt away; the next start does");
         }
         return;
     }

@@ -6,6 +6,7 @@ use base::{Bytes, Span};
 use model::Usage;
 
 use super::tree::Tree;
+use crate::cgroup::Counted;
 use crate::sys;
 
 /// Memory seen so far by looking.
@@ -40,7 +41,8 @@ impl Seen {
 /// Usage of a job that still runs. What running processes have used is read from `/proc`, the reaped ones' from the kernel's
 /// sums over our children.
 pub fn so_far(tree: &Tree, seen: &Seen) -> Usage {
-    let mut usage = at_end(tree, seen);
+    let counted = tree.counted();
+    let mut usage = at_end(&counted, seen);
     let (mut ticks, mut read, mut written) = (0i64, 0u64, 0u64);
     for pid in tree.pids() {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -52,8 +54,7 @@ pub fn so_far(tree: &Tree, seen: &Seen) -> Usage {
         written += w;
     }
     // The kernel shows 100 ticks a second everywhere Linux runs today.
-    let counted_by_group = tree.group().is_some_and(|g| g.counted().cpu_micros.is_some());
-    if !counted_by_group {
+    if counted.cpu_micros.is_none() {
         usage.cpu_time += Span::from_millis(ticks * 10);
     }
     usage.read = Bytes(usage.read.0 + read);
@@ -62,9 +63,8 @@ pub fn so_far(tree: &Tree, seen: &Seen) -> Usage {
 }
 
 /// Final usage, once every process of the job has been reaped.
-pub fn at_end(tree: &Tree, seen: &Seen) -> Usage {
+pub fn at_end(counted: &Counted, seen: &Seen) -> Usage {
     let (cpu_micros, largest_process) = sys::children_usage();
-    let counted = tree.group().map(|g| g.counted()).unwrap_or_default();
     // The kernel adds a reaped child's counters to its parent's; what our own thread did is subtracted.
     let (all_read, all_written) = io_bytes("/proc/self/io");
     let (own_read, own_written) = io_bytes("/proc/thread-self/io");

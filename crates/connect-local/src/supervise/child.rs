@@ -107,6 +107,8 @@ impl Launch {
         match report.first_chunk::<8>() {
             None => Ok(Pid::from_raw(pid)),
             Some(bytes) => {
+                // Until it is reaped, its group is not empty.
+                let _ = nix::sys::wait::waitpid(Pid::from_raw(pid), None);
                 let word = |at: usize| i32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
                 Err((Stage::of(word(0)), io::Error::from_raw_os_error(word(4))))
             }
@@ -141,7 +143,9 @@ impl Launch {
             }
             libc::umask(0o022);
             match () {
-                () if libc::setsid() < 0 => Stage::Session,
+                // A group of its own, in the supervisor's session: a session of its own would cost the job its turn on a busy
+                // machine (the scheduler shares by session), 4 ms for nothing.
+                () if libc::setpgid(0, 0) < 0 => Stage::Session,
                 () if !self.drop_privileges() => Stage::Identity,
                 // Dying with the supervisor is asked for after the change of identity, which clears it; a supervisor that
                 // died before is noticed by the change of parent.

@@ -16,8 +16,9 @@ use super::account::{self, Seen};
 use super::tree::Tree;
 use super::{Bell, Clock, exit_of};
 use crate::config::POLL_FIRST;
-use crate::plan::{End, EndRequest, Ended, Plan, outcome_of};
-use crate::{spool, sys};
+use crate::plan::{End, EndRequest, Ended, Plan, Relay, outcome_of};
+use crate::spool::{self, NOTE_MAX};
+use crate::sys;
 
 /// A job that floods its output or eats the machine's memory is not given the full grace: it would go on in it.
 const SHORT_GRACE: Span = Span::from_secs(2);
@@ -98,9 +99,7 @@ impl<'a> Course<'a> {
             match sys::wait_signal(&self.wake, self.until_next()) {
                 None => {}
                 Some(woken) if woken.signal == libc::SIGUSR1 => self.read_request(),
-                Some(woken) if woken.signal == sys::relay_signal() => {
-                    self.tree.relay(woken.value & 0xff, woken.value & RELAY_SHELL_ONLY != 0);
-                }
+                Some(woken) if woken.signal == sys::relay_signal() => self.relayed(Relay::decode(woken.value)),
                 Some(woken) if woken.signal == libc::SIGCHLD => {}
                 Some(_) => {
                     self.end(Outcome::NodeFail, Some("the machine is being stopped".into()), None, SHORT_GRACE);
@@ -192,6 +191,13 @@ impl<'a> Course<'a> {
         }
     }
 
+    fn relayed(&mut self, relay: Relay) {
+        match relay {
+            Relay::Signal { signal, shell_only } => self.tree.relay(signal, shell_only),
+            Relay::End(request) => self.end(outcome_of(request.cause), None, None, request.grace),
+        }
+    }
+
     fn read_request(&mut self) {
         if let Ok(Some(request)) = spool::read::<EndRequest>(Path::new("."), spool::END_REQUEST) {
             self.end(outcome_of(request.cause), None, None, request.grace);
@@ -217,12 +223,12 @@ impl<'a> Course<'a> {
     /// After the script's end: whatever it left running is killed, and the usage is final.
     fn close(self, exit: Exit) -> Ended {
         let contained = self.tree.exterminate(&self.wake);
-        let usage = account::at_end(&self.tree, &self.seen);
-        let group_full = self.tree.group().is_some_and(|g| g.counted().out_of_memory);
+        let counted = self.tree.counted();
+        let usage = account::at_end(&counted, &self.seen);
         let succeeded = exit == Exit::default();
         let (outcome, exit, mut note) = match self.stop {
             Some(stop) => (stop.outcome, stop.exit.unwrap_or(exit), stop.note),
-            None if group_full && !succeeded => {
+            None if counted.out_of_memory && !succeeded => {
                 (Outcome::OutOfMemory, exit, Some("the kernel ended it at its memory limit".to_owned()))
             }
             None if succeeded => (Outcome::Completed, exit, None),
@@ -234,10 +240,10 @@ impl<'a> Course<'a> {
         if let Some(group) = self.tree.group() {
             group.remove();
         }
+        if let Some(note) = &mut note {
+            note.truncate(note.floor_char_boundary(NOTE_MAX));
+        }
         let end = End::Ran { outcome, exit: Some(exit) };
         Ended { started_at: Some(self.started_at), at: self.clock.now(), end, usage, note }
     }
 }
-
-/// Beside the number of a relayed signal (its low byte): only the script's own process.
-pub const RELAY_SHELL_ONLY: i32 = 0x100;

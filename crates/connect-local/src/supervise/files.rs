@@ -86,7 +86,7 @@ fn work_dir(files: &Files) -> Result<(), FilesError> {
     let path = Path::new(&files.work_dir);
     let refused = |what| move |source| FilesError::WorkDir { path: files.work_dir.clone(), what, source };
     if files.create_below.is_some() {
-        DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(refused("created"))?;
+        DirBuilder::new().recursive(true).mode(0o750).create(path).map_err(refused("created"))?;
     }
     let not_a_dir = || io::Error::from(io::ErrorKind::NotADirectory);
     let found = std::fs::metadata(path).map_err(refused("entered"))?;

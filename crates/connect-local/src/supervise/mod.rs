@@ -3,7 +3,7 @@
 
 mod account;
 mod child;
-pub(crate) mod course;
+mod course;
 mod files;
 pub(crate) mod tree;
 
@@ -20,7 +20,8 @@ use nix::sys::signal::SigSet;
 use crate::cgroup::Group;
 use crate::config::EXIT_NO_START;
 use crate::plan::{Claim, End, EndRequest, Ended, Plan, Started, outcome_of};
-use crate::{spool, sys};
+use crate::spool::{self, NOTE_MAX, Slot};
+use crate::sys;
 
 /// A clock that begins at the wall's time and then never steps, as the wall's may.
 #[derive(Clone, Copy, Debug)]
@@ -66,13 +67,19 @@ fn run(dir: &Path) -> std::io::Result<()> {
         return Ok(());
     };
     let bell = Bell::new(dir);
-    let ended = match spool::read::<Plan>(here, spool::ORDER) {
-        Ok(Some(plan)) => attend(dir, &plan, wake, &bell),
-        Ok(None) => not_started("the plan is missing".into(), Outcome::Failed),
-        Err(error) => not_started(format!("the plan cannot be read: {error}"), Outcome::Failed),
+    let room = Slot::reserve(here, spool::ENDED);
+    let ended = match (&room, spool::read::<Plan>(here, spool::ORDER)) {
+        (Err(error), _) => not_started(format!("no room for the record of its end: {error}"), Outcome::Failed),
+        (Ok(_), Ok(Some(plan))) => attend(dir, &plan, wake, &bell),
+        (Ok(_), Ok(None)) => not_started("the plan is missing".into(), Outcome::Failed),
+        (Ok(_), Err(error)) => not_started(format!("the plan cannot be read: {error}"), Outcome::Failed),
     };
-    // A full disk is waited out: as long as this process lives, nobody takes the attempt for lost.
-    while let Err(error) = spool::replace(here, spool::ENDED, &ended) {
+    // A disk that refuses is waited out: as long as this process lives, nobody takes the attempt for lost.
+    let write = || match &room {
+        Ok(room) => room.fill(&ended),
+        Err(_) => spool::replace(here, spool::ENDED, &ended),
+    };
+    while let Err(error) = write() {
         if error.kind() == std::io::ErrorKind::NotFound {
             return Err(error);
         }
@@ -108,7 +115,8 @@ impl Bell {
     }
 }
 
-fn not_started(note: String, outcome: Outcome) -> Ended {
+fn not_started(mut note: String, outcome: Outcome) -> Ended {
+    note.truncate(note.floor_char_boundary(NOTE_MAX));
     let exit = (outcome == Outcome::Failed).then_some(EXIT_NO_START);
     let end = End::Ran { outcome, exit };
     Ended { started_at: None, at: wall_clock(), end, usage: Usage::default(), note: Some(note) }
@@ -127,6 +135,10 @@ fn attend(dir: &Path, plan: &Plan, wake: SigSet, bell: &Bell) -> Ended {
     let opened = match files::open(plan) {
         Ok(opened) => opened,
         Err(error) => return failed(error.to_string()),
+    };
+    let room = match Slot::reserve(here, spool::STARTED) {
+        Ok(room) => room,
+        Err(error) => return failed(format!("no room for the record of its start: {error}")),
     };
     // Without a group the job runs all the same: its processes are then found by ancestry.
     let cpu = plan.cores.is_empty().then_some(plan.cpu);
@@ -149,8 +161,8 @@ fn attend(dir: &Path, plan: &Plan, wake: SigSet, bell: &Bell) -> Ended {
     };
     drop(launch);
     let started = Started { at: clock.now(), pid: main.as_raw() };
-    // A full disk must not stop the job: the end is what counts, and is tried again when it comes.
-    let _ = spool::replace(here, spool::STARTED, &started);
+    // If this fails all the same, the record of the end tells the start as well.
+    let _ = room.fill(&started);
     bell.ring();
     let tree = tree::Tree::new(group, main);
     course::Course::new(plan, tree, main, started.at, clock, wake, opened.outputs, bell).follow()
@@ -159,7 +171,7 @@ fn attend(dir: &Path, plan: &Plan, wake: SigSet, bell: &Bell) -> Ended {
 fn start_failure(stage: child::Stage, error: &std::io::Error, plan: &Plan) -> String {
     let step = match stage {
         child::Stage::Copy => "no process could be made".to_owned(),
-        child::Stage::Session => "no session could be made".to_owned(),
+        child::Stage::Session => "no process group could be made, or the supervisor is gone".to_owned(),
         child::Stage::Identity => "the identity of the user who runs jobs could not be taken".to_owned(),
         child::Stage::WorkDir => format!("the work folder {} cannot be entered", plan.files.work_dir),
         child::Stage::Files => "the input and output could not be attached".to_owned(),

@@ -9,7 +9,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::cgroup::Group;
+use crate::cgroup::{Counted, Group};
 use crate::sys;
 
 /// How long the dead are waited for. Only a process stuck in the kernel (a hanging network file system) outlives a KILL.
@@ -19,7 +19,7 @@ const KILL_ROUND: Duration = Duration::from_millis(2);
 
 pub struct Tree {
     group: Option<Group>,
-    /// The script's process, leader of its own session and group.
+    /// The script's process, leader of its own process group.
     main: Pid,
 }
 
@@ -30,6 +30,11 @@ impl Tree {
 
     pub fn group(&self) -> Option<&Group> {
         self.group.as_ref()
+    }
+
+    /// What the control group says of the whole job; nothing without one.
+    pub fn counted(&self) -> Counted {
+        self.group.as_ref().map(Group::counted).unwrap_or_default()
     }
 
     pub fn pids(&self) -> Vec<i32> {

@@ -65,6 +65,33 @@ impl Ground {
     }
 }
 
+/// Whatever a test left running ends with it, and so does its folder of control groups.
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let json = |path: PathBuf| -> serde_json::Value {
+            std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        };
+        for entry in std::fs::read_dir(self.dir.path().join("local/spool")).into_iter().flatten().flatten() {
+            let dir = entry.path();
+            if let (Some(pid), false) = (json(dir.join("claim"))["pid"].as_i64(), dir.join("ended.json").exists()) {
+                let pid = nix::unistd::Pid::from_raw(pid as i32);
+                let deadline = Instant::now() + PATIENCE;
+                while nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).is_ok()
+                    && is_alive(&pid.to_string())
+                    && Instant::now() < deadline
+                {
+                    std::thread::yield_now();
+                }
+            }
+        }
+        let data = self.dir.path().as_os_str().as_encoded_bytes();
+        let groups = format!("headworks-{:016x}", base::digest128(&[b"headworks-local", data]) >> 64);
+        for mount in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"] {
+            let _ = std::fs::remove_dir(Path::new(mount).join(&groups));
+        }
+    }
+}
+
 impl Bed for Ground {
     fn open(&self, observations: Observations) -> Arc<dyn Cluster> {
         Arc::new(LocalCluster::new(self.config.clone(), observations).unwrap())

@@ -261,3 +261,49 @@ async fn a_hundred_submissions_of_one_attempt_run_it_once() {
     platform.ended(order.attempt).await;
     assert_eq!(platform.log(&order).await, "run\n");
 }
+
+/// A file system of a quarter of a mebibyte over the ground's folder, as root on a host that permits it.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn over(ground: &Ground) -> Option<SmallDisk> {
+        let path = ground.dir.path().to_owned();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=256k,mode=711", "tmpfs"])
+            .arg(&path)
+            .status();
+        mount.is_ok_and(|status| status.success()).then_some(SmallDisk(path))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_no_end_and_stops_no_request() {
+    let mut ground = Ground::new();
+    ground.config.watch.disk_reserve = Bytes(0);
+    let Some(_disk) = SmallDisk::over(&ground) else { return };
+    let mut platform = ground.start();
+    let script = "#!/bin/sh\ncat /dev/zero > fill 2> /dev/null\necho\nsleep 1000\n";
+    let filling = order(1, script, |_, spec| spec.stdout = Some("/dev/null".into()));
+    platform.submit(&filling, script).await;
+    platform.started(filling.attempt).await;
+    let dir = ground.spool(filling.attempt);
+    let probe = |n: u32| std::fs::write(dir.join(format!("probe-{n}")), [0; 4_096]).is_err();
+    let probes = std::cell::Cell::new(0);
+    eventually("the disk is full", || probe(probes.replace(probes.get() + 1))).await;
+    // Nothing new can be handed over, which is said and can be tried again.
+    let next = order(2, script, |_, _| {});
+    assert!(platform.cluster.submit(Arc::clone(&next), script.into()).await.is_err());
+    // The request to end is taken all the same, and the end has its room since the beginning.
+    platform.end(filling.attempt, EndCause::Cancelled, Span::from_secs(1)).await;
+    assert_eq!(platform.ended(filling.attempt).await.outcome, Outcome::Cancelled);
+    assert!(probe(u32::MAX), "the disk is still full");
+    std::fs::remove_file(ground.dir.path().join("work/tenant/user/1/fill")).unwrap();
+    let script = "#!/bin/sh\nexit 0\n";
+    assert_eq!(platform.run(&next, script).await.0.outcome, Outcome::Completed);
+}
