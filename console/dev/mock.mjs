@@ -148,8 +148,8 @@ function readScript(script) {
     else if (option === 'time') asks.time = Number(value);
     else if (option === 'mem') asks.mem = /M$/.test(value) ? parseInt(value, 10) / 1024 : parseInt(value, 10);
     else if (option === 'array') asks.array = 8;
-    else if (!['output', 'error', 'partition'].includes(option)) errors.push({ line: i + 1, option, code: 'unknown_option', message: `line ${i + 1}: --${option}: there is no such option`, hint: option.startsWith('ntask') ? 'did you mean --ntasks?' : undefined });
-    if (option === 'ntasks' && !(asks.ntasks > 0)) errors.push({ line: i + 1, option, code: 'bad_value', message: `line ${i + 1}: --ntasks: \`${value}\` is not a number of tasks` });
+    else if (!['output', 'error', 'partition'].includes(option)) errors.push({ line: i + 1, option, code: 'unknown_option', message: 'there is no such option', hint: option.startsWith('ntask') ? 'did you mean --ntasks?' : undefined });
+    if (option === 'ntasks' && !(asks.ntasks > 0)) errors.push({ line: i + 1, option, code: 'bad_value', message: `\`${value}\` is not a number of tasks` });
   });
   if (!script.startsWith('#!')) errors.push({ line: 1, code: 'script_without_interpreter', message: 'the first line must begin with #!' });
   return { asks, errors, name };
@@ -227,6 +227,7 @@ function answer(method, path, query, body, empty) {
 
 function stream(req, res, query) {
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  res.flushHeaders();
   const after = Number(req.headers['last-event-id'] ?? query.get('after') ?? seq - 1);
   const send = (event) => res.write(`id: ${event.seq}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`);
   for (const event of events) if (event.seq > after) send(event);
@@ -240,6 +241,7 @@ function stream(req, res, query) {
 
 function follow(req, res, job, query) {
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  res.flushHeaders();
   const quiet = query.get('stream') === 'stderr';
   let offset = Number(query.get('offset') ?? 0);
   const size = () => (quiet ? 0 : logOf(job).length);

@@ -39,9 +39,10 @@ const PAGES: [string, string, string, ((page: Page) => Promise<void>)?][] = [
 
 for (const { language, theme } of LOOKS) {
   for (const [size, viewport] of Object.entries(SIZES)) {
-    test(`pictures ${size} ${language} ${theme}`, async ({ page }) => {
+    test(`pictures ${size} ${language} ${theme}`, async ({ browser }) => {
       test.setTimeout(120_000);
-      await page.setViewportSize(viewport);
+      const touch = size === 'phone';
+      const page = await browser.newPage({ viewport, isMobile: touch, hasTouch: touch });
       await page.addInitScript(([l, t]) => {
         localStorage.setItem('hw.language', l as string);
         localStorage.setItem('hw.theme', t as string);
@@ -57,7 +58,12 @@ for (const { language, theme } of LOOKS) {
         await page.waitForTimeout(400);
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
         expect(wide, `${name} is wider than the screen`).toBeLessThanOrEqual(0);
-        await page.screenshot({ path: `${OUT}/${name}-${size}-${language}-${theme}.png`, fullPage: name !== 'jobs' });
+        await page.screenshot({ path: `${OUT}/${name}-${size}-${language}-${theme}.png`, fullPage: name !== 'jobs' && !touch });
+        if (touch && (await page.evaluate(() => document.documentElement.scrollHeight > 900))) {
+          await page.evaluate(() => window.scrollTo(0, 700));
+          await page.waitForTimeout(100);
+          await page.screenshot({ path: `${OUT}/${name}-${size}-${language}-${theme}-2.png` });
+        }
       }
     });
   }

@@ -41,8 +41,8 @@ export const applyTheme = (): void => {
 };
 
 // The same values as in styles.css; antd computes shades from them, so they cannot be CSS variables here.
-const LIGHT = { colorPrimary: '#0b6485', colorBgBase: '#ffffff', colorBgLayout: '#f3f6f8', colorTextBase: '#13212b', colorError: '#b3261e', colorBorder: '#7d8f9b' };
-const DARK = { colorPrimary: '#4fb6d8', colorBgBase: '#141d24', colorBgLayout: '#0e151b', colorTextBase: '#e4ecf1', colorError: '#ff8f85', colorBorder: '#5b6f7c' };
+const LIGHT = { colorPrimary: '#0b6485', colorBgContainer: '#ffffff', colorBgElevated: '#ffffff', colorBgLayout: '#f3f6f8', colorTextBase: '#13212b', colorError: '#a3211a', colorBorder: '#82939f' };
+const DARK = { colorPrimary: '#4fb6d8', colorBgContainer: '#141d24', colorBgElevated: '#1e2a33', colorBgLayout: '#0e151b', colorTextBase: '#e4ecf1', colorError: '#ff8f85', colorBorder: '#627684' };
 
 export function Theme({ children }: { children: ReactNode }) {
   const { i18n } = useTranslation();

@@ -164,7 +164,7 @@ function FailedLine({ job }: { job: JobSummary }) {
     <Line job={job} end={job.ended_at && <span title={format.fullTime(job.ended_at)}>{format.ago(job.ended_at, now)}</span>}>
       <span className="line-facts">
         <span>{job.pool_name}</span>
-        {job.exit && <span>{job.exit.signal ? t('job.exitSignal', { signal: job.exit.signal }) : t('job.exitCode', { code: job.exit.code })}</span>}
+        {job.exit && (job.exit.code !== 0 || job.exit.signal !== 0) && <span>{job.exit.signal ? t('job.exitSignal', { signal: job.exit.signal }) : t('job.exitCode', { code: job.exit.code })}</span>}
       </span>
     </Line>
   );

@@ -45,18 +45,22 @@ export function JobPage() {
       </Section>
     );
   }
+  // Who waits wants to know why and until when; afterwards the output comes first.
+  const waiting = !job.data.started_at && isOpen(job.data.state);
+  const explanation = <Explanation job={job.data} />;
   return (
     <>
       <Head job={job.data} />
       <Why job={job.data} />
       <div className="job">
         <div className="job-main">
+          {waiting && explanation}
           <LogView
             job={job.data}
             stream={stream ?? 'stdout'}
             onStream={(next) => void navigate({ search: { stream: next === 'stderr' ? next : undefined }, replace: true, resetScroll: false })}
           />
-          <Explanation job={job.data} />
+          {!waiting && explanation}
           <Attempts job={job.data} />
         </div>
         <div className="job-side">

@@ -52,7 +52,7 @@ function PoolPanel({ pool }: { pool: Pool }) {
   );
   const nodesDown = pool.nodes_up < pool.nodes_total;
   return (
-    <Section title={title} aside={<span className="faint">{pool.cluster_name}</span>}>
+    <Section title={title}>
       <PoolRoom pool={pool} />
       <p className="pool-line">
         <span className={nodesDown ? 'warn-text' : undefined}>{t('pools.nodesUp', { up: pool.nodes_up, total: pool.nodes_total })}</span>
@@ -64,6 +64,7 @@ function PoolPanel({ pool }: { pool: Pool }) {
       </p>
       <Facts
         items={[
+          [t('pools.cluster'), pool.cluster_name],
           [t('pools.perNode'), <AmountsText key="shape" amounts={pool.shape} chip={pool.chip ?? undefined} />],
           [t('pools.price'), <Price key="price" pool={pool} />],
           [t('pools.limit'), pool.time_limit_max_seconds ? format.span(pool.time_limit_max_seconds) : t('pools.noLimit')],

@@ -1,6 +1,6 @@
 // Handing in a job: a script pasted, dropped or typed, its faults at their lines, and what it would be before it is.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { getRouteApi } from '@tanstack/react-router';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { App, Button, Input } from 'antd';
 import { type DragEvent, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -127,7 +127,11 @@ export function SubmitPage() {
           <QuotePanel empty={draft.script.trim() === ''} quote={quote.error ? undefined : quote.data} error={quote.error} busy={!current || quote.isFetching} />
           {submit.error && <SubmitError error={submit.error} />}
           <div className="submit-go">
-            {pool && <span className="chip">{`${t('job.pool')}: ${pool}`}</span>}
+            {pool && (
+              <Link to="/submit" search={{ from }} className="chip" title={t('submit.anyPool')} aria-label={t('submit.anyPool')}>
+                {`${t('job.pool')}: ${pool} ✕`}
+              </Link>
+            )}
             <span className="faint kbd-hint">{t('submit.goHint')}</span>
             <Button type="primary" size="large" disabled={!ready} loading={submit.isPending} onClick={go}>
               {t('submit.go')}

@@ -27,16 +27,21 @@ export function CandidateTable({ candidates, currency }: { candidates: readonly 
       title: t('candidates.pool'),
       card: 'head',
       cell: (c) => (
-        <span>
-          <strong>{c.pool_name}</strong> <span className="faint nowrap">{`${c.cluster_name} · ${t(`mode.${c.mode}`)}`}</span>
+        <span className="pool-cell">
+          <span className="pool-name">
+            <strong>{c.pool_name}</strong>
+            {c.chosen && <span className="chip chip-chosen">{t('candidates.chosen')}</span>}
+          </span>
+          <span className="faint">{`${c.cluster_name} · ${t(`mode.${c.mode}`)}`}</span>
         </span>
       ),
     },
-    { key: 'chosen', title: '', card: 'head-end', cell: (c) => c.chosen && <span className="chip chip-chosen">{t('candidates.chosen')}</span> },
     {
       key: 'verdict',
       title: t('candidates.verdict'),
       card: 'bare',
+      // A refusal has no start and no price; its reason takes their room.
+      span: (c) => (c.verdict === 'feasible' ? 1 : withCost ? 6 : 5),
       cell: (c) => <Verdict candidate={c} text={text(c)} />,
     },
     { key: 'start', title: t('candidates.start'), cell: start },

@@ -20,6 +20,9 @@ const NEAR_END_PX = 40;
 /** Pieces that arrive together are shown together: one layout for many lines, at most ten a second. */
 const GATHER_MS = 100;
 
+/** Whether long lines are wrapped, as chosen last. */
+const WRAP = 'hw.wrap';
+
 type Status = 'connecting' | 'open' | 'lost' | 'none' | 'complete' | { refused: ApiProblem };
 
 /** Follows the log of one job and stream; a new one of either starts over. */
@@ -123,7 +126,7 @@ export function LogView({ job, stream, onStream }: Props) {
   const format = useFormat();
   const box = useRef<HTMLDivElement>(null);
   const [atEnd, setAtEnd] = useState(true);
-  const [wrap, setWrap] = useState(true);
+  const [wrap, setWrap] = useState(() => localStorage.getItem(WRAP) !== 'no');
   const [copied, setCopied] = useState(false);
   const [failed, setFailed] = useState<ApiProblem>();
 
@@ -131,6 +134,8 @@ export function LogView({ job, stream, onStream }: Props) {
     if (atEnd && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [log, atEnd, wrap]);
   useEffect(() => setAtEnd(true), [stream]);
+
+  useEffect(() => localStorage.setItem(WRAP, wrap ? 'yes' : 'no'), [wrap]);
 
   const onScroll = () => {
     const el = box.current;
@@ -175,7 +180,7 @@ export function LogView({ job, stream, onStream }: Props) {
       }
     >
       <div className="log-frame">
-        <div ref={box} className={wrap ? 'log log-wrap' : 'log'} onScroll={onScroll} tabIndex={0} role="log" aria-live="off" aria-label={t('job.log')}>
+        <div ref={box} className={`log${wrap ? ' log-wrap' : ''}${empty ? ' log-idle' : ''}`} onScroll={onScroll} tabIndex={0} role="log" aria-live="off" aria-label={t('job.log')}>
           {!empty && log.from > 0 && (
             <Button size="small" className="log-earlier" onClick={() => void more()}>
               {t('log.earlier', { size: format.bytes(log.from) })}
@@ -208,8 +213,8 @@ export function LogView({ job, stream, onStream }: Props) {
           {t('log.wrap')}
         </label>
         {/* Browsers offer the clipboard to secure origins only. */}
-        {window.isSecureContext && (
-          <Button size="small" disabled={empty} onClick={() => void copy()}>
+        {window.isSecureContext && !empty && (
+          <Button size="small" onClick={() => void copy()}>
             {copied ? t('log.copied') : t('log.copy')}
           </Button>
         )}

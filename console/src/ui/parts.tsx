@@ -35,7 +35,7 @@ export function Facts({ items }: { items: [string, ReactNode][] }) {
   return (
     <dl className="facts">
       {items
-        .filter(([, value]) => value !== undefined && value !== null && value !== '')
+        .filter(([, value]) => value !== undefined && value !== null && value !== false && value !== '')
         .map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>
@@ -50,7 +50,7 @@ export function Facts({ items }: { items: [string, ReactNode][] }) {
 export function AmountsText({ amounts, chip }: { amounts: Pick<Amounts, 'cpu_millis' | 'memory_bytes' | 'gpus'>; chip?: string | undefined }) {
   const { t } = useTranslation();
   const format = useFormat();
-  const parts = [t('units.cores', { n: format.cores(amounts.cpu_millis) }), format.bytes(amounts.memory_bytes)];
+  const parts = [t('units.cores', { count: amounts.cpu_millis / 1000, n: format.cores(amounts.cpu_millis) }), format.bytes(amounts.memory_bytes)];
   if (amounts.gpus > 0) parts.push(t('units.cards', { n: format.number(amounts.gpus), chip: chip ?? t('units.card') }));
   return (
     <span className="amounts">

@@ -11,6 +11,8 @@ export interface Column<T> {
   /** Where it stands on a card: in its head, at the head's end, or (as it is) in its body with its title. */
   card?: 'head' | 'head-end' | 'bare' | 'hide';
   className?: string;
+  /** Columns the cell of this row takes; those it covers are left out. */
+  span?: (row: T) => number;
 }
 
 interface Props<T> {
@@ -49,8 +51,12 @@ export function DataTable<T>({ columns, rows, rowKey, rowClass, caption }: Props
         <tbody>
           {rows.map((row) => (
             <tr key={rowKey(row)} className={rowClass?.(row)}>
-              {shown.map((column) => (
-                <td key={column.key} className={[column.align === 'right' && 'right', column.className].filter(Boolean).join(' ') || undefined}>
+              {uncovered(shown, row).map((column) => (
+                <td
+                  key={column.key}
+                  colSpan={column.span?.(row)}
+                  className={[column.align === 'right' && 'right', column.className].filter(Boolean).join(' ') || undefined}
+                >
                   {column.cell(row)}
                 </td>
               ))}
@@ -60,6 +66,13 @@ export function DataTable<T>({ columns, rows, rowKey, rowClass, caption }: Props
       </table>
     </div>
   );
+}
+
+/** The columns of a row without those that a wider cell before them covers. */
+function uncovered<T>(columns: readonly Column<T>[], row: T): Column<T>[] {
+  const out: Column<T>[] = [];
+  for (let i = 0; i < columns.length; i += columns[i]?.span?.(row) ?? 1) out.push(columns[i] as Column<T>);
+  return out;
 }
 
 function Card<T>({ columns, row, className }: { columns: readonly Column<T>[]; row: T; className?: string | undefined }) {
