@@ -104,12 +104,20 @@ impl Bed for Ground {
     }
 }
 
+/// The same for the same number within one test, and never that of another test: the sweep after a dead supervisor goes
+/// by the job's id, machine-wide.
+fn job_id(number: u64) -> JobId {
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let process = std::process::id().to_be_bytes();
+    JobId::from_u128(base::digest128(&[&process, test.as_bytes(), &number.to_be_bytes()]))
+}
+
 /// An order of one core and 256 MiB, changed by `change`.
 pub fn order(number: u64, script: &str, change: impl FnOnce(&mut Order, &mut JobSpec)) -> Arc<Order> {
     let per_node = Resources::new(1, Bytes::from_mib(256), 0);
     let mut spec = JobSpec::minimal("test job", script_id(script), Request::of(1, per_node), Span::from_mins(10));
     let mut order = Order {
-        attempt: AttemptId::new(JobId::from_u128(u128::from(number) << 64 | 5), 1),
+        attempt: AttemptId::new(job_id(number), 1),
         number,
         array: None,
         array_bounds: None,
