@@ -370,23 +370,38 @@ impl Scheduler {
     fn find_pool(&mut self, shape: u32, tenant: TenantId, limit: i64, now: Timestamp) -> Option<usize> {
         let shape = self.shapes.get_mut(shape);
         let end = now.as_micros().saturating_add(limit);
-        let mut from = 0;
-        let (mut roomy, mut others_may) = (false, false);
-        while let Some(place) = shape.next_maybe(from) {
-            from = place + 1;
+        let (per_node, nodes) = (shape.request.per_node, shape.request.nodes);
+        let mut roomy = false;
+        // Places that shut this tenant out.
+        let mut shut: Vec<usize> = Vec::new();
+        let mut next = shape.next_maybe(0);
+        while let Some(place) = next {
+            next = shape.next_maybe(place + 1);
             let ordinal = shape.fits[place].pool;
-            let Some(pool) = self.pools.get(ordinal) else { continue };
-            if pool.time_limit_max.is_some_and(|max| limit > max.as_micros()) {
+            if limit > self.pools.gate(ordinal).limit_max {
                 roomy = true;
                 continue;
             }
-            let admitted = pool.admits(tenant);
-            let request = &*shape.request;
-            match pool.pick(&request.per_node, request.nodes, end, &mut self.scratch.nodes) {
-                Ok(()) if admitted => return Some(place),
-                Ok(()) => (roomy, others_may) = (true, true),
+            if !self.pools.admits(ordinal, tenant, limit) {
+                shut.push(place);
+                continue;
+            }
+            let Some(pool) = self.pools.get(ordinal) else { continue };
+            match pool.pick(&per_node, nodes, end, &mut self.scratch.nodes) {
+                Ok(()) => return Some(place),
                 Err(NoPick::Claimed) => roomy = true,
                 Err(NoPick::NoRoom) => shape.clear_maybe(place),
+            }
+        }
+        // Nobody may start such a job when the others' places have nothing for it either.
+        let mut others_may = false;
+        for place in shut {
+            let Some(pool) = self.pools.get(shape.fits[place].pool) else { continue };
+            let picked = pool.pick(&per_node, nodes, end, &mut self.scratch.nodes);
+            others_may |= picked.is_ok();
+            match picked {
+                Err(NoPick::NoRoom) => shape.clear_maybe(place),
+                Ok(()) | Err(NoPick::Claimed) => roomy = true,
             }
         }
         shape.roomy = roomy;

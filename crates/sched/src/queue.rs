@@ -352,3 +352,61 @@ impl Queue {
         (0..self.slots.len() as u32).filter(|s| !vacant.contains(s)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BOUND: i64 = 1_000;
+
+    fn slot(n: u64, submitted: i64, deadline: i64, limit: i64, lane: u32) -> Slot {
+        let job = JobId::from_u128(u128::from(n));
+        Slot { job, number: n, submitted, deadline, limit, lane, aged: false }
+    }
+
+    proptest! {
+        /// One lane against a sorted list: big enough for several chunks.
+        #[test]
+        fn a_lane_is_a_sorted_list(
+            jobs in prop::collection::vec((0i64..500, prop::option::weighted(0.1, 0i64..500), 1i64..50, any::<bool>()), 300..900),
+            asked in (0i64..500, 0i64..60),
+            now in 0i64..3_000,
+        ) {
+            let mut queue = Queue::default();
+            let mut kept: Vec<Slot> = Vec::new();
+            let lane = queue.lane(PriorityClass::Normal, 0, 0);
+            for (n, (submitted, deadline, limit, leaves)) in (1..).zip(jobs) {
+                let new = slot(n, submitted, deadline.unwrap_or(NEVER), limit, lane);
+                queue.insert(new.clone(), submitted + BOUND);
+                kept.push(new);
+                if leaves {
+                    let gone = kept.remove(kept.len() / 2);
+                    queue.remove(queue.find(gone.job).expect("queued"), BOUND);
+                }
+                if kept.is_empty() {
+                    // An empty lane is given up; the next job asks for it again.
+                    prop_assert_eq!(queue.lane(PriorityClass::Normal, 0, 0), lane);
+                }
+            }
+            queue.age(now, BOUND);
+            kept.iter_mut().for_each(|s| s.aged = s.submitted + BOUND <= now);
+            kept.sort_by_key(Slot::position);
+            let home = &queue.lanes[lane as usize];
+            let from = Position { deadline: NEVER, submitted: asked.0, number: 0 };
+            for aged in [true, false] {
+                let from = if aged { Position { deadline: i64::MIN, ..from } } else { from };
+                let got = home.strand(aged).next(&queue.slots, from, asked.1).map(|s| queue.slot(s).job);
+                let mut fits = kept.iter().filter(|s| s.aged == aged && s.position() >= from && s.limit < asked.1);
+                prop_assert_eq!(got, fits.next().map(|s| s.job));
+                let first = home.strand(aged).first().map(|s| queue.slot(s).job);
+                prop_assert_eq!(first, kept.iter().find(|s| s.aged == aged).map(|s| s.job));
+            }
+            prop_assert_eq!(queue.len(), kept.len());
+            prop_assert_eq!(queue.fronts[lane as usize].limit_min, kept.iter().map(|s| s.limit).min().unwrap_or(NEVER));
+            let past = |s: &Slot| s.submitted + if s.aged { 2 * BOUND } else { BOUND };
+            let next = kept.iter().map(past).filter(|t| *t > now).min().map(Timestamp::from_micros);
+            prop_assert_eq!(queue.next_threshold(), next);
+        }
+    }
+}

@@ -18,7 +18,7 @@ use crate::rule::chip_served;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gate {
     /// Longest time limit, microseconds.
-    limit_max: i64,
+    pub limit_max: i64,
     /// First expected end of its running work; [`NOW`] when nothing runs.
     pub first_end: i64,
     /// Nodes up; none when the cluster does not answer or the pool is gone.
