@@ -290,6 +290,15 @@ impl Row {
         to_id(self.bytes(column)?)
     }
 
+    /// Ids that the statement has joined by `||`.
+    pub(crate) fn ids<const N: usize>(&self, column: usize) -> Sql<[u128; N]> {
+        let (ids, rest) = self.bytes(column)?.as_chunks::<16>();
+        match <[[u8; 16]; N]>::try_from(ids) {
+            Ok(ids) if rest.is_empty() => Ok(ids.map(u128::from_be_bytes)),
+            _ => Err(unreadable(format_args!("{} bytes for {N} ids", ids.len() * 16 + rest.len()))),
+        }
+    }
+
     pub(crate) fn opt_id(&self, column: usize) -> Sql<Option<u128>> {
         let bytes: Option<&[u8]> = both!(self, Row, row => row.try_get_unchecked(column))?;
         bytes.map(to_id).transpose()

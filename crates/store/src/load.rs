@@ -19,12 +19,16 @@ use crate::write::placeholders;
 const IDS_PER_LOOKUP: usize = 500;
 
 pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
-    let jobs = rows(pool, &format!("SELECT {JOB_COLUMNS} FROM jobs j WHERE j.open = 1"), codec::get_job).await?;
+    // Holds are as many as jobs: read beside them, on another connection and core.
+    let books = tokio::spawn({
+        let pool = pool.clone();
+        async move { ledger(&pool).await }
+    });
+    let mut jobs = rows(pool, &format!("SELECT {JOB_COLUMNS} FROM jobs j WHERE j.open = 1"), codec::get_job).await?;
     let specs = specs(pool, &jobs).await?;
     let ended = ended(pool, &jobs).await?;
-    let mut jobs = jobs;
     share_names(&mut jobs, &specs);
-    let ledger_rows = ledger(pool).await?;
+    let ledger = books.await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))??;
     let mut snapshot = Snapshot {
         suppliers: docs(pool, "SELECT v, doc FROM suppliers ORDER BY id").await?,
         clusters: docs(pool, "SELECT v, doc FROM clusters ORDER BY id").await?,
@@ -34,7 +38,7 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
         projects: docs(pool, "SELECT v, doc FROM projects ORDER BY id").await?,
         users: docs(pool, "SELECT v, doc FROM users ORDER BY id").await?,
         shares: Vec::new(),
-        ledger: ledger_rows,
+        ledger,
         specs: specs.into_iter().map(|(id, spec)| (SpecId::from_u128(id), spec)).collect(),
         jobs,
         attempts: docs::<Attempt>(pool, "SELECT v, doc FROM attempts WHERE open = 1 ORDER BY job, number").await?,
@@ -99,7 +103,7 @@ async fn ledger(pool: &Pool) -> Sql<Vec<LedgerRecord>> {
 
 /// Reads rows by id, a list at a time.
 async fn by_id<T>(pool: &Pool, select: &str, ids: &[u128], read: impl Fn(&Row) -> Sql<T>) -> Sql<Vec<T>> {
-    let sql = format!("{select} IN ({})", placeholders(1, IDS_PER_LOOKUP));
+    let sql = format!("{select} IN ({})", placeholders(pool.kind(), 1, IDS_PER_LOOKUP));
     let mut list = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(IDS_PER_LOOKUP) {
         let mut args = Args::new(pool.kind());

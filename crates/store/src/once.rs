@@ -30,7 +30,8 @@ pub(crate) async fn answers(pool: &Pool, keys: &[u128]) -> Sql<Vec<(u128, u128, 
         for at in 0..size {
             args.id(chunk[at.min(chunk.len() - 1)]);
         }
-        let sql = format!("SELECT key, fingerprint, v, doc FROM onces WHERE key IN ({})", placeholders(1, size));
+        let sql =
+            format!("SELECT key, fingerprint, v, doc FROM onces WHERE key IN ({})", placeholders(pool.kind(), 1, size));
         for row in pool.fetch(sql, args).await? {
             found.insert(row.id(0)?, (row.id(1)?, codec::get::<Report>(&row, 2)?));
         }
