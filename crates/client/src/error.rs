@@ -76,6 +76,11 @@ impl ClientError {
         }
     }
 
+    /// True when the same request may succeed later without anybody changing it.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.next_move(), NextMove::Wait | NextMove::Reach)
+    }
+
     pub fn next_move(&self) -> NextMove {
         match self {
             Self::Address { .. } | Self::Token => NextMove::FixRequest,

@@ -1,0 +1,100 @@
+//! The command line as a whole: flags for everywhere and one verb.
+
+use clap::Parser;
+
+use crate::settings::Global;
+use crate::verbs::Verb;
+
+/// Headworks: a control plane for computing power
+#[derive(Debug, Parser)]
+#[command(
+    name = "hw",
+    version,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    max_term_width = 110,
+    after_help = "Exit codes: `hw help exit-codes`."
+)]
+pub struct App {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        App::command().debug_assert();
+    }
+
+    #[test]
+    fn lines_are_read() {
+        for line in [
+            "hw up --data d --listen 127.0.0.1:1 --set log=debug",
+            "hw config --json",
+            "hw login ann --password-stdin --expires 30d --scope jobs",
+            "hw submit -N2 -n 4 --time=1:00 --wait job.sh -x --y z",
+            "hw submit - --gres=gpu:a100:2 -q",
+            "hw quote job.sh --qos high",
+            "hw jobs -a -s RUNNING,PD -u me --since now-2h --limit 5",
+            "hw jobs --watch",
+            "hw show 12_3 --intervals",
+            "hw logs -f 12 --stderr",
+            "hw logs 12 --tail 5",
+            "hw cancel 12 12_[1-3]",
+            "hw cancel --user ann -y",
+            "hw update 12 --time-limit 2:00:00",
+            "hw nodes drain local n1 n2",
+            "hw tenants create bio --credit-limit 100",
+            "hw tenants set bio --status suspended",
+            "hw users create bob --role owner --tenant bio --password-stdin",
+            "hw users password",
+            "hw tokens create ci --scope read --expires 1d",
+            "hw wallet --tenant bio top-up -12.50 --memo back",
+            "hw wallet top-up 100 --tenant bio",
+            "hw prices publish prices.toml",
+            "hw bill --csv --from 2026-11-01 --job 12",
+            "hw margin --by pool",
+            "hw events -f --after 7",
+            "hw completions bash",
+            "hw help users create",
+            "hw --lang zh --url http://h jobs --json",
+            "hw squeue -h -o %i",
+            "hw sbatch --help",
+        ] {
+            if let Err(fault) = App::try_parse_from(line.split(' ')) {
+                panic!("{line}: {fault}");
+            }
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in [
+            "hw",
+            "hw frobnicate",
+            "hw submit",
+            "hw submit job.sh --requeue --no-requeue",
+            "hw jobs -s NOWHERE",
+            "hw jobs --since never",
+            "hw update 12",
+            "hw update 12 --qos best",
+            "hw tenants set bio",
+            "hw wallet top-up much",
+            "hw bill --csv --json",
+            "hw events --after 7",
+            "hw margin --by moon",
+            "hw tokens revoke",
+            "hw tokens revoke tok_1",
+            "hw users create bob --no-password --password-stdin",
+        ] {
+            assert!(App::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

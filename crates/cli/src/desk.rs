@@ -1,0 +1,118 @@
+//! What a command has at hand while it works: the server, a place for data, a place for talk, somebody to ask.
+
+use std::io::{BufRead, IsTerminal, Read, Write};
+
+use base::Timestamp;
+use client::Client;
+
+use crate::fault::Fault;
+use crate::settings::Settings;
+use crate::text::{Lang, Word};
+use crate::view::View;
+
+/// Largest script read, in bytes: one more than the server takes, so that it is the server that refuses.
+const INPUT_BYTES_MAX: u64 = jobscript::limits::SCRIPT_BYTES_MAX as u64 + 1;
+
+pub struct Desk {
+    pub settings: Settings,
+}
+
+impl Desk {
+    pub fn lang(&self) -> Lang {
+        self.settings.look.lang
+    }
+    /// The server, with the caller's token where there is one.
+    pub fn client(&self) -> Result<Client, Fault> {
+        Ok(Client::new(&self.settings.url, self.settings.token.as_deref())?)
+    }
+    /// The shell's clock; everything below takes times as values.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())
+    }
+
+    /// Data, to standard output, at once.
+    pub fn out(&self, text: &str) -> Result<(), Fault> {
+        self.out_bytes(text.as_bytes())
+    }
+    /// The same for bytes that need not be text.
+    pub fn out_bytes(&self, bytes: &[u8]) -> Result<(), Fault> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(Fault::file("<stdout>"))
+    }
+    /// Data as one view.
+    pub fn show(&self, view: &View) -> Result<(), Fault> {
+        let text = self.settings.look.render(view);
+        if !text.is_empty() {
+            self.out(&text)?;
+        }
+        for note in &view.notes {
+            self.say(note);
+        }
+        Ok(())
+    }
+    /// Talk, to standard error. Nobody there to read it is no fault.
+    pub fn say(&self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+    pub fn tell(&self, word: Word, gaps: &[(&str, String)]) {
+        self.say(&word.fill(self.lang(), gaps));
+    }
+
+    /// Asks before an act that ends or changes many things. Without a terminal only `--yes` answers.
+    pub fn confirm(&self, word: Word, gaps: &[(&str, String)]) -> Result<(), Fault> {
+        if self.settings.yes {
+            return Ok(());
+        }
+        if !self.settings.stdin_terminal || !self.settings.stderr_terminal {
+            return Err(Fault::Usage(Word::NeedsYes, Vec::new()));
+        }
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "{} [y/N] ", word.fill(self.lang(), gaps));
+        let _ = err.flush();
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer).map_err(Fault::file("<stdin>"))?;
+        match answer.trim().to_lowercase().as_str() {
+            "y" | "yes" | "是" => Ok(()),
+            _ => Err(Fault::Refused(Word::NothingDone, Vec::new())),
+        }
+    }
+
+    /// A line typed at a prompt, or the first line of standard input.
+    pub fn ask(&self, prompt: Word) -> Result<String, Fault> {
+        if self.settings.stdin_terminal {
+            let mut err = std::io::stderr().lock();
+            let _ = write!(err, "{}: ", prompt.text(self.lang()));
+            let _ = err.flush();
+        }
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map_err(Fault::file("<stdin>"))?;
+        Ok(line.trim_end_matches(['\r', '\n']).to_string())
+    }
+    /// A secret: typed without echo, or the first line of standard input where `from_stdin` says so.
+    pub fn secret(&self, prompt: Word, from_stdin: bool) -> Result<String, Fault> {
+        if from_stdin {
+            let mut line = String::new();
+            std::io::stdin().lock().read_line(&mut line).map_err(Fault::file("<stdin>"))?;
+            return Ok(line.trim_end_matches(['\r', '\n']).to_string());
+        }
+        if !self.settings.stdin_terminal {
+            return Err(Fault::Usage(Word::NeedsPasswordStdin, Vec::new()));
+        }
+        rpassword::prompt_password(format!("{}: ", prompt.text(self.lang()))).map_err(Fault::file("/dev/tty"))
+    }
+
+    /// A text file, or standard input for `-`. On a terminal nobody is left waiting without a word.
+    pub fn read(&self, path: &str) -> Result<String, Fault> {
+        let mut bytes = Vec::new();
+        let read = if path == "-" {
+            if std::io::stdin().is_terminal() {
+                self.tell(Word::ReadingStdin, &[]);
+            }
+            std::io::stdin().lock().take(INPUT_BYTES_MAX).read_to_end(&mut bytes)
+        } else {
+            std::fs::File::open(path).and_then(|file| file.take(INPUT_BYTES_MAX).read_to_end(&mut bytes))
+        };
+        read.map_err(Fault::file(path))?;
+        String::from_utf8(bytes).map_err(|_| Fault::Usage(Word::NotText, vec![("path", path.into())]))
+    }
+}

@@ -1,0 +1,239 @@
+//! Every text of the command line's output and talk, in both languages. Gaps are `{named}`. Help texts are in `help.rs`; texts
+//! about jobs, reasons and errors come from the server in both languages.
+
+use super::Lang;
+
+macro_rules! catalogue {
+    ($($word:ident $en:literal $zh:literal;)+) => {
+        /// A text. Its name in snake case names the value in bare output.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Word { $($word),+ }
+
+        impl Word {
+            #[cfg(test)]
+            pub const ALL: &[Word] = &[$(Word::$word),+];
+            /// The text as it stands, with its gaps.
+            pub const fn text(self, lang: Lang) -> &'static str {
+                match (self, lang) {
+                    $((Word::$word, Lang::En) => $en, (Word::$word, Lang::Zh) => $zh,)+
+                }
+            }
+            pub(super) const fn name(self) -> &'static str {
+                match self { $(Word::$word => stringify!($word)),+ }
+            }
+        }
+    };
+}
+
+catalogue! {
+    // Labels; headings of tables are the same in capitals.
+    Amount "Amount" "金额";
+    Arguments "Arguments" "参数";
+    Asked "Asked for" "申请资源";
+    Attempt "Attempt" "尝试";
+    Attempts "Attempts" "运行尝试";
+    Available "Available" "可用";
+    Backend "Kind" "后端";
+    Balance "Balance" "余额";
+    Begin "Not before" "最早开始";
+    Candidates "Candidates" "候选资源池";
+    CardHour "Card-hour" "卡时价";
+    CardHours "Card-hours" "卡时";
+    Charge "Charge" "费用";
+    Charged "Charged" "已计费";
+    ChargedSoFar "Charged so far" "目前费用";
+    Chip "Chip" "芯片";
+    Chips "Chips" "可用芯片";
+    Chosen "Chosen" "选中";
+    Class "Class" "优先级";
+    Cluster "Cluster" "集群";
+    Comment "Comment" "备注";
+    CoreHour "Core-hour" "核时价";
+    CoreHours "Core-hours" "核时";
+    Cost "Cost" "成本";
+    CpuTime "CPU time" "CPU 时间";
+    CpusPerTask "Cores per task" "每任务核数";
+    Created "Created" "创建时间";
+    CreditLimit "Credit limit" "信用额度";
+    Currency "Currency" "币种";
+    Datacentre "Data centre" "机房费";
+    Deadline "Not after" "截止时间";
+    Dependencies "Waits for" "依赖";
+    Depreciation "Depreciation" "折旧";
+    Detail "Detail" "详情";
+    Disabled "Disabled" "停用";
+    EffectiveFrom "Effective from" "生效时间";
+    Elements "Elements" "组内作业数";
+    Ended "Ended" "结束时间";
+    Exit "Exit" "退出码";
+    ExitCode "Exit" "退出码";
+    ExpectedStart "Expected start" "预计开始";
+    Expires "Expires" "到期时间";
+    Free "Free" "空闲";
+    From "From" "起";
+    GibHour "GiB-hour" "内存时价";
+    GibHours "GiB-hours" "内存时";
+    Granted "Granted" "分配资源";
+    Health "Health" "健康状况";
+    Id "ID" "ID";
+    Job "Job" "作业";
+    Key "Key" "配置项";
+    Label "Label" "用途";
+    LookedAt "Looked at" "评估时间";
+    Margin "Margin" "毛利";
+    MarginPercent "Margin %" "毛利率 %";
+    Meaning "Meaning" "含义";
+    Memo "Memo" "附言";
+    MemoryPeak "Peak memory" "内存峰值";
+    Metered "Metered intervals" "计量区间";
+    Mode "Mode" "供应方式";
+    Name "Name" "名称";
+    Node "Node" "节点";
+    NodeList "Nodes" "节点列表";
+    NodeShape "Each node" "单节点资源";
+    Nodes "Nodes" "节点数";
+    NodesAreUp "Up" "在线节点";
+    NodesDown "Down" "故障节点";
+    NodesDrained "Drained" "排空节点";
+    NodesUp "Nodes up" "在线节点数";
+    Number "No." "序号";
+    Origin "Comes from" "来源";
+    Phase "Phase" "阶段";
+    Pool "Pool" "资源池";
+    Pools "Pools" "资源池数";
+    PoolsAllowed "Pools allowed" "限定资源池";
+    Price "Price" "价格";
+    ProductLine "Product line" "产品线";
+    Program "This program" "本程序";
+    Project "Project" "项目";
+    Read "Read" "读取";
+    Reason "Reason" "原因";
+    Remark "Remark" "说明";
+    Requested "Requested" "申请";
+    Requeues "Requeue on failure" "故障重跑";
+    Revenue "Revenue" "收入";
+    Revoked "Revoked" "吊销时间";
+    Role "Role" "角色";
+    RunTime "Run time" "运行时长";
+    Running "Running jobs" "运行作业数";
+    Scope "Scope" "权限范围";
+    Score "Score" "评分";
+    Server "Server" "服务器";
+    SetAside "Set aside" "冻结";
+    Shares "Shares" "份额";
+    Site "Site" "站点";
+    Started "Started" "开始时间";
+    State "State" "状态";
+    Status "Status" "启用状态";
+    Stderr "Standard error" "标准错误";
+    Stdout "Standard output" "标准输出";
+    SubmittedAt "Submitted" "提交时间";
+    Sum "Total charge" "费用合计";
+    Summary "Summary" "汇总";
+    Supplier "Supplier" "供应方";
+    Target "Target" "对象";
+    Tasks "Tasks" "任务数";
+    Tenant "Tenant" "租户";
+    Time "Time" "时间";
+    TimeLimit "Time limit" "时限";
+    TimeLimitMax "Longest time limit" "最长时限";
+    Timeline "Timeline" "时间线";
+    Total "Total" "总量";
+    Uncollected "Uncollected" "未收";
+    Until "Until" "止";
+    User "User" "用户";
+    Value "Value" "取值";
+    Verdict "Verdict" "结论";
+    What "What" "事件";
+    Who "By" "操作者";
+    WorkDir "Works in" "工作目录";
+    WouldRunIn "Would run in" "将运行于";
+    Written "Written" "写入";
+
+    // Prompts and questions.
+    UserName "User name" "用户名";
+    Password "Password" "密码";
+    PasswordOld "Present password" "当前密码";
+    PasswordNew "New password" "新密码";
+    PasswordAgain "New password again" "再次输入新密码";
+    ReallyCancel "Cancel {n} jobs?" "确定取消 {n} 个作业吗？";
+    ReallyDown "Declare {nodes} dead? Work on it will be run again elsewhere." "确定将 {nodes} 标记为故障吗？其上的作业将在别处重跑。";
+    ReallyDisable "Disable {name} and revoke all tokens?" "确定停用 {name} 并吊销其全部令牌吗？";
+    ReallyPublish "Publish prices {name} in {currency}? A published version cannot be changed." "确定发布 {currency} 价目 {name} 吗？发布后不可更改。";
+
+    // Talk.
+    Submitted "Job {job} is handed in; {amount} {currency} set aside." "作业 {job} 已提交，冻结 {amount} {currency}。";
+    SubmittedArray "Jobs {job} to {last} ({elements} elements) are handed in; {amount} {currency} set aside." "作业 {job} 至 {last}（共 {elements} 个）已提交，冻结 {amount} {currency}。";
+    DryRun "Nothing is handed in. It would set aside {amount} {currency}." "未提交。若提交将冻结 {amount} {currency}。";
+    LeftRunning "Job {job} goes on; look at it with `hw show {job}`, end it with `hw cancel {job}`." "作业 {job} 继续运行；用 `hw show {job}` 查看，用 `hw cancel {job}` 取消。";
+    JobEnded "Job {job} ended: {state}, {amount} {currency} charged." "作业 {job} 已结束：{state}，计费 {amount} {currency}。";
+    ArrayProgress "{ended} of {elements} elements have ended." "{elements} 个组内作业已结束 {ended} 个。";
+    JobHeld "Job {job} is held." "作业 {job} 已挂起。";
+    JobReleased "Job {job} is released." "作业 {job} 已放行。";
+    JobRequeued "Job {job} is queued again." "作业 {job} 已重新排队。";
+    JobCancelled "Job {job} is being cancelled." "作业 {job} 正在取消。";
+    JobChanged "Job {job} is changed." "作业 {job} 已修改。";
+    AlreadySo "Job {job} was so already." "作业 {job} 已是如此。";
+    AlreadyEnded "Job {job} has ended already." "作业 {job} 早已结束。";
+    CancelledMany "{n} jobs are being cancelled." "正在取消 {n} 个作业。";
+    NoJobs "No such jobs." "没有符合条件的作业。";
+    MoreItems "These are {n}; there are more (--limit)." "已显示 {n} 条，还有更多（--limit）。";
+    Truncated "There is more than one report may have: narrow the time." "超出单份报告上限，请缩小时间范围。";
+    SignedIn "Signed in as {user} ({role}, tenant {tenant}); the token is kept in {path}." "已以 {user} 登录（{role}，租户 {tenant}）；令牌保存在 {path}。";
+    SignedOut "Signed out of {url}." "已退出 {url}。";
+    NotRevoked "The server did not revoke the token: {why}" "服务器未能吊销令牌：{why}";
+    TokenShownOnce "Token {id}, good until {expires}. It is shown this once." "令牌 {id}，有效期至 {expires}。仅显示这一次。";
+    TokenRevoked "Token {id} is revoked." "令牌 {id} 已吊销。";
+    NodeIs "Node {node} is {state}." "节点 {node} 现为 {state}。";
+    TenantCreated "Tenant {name} is made: {id}" "租户 {name} 已创建：{id}";
+    TenantChanged "Tenant {name} is changed." "租户 {name} 已修改。";
+    ProjectCreated "Project {name} is made: {id}" "项目 {name} 已创建：{id}";
+    UserCreated "User {name} is made: {id}" "用户 {name} 已创建：{id}";
+    UserChanged "User {name} is changed." "用户 {name} 已修改。";
+    UserDisabled "User {name} is disabled." "用户 {name} 已停用。";
+    UserEnabled "User {name} may sign in again." "用户 {name} 已启用。";
+    PasswordSet "The password of {name} is set." "{name} 的密码已设置。";
+    PasswordChanged "Your password is changed." "密码已修改。";
+    ToppedUp "The balance is now {balance} {currency}." "当前余额 {balance} {currency}。";
+    PricesPublished "Prices {name} in {currency} are published." "{currency} 价目 {name} 已发布。";
+    ReadingStdin "Reading the script from standard input; end it with Ctrl-D." "正在从标准输入读取脚本，以 Ctrl-D 结束。";
+    Warning "warning" "警告";
+    LineNumber "line {n}" "第 {n} 行";
+    MoneyMissing "missing: {amount}" "尚缺：{amount}";
+
+    // Advice behind a fault.
+    AdviceSignIn "Sign in with `hw login`, or set HW_TOKEN." "请用 `hw login` 登录，或设置 HW_TOKEN。";
+    AdviceReach "Is the server up, and is HW_URL (or --url) its address? `hw up` starts one here." "服务器是否已启动？HW_URL（或 --url）是否正确？可用 `hw up` 在本机启动。";
+    AdviceWait "Try again later." "请稍后再试。";
+    AdviceTell "Please tell the operator, with the request's id {id}." "请联系运营方，并告知请求编号 {id}。";
+
+    // Faults found here.
+    NeedsYes "this needs a yes: give --yes where nobody can be asked" "此操作需要确认：无法交互时请加 --yes";
+    NothingDone "nothing is done" "未执行任何操作";
+    NeedsPasswordStdin "nobody can be asked for a password here: use --password-stdin" "无法交互输入密码：请使用 --password-stdin";
+    PasswordsDiffer "the two passwords differ" "两次输入的密码不一致";
+    NoHome "neither HOME nor XDG_CONFIG_HOME says where to keep the token" "HOME 与 XDG_CONFIG_HOME 均未设置，无处保存令牌";
+    NotSignedIn "no token is kept for {url}" "没有保存 {url} 的令牌";
+    NotText "{path} is not UTF-8 text" "{path} 不是 UTF-8 文本";
+    BadFile "{path}: {why}" "{path}：{why}";
+    CancelWhat "say which jobs: numbers, or filters such as --user" "请指定作业编号，或 --user 等筛选条件";
+    CancelNamesOrFilters "give numbers or filters, not both" "作业编号与筛选条件只能二选一";
+    NoSuchPool "there is no pool `{pool}`" "没有名为 `{pool}` 的资源池";
+    NoSuchState "`{state}` is not a state" "`{state}` 不是有效的状态";
+    NoSuchKey "there is no setting `{key}`; `hw config` lists them" "没有配置项 `{key}`；可用 `hw config` 查看全部";
+    NoSuchTopic "there is no help about `{topic}`" "没有关于 `{topic}` 的帮助";
+    SignalUnsupported "signal `{signal}` cannot be sent: only TERM and KILL, which end the job, are supported" "无法发送信号 `{signal}`：仅支持用于结束作业的 TERM 和 KILL";
+    WrapOrScript "give --wrap or a script, not both" "--wrap 与脚本只能二选一";
+
+    // Exit codes.
+    ExitOk "done" "成功";
+    ExitFailure "failed: a file, a declined question, a defect" "失败：文件错误、未确认或程序缺陷";
+    ExitUsage "the request is wrong: options, a script with faults" "请求有误：选项或脚本错误";
+    ExitNotFound "there is no such thing" "对象不存在";
+    ExitAccess "not signed in, or not allowed" "未登录或无权限";
+    ExitConflict "its present state does not allow it" "当前状态不允许";
+    ExitMoney "money is missing" "余额不足";
+    ExitUnreachable "the server does not answer" "服务器无响应";
+    ExitWait "the server asks to come back later" "服务器繁忙，请稍后重试";
+    ExitOfJob "`hw submit --wait` and `sbatch --wait` end with the job's own exit code, 128 and the signal's number if a signal ended it, 130 if interrupted." "`hw submit --wait` 与 `sbatch --wait` 以作业自身的退出码结束；若作业被信号终止则为 128 加信号编号；被中断时为 130。";
+}

@@ -1,0 +1,159 @@
+//! The product's own verbs, one file per group; this one only names them and hands on.
+
+pub mod account;
+pub mod house;
+pub mod jobs;
+pub mod logs;
+pub mod money;
+pub mod people;
+pub mod show;
+pub mod submit;
+pub mod supply;
+pub mod wait;
+
+use clap::Subcommand;
+
+use crate::desk::Desk;
+use crate::fault::Fault;
+use crate::view::View;
+
+/// Items that a list shows when nobody says how many.
+pub const LIST_USUAL: usize = 100;
+
+/// How much of a list is shown.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Most {
+    /// Show at most this many
+    #[arg(long, value_name = "N", default_value_t = LIST_USUAL)]
+    pub limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start the platform on this machine
+    Up(house::Up),
+    /// Show the configuration `up` would use, with where each value comes from
+    Config(house::Up),
+    /// Sign in and keep a token
+    Login(account::Login),
+    /// Forget the kept token and revoke it
+    Logout,
+    /// Who am I here?
+    Whoami,
+    /// Hand in a job script
+    Submit(Box<submit::Submit>),
+    /// Where would a job run, when, and for how much?
+    Quote(Box<submit::Quote>),
+    /// List jobs
+    Jobs(jobs::Jobs),
+    /// Everything about a job, with its timeline
+    Show(show::Show),
+    /// Why is a job where it is? The candidate table of its placement
+    Explain(show::Explain),
+    /// Output of a job
+    Logs(logs::Logs),
+    /// End jobs
+    Cancel(jobs::Cancel),
+    /// Keep pending jobs from starting
+    Hold(jobs::Names),
+    /// Let held jobs start
+    Release(jobs::Names),
+    /// End running jobs and queue them again
+    Requeue(jobs::Names),
+    /// Change a job's class or time limit
+    Update(jobs::Update),
+    /// Pools: what there is and what is free
+    Pools(supply::Pools),
+    /// Nodes: list, drain, resume
+    Nodes(supply::Nodes),
+    /// Clusters and whether they answer
+    Clusters,
+    /// Tenants: list, create, change
+    Tenants(people::Tenants),
+    /// Projects of a tenant: list, create
+    Projects(people::Projects),
+    /// Users: list, create, disable, set a password
+    Users(people::Users),
+    /// API tokens: list, create, revoke
+    Tokens(account::Tokens),
+    /// A tenant's wallet: balance, top-ups, movements
+    Wallet(money::Wallet),
+    /// Selling prices: show, publish
+    Prices(money::Prices),
+    /// What jobs cost
+    Bill(money::Bill),
+    /// What is earned, by job, tenant, pool or project
+    Margin(money::Margin),
+    /// What happened, as it happens with -f
+    Events(logs::Events),
+    /// Who changed what
+    Audit(logs::Audit),
+    /// Completions for a shell
+    Completions(house::Completions),
+    /// The version of this program, and of the server
+    Version,
+    /// Help about a command, or `exit-codes`
+    Help(house::Help),
+    /// Slurm's sbatch
+    #[command(disable_help_flag = true)]
+    Sbatch(Raw),
+    /// Slurm's squeue
+    #[command(disable_help_flag = true)]
+    Squeue(Raw),
+    /// Slurm's scancel
+    #[command(disable_help_flag = true)]
+    Scancel(Raw),
+    /// Slurm's sacct
+    #[command(disable_help_flag = true)]
+    Sacct(Raw),
+    /// Slurm's sinfo
+    #[command(disable_help_flag = true)]
+    Sinfo(Raw),
+}
+
+/// Words for one of Slurm's commands, read by its own rules.
+#[derive(Debug, clap::Args)]
+pub struct Raw {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    pub words: Vec<String>,
+}
+
+/// Carries out one verb. Verbs that start a server or speak as Slurm are not for here; `main` has taken them out.
+pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
+    match verb {
+        Verb::Login(args) => account::login(desk, args).await,
+        Verb::Logout => account::logout(desk).await,
+        Verb::Whoami => account::who_am_i(desk).await,
+        Verb::Submit(args) => submit::submit(desk, *args).await,
+        Verb::Quote(args) => submit::quote(desk, *args).await,
+        Verb::Jobs(args) => jobs::list(desk, args).await,
+        Verb::Show(args) => show::show(desk, args).await,
+        Verb::Explain(args) => show::explain(desk, args).await,
+        Verb::Logs(args) => logs::logs(desk, args).await,
+        Verb::Cancel(args) => jobs::cancel(desk, args).await,
+        Verb::Hold(args) => jobs::change(desk, args, jobs::Change::Hold).await,
+        Verb::Release(args) => jobs::change(desk, args, jobs::Change::Release).await,
+        Verb::Requeue(args) => jobs::change(desk, args, jobs::Change::Requeue).await,
+        Verb::Update(args) => jobs::update(desk, args).await,
+        Verb::Pools(args) => supply::pools(desk, args).await,
+        Verb::Nodes(args) => supply::nodes(desk, args).await,
+        Verb::Clusters => supply::clusters(desk).await,
+        Verb::Tenants(args) => people::tenants(desk, args).await,
+        Verb::Projects(args) => people::projects(desk, args).await,
+        Verb::Users(args) => people::users(desk, args).await,
+        Verb::Tokens(args) => account::tokens(desk, args).await,
+        Verb::Wallet(args) => money::wallet(desk, args).await,
+        Verb::Prices(args) => money::prices(desk, args).await,
+        Verb::Bill(args) => money::bill(desk, args).await,
+        Verb::Margin(args) => money::margin(desk, args).await,
+        Verb::Events(args) => logs::events(desk, args).await,
+        Verb::Audit(args) => logs::audit(desk, args).await,
+        Verb::Completions(args) => house::completions(args),
+        Verb::Version => house::version(desk).await,
+        Verb::Help(args) => house::help(desk, &args),
+        Verb::Up(_) | Verb::Config(_) => unreachable!("main starts servers"),
+        Verb::Sbatch(_) | Verb::Squeue(_) | Verb::Scancel(_) | Verb::Sacct(_) | Verb::Sinfo(_) => {
+            unreachable!("main hands Slurm's commands to their own reader")
+        }
+    }
+}

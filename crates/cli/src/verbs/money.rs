@@ -1,0 +1,292 @@
+//! Wallets, prices, bills, margins.
+
+use clap::{Args, Subcommand};
+use wire::money::{
+    Bill as Billed, BillLine, BillQuery, Margin as Earned, MarginQuery, MarginRow, PriceBook, PriceCreate, TopUp,
+    Transfer, Wallet as Purse,
+};
+use wire::{MarginBy, MoneyText};
+
+use super::people::tenant_or_own;
+use super::{LIST_USUAL, Most};
+use crate::desk::Desk;
+use crate::fault::Fault;
+use crate::parse::{When, choice, when};
+use crate::text::Word;
+use crate::view::{Cell, Part, Table, View};
+
+#[derive(Debug, Args)]
+pub struct Wallet {
+    #[command(subcommand)]
+    pub act: Option<WalletAct>,
+    /// The tenant; your own when left out
+    #[arg(long, global = true, value_name = "TENANT")]
+    pub tenant: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WalletAct {
+    /// Balance, what is set aside, what is available (the default)
+    Show,
+    /// Put money in; a negative amount takes it out
+    TopUp {
+        /// In the tenant's currency: 100, 12.50
+        #[arg(value_name = "AMOUNT", allow_negative_numbers = true)]
+        amount: MoneyText,
+        /// What it is
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        memo: String,
+        /// Name of this payment: repeated under the same key it happens once
+        #[arg(long, value_name = "KEY")]
+        idempotency_key: Option<String>,
+    },
+    /// Movements, newest last
+    Transfers(Most),
+}
+
+pub async fn wallet(desk: &Desk, args: Wallet) -> Result<View, Fault> {
+    let client = desk.client()?;
+    let tenant = tenant_or_own(&client, args.tenant).await?;
+    match args.act.unwrap_or(WalletAct::Show) {
+        WalletAct::Show => Ok(wallet_view(&client.wallet(&tenant).await?)),
+        WalletAct::TopUp { amount, memo, idempotency_key } => {
+            let done = client.top_up(&tenant, &TopUp { amount, memo }, idempotency_key.as_deref()).await?;
+            let gaps = [("balance", done.balance.to_string()), ("currency", done.currency.clone())];
+            Ok(View::note(&done, Word::ToppedUp.fill(desk.lang(), &gaps)))
+        }
+        WalletAct::Transfers(most) => {
+            let mut page = client.transfers(&tenant).take(most.limit).await?;
+            page.items.reverse();
+            let heads = [
+                Word::Time,
+                Word::Amount,
+                Word::Currency,
+                Word::Reason,
+                Word::Job,
+                Word::From,
+                Word::Until,
+                Word::Memo,
+            ];
+            let table = Table::new("transfer", &heads).with(page.items.iter().map(transfer_row));
+            Ok(View::table(&page, table))
+        }
+    }
+}
+
+fn wallet_view(wallet: &Purse) -> View {
+    let amount = |amount| Cell::price(amount, &wallet.currency);
+    let facts = vec![
+        (Word::Balance, amount(wallet.balance)),
+        (Word::SetAside, amount(wallet.held)),
+        (Word::CreditLimit, amount(wallet.credit_limit)),
+        (Word::Available, amount(wallet.available)),
+        (Word::Currency, Cell::text(&wallet.currency)),
+    ];
+    View::facts(wallet, facts)
+}
+
+fn transfer_row(transfer: &Transfer) -> Vec<Cell> {
+    vec![
+        Cell::Time(transfer.at),
+        Cell::Money(transfer.amount),
+        Cell::text(&transfer.currency),
+        Cell::text(&transfer.reason),
+        Cell::maybe(transfer.job, |job| Cell::text(job.to_string())),
+        Cell::maybe(transfer.from, Cell::Time),
+        Cell::maybe(transfer.to, Cell::Time),
+        Cell::text(&transfer.memo),
+    ]
+}
+
+#[derive(Debug, Args)]
+pub struct Prices {
+    #[command(subcommand)]
+    pub act: Option<PricesAct>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PricesAct {
+    /// Price books, newest first (the default)
+    Show(Most),
+    /// Publish a new version from a TOML file
+    Publish {
+        /// The file: name, currency, effective_from, core_hour, gib_hour, [card_hour]; `-` is standard input
+        #[arg(value_name = "FILE")]
+        file: String,
+    },
+}
+
+pub async fn prices(desk: &Desk, args: Prices) -> Result<View, Fault> {
+    let client = desk.client()?;
+    match args.act.unwrap_or(PricesAct::Show(Most { limit: LIST_USUAL })) {
+        PricesAct::Show(most) => {
+            let page = client.prices().take(most.limit).await?;
+            let row = |book: &PriceBook| {
+                let cards: Vec<String> = book.card_hour.iter().map(|(chip, price)| format!("{chip}={price}")).collect();
+                vec![
+                    Cell::text(&book.name),
+                    Cell::Time(book.effective_from),
+                    Cell::text(&book.currency),
+                    Cell::Money(book.core_hour),
+                    Cell::Money(book.gib_hour),
+                    Cell::text(cards.join(" ")),
+                ]
+            };
+            let heads =
+                [Word::Name, Word::EffectiveFrom, Word::Currency, Word::CoreHour, Word::GibHour, Word::CardHour];
+            let table = Table::new("price", &heads).with(page.items.iter().map(row));
+            Ok(View::table(&page, table))
+        }
+        PricesAct::Publish { file } => {
+            let text = desk.read(&file)?;
+            let prices: PriceCreate = toml::from_str(&text)
+                .map_err(|fault| Fault::Usage(Word::BadFile, vec![("path", file), ("why", fault.to_string())]))?;
+            let gaps = [("name", prices.name.clone()), ("currency", prices.currency.clone())];
+            desk.confirm(Word::ReallyPublish, &gaps)?;
+            let created = client.publish_prices(&prices).await?;
+            Ok(View::note(&created, Word::PricesPublished.fill(desk.lang(), &gaps)))
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Bill {
+    /// Only this tenant's; your own when left out (for operators: all)
+    #[arg(long, value_name = "TENANT")]
+    pub tenant: Option<String>,
+    /// Only this project's
+    #[arg(long, short = 'A', visible_alias = "account", value_name = "PROJECT")]
+    pub project: Option<String>,
+    /// Only this user's
+    #[arg(long, short = 'u', value_name = "USER")]
+    pub user: Option<String>,
+    /// Only this job
+    #[arg(long, short = 'j', value_name = "JOB")]
+    pub job: Option<String>,
+    /// Work done from here on
+    #[arg(long, short = 'S', value_name = "TIME", value_parser = when)]
+    pub from: Option<When>,
+    /// Work done up to here
+    #[arg(long, short = 'E', value_name = "TIME", value_parser = when)]
+    pub to: Option<When>,
+    /// As CSV in the FOCUS columns
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+pub async fn bill(desk: &Desk, args: Bill) -> Result<View, Fault> {
+    let at = |when: &Option<When>| when.as_ref().map(|when| when.at(desk.now(), &desk.settings.look.zone));
+    let query = BillQuery {
+        from: at(&args.from),
+        to: at(&args.to),
+        tenant: args.tenant,
+        project: args.project,
+        user: args.user,
+        job: args.job,
+        format: None,
+    };
+    let client = desk.client()?;
+    if args.csv {
+        return Ok(View::text(client.bill_csv(&query).await?));
+    }
+    let bill = client.bill(&query).await?;
+    let view = bill_view(&bill);
+    Ok(if bill.truncated { view.and(Word::Truncated.text(desk.lang())) } else { view })
+}
+
+pub fn bill_view(bill: &Billed) -> View {
+    let heads = [
+        Word::Job,
+        Word::Name,
+        Word::User,
+        Word::Project,
+        Word::Pool,
+        Word::From,
+        Word::Until,
+        Word::CoreHours,
+        Word::GibHours,
+        Word::CardHours,
+        Word::Charge,
+    ];
+    let row = |line: &BillLine| {
+        vec![
+            Cell::number(line.number),
+            Cell::text(&line.name),
+            Cell::text(&line.user),
+            Cell::text(&line.project),
+            Cell::text(&line.pool),
+            Cell::Time(line.from),
+            Cell::Time(line.to),
+            Cell::number(&line.core_hours),
+            Cell::number(&line.gib_hours),
+            Cell::number(&line.card_hours),
+            Cell::Money(line.charge),
+        ]
+    };
+    let table = Table::new("line", &heads).with(bill.lines.iter().map(row));
+    let facts = vec![
+        (Word::Tenant, Cell::maybe(bill.tenant.as_ref(), Cell::text)),
+        (Word::From, Cell::Time(bill.from)),
+        (Word::Until, Cell::Time(bill.to)),
+        (Word::Sum, Cell::price(bill.total, &bill.currency)),
+    ];
+    View::of(bill, vec![Part::Table(table), Part::Title(Word::Summary), Part::Facts(facts)])
+}
+
+#[derive(Debug, Args)]
+pub struct Margin {
+    /// A row for each job, tenant, pool or project
+    #[arg(long, value_name = "WHAT", default_value = "tenant", value_parser = choice(MarginBy::ALL, MarginBy::as_str))]
+    pub by: MarginBy,
+    /// Work done from here on
+    #[arg(long, short = 'S', value_name = "TIME", value_parser = when)]
+    pub from: Option<When>,
+    /// Work done up to here
+    #[arg(long, short = 'E', value_name = "TIME", value_parser = when)]
+    pub to: Option<When>,
+}
+
+pub async fn margin(desk: &Desk, args: Margin) -> Result<View, Fault> {
+    let at = |when: &Option<When>| when.as_ref().map(|when| when.at(desk.now(), &desk.settings.look.zone));
+    let query = MarginQuery { by: Some(args.by), from: at(&args.from), to: at(&args.to) };
+    let margin = desk.client()?.margin(&query).await?;
+    let view = margin_view(&margin);
+    Ok(if margin.truncated { view.and(Word::Truncated.text(desk.lang())) } else { view })
+}
+
+pub fn margin_view(margin: &Earned) -> View {
+    let head = match margin.by {
+        MarginBy::Job => Word::Job,
+        MarginBy::Tenant => Word::Tenant,
+        MarginBy::Pool => Word::Pool,
+        MarginBy::Project => Word::Project,
+    };
+    let heads = [
+        head,
+        Word::Currency,
+        Word::Revenue,
+        Word::Uncollected,
+        Word::Depreciation,
+        Word::Datacentre,
+        Word::Cost,
+        Word::Margin,
+        Word::MarginPercent,
+    ];
+    let row = |row: &MarginRow, name: Cell| {
+        vec![
+            name,
+            Cell::text(&row.currency),
+            Cell::Money(row.revenue),
+            Cell::Money(row.uncollected),
+            Cell::Money(row.depreciation),
+            Cell::Money(row.datacentre),
+            Cell::Money(row.cost),
+            Cell::Money(row.margin),
+            Cell::maybe(row.margin_percent.as_ref(), Cell::number),
+        ]
+    };
+    let rows = margin.rows.iter().map(|one| row(one, Cell::text(&one.name)));
+    let sum = |one| row(one, Cell::Both { en: "TOTAL".into(), zh: "合计".into() });
+    let table = Table::new("row", &heads).with(rows).with(margin.total.iter().map(sum));
+    View::table(margin, table)
+}
