@@ -12,7 +12,10 @@ export type Job = Schemas['Job'];
 export type JobState = Schemas['JobState'];
 export type JobSubmit = Schemas['JobSubmit'];
 export type JobSummary = Schemas['JobSummary'];
-export type LogEnd = Schemas['LogEnd'];
+/** Data of the event `end` of a followed log (`wire::job::LogEnd`); no operation answers with it, so the document lacks it. */
+export interface LogEnd {
+  size: number;
+}
 export type LogPiece = Schemas['LogPiece'];
 export type NodeState = Schemas['NodeState'];
 export type Pool = Schemas['Pool'];

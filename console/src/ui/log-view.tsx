@@ -82,7 +82,8 @@ function useLog(job: Job, stream: LogStream) {
         const piece = JSON.parse(message.data) as LogPiece;
         // After a resumed link a piece may come twice.
         if (next !== undefined && piece.offset < next) return;
-        next = piece.offset + utf8.encode(piece.text).length;
+        // The server says where the next piece begins: bytes that are no text show as U+FFFD, which is longer.
+        next = Number(message.id ?? piece.offset + utf8.encode(piece.text).length);
         gathered.push(piece);
         timer ??= setTimeout(flush, GATHER_MS);
       },

@@ -2,7 +2,7 @@
 //! Knows the spelling only; what a word means is written where the domain has it.
 
 macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident ($case:literal) { $($variant:ident = $word:literal),+ $(,)? })+) => {
+    ($($(#[$doc:meta])* $name:ident ($case:tt) { $($variant:ident = $word:literal),+ $(,)? })+) => {
         $(
             $(#[$doc])*
             #[derive(
