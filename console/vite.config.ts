@@ -10,7 +10,7 @@ export default defineConfig({
     target: 'es2022',
     // Nothing becomes a data: address; the content security policy can then name 'self' alone.
     assetsInlineLimit: 0,
-    // dev/size.mjs states the sizes that matter (gzip); Vite's own limit counts raw bytes of one chunk.
+    // dev/pack.mjs states the sizes that matter (gzip); Vite's own limit counts raw bytes of one chunk.
     chunkSizeWarningLimit: 2000,
     reportCompressedSize: false,
     manifest: 'assets/manifest.json',
