@@ -30,6 +30,8 @@ const WRITER_CACHE: &str = "-65536";
 const READER_CACHE: &str = "-16384";
 /// Readers see the file through the page cache without copying, up to this many bytes (256 MiB).
 const READER_MAP: &str = "268435456";
+/// Rows that wait between the database's thread and ours: about 1 KiB each, gathered while a snapshot is loaded.
+const ROWS_BUFFERED: usize = 2_048;
 /// Longest lock text that is read back: a process id and a name.
 const LOCK_TEXT_BYTES_MAX: u64 = 200;
 
@@ -48,8 +50,7 @@ fn options(folder: &Path) -> SqliteConnectOptions {
         .statement_cache_capacity(STATEMENTS_CACHED)
         .pragma("wal_autocheckpoint", "0")
         .pragma("temp_store", "MEMORY")
-        // Rows wait here between the database's thread and ours.
-        .row_buffer_size(512)
+        .row_buffer_size(ROWS_BUFFERED)
         .disable_statement_logging()
 }
 
