@@ -90,6 +90,17 @@ fn files_of(order: &Order, config: &LocalConfig, facts: &Facts) -> Files {
     Files { work_dir, create_below, stdin, stdout, stderr }
 }
 
+/// MPI libraries that see `SLURM_JOB_ID` look for Slurm's daemons to start their ranks. There are none here, so they are told
+/// to start them on this machine: Open MPI 4, Open MPI 5 (PRRTE), MPICH and Intel MPI (Hydra), in this order.
+const MPI: &[(&str, &str)] = &[
+    ("OMPI_MCA_plm", "isolated"),
+    ("OMPI_MCA_ras", "^slurm"),
+    ("PRTE_MCA_plm", "^slurm"),
+    ("PRTE_MCA_ras", "^slurm"),
+    ("HYDRA_BOOTSTRAP", "fork"),
+    ("I_MPI_HYDRA_BOOTSTRAP", "fork"),
+];
+
 /// The whole environment of the job, later entries winning: the user's account, what the submitter sent (unless
 /// `--export=NONE`), the account again where it cannot be the submitter's own, and what the platform says.
 fn environment(order: &Order, config: &LocalConfig, facts: &Facts, place: &Place) -> Vec<(String, String)> {
@@ -99,6 +110,9 @@ fn environment(order: &Order, config: &LocalConfig, facts: &Facts, place: &Place
     set("LANG", "C.UTF-8");
     set("SHELL", "/bin/sh");
     set("TMPDIR", "/tmp");
+    for (name, value) in MPI {
+        set(name, value);
+    }
     if order.spec.export == ExportPolicy::All {
         for (name, value) in &order.spec.environment {
             set(name, value);

@@ -3,9 +3,14 @@
 
 use std::sync::Arc;
 
-use base::{ClusterId, PoolId, PriceBookId, ProjectId, Span, SupplierId, TenantId, Timestamp, TokenId, UserId, digest128};
+use base::{
+    ClusterId, PoolId, PriceBookId, ProjectId, Span, SupplierId, TenantId, Timestamp, TokenId, UserId, digest128,
+};
 use engine::{Command, Envelope};
-use model::{Actor, BackendKind, Cluster, Node, NodeState, Observation, Observed, Pool, Role, Supplier, SupplyMode, Token, TokenScope, User};
+use model::{
+    Actor, BackendKind, Cluster, Node, NodeState, Observation, Observed, Pool, Role, Supplier, SupplyMode, Token,
+    TokenScope, User,
+};
 use rating::PriceBook;
 use tokio::sync::mpsc;
 
@@ -61,6 +66,23 @@ async fn command(app: &App, command: Command) -> Result<(), CommandError> {
     app.engine.command(envelope).await.map(drop)
 }
 
+/// Everything a server does once it is active: [`first_run`] and, with a machine of its own, [`register_local`].
+///
+/// # Errors
+/// As those.
+pub async fn set_up(
+    app: &App,
+    config: &Checked,
+    supply: Option<&LocalSupply>,
+    observe: &mpsc::Sender<Observation>,
+) -> Result<Option<FirstAdmin>, BootError> {
+    let admin = first_run(app, config).await?;
+    if let Some(supply) = supply {
+        register_local(app, config, supply, observe).await?;
+    }
+    Ok(admin)
+}
+
 /// Creates what an empty platform needs. `None` when there is an administrator already.
 ///
 /// # Errors
@@ -92,7 +114,14 @@ pub async fn first_run(app: &App, config: &Checked) -> Result<Option<FirstAdmin>
     let password = readable_secret(18)?;
     let token = Secret::draw().map_err(|_| BootError::NoRandomness)?;
     let user = UserId::from_u128(app.ids.draw());
-    let admin = User { id: user, tenant, name: ADMIN_NAME.into(), role: Role::Operator, default_project: project, disabled: false };
+    let admin = User {
+        id: user,
+        tenant,
+        name: ADMIN_NAME.into(),
+        role: Role::Operator,
+        default_project: project,
+        disabled: false,
+    };
     let phc = crate::access::hash_password(password.clone()).await.map_err(|e| BootError::Hash(e.to_string()))?;
     command(app, Command::CreateUser { user: admin, password: Some(phc) }).await?;
     let now = app.clock.now();

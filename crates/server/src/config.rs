@@ -94,10 +94,8 @@ impl Written {
     /// # Errors
     /// An unreadable or malformed file, a key that does not exist, a file named by hand that is missing.
     pub fn gather(flags: &Flags, around: &dyn Surroundings) -> Result<Written, ConfigError> {
-        let mut settings: BTreeMap<&'static str, Setting> = KEYS
-            .iter()
-            .map(|k| (k.name, Setting { value: k.default.into(), origin: Origin::Default }))
-            .collect();
+        let mut settings: BTreeMap<&'static str, Setting> =
+            KEYS.iter().map(|k| (k.name, Setting { value: k.default.into(), origin: Origin::Default })).collect();
         let named = flags.get("config").cloned().or_else(|| around.variable("HW_CONFIG"));
         let path = named.clone().map_or_else(|| PathBuf::from("headworks.toml"), PathBuf::from);
         let text = around.file(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;

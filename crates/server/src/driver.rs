@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use base::{ClusterId, Span};
 use engine::Policy;
-use ports::Store as _;
 use model::Observation;
+use ports::Store as _;
 use tokio::sync::{mpsc, watch};
 
 use crate::app::{Clock, Clusters, CommandError, EventBus, Message};

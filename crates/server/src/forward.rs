@@ -21,8 +21,10 @@ pub struct Forwarder {
 
 impl Forwarder {
     pub fn new(role: watch::Receiver<Role>) -> Self {
-        // Built without TLS roots: servers of one database speak to each other inside the operator's network.
-        Self { role, client: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap_or_default() }
+        // The HTTP client wants a provider of cryptography even for plain addresses; the first one installed stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap_or_default();
+        Self { role, client }
     }
 }
 
@@ -37,7 +39,9 @@ fn needs_active(method: &Method, path: &str) -> bool {
 pub async fn layer(State(forwarder): State<Forwarder>, request: Request, next: Next) -> Response {
     let target: Option<String> = forwarder.role.borrow().forward_to().map(str::to_owned);
     match target {
-        Some(url) if needs_active(request.method(), request.uri().path()) && !request.headers().contains_key(PASSED) => {
+        Some(url)
+            if needs_active(request.method(), request.uri().path()) && !request.headers().contains_key(PASSED) =>
+        {
             pass_on(&forwarder.client, &url, request).await
         }
         _ => next.run(request).await,
@@ -71,7 +75,14 @@ async fn pass_on(client: &reqwest::Client, url: &str, request: Request) -> Respo
 
 /// Headers that belong to one connection.
 fn strip(headers: &mut HeaderMap) {
-    for name in [header::CONNECTION, header::HOST, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::TE, header::UPGRADE] {
+    for name in [
+        header::CONNECTION,
+        header::HOST,
+        header::TRANSFER_ENCODING,
+        header::CONTENT_LENGTH,
+        header::TE,
+        header::UPGRADE,
+    ] {
         headers.remove(name);
     }
 }

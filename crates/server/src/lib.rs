@@ -24,7 +24,9 @@ pub mod up;
 
 pub use shell::{Running, StartError, start};
 
+use tokio::sync::watch;
+
 /// API, operations and the console, without forwarding.
-fn full_router(app: app::App, role: tokio::sync::watch::Receiver<driver::Role>) -> axum::Router {
-    routes::router(app).merge(ops::router(role, metrics::install())).fallback(page::serve)
+fn full_router(app: app::App, role: watch::Receiver<driver::Role>, set_up: watch::Receiver<bool>) -> axum::Router {
+    routes::router(app).merge(ops::router(role, set_up, metrics::install())).fallback(page::serve)
 }

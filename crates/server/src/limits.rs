@@ -7,6 +7,10 @@ use base::Span;
 
 /// Bytes of a request body: a script of 4 MiB whose JSON escapes double it.
 pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// How long a body may take to arrive: 8 MiB at 140 KiB a second.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+/// Characters of a parser's message, or of a text it repeats, that an answer shows.
+pub const PARSER_CHARS_SHOWN: usize = 400;
 /// Bytes of a script sent to `POST /v1/jobs`.
 pub const SCRIPT_BYTES_MAX: usize = jobscript::limits::SCRIPT_BYTES_MAX;
 /// Bytes of one segment of a path: the longest is an attempt id of 36 bytes and a number, or a name of 40.
@@ -40,7 +44,7 @@ pub const PASSWORD_CHARS_MAX: usize = 256;
 pub const PASSWORD_CHARS_MIN: usize = 10;
 /// Verifications of passwords at a time. One takes 19 MiB and about 15 ms of a core (argon2id's default parameters).
 pub const PASSWORD_CHECKS_AT_ONCE: usize = 2;
-/// Sign-ins that one name or one address may try in a minute; a quarter of it may come at once.
+/// Sign-ins that one name or one address may try in a minute; all of them may come at once.
 pub const SIGN_INS_PER_MINUTE: u32 = 20;
 /// Names and addresses whose sign-ins are counted, before those at rest are forgotten; some 100 bytes each.
 pub const SIGN_IN_KEYS_KEPT: usize = 50_000;

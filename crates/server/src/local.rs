@@ -87,11 +87,5 @@ fn whole_machine() -> Vec<LocalPool> {
 }
 
 fn connector_pool(id: base::PoolId, pool: &LocalPool) -> ConnectorPool {
-    ConnectorPool {
-        id,
-        name: pool.name.as_str().into(),
-        shape: pool.shape,
-        chip: pool.chip.clone(),
-        nodes: pool.nodes,
-    }
+    ConnectorPool { id, name: pool.name.as_str().into(), shape: pool.shape, chip: pool.chip.clone(), nodes: pool.nodes }
 }

@@ -8,6 +8,7 @@ use utoipa::openapi::{
     RefOr, Response, ResponseBuilder, SecurityRequirement,
 };
 use utoipa::{PartialSchema, ToSchema};
+use wire::job::LogEnd;
 use wire::{ErrorCode, Problem};
 
 /// The version of the API, not of the program.
@@ -30,6 +31,7 @@ pub(crate) fn base() -> OpenApi {
         .security_scheme("token", SecurityScheme::Http(bearer))
         .security_scheme("session", SecurityScheme::ApiKey(cookie))
         .schema("Problem", Problem::schema())
+        .schema("LogEnd", LogEnd::schema())
         .schemas_from_iter(schemas)
         .build();
     let info = InfoBuilder::new()

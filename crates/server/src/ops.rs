@@ -14,21 +14,24 @@ use crate::driver::Role;
 #[derive(Clone)]
 struct Ops {
     role: watch::Receiver<Role>,
+    set_up: watch::Receiver<bool>,
     metrics: PrometheusHandle,
 }
 
-pub fn router(role: watch::Receiver<Role>, metrics: PrometheusHandle) -> Router {
+/// `set_up` becomes true once the first administrator, the prices and this machine's cluster are there.
+pub fn router(role: watch::Receiver<Role>, set_up: watch::Receiver<bool>, metrics: PrometheusHandle) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(render))
-        .with_state(Ops { role, metrics })
+        .with_state(Ops { role, set_up, metrics })
 }
 
 /// 200 when requests are answered here (by this server or through the active one), 503 otherwise; the body says why.
 async fn ready(State(ops): State<Ops>) -> Response {
     let role = ops.role.borrow().clone();
     let (status, detail) = match &role {
+        Role::Active if !*ops.set_up.borrow() => (StatusCode::SERVICE_UNAVAILABLE, Some("setting up".to_owned())),
         Role::Active => (StatusCode::OK, None),
         Role::Standby { holder: Some(holder) } => (StatusCode::OK, holder.split('#').next().map(str::to_owned)),
         Role::Degraded { .. } => (StatusCode::SERVICE_UNAVAILABLE, Some("the store cannot write".to_owned())),

@@ -13,6 +13,7 @@ use ports::{ConnectError, StoreError};
 use wire::{ErrorCode, FieldError, MoneyText, Problem};
 
 use crate::app::CommandError;
+use crate::limits::PARSER_CHARS_SHOWN;
 
 /// Seconds after which a caller may try again when something is down for a moment: a failover takes up to ten, most
 /// faults of a disk or a link less.
@@ -231,11 +232,16 @@ impl From<Vec<Fault>> for Failure {
     fn from(faults: Vec<Fault>) -> Self {
         let detail = match &faults[..] {
             [] => "the job's description has a fault".to_owned(),
-            [one] => one.to_string(),
-            [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+            [one] => shown(&one.to_string()),
+            [first, rest @ ..] => format!("{} (and {} more)", shown(&first.to_string()), rest.len()),
         };
         Self { errors: faults.iter().map(field_error).collect(), ..Self::new(ErrorCode::ScriptInvalid, detail) }
     }
+}
+
+/// Names that were typed may be as long as the body.
+fn shown(text: &str) -> String {
+    text.chars().take(PARSER_CHARS_SHOWN).collect()
 }
 
 fn field_error(fault: &Fault) -> FieldError {
@@ -245,9 +251,9 @@ fn field_error(fault: &Fault) -> FieldError {
     };
     FieldError {
         line,
-        option: Some(fault.option.clone()).filter(|option| !option.is_empty()),
+        option: Some(&fault.option).filter(|option| !option.is_empty()).map(|option| shown(option)),
         code: Some(fault.code.as_str().into()),
-        message: fault.message.clone(),
+        message: shown(&fault.message),
         hint: fault.hint.clone(),
     }
 }

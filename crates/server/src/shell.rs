@@ -73,7 +73,8 @@ pub async fn start(config: Checked) -> Result<Running, StartError> {
     let machine = config.local.as_ref().map(|local| local::prepare(local, &config)).transpose()?;
     let remarks = machine.as_ref().map_or_else(Vec::new, |m| m.remarks.clone());
     let supply = machine.as_ref().map(|m| m.supply.clone());
-    let connect: Connect = Arc::new(move |observe| machine.as_ref().map_or_else(|| Ok(Vec::new()), |m| m.connect(observe)));
+    let connect: Connect =
+        Arc::new(move |observe| machine.as_ref().map_or_else(|| Ok(Vec::new()), |m| m.connect(observe)));
     start_with(config, clock, store, listener, address, supply, connect, remarks).await
 }
 
@@ -107,7 +108,8 @@ pub(crate) async fn start_with(
         settings: Arc::new(settings),
         events: EventBus::default(),
     };
-    let advertise = if config.advertise.ends_with(":0") { format!("http://{address}") } else { config.advertise.clone() };
+    let advertise =
+        if config.advertise.ends_with(":0") { format!("http://{address}") } else { config.advertise.clone() };
     let parts = Parts {
         store: store.clone(),
         clusters: app.clusters.clone(),
@@ -123,7 +125,8 @@ pub(crate) async fn start_with(
         role: role_sender,
     };
     let driver = tokio::spawn(driver::run(parts));
-    let router = crate::full_router(app.clone(), role.clone());
+    let (is_set_up, set_up) = watch::channel(false);
+    let router = crate::full_router(app.clone(), role.clone(), set_up);
     let router = router.layer(axum::middleware::from_fn_with_state(Forwarder::new(role.clone()), forward::layer));
     let mut http_stop = stopping.clone();
     let http = tokio::spawn(async move {
@@ -138,8 +141,7 @@ pub(crate) async fn start_with(
             .await
     });
     tokio::spawn(sweep(store, app.clock.clone(), stopping));
-    let mut running =
-        Running { address, app, role: role.clone(), first_admin: None, stop, driver, http, remarks };
+    let mut running = Running { address, app, role: role.clone(), first_admin: None, stop, driver, http, remarks };
     let settled = role.wait_for(|r| matches!(r, Role::Active | Role::Standby { holder: Some(_) } | Role::Stopped));
     let is_active = tokio::select! {
         settled = settled => settled.is_ok_and(|r| *r == Role::Active),
@@ -153,14 +155,14 @@ pub(crate) async fn start_with(
         }
     };
     if is_active {
-        running.first_admin = boot::first_run(&running.app, &config).await?;
+        running.first_admin = boot::set_up(&running.app, &config, supply.as_ref(), &observe).await?;
         if let Some(admin) = &running.first_admin {
             write_secret(&config.data.join("admin-token"), &admin.token)?;
         }
-        if let Some(supply) = &supply {
-            boot::register_local(&running.app, &config, supply, &observe).await?;
-        }
+    } else {
+        tokio::spawn(set_up_later(running.app.clone(), config, supply, observe, role));
     }
+    is_set_up.send_replace(true);
     Ok(running)
 }
 
@@ -194,7 +196,17 @@ fn prepare_folder(path: &Path) -> Result<(), StartError> {
     use std::os::unix::fs::PermissionsExt;
     let fault = |what| move |source| StartError::Folder { what, path: path.into(), source };
     std::fs::create_dir_all(path).map_err(fault("cannot make the data folder"))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711)).map_err(fault("cannot own the data folder"))
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711))
+        .map_err(fault("cannot own the data folder"))?;
+    // The database's log and index take the mode of its file, so it must be closed before anything is in it.
+    let database = path.join("headworks.db");
+    let closed = std::fs::Permissions::from_mode(0o600);
+    std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&database)
+        .and_then(|file| file.set_permissions(closed))
+        .map_err(fault("cannot own the database in"))
 }
 
 fn write_secret(path: &Path, secret: &str) -> Result<(), StartError> {
@@ -207,6 +219,24 @@ fn write_secret(path: &Path, secret: &str) -> Result<(), StartError> {
     }
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(fault)?;
     file.write_all(secret.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(fault)
+}
+
+/// A stand-by that becomes active brings its own machine along.
+async fn set_up_later(
+    app: App,
+    config: Checked,
+    supply: Option<LocalSupply>,
+    observe: Observe,
+    mut role: watch::Receiver<Role>,
+) {
+    if role.wait_for(|r| matches!(r, Role::Active)).await.is_err() {
+        return;
+    }
+    match boot::set_up(&app, &config, supply.as_ref(), &observe).await {
+        Ok(None) => {}
+        Ok(Some(_)) => tracing::warn!("the platform had no administrator; make one with `hw up` on an active server"),
+        Err(error) => tracing::error!(%error, "this machine could not be registered as a cluster"),
+    }
 }
 
 async fn sweep(store: Arc<store::SqlStore>, clock: Clock, mut stop: watch::Receiver<bool>) {

@@ -49,7 +49,12 @@ pub fn supply(shape: Resources) -> LocalSupply {
 ///
 /// # Errors
 /// As [`crate::start`].
-pub async fn start(config: Checked, clock: Clock, supply: LocalSupply, connect: Connect) -> Result<Running, StartError> {
+pub async fn start(
+    config: Checked,
+    clock: Clock,
+    supply: LocalSupply,
+    connect: Connect,
+) -> Result<Running, StartError> {
     let store = Arc::new(store::SqlStore::open(&store::Location::Folder(config.data.clone())).await?);
     let listener = TcpListener::bind(config.listen)
         .await

@@ -56,7 +56,8 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 
 async fn serve(mut running: Running) -> ExitCode {
     announce(&running);
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return ExitCode::from(FAILED);
     };
     let reason = tokio::select! {

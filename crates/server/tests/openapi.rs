@@ -51,7 +51,11 @@ fn every_operation_says_what_it_is_and_how_it_fails() {
             assert_eq!(schema, "#/components/schemas/Problem", "{name} {status}");
         }
         let public = operation["security"].as_array().is_some_and(|s| s.contains(&serde_json::json!({})));
-        assert_eq!(responses.contains_key("403") && responses.contains_key("401"), !public || name.starts_with("POST"), "{name}");
+        assert_eq!(
+            responses.contains_key("403") && responses.contains_key("401"),
+            !public || name.starts_with("POST"),
+            "{name}"
+        );
         for status in ["500", "503"] {
             assert!(responses.contains_key(status), "{name}: {status} is not described");
         }

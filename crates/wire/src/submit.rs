@@ -48,7 +48,8 @@ pub struct JobSubmit {
     /// Name or id of the project that pays; the user's default project when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// Absolute path in which the job works, unless `chdir` says otherwise.
+    /// Absolute path where the submitter stands: a relative `chdir` starts from it. Without `chdir` a job works in a
+    /// fresh folder of its own, since the submitter's folder need not exist where the job runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work_dir: Option<String>,
     /// Name of the script's file, the job's name when nothing else names it.

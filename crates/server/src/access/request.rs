@@ -13,7 +13,9 @@ use serde_json::error::Category;
 use wire::ErrorCode;
 
 use super::Shared;
-use crate::limits::{BODY_BYTES_MAX, IDEMPOTENCY_KEY_CHARS_MAX, PATH_SEGMENT_BYTES_MAX};
+use crate::limits::{
+    BODY_BYTES_MAX, BODY_TIME_MAX, IDEMPOTENCY_KEY_CHARS_MAX, PARSER_CHARS_SHOWN, PATH_SEGMENT_BYTES_MAX,
+};
 use crate::problem::Failure;
 
 /// A JSON body, with the bytes it was read from.
@@ -29,24 +31,33 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
         if !says_json(request.headers()) {
             return Err(Failure::new(ErrorCode::UnsupportedMediaType, "send `Content-Type: application/json`"));
         }
-        let raw = Bytes::from_request(request, state).await.map_err(|rejection| {
-            match rejection.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Failure::new(
-                    ErrorCode::BodyTooLarge,
-                    format!("the body has more than the {BODY_BYTES_MAX} bytes that are accepted"),
-                ),
-                _ => Failure::new(ErrorCode::Malformed, "the body did not arrive whole"),
+        let arrived = tokio::time::timeout(BODY_TIME_MAX, Bytes::from_request(request, state)).await;
+        let late = |_| Failure::new(ErrorCode::Malformed, format!("the body did not arrive within {BODY_TIME_MAX:?}"));
+        let raw = arrived.map_err(late)?.map_err(|rejection| match rejection.into_response().status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let detail = format!("the body has more than the {BODY_BYTES_MAX} bytes that are accepted");
+                Failure::new(ErrorCode::BodyTooLarge, detail)
             }
+            _ => Failure::new(ErrorCode::Malformed, "the body did not arrive whole"),
         })?;
+        // A structure could also be read from a bare list of its fields; nobody should come to rely on that.
+        if raw.iter().find(|b| !b.is_ascii_whitespace()).is_some_and(|b| *b != b'{') {
+            return Err(Failure::new(ErrorCode::Malformed, "the body must be a JSON object"));
+        }
         let value = serde_json::from_slice(&raw).map_err(|error| {
             let code = match error.classify() {
                 Category::Data => ErrorCode::Invalid,
                 Category::Syntax | Category::Eof | Category::Io => ErrorCode::Malformed,
             };
-            Failure::new(code, format!("the body cannot be read: {error}"))
+            Failure::new(code, format!("the body cannot be read: {}", shortened(&error.to_string())))
         })?;
         Ok(Self { value, raw })
     }
+}
+
+/// A parser's words about a request repeat parts of it, which may be long.
+fn shortened(text: &str) -> String {
+    text.chars().take(PARSER_CHARS_SHOWN).collect()
 }
 
 fn says_json(headers: &HeaderMap) -> bool {
@@ -73,10 +84,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Shared> for Params<T> {
         axum::extract::Query::<T>::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|rejection| {
             let text = rejection.body_text();
             let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-            Failure::new(
-                ErrorCode::Invalid,
-                format!("the query cannot be read: {}", text.chars().take(300).collect::<String>()),
-            )
+            Failure::new(ErrorCode::Invalid, format!("the query cannot be read: {}", shortened(text)))
         })
     }
 }

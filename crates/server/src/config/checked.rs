@@ -192,7 +192,9 @@ fn prices(r: &Reader<'_>) -> Result<Prices, ConfigError> {
     let mut card_hour = BTreeMap::new();
     for (chip, price) in &r.0.card_hour {
         let name: Chip = chip.parse().map_err(|e: model::ParseChipError| r.fault("prices.name", e.to_string()))?;
-        let price = price.parse().map_err(|e: base::ParseMoneyError| r.fault("prices.name", format!("card_hour.{chip}: {e}")))?;
+        let price = price
+            .parse()
+            .map_err(|e: base::ParseMoneyError| r.fault("prices.name", format!("card_hour.{chip}: {e}")))?;
         card_hour.insert(name, price);
     }
     Ok(Prices {
@@ -207,7 +209,9 @@ fn prices(r: &Reader<'_>) -> Result<Prices, ConfigError> {
 fn local(r: &Reader<'_>) -> Result<Local, ConfigError> {
     let mut pools = Vec::new();
     for pool in &r.0.pools {
-        pools.push(local_pool(pool).map_err(|problem| r.fault("local.name", format!("pool `{}`: {problem}", pool.name)))?);
+        pools.push(
+            local_pool(pool).map_err(|problem| r.fault("local.name", format!("pool `{}`: {problem}", pool.name)))?,
+        );
     }
     Ok(Local {
         name: r.text("local.name"),

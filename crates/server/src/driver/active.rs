@@ -58,8 +58,8 @@ pub(super) async fn run(parts: &mut Parts, fence: u64) -> Result<(), StoreError>
             }
             Err(error) => return Err(error),
         };
-        let engine = Engine::restore(parts.policy.clone(), snapshot)
-            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let engine =
+            Engine::restore(parts.policy.clone(), snapshot).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         tracing::info!(open_jobs = engine.sizes().open_jobs, took = ?begun.elapsed(), fence, "engine restored");
         let mut active = Active::start(parts, engine, fence);
         let left = active.serve().await;

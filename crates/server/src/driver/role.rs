@@ -6,9 +6,13 @@ pub enum Role {
     Starting,
     Active,
     /// Active, but the store cannot write: commands are refused, reads go on.
-    Degraded { reason: String },
+    Degraded {
+        reason: String,
+    },
     /// Another server holds the lease, or none while the store cannot be reached.
-    Standby { holder: Option<String> },
+    Standby {
+        holder: Option<String>,
+    },
     Stopped,
 }
 

@@ -166,10 +166,7 @@ async fn draft(caller: &Caller, request: JobSubmit) -> Result<(Draft, Option<Pro
         environment: &environment,
         ..Context::at(caller.app().clock.now())
     };
-    let mut draft = jobscript::resolve(&parsed, &caller.app().settings.job_defaults, context)?;
-    if draft.spec.work_dir.is_none() {
-        draft.spec.work_dir = work_dir.map(Into::into);
-    }
+    let draft = jobscript::resolve(&parsed, &caller.app().settings.job_defaults, context)?;
     let project = match project.as_deref().or(draft.account.as_deref()) {
         None => None,
         Some(text) => Some(find_project(caller, text).await?),

@@ -157,6 +157,12 @@ impl SqlStore {
         self.list(sql, self.args(), codec::get_account).await
     }
 
+    /// All holds, open and closed, by id: for audits of the whole books.
+    pub async fn holds(&self) -> Result<Vec<ledger::Hold>, StoreError> {
+        let sql = format!("SELECT {} FROM holds ORDER BY id", codec::HOLD_COLUMNS);
+        self.list(sql, self.args(), codec::get_hold).await
+    }
+
     /// Transfers of an account, newest first (by time, then id).
     pub async fn transfers(&self, account: AccountId, page: PageRequest) -> Result<Page<TransferEntry>, StoreError> {
         let columns: String = TRANSFER_COLUMNS.split(", ").map(|column| format!("x.{column}, ")).collect();

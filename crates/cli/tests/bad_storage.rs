@@ -1,0 +1,132 @@
+//! The disk fills up, or the data folder becomes read-only: commands are refused with a clear text, nothing is damaged,
+//! and when there is room again work goes on without anybody's help.
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use store::Location;
+use support::{Place, audit, client_of, open_jobs, script};
+use testkit::{Hw, wait_for};
+
+/// A file system of its own, unmounted at the end.
+struct Mount<'a>(&'a Path);
+
+impl Mount<'_> {
+    /// `None` where this is not permitted (an ordinary user).
+    fn tmpfs(at: &Path, size: &str) -> Option<Mount<'_>> {
+        std::fs::create_dir_all(at).expect("a folder can be made");
+        let options = format!("size={size},mode=0755");
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(at).status();
+        done.is_ok_and(|s| s.success()).then_some(Mount(at))
+    }
+    fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let done = Command::new("mount").args(["-o", &options]).arg(self.0).status().expect("mount runs");
+        assert!(done.success(), "remounting {} with {options}", self.0.display());
+    }
+}
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        // Lazily: a supervisor may still be on its way out.
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+fn server_on(place: &Place, data: &Path) -> Hw {
+    let jobs = place.shared("jobs");
+    let config = place.path().join("headworks.toml");
+    let text =
+        format!("[local]\ndir = \"{}\"\n[[local.pool]]\nname = \"main\"\ncores = 4\nmemory = \"4G\"\n", jobs.display());
+    std::fs::write(&config, text).expect("a configuration can be written");
+    Hw::new(support::HW, data).flag("config", &config.to_string_lossy())
+}
+
+/// Submits jobs with large scripts until one is refused; how many were accepted, and the refusal.
+fn submit_until_refused(
+    runtime: &tokio::runtime::Runtime,
+    client: &client::Client,
+    most: usize,
+) -> (usize, client::ClientError) {
+    for count in 0..most {
+        let mut job = script(&format!("# {count} {}\ntrue", "x".repeat(300_000)));
+        job.options.insert("hold".to_owned(), wire::OptionValue::Flag(true));
+        if let Err(error) = runtime.block_on(client.submit(&job, Some(&format!("big-{count}")))) {
+            return (count, error);
+        }
+    }
+    panic!("{most} submissions of 300 kB each were accepted");
+}
+
+#[test]
+fn heavy_a_full_disk_is_survived() {
+    let place = Place::new();
+    let disk = place.path().join("disk");
+    let Some(mount) = Mount::tmpfs(&disk, "24m") else {
+        println!("skipped: mounting a file system needs root");
+        return;
+    };
+    let mut server = server_on(&place, &disk.join("data"));
+    server.start();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let client = client_of(&server);
+    let (accepted, refusal) = submit_until_refused(&runtime, &client, 200);
+    println!("{accepted} accepted, then: {refusal}");
+    assert!(refusal.is_passing(), "a full disk is a reason to wait: {refusal}");
+    assert!(accepted > 3);
+    // Reads go on.
+    let page = runtime.block_on(client.jobs(&Default::default()).take(1_000)).expect("reads go on");
+    assert_eq!(page.items.len(), accepted, "the refused one left nothing behind");
+
+    mount.remount("size=200m");
+    let after = wait_for("commands to be taken again", support::LONG, || {
+        runtime.block_on(client.submit(&script("true"), Some("after"))).ok()
+    });
+    assert_eq!(after.number as usize, accepted + 1);
+    finish(&runtime, &client, &mut server, &disk);
+}
+
+#[test]
+fn heavy_a_read_only_folder_is_survived() {
+    let place = Place::new();
+    let disk = place.path().join("disk");
+    let Some(mount) = Mount::tmpfs(&disk, "200m") else {
+        println!("skipped: mounting a file system needs root");
+        return;
+    };
+    let mut server = server_on(&place, &disk.join("data"));
+    server.start();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let client = client_of(&server);
+    runtime.block_on(client.submit(&script("true"), Some("before"))).expect("accepted");
+    server.kill();
+    mount.remount("ro");
+    server.spawn();
+    let refusal = wait_for("a clear refusal", Duration::from_secs(30), || {
+        let log = server.log();
+        log.lines()
+            .rev()
+            .find(|line| line.to_lowercase().contains("read-only") || line.contains("readonly"))
+            .map(str::to_owned)
+    });
+    println!("{refusal}");
+    server.kill();
+    mount.remount("rw");
+    server.start();
+    runtime.block_on(client.submit(&script("true"), Some("after"))).expect("accepted again");
+    finish(&runtime, &client, &mut server, &disk);
+}
+
+fn finish(runtime: &tokio::runtime::Runtime, client: &client::Client, server: &mut Hw, disk: &Path) {
+    let held = wire::job::JobsQuery { state: Some("HELD".into()), ..Default::default() };
+    let held = runtime.block_on(client.jobs(&held).take(1_000)).expect("held jobs");
+    for job in held.items {
+        runtime.block_on(client.cancel(&job.number.to_string())).expect("a held job can be cancelled");
+    }
+    wait_for("all jobs to end", support::LONG, || runtime.block_on(open_jobs(client)).filter(|open| *open == 0));
+    server.terminate();
+    runtime.block_on(audit(Location::Folder(disk.join("data")))).expect_clean();
+}

@@ -1,0 +1,111 @@
+//! The way of a new user through the program: the README's tour, the sample simulation, jobs that outlive the server.
+
+mod support;
+
+use std::path::PathBuf;
+
+use support::{LONG, Place};
+use testkit::{Hw, wait_for};
+
+fn example(name: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name).to_string_lossy().into_owned()
+}
+
+/// Output of a command that must succeed.
+fn ok(server: &Hw, arguments: &[&str]) -> String {
+    let output = server.run(arguments);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "hw {}: {:?}\n{text}{}\n{}",
+        arguments.join(" "),
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr),
+        server.log()
+    );
+    text
+}
+
+#[test]
+fn the_tour_of_the_readme() {
+    let place = Place::new();
+    let mut server = place.server(2, "");
+    server.start();
+    let run = |arguments: &[&str]| ok(&server, arguments);
+
+    assert!(run(&["pools"]).contains("main"));
+    assert!(run(&["quote", &example("hello/hello.sh")]).contains("main"));
+    run(&["submit", "--wait", &example("hello/hello.sh")]);
+    assert!(run(&["jobs", "--all"]).contains("COMPLETED"));
+    let number = run(&["sbatch", "--parsable", "--mem", "50M", "--wrap", "exit 3"]).trim().to_owned();
+    assert_eq!(number, "2");
+    wait_for("job 2 to fail", LONG, || run(&["show", "2"]).contains("FAILED").then_some(()));
+    assert!(run(&["squeue", "-h"]).trim().is_empty());
+    assert!(run(&["sacct", "-j", "2", "-n", "-P", "-o", "JobID,State,ExitCode"]).contains("2|FAILED|3:0"));
+    assert!(run(&["explain", "1"]).contains("main"));
+    assert!(!run(&["logs", "1"]).trim().is_empty());
+    let bill: serde_json::Value = serde_json::from_str(&run(&["bill", "--json"])).expect("JSON");
+    assert!(bill["total"].is_string() || bill["totals"].is_array() || bill["total"].is_array(), "{bill}");
+    run(&["margin"]);
+    run(&["tenants", "create", "lab"]);
+    run(&["wallet", "top-up", "lab", "100"]);
+    assert!(run(&["wallet", "show", "lab"]).contains("100.00"));
+    assert!(run(&["config"]).contains("metering.interval"));
+}
+
+#[test]
+fn a_submission_that_waits_ends_with_the_jobs_exit_code() {
+    let place = Place::new();
+    let mut server = place.server(2, "");
+    server.start();
+    let script = place.path().join("seven.sh");
+    std::fs::write(&script, "#!/bin/sh\n#SBATCH --mem=50M\necho to-stdout\nexit 7\n").expect("a script");
+    let output = server.run(&["submit", "--wait", &script.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    let bad = place.path().join("bad.sh");
+    std::fs::write(&bad, "#!/bin/sh\n#SBATCH --tiem=5\ntrue\n").expect("a script");
+    let output = server.run(&["submit", &bad.to_string_lossy()]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("line 2") && text.contains("--time"), "{text}");
+}
+
+#[test]
+fn a_stop_leaves_jobs_running_and_a_start_adopts_them() {
+    let place = Place::new();
+    let gate = place.shared("gate");
+    let mut server = place.server(2, "");
+    server.start();
+    let text = format!("until [ -e {}/go ]; do sleep 0.05; done; exit 5", gate.display());
+    let number = ok(&server, &["sbatch", "--parsable", "--mem", "50M", "--wrap", &text]).trim().to_owned();
+    let state = |server: &Hw, wanted: &str| {
+        let text = ok(server, &["squeue", "-h", "-o", "%T", "-j", &number]);
+        (text.trim() == wanted).then_some(())
+    };
+    wait_for("the job to run", LONG, || state(&server, "RUNNING"));
+    let status = server.terminate().expect("it ran");
+    assert!(status.success(), "SIGTERM is a clean stop: {status}\n{}", server.log());
+    server.start();
+    state(&server, "RUNNING").expect("the job is still running after the restart");
+    std::fs::write(gate.join("go"), "").expect("a mark");
+    wait_for("the job to end", LONG, || {
+        ok(&server, &["sacct", "-j", &number, "-n", "-P", "-o", "State,ExitCode"]).contains("FAILED|5:0").then_some(())
+    });
+}
+
+/// The platform's main job: a real simulation on MPI ranks, followed to its bill.
+#[test]
+fn heavy_the_sample_simulation_runs_and_is_billed() {
+    let place = Place::new();
+    let mut server = place.server(2, "[metering]\ninterval = '2s'\nlag = '1s'\n");
+    server.start();
+    let output = server.run(&["submit", "--wait", &example("melt/melt.sh")]);
+    assert!(output.status.success(), "{output:?}\n{}", ok(&server, &["logs", "1"]));
+    let log = ok(&server, &["logs", "1"]);
+    assert!(log.contains("32000"), "the simulation says how many atoms it has:\n{log}");
+    let show: serde_json::Value = serde_json::from_str(&ok(&server, &["show", "1", "--json"])).expect("JSON");
+    let text = show.to_string();
+    assert!(text.contains("COMPLETED"), "{text}");
+    let bill = ok(&server, &["bill", "--job", "1", "--csv"]);
+    println!("{bill}");
+    assert!(bill.lines().count() >= 2, "{bill}");
+}

@@ -1,0 +1,9 @@
+//! The routes against a real store and a real driver, with a cluster in memory. No socket: requests go into the router.
+
+mod access;
+mod jobs;
+mod malformed;
+mod money;
+mod people;
+mod streams;
+mod support;

@@ -1,0 +1,141 @@
+//! Wallets, prices, bills and margins through the API, and what the operator offers.
+
+use base::Span;
+use serde_json::{Value, json};
+
+use crate::support::{CORES, Platform};
+
+const WORKS: &str =
+    "#!/bin/sh\n#SBATCH --job-name==evil --ntasks=4 --mem=8G --time=60\necho begin\nsleep 90\necho end\n";
+
+#[tokio::test]
+async fn work_appears_on_the_bill_and_in_the_margin() {
+    let platform = Platform::start().await;
+    platform.tenant("lab").await;
+    let anna = platform.user("anna", "member", "lab").await;
+    let job = platform.submit(&anna, WORKS).await;
+    let held = platform.get(&anna, "/v1/tenants/lab/wallet").await.expect(200);
+    assert_ne!(held["held"], "0.00");
+    platform.until(&anna, &job, &["RUNNING"]).await;
+    platform.machine.tick(Span::from_secs(90)).await;
+    let shown = platform.until(&anna, &job, &["COMPLETED"]).await;
+    let charged = shown["charged"].as_str().unwrap();
+    assert_ne!(charged, "0.00");
+
+    let bill = platform.get(&anna, "/v1/bill").await.expect(200);
+    let line = &bill["lines"][0];
+    assert_eq!((&line["job"], &line["charge"], &bill["total"]), (&json!(job), &json!(charged), &json!(charged)));
+    assert_eq!((&line["pool"], &line["user"]), (&json!("main"), &json!("anna")));
+    let csv = platform.get(&anna, "/v1/bill?format=csv").await;
+    assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
+    assert!(csv.text().starts_with("BilledCost,") && csv.text().contains("\"'=evil\""), "{}", csv.text());
+    for (query, lines) in
+        [("job=1", 1), ("user=anna", 1), ("user=admin", 0), ("project=default", 1), ("to=2020-01-01T00:00:00Z", 0)]
+    {
+        let bill = platform.get(&anna, &format!("/v1/bill?{query}")).await.expect(200);
+        assert_eq!(bill["lines"].as_array().unwrap().len(), lines, "{query}");
+    }
+    platform.get(&anna, "/v1/bill?from=2020-01-02T00:00:00Z&to=2020-01-01T00:00:00Z").await.problem("invalid");
+
+    let wallet = platform.get(&anna, "/v1/tenants/lab/wallet").await.expect(200);
+    assert_eq!(wallet["held"], "0.00");
+    let transfers = platform.get(&anna, "/v1/tenants/lab/transfers").await.expect(200);
+    let items = transfers["items"].as_array().unwrap();
+    assert_eq!(
+        (&items[items.len() - 1]["reason"], &items[items.len() - 1]["amount"]),
+        (&json!("top_up"), &json!("1000.00"))
+    );
+    assert!(items.iter().any(|t| t["reason"] == "settle" && t["job"] == json!(job)), "{transfers}");
+    let intervals = platform.get(&anna, &format!("/v1/jobs/{job}/intervals")).await.expect(200);
+    assert!(!intervals["items"].as_array().unwrap().is_empty());
+
+    let margin = platform.get(&platform.admin, "/v1/margin?by=tenant").await.expect(200);
+    assert_eq!((&margin["rows"][0]["name"], &margin["rows"][0]["revenue"]), (&json!("lab"), &json!(charged)));
+    assert_eq!(margin["total"][0]["revenue"], charged);
+    for by in ["job", "pool", "project"] {
+        let margin = platform.get(&platform.admin, &format!("/v1/margin?by={by}")).await.expect(200);
+        assert_eq!(margin["rows"].as_array().unwrap().len(), 1, "{by}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_wallet_lacks_is_said_in_amounts() {
+    let platform = Platform::start().await;
+    platform.post(&platform.admin, "/v1/tenants", json!({ "name": "poor" })).await.expect(201);
+    let anna = platform.user("anna", "member", "poor").await;
+    let problem = platform.post(&anna, "/v1/jobs", json!({ "script": WORKS })).await.problem("insufficient_funds");
+    assert_eq!(
+        (&problem["available"], &problem["needed"], &problem["currency"]),
+        (&json!("0.00"), &problem["missing"], &json!("CNY"))
+    );
+    let top_up =
+        |amount: &str| platform.post(&platform.admin, "/v1/tenants/poor/wallet/top-ups", json!({ "amount": amount }));
+    for bad in ["0", "1e9", "99999999999", "0.0000001", ""] {
+        let answer = top_up(bad).await;
+        assert!(answer.status.is_client_error(), "{bad}: {}", answer.text());
+    }
+    let done = top_up("5").await.expect(200);
+    assert_eq!((&done["balance"], &done["currency"]), (&json!("5.00"), &json!("CNY")));
+    platform.post(&anna, "/v1/jobs", json!({ "script": WORKS })).await.expect(201);
+}
+
+#[tokio::test]
+async fn pools_show_what_is_free_and_nodes_can_be_drained() {
+    let platform = Platform::start().await;
+    let admin = &platform.admin;
+    let pools = platform.get(admin, "/v1/pools").await.expect(200);
+    let pool = &pools["items"][0];
+    assert_eq!((&pool["name"], &pool["free"]["cpu_millis"]), (&json!("main"), &json!(CORES * 1000)));
+    assert_eq!((&pool["price"]["currency"], &pool["nodes"][0]["state"]), (&json!("CNY"), &json!("up")));
+    let job = platform.submit(admin, WORKS).await;
+    platform.until(admin, &job, &["RUNNING"]).await;
+    let pools = platform.get(admin, "/v1/pools").await.expect(200);
+    assert_eq!(
+        (&pools["items"][0]["free"]["cpu_millis"], &pools["items"][0]["running_jobs"]),
+        (&json!(4000), &json!(1))
+    );
+    let node = "/v1/pools/main/nodes/main";
+    platform.post(admin, node, json!({ "state": "drained" })).await.expect(200);
+    let pools = platform.get(admin, "/v1/pools").await.expect(200);
+    assert_eq!(pools["items"][0]["nodes"][0]["state"], "drained");
+    platform.post(admin, "/v1/pools/main/nodes/none", json!({ "state": "up" })).await.problem("not_found");
+    platform.post(admin, "/v1/pools/none/nodes/main", json!({ "state": "up" })).await.problem("not_found");
+    platform.post(admin, node, json!({ "state": "asleep" })).await.problem("invalid");
+    let systems = platform.get(admin, "/v1/systems").await.expect(200);
+    assert_eq!(
+        (&systems["systems"][0]["name"], &systems["systems"][0]["health"]),
+        (&json!("local"), &json!("reachable"))
+    );
+    let clusters = platform.get(admin, "/v1/clusters").await.expect(200);
+    assert_eq!((&clusters["items"][0]["supplier_name"], &clusters["items"][0]["pools"]), (&json!("own"), &json!(1)));
+    platform.machine.tick(Span::from_secs(120)).await;
+}
+
+#[tokio::test]
+async fn prices_are_published_ahead_and_never_after_the_fact() {
+    let platform = Platform::start().await;
+    let book = |from: Value| {
+        json!({ "name": "next", "currency": "CNY", "core_hour": "0.2", "gib_hour": "0.02",
+                "card_hour": { "nvidia-a100-80g": "6" }, "effective_from": from })
+    };
+    let publish = |body: Value| platform.post(&platform.admin, "/v1/prices", body);
+    publish(book(json!("2999-01-01T00:00:00Z"))).await.expect(201);
+    publish(book(json!("2020-01-01T00:00:00Z"))).await.problem("invalid");
+    for (field, bad) in
+        [("core_hour", json!("-1")), ("currency", json!("yuan")), ("card_hour", json!({ "A100!": "1" }))]
+    {
+        let mut body = book(Value::Null);
+        body[field] = bad;
+        publish(body).await.problem("invalid");
+    }
+    let mut body = book(Value::Null);
+    body["name"] = json!("Bad Name");
+    publish(body).await.problem("bad_name");
+    let listed = platform.get(&platform.admin, "/v1/prices").await.expect(200);
+    assert_eq!(listed["items"][0]["card_hour"]["nvidia-a100-80g"], "6.00");
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+    let first = platform.get(&platform.admin, "/v1/prices?limit=1").await.expect(200);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = platform.get(&platform.admin, &format!("/v1/prices?limit=1&cursor={cursor}")).await.expect(200);
+    assert_eq!((&second["items"][0]["name"], &second["next_cursor"]), (&json!("list"), &Value::Null));
+}
