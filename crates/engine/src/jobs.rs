@@ -222,17 +222,31 @@ impl Engine {
     }
 
     fn enqueue(&mut self, job: JobId) {
-        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        let Some(entry) = self.jobs.get(&job) else { return };
         if let Some(array) = entry.job.array
             && let Some(state) = self.arrays.get_mut(&array.root)
+            && let Some(limit) = state.limit
         {
-            if state.limit.is_some_and(|limit| state.active >= limit) {
-                state.waiting.insert((array.index, job));
+            let place = (array.index, job);
+            let full = state.out as usize + state.queued.len() >= limit as usize;
+            let last = state.queued.last().copied().filter(|last| *last > place);
+            if full && last.is_none() {
+                state.waiting.insert(place);
                 return;
             }
-            state.waiting.remove(&(array.index, job));
-            state.active += 1;
+            state.waiting.remove(&place);
+            state.queued.insert(place);
+            // Elements start in the order of their indices: a later one that has not started gives its place up.
+            if let Some(last) = last.filter(|_| full) {
+                state.queued.remove(&last);
+                state.waiting.insert(last);
+                self.sched.dequeue(last.1);
+                if let Some(entry) = self.jobs.get_mut(&last.1) {
+                    entry.queued = false;
+                }
+            }
         }
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
         entry.queued = true;
         let spec = &entry.spec.spec;
         self.sched.enqueue(Demand {
@@ -253,7 +267,7 @@ impl Engine {
         let Some(entry) = self.jobs.get_mut(&job) else { return };
         if std::mem::take(&mut entry.queued) {
             self.sched.dequeue(job);
-            self.vacate(job);
+            self.leave_slot(job, false);
         } else {
             self.leave_line(job);
         }
@@ -268,11 +282,20 @@ impl Engine {
         }
     }
 
-    /// Gives a place under the array's limit to the next element in line.
-    pub(crate) fn vacate(&mut self, job: JobId) {
+    /// An element is not out on a cluster any more.
+    pub(crate) fn leave_cluster(&mut self, job: JobId) {
+        self.leave_slot(job, true);
+    }
+
+    /// Gives the place of an element, out or queued, under the array's limit to the next in line.
+    fn leave_slot(&mut self, job: JobId, out: bool) {
         let Some(array) = self.jobs.get(&job).and_then(|e| e.job.array) else { return };
-        let Some(state) = self.arrays.get_mut(&array.root) else { return };
-        state.active = state.active.saturating_sub(1);
+        let Some(state) = self.arrays.get_mut(&array.root).filter(|a| a.limit.is_some()) else { return };
+        if out {
+            state.out = state.out.saturating_sub(1);
+        } else {
+            state.queued.remove(&(array.index, job));
+        }
         if let Some((_, next)) = state.waiting.pop_first() {
             self.enqueue(next);
         }

@@ -216,7 +216,7 @@ impl Engine {
         facts.note.clone_from(&end.note);
         out.records.push(Record::Attempt(facts));
         self.sched.release(attempt.job);
-        self.vacate(attempt.job);
+        self.leave_cluster(attempt.job);
     }
 
     /// What the end of an attempt means to its job.

@@ -84,7 +84,7 @@ impl Engine {
                 let bound = |index: Option<&u32>| index.copied().unwrap_or(0);
                 state.bounds = (shape.indices.len() as u32, bound(shape.indices.first()), bound(shape.indices.last()));
                 if row.job.phase().attempt().is_some() {
-                    state.active += 1;
+                    state.out += 1;
                 }
             }
             let entry = JobEntry {

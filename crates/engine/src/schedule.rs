@@ -35,6 +35,12 @@ impl Engine {
         let id = AttemptId::new(job, attempt);
         let Some(entry) = self.jobs.get_mut(&job) else { return false };
         entry.queued = false;
+        if let Some(array) = entry.job.array
+            && let Some(state) = self.arrays.get_mut(&array.root).filter(|a| a.limit.is_some())
+        {
+            state.queued.remove(&(array.index, job));
+            state.out += 1;
+        }
         entry.pool = Some(placement.pool);
         let facts = Attempt {
             id,

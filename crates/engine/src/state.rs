@@ -46,9 +46,11 @@ pub(crate) struct JobEntry {
 pub(crate) struct Array {
     pub limit: Option<u32>,
     pub open: BTreeSet<JobId>,
-    /// Elements in the scheduler's queue or on a cluster.
-    pub active: u32,
-    /// Eligible but for the limit, by index.
+    /// Of arrays with a limit: elements on a cluster.
+    pub out: u32,
+    /// Of arrays with a limit: elements in the scheduler's queue, by index. With those that are out at most the limit.
+    pub queued: BTreeSet<(u32, JobId)>,
+    /// Eligible but for the limit; all behind those that are queued.
     pub waiting: BTreeSet<(u32, JobId)>,
     /// How an element ended, if one ended badly; decides what the array's end means to its dependents.
     pub worst: Option<Outcome>,

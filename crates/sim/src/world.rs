@@ -374,8 +374,11 @@ impl World {
                 }
             }
         }
-        let waking = self.alarm.is_some_and(|at| at <= self.now);
-        if !inputs.is_empty() || waking || self.engine.wants_schedule(self.shown()) {
+        if self.alarm.is_some_and(|at| at <= self.now) {
+            // Whatever the clock shows by now: the engine must learn when it was set.
+            inputs.push(Input::Tick);
+        }
+        if !inputs.is_empty() || self.engine.wants_schedule(self.shown()) {
             worked = true;
             self.round(inputs);
         }
@@ -431,8 +434,9 @@ impl World {
         }
         let mut copies = 1;
         let mut delay = self.delivery.latency + self.delivery.report_delay;
-        // A resume is answered in order: what the cluster says, then that it is reachable.
-        if !matches!(what, Observed::Reachable) && self.delivery.late_max > Span::ZERO {
+        // A resume is answered in order: what the cluster has not, then that it is reachable. That something is not there is
+        // true of one moment only, so a connector must neither delay nor repeat it.
+        if !matches!(what, Observed::Reachable | Observed::Gone { .. }) && self.delivery.late_max > Span::ZERO {
             if self.chance.chance(self.delivery.late) {
                 delay += Span::from_micros(self.chance.below(self.delivery.late_max.as_micros() as u64) as i64);
             }
@@ -484,10 +488,21 @@ impl World {
         self.at_cluster(cluster, |model, at| model.set_node(pool, &node, up, at));
     }
 
-    /// A second engine from what is stored, with the same clusters reachable and the scheduler run: what can be asked of
-    /// it must be what can be asked of the live one.
+    /// A second engine from what is stored.
+    ///
+    /// # Errors
+    /// What the snapshot lacks.
     pub fn restored_twin(&self) -> Result<Engine, engine::RestoreError> {
-        let mut twin = Engine::restore(self.policy.clone(), self.tables.snapshot())?;
+        Engine::restore(self.policy.clone(), self.tables.snapshot())
+    }
+
+    /// A second engine from what is stored that has come to the live one's time: the same clusters answer, what is due is
+    /// done (some of it earlier than in the live one, whose meters may wait after a cut) and the scheduler has run.
+    ///
+    /// # Errors
+    /// What the snapshot lacks.
+    pub fn caught_up_twin(&self) -> Result<Engine, engine::RestoreError> {
+        let mut twin = self.restored_twin()?;
         let mut batch = Batch::default();
         let reachable = self.engine.clusters().filter(|c| c.health == model::ClusterHealth::Reachable);
         for cluster in reachable.map(|c| c.id).collect::<Vec<_>>() {

@@ -1,0 +1,388 @@
+//! Seeded random runs: people, clusters, machines, links and clocks do what they like for some hundred steps, the platform
+//! dies at any seam; then all is repaired, all work ends, and the books must be right. The seed decides everything.
+
+mod people;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use base::{Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Resources, Seed, Span, Stream};
+use base::{SupplierId, TenantId, UserId};
+use engine::{Command, Envelope, Policy};
+use model::{
+    Actor, BackendKind, Chip, Cluster, ClusterHealth, Node, NodeState, Pool, Role, Supplier, SupplyMode, User,
+};
+use rating::{PoolCost, PriceBook};
+
+use crate::audit;
+use crate::world::{Crash, Delivery, World};
+
+/// How a run is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Things done before all is repaired.
+    pub steps: u32,
+    /// Keep the event log (slow).
+    pub log: bool,
+    /// Digest everything committed (slow).
+    pub fingerprint: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { steps: 300, log: false, fingerprint: false }
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct RunReport {
+    pub seed: u64,
+    /// Empty when all is well.
+    pub failures: Vec<String>,
+    pub jobs: usize,
+    pub attempts: usize,
+    pub executions: usize,
+    pub restarts: u32,
+    pub transfers: usize,
+    pub fingerprint: Option<u128>,
+    /// Lines for the viewer, when asked for.
+    pub log: String,
+}
+
+/// Runs one seed. Two runs of one seed and the same options give the same report.
+pub fn run(seed: u64, options: Options) -> RunReport {
+    let mut chaos = Chaos::new(seed, options);
+    for _ in 0..options.steps {
+        chaos.step();
+        if !chaos.failures.is_empty() {
+            break;
+        }
+    }
+    if chaos.failures.is_empty() {
+        chaos.quiesce();
+    }
+    let tables = chaos.world.tables();
+    RunReport {
+        seed,
+        jobs: tables.jobs.len(),
+        attempts: tables.attempts.len(),
+        executions: chaos.world.clusters().map(|c| c.executions().len()).sum(),
+        restarts: chaos.restarts,
+        transfers: tables.transfers.len(),
+        fingerprint: chaos.world.fingerprint(),
+        log: chaos.world.log().to_lines(),
+        failures: chaos.failures,
+    }
+}
+
+/// Weights of what may happen in a step, in per mille; the rest is a quiet stretch of time.
+const WEIGHTS: &[(u64, Act)] = &[
+    (330, Act::Submit),
+    (40, Act::Repeat),
+    (70, Act::Cancel),
+    (35, Act::Hold),
+    (60, Act::Release),
+    (40, Act::Requeue),
+    (30, Act::Change),
+    (30, Act::FailNode),
+    (50, Act::RepairNode),
+    (10, Act::DrainNode),
+    (20, Act::Cut),
+    (45, Act::Join),
+    (25, Act::CrashNow),
+    (25, Act::CrashBeforeCommit),
+    (25, Act::CrashAfterCommit),
+    (25, Act::TopUp),
+    (10, Act::Prices),
+    (12, Act::Clock),
+    (30, Act::Compare),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Submit,
+    Repeat,
+    Cancel,
+    Hold,
+    Release,
+    Requeue,
+    Change,
+    FailNode,
+    RepairNode,
+    DrainNode,
+    Cut,
+    Join,
+    CrashNow,
+    CrashBeforeCommit,
+    CrashAfterCommit,
+    TopUp,
+    Prices,
+    Clock,
+    Compare,
+}
+
+struct Chaos {
+    world: World,
+    chance: Stream,
+    ids: Stream,
+    failures: Vec<String>,
+    tenants: Vec<(TenantId, UserId)>,
+    clusters: Vec<ClusterId>,
+    pools: Vec<(PoolId, Vec<Arc<str>>)>,
+    /// Submissions by key, with the first answer that came.
+    asked: Vec<people::Asked>,
+    /// Elements of accepted submissions.
+    known: BTreeSet<JobId>,
+    restarts: u32,
+    /// Clocks are set in runs of odd seeds only, so that even ones can be checked to the microsecond.
+    clocks: bool,
+    clock_set: Span,
+}
+
+impl Chaos {
+    fn new(seed: u64, options: Options) -> Chaos {
+        let root = Seed::from_u64(seed).child("chaos");
+        let mut world = World::new(Policy::default(), &root);
+        if options.log {
+            world = world.with_log();
+        }
+        if options.fingerprint {
+            world = world.with_fingerprint();
+        }
+        let mut chaos = Chaos {
+            world,
+            chance: root.child("acts").stream(),
+            ids: root.child("ids").stream(),
+            failures: Vec::new(),
+            tenants: Vec::new(),
+            clusters: Vec::new(),
+            pools: Vec::new(),
+            asked: Vec::new(),
+            known: BTreeSet::new(),
+            restarts: 0,
+            clocks: seed % 2 == 1,
+            clock_set: Span::ZERO,
+        };
+        let latency = Span::from_micros(chaos.chance.below(200_000) as i64);
+        let late_max = Span::from_secs(90);
+        chaos.world.set_delivery(Delivery { latency, report_delay: Span::ZERO, late: 150, late_max, twice: 100 });
+        chaos.set_up();
+        chaos
+    }
+
+    fn set_up(&mut self) {
+        self.publish(Span::ZERO, true);
+        for (name, balance, shares) in [("rich", 2_000, 1), ("poor", 15, 2)] {
+            let (id, project) = (TenantId::from_u128(self.ids.u128()), ProjectId::from_u128(self.ids.u128()));
+            let user = UserId::from_u128(self.ids.u128());
+            let (currency, credit_limit) = (Currency::CNY, Money::from_units(2));
+            self.operator(Command::CreateTenant { id, name: name.into(), currency, shares, credit_limit, project });
+            let (role, disabled, name) = (Role::Owner, false, format!("{name}-user").into());
+            let person = User { id: user, tenant: id, name, role, default_project: project, disabled };
+            self.operator(Command::CreateUser { user: person, password: None });
+            self.operator(Command::TopUp { tenant: id, amount: Money::from_units(balance), memo: String::new() });
+            self.tenants.push((id, user));
+        }
+        let local = self.cluster("local", SupplyMode::Own);
+        let far = self.cluster("far", SupplyMode::Partner);
+        self.pool("main", local, 3, Resources::new(8, Bytes::from_gib(32), 0), None);
+        self.pool("gpu", local, 2, Resources::new(16, Bytes::from_gib(64), 4), "nvidia-a100-80g".parse().ok());
+        self.pool("far", far, 4, Resources::new(4, Bytes::from_gib(16), 0), None);
+    }
+
+    fn cluster(&mut self, name: &str, mode: SupplyMode) -> ClusterId {
+        let (supplier, id) = (SupplierId::from_u128(self.ids.u128()), ClusterId::from_u128(self.ids.u128()));
+        self.operator(Command::RegisterSupplier(Supplier { id: supplier, name: name.into(), mode }));
+        let (backend, health) = (BackendKind::Slurm, ClusterHealth::Unreachable);
+        let cluster = Cluster { id, name: name.into(), backend, supplier, site: "here".into(), health };
+        self.operator(Command::RegisterCluster(cluster));
+        self.world.add_cluster(id, Span::from_millis(1_500));
+        self.clusters.push(id);
+        id
+    }
+
+    fn pool(&mut self, name: &str, cluster: ClusterId, nodes: u32, shape: Resources, chip: Option<Chip>) {
+        let id = PoolId::from_u128(self.ids.u128());
+        let names: Vec<Arc<str>> = (1..=nodes).map(|n| format!("{name}{n}").into()).collect();
+        let nodes = names.iter().map(|n| Node { name: n.clone(), state: NodeState::Up }).collect();
+        let (mode, time_limit_max, tenants) = (SupplyMode::Own, None, Vec::new());
+        let pool = Pool { id, cluster, name: name.into(), mode, shape, chip, nodes, time_limit_max, tenants };
+        let cost = PoolCost {
+            purchase_price: Money::from_units(100_000),
+            residual: Money::from_units(1_000),
+            life_months: 37,
+            datacentre_fee_month: Money(333_333_333),
+        };
+        self.world.add_pool(&pool);
+        self.pools.push((id, names));
+        self.operator(Command::RegisterPool { pool, cost: Some(cost) });
+    }
+
+    /// A price book from some time on; an incomplete one lacks the chip.
+    fn publish(&mut self, from: Span, complete: bool) {
+        let factor = 1 + self.chance.below(4) as i64;
+        let mut card_hour = BTreeMap::new();
+        if complete && let Ok(chip) = "nvidia-a100-80g".parse() {
+            card_hour.insert(chip, Money(6_123_457 * factor));
+        }
+        let book = PriceBook {
+            id: PriceBookId::from_u128(self.ids.u128()),
+            name: "book".into(),
+            currency: Currency::CNY,
+            effective_from: self.world.shown() + from,
+            core_hour: Money(103_001 * factor),
+            gib_hour: Money(7_919 * factor),
+            card_hour,
+        };
+        self.operator(Command::PublishPrices(book));
+    }
+
+    /// An operator's command. Whether it is refused or lost is all the same: it is not repeated.
+    fn operator(&mut self, command: Command) {
+        let _ = self.world.command(Envelope { actor: Actor::Platform, operator: true, once: None, command });
+    }
+
+    fn step(&mut self) {
+        let act = self.draw();
+        self.world.note(|| format!("act: {act:?}"));
+        if let Some(act) = act {
+            self.act(act);
+        }
+        // Mostly seconds, sometimes long: short steps pile things up, long ones let them end.
+        let longest: u64 = if self.chance.chance(100) { 1_200 } else { 45 };
+        let pause = Span::from_micros(self.chance.below(longest * 1_000_000) as i64);
+        self.world.advance_to(self.world.now() + pause);
+        self.failures.extend(audit::while_running(&self.world));
+    }
+
+    fn draw(&mut self) -> Option<Act> {
+        let mut left = self.chance.below(1_000);
+        for (weight, act) in WEIGHTS {
+            match left.checked_sub(*weight) {
+                Some(rest) => left = rest,
+                None => return Some(*act),
+            }
+        }
+        None
+    }
+
+    fn act(&mut self, act: Act) {
+        match act {
+            Act::Submit => self.submit(),
+            Act::Repeat => self.repeat(),
+            Act::Cancel | Act::Hold | Act::Release | Act::Requeue | Act::Change => self.ask_about_a_job(act),
+            Act::FailNode | Act::RepairNode => {
+                let (pool, node) = self.any_node();
+                self.world.set_node(pool, &node, act == Act::RepairNode);
+            }
+            Act::DrainNode => {
+                let (pool, node) = self.any_node();
+                let state = if self.chance.chance(500) { NodeState::Drained } else { NodeState::Up };
+                // An operator may say that a node is up which is down: the cluster then refuses what comes.
+                self.operator(Command::SetNode { pool, node: node.to_string(), state });
+            }
+            Act::Cut => {
+                let cluster = *self.chance.pick(&self.clusters);
+                self.world.cut(cluster);
+            }
+            Act::Join => {
+                let cluster = *self.chance.pick(&self.clusters);
+                self.world.join(cluster);
+            }
+            Act::CrashNow => {
+                self.restarts += 1;
+                self.world.restart("crash");
+            }
+            Act::CrashBeforeCommit => {
+                self.restarts += 1;
+                self.world.crash_next(Crash::BeforeCommit);
+            }
+            Act::CrashAfterCommit => {
+                self.restarts += 1;
+                self.world.crash_next(Crash::BeforeAct);
+            }
+            Act::TopUp => {
+                let (tenant, _) = *self.chance.pick(&self.tenants);
+                let amount = Money(self.chance.below(20_000_000) as i64 - 4_000_000);
+                self.operator(Command::TopUp { tenant, amount, memo: "by chance".into() });
+            }
+            Act::Prices => {
+                let from = Span::from_secs(self.chance.below(3_600) as i64);
+                let complete = self.chance.chance(700);
+                self.publish(from, complete);
+            }
+            Act::Clock => self.set_clock(),
+            Act::Compare => self.failures.extend(audit::restored_equals_live(&self.world)),
+        }
+    }
+
+    fn any_node(&mut self) -> (PoolId, Arc<str>) {
+        let (pool, nodes) = self.chance.pick(&self.pools).clone();
+        (pool, self.chance.pick(&nodes).clone())
+    }
+
+    /// Back by up to an hour, or right again.
+    fn set_clock(&mut self) {
+        if !self.clocks {
+            return;
+        }
+        let by = match self.clock_set {
+            Span::ZERO => Span::ZERO - Span::from_secs(self.chance.below(3_600) as i64),
+            set => Span::ZERO - set,
+        };
+        self.clock_set += by;
+        self.world.step_clock(by);
+    }
+
+    /// Everything is repaired and paid for; all work comes to its end.
+    fn quiesce(&mut self) {
+        self.world.note(|| "all is repaired".to_owned());
+        self.world.step_clock(Span::ZERO - self.clock_set);
+        // What an armed crash is to strike must not be a command of the repair.
+        self.world.round(Vec::new());
+        self.clusters.clone().into_iter().for_each(|cluster| self.world.join(cluster));
+        for (pool, nodes) in self.pools.clone() {
+            for node in nodes {
+                self.world.set_node(pool, &node, true);
+                self.operator(Command::SetNode { pool, node: node.to_string(), state: NodeState::Up });
+            }
+        }
+        for (tenant, _) in self.tenants.clone() {
+            let amount = Money::from_units(1_000_000);
+            self.operator(Command::TopUp { tenant, amount, memo: String::new() });
+        }
+        // One for now, and one after the last of those that were published ahead.
+        self.publish(Span::ZERO, true);
+        self.publish(Span::from_hours(2), true);
+        // Begin times lie up to an hour ahead, pauses after failed starts 5 minutes; the rest is work: 40 minutes for each
+        // of some hundred jobs on three pools are far less than 40 days.
+        const ROUNDS: u32 = 40 * 24 * 6;
+        for _ in 0..ROUNDS {
+            let held: Vec<JobId> = self.world.tables().jobs.values().filter(|r| is_held(r)).map(|r| r.job.id).collect();
+            for job in held {
+                self.operator(Command::Release { job });
+            }
+            self.world.advance_to(self.world.now() + Span::from_mins(10));
+            if self.world.engine().sizes().open_jobs == 0 {
+                break;
+            }
+        }
+        self.world.advance_to(self.world.now() + Span::from_mins(10));
+        self.failures.extend(audit::after_quiescence(&self.world));
+        self.failures.extend(audit::restored_equals_live(&self.world));
+        if !self.clocks {
+            self.failures.extend(audit::billed_as_it_ran(&self.world));
+        }
+        for job in &self.known {
+            if !self.world.tables().jobs.contains_key(job) {
+                self.failures.push(format!("{job} was accepted and is not stored"));
+            }
+        }
+    }
+}
+
+fn is_held(row: &engine::JobRow) -> bool {
+    matches!(row.job.phase(), model::Phase::Held { .. })
+}
