@@ -1,7 +1,9 @@
 //! The platform's own metrics, in Prometheus text. Names are stable and documented by their help texts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use engine::query::Sizes;
 use engine::{Denied, Report};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
@@ -75,6 +77,17 @@ pub fn events(events: &[Event]) {
         };
         counter!("headworks_events_total", "kind" => kind).increment(1);
     }
+}
+
+/// One request was answered. `route` is its pattern, so that the number of series is bounded.
+pub fn request(route: &Arc<str>, status: StatusCode, took: Duration) {
+    let class = match status.as_u16() {
+        ..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    };
+    histogram!("headworks_http_request_seconds", "route" => route.clone(), "status" => class).record(took.as_secs_f64());
 }
 
 pub fn sizes(sizes: &Sizes) {

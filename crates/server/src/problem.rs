@@ -28,7 +28,7 @@ pub struct Failure {
     /// For the operator, never sent.
     pub note: Option<String>,
     pub errors: Vec<FieldError>,
-    pub amounts: Option<Amounts>,
+    pub amounts: Option<Box<Amounts>>,
     pub retry_after_seconds: Option<u32>,
 }
 
@@ -73,7 +73,7 @@ impl Failure {
     pub fn problem(&self, request_id: &str) -> Problem {
         let mut problem = Problem::new(self.code, self.detail.clone(), request_id);
         problem.errors = self.errors.clone();
-        if let Some(Amounts { needed, available, missing, currency }) = self.amounts {
+        if let Some(Amounts { needed, available, missing, currency }) = self.amounts.as_deref().copied() {
             problem.needed = Some(MoneyText(needed));
             problem.available = Some(MoneyText(available));
             problem.missing = Some(MoneyText(missing));
@@ -168,12 +168,12 @@ impl From<Denied> for Failure {
             Denied::UserDisabled => plain(ErrorCode::UserDisabled),
             Denied::ForeignProject => plain(ErrorCode::ForeignProject),
             Denied::InsufficientFunds { needed, available, missing, currency } => Self {
-                amounts: Some(Amounts {
+                amounts: Some(Box::new(Amounts {
                     needed: *needed,
                     available: *available,
                     missing: *missing,
                     currency: *currency,
-                }),
+                })),
                 ..plain(ErrorCode::InsufficientFunds)
             },
             Denied::NoFeasiblePool { pools } => Self {

@@ -10,8 +10,11 @@ mod session;
 mod submit;
 mod supply;
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -29,8 +32,8 @@ use wire::ErrorCode;
 use crate::access::{Http, PublicAccess, Shared};
 use crate::app::App;
 use crate::limits::{BODY_BYTES_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, REQUEST_ID_CHARS_MAX, TARGET_BYTES_MAX};
-use crate::openapi;
 use crate::problem::{Failure, Unanswered};
+use crate::{metrics, openapi};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static(wire::REQUEST_ID_HEADER);
 
@@ -127,6 +130,9 @@ async fn edge(State(http): State<Shared>, request: Request, next: Next) -> Respo
         let detail = format!("path and query have more than the {TARGET_BYTES_MAX} bytes that are accepted");
         return finish(Failure::new(ErrorCode::TargetTooLong, detail).answer(&id), &id);
     }
+    let began = Instant::now();
+    // The route's pattern, not the path: a label must not grow with what people ask for.
+    let route = request.extensions().get::<MatchedPath>().map_or(Arc::from("other"), |p| Arc::from(p.as_str()));
     let span = tracing::debug_span!("request", id, method = %request.method(), path = request.uri().path());
     let response = next.run(request).instrument(span).await;
     let response = match response.extensions().get::<Unanswered>() {
@@ -136,6 +142,7 @@ async fn edge(State(http): State<Shared>, request: Request, next: Next) -> Respo
         }
         None => response,
     };
+    metrics::request(&route, response.status(), began.elapsed());
     finish(response, &id)
 }
 
