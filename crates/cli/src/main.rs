@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let around = surroundings();
     if let Some(face) = words.first().and_then(|name| Face::of_program(name)) {
         let words = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-        return finish(Lang::of(&around.variable), speak(&around, &Global::default(), face, words));
+        return finish(face.name(), Lang::of(&around.variable), speak(&around, &Global::default(), face, words));
     }
     let app = match read(&words, &around) {
         Ok(app) => app,
@@ -52,7 +52,8 @@ fn main() -> ExitCode {
     };
     let lang =
         app.global.lang.as_ref().map_or_else(|| Lang::of(&around.variable), |lang| Lang::of(|_| Some(lang.clone())));
-    finish(lang, carry_out(app, &around))
+    let name = app.verb.face().map_or("hw", |(face, _)| face.name());
+    finish(name, lang, carry_out(app, &around))
 }
 
 /// The command line, with help in the caller's language.
@@ -63,24 +64,18 @@ fn read(words: &[OsString], around: &Surroundings) -> Result<App, clap::Error> {
 }
 
 fn carry_out(app: App, around: &Surroundings) -> Result<ExitCode, Fault> {
-    let face = match app.verb {
-        Verb::Up(args) => return up::run(args),
+    if let Some((face, words)) = app.verb.face() {
+        return speak(around, &app.global, face, words.to_vec());
+    }
+    match app.verb {
+        Verb::Up(args) => up::run(args),
         Verb::Config(args) => {
             let desk = Desk { settings: Settings::gather(&app.global, around, &Credentials::default()) };
             let view = up::explain(args)?;
             desk.show(&view)?;
-            return Ok(view.exit.into());
+            Ok(view.exit.into())
         }
-        Verb::Sbatch(raw) => Ok((Face::Sbatch, raw)),
-        Verb::Squeue(raw) => Ok((Face::Squeue, raw)),
-        Verb::Scancel(raw) => Ok((Face::Scancel, raw)),
-        Verb::Sacct(raw) => Ok((Face::Sacct, raw)),
-        Verb::Sinfo(raw) => Ok((Face::Sinfo, raw)),
-        verb => Err(verb),
-    };
-    match face {
-        Ok((face, raw)) => speak(around, &app.global, face, raw.words),
-        Err(verb) => {
+        verb => {
             let desk = desk(&app.global, around)?;
             let view = block_on(verbs::run(&desk, verb))?;
             desk.show(&view)?;
@@ -114,14 +109,14 @@ fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault>
 }
 
 #[allow(clippy::print_stderr, reason = "the last word of a failed command")]
-fn finish(lang: Lang, done: Result<ExitCode, Fault>) -> ExitCode {
+fn finish(name: &str, lang: Lang, done: Result<ExitCode, Fault>) -> ExitCode {
     match done {
         Ok(code) => code,
         // `hw jobs | head`: who reads has enough.
         Err(fault) if fault.is_broken_pipe() => ExitCode::SUCCESS,
         Err(fault) => {
             let text = fault.told(lang);
-            eprintln!("hw: {text}");
+            eprintln!("{name}: {text}");
             fault.exit().into()
         }
     }

@@ -9,7 +9,7 @@ use wire::TimeText;
 pub fn choice<T: Copy + Send + Sync + 'static>(
     all: &'static [T],
     word: fn(T) -> &'static str,
-) -> impl TypedValueParser<Value = T> + Clone {
+) -> impl TypedValueParser<Value = T> {
     let words: Vec<&'static str> = all.iter().map(|one| word(*one)).collect();
     PossibleValuesParser::new(words).map(move |text| {
         // The parser before lets only words of the list through.

@@ -7,9 +7,12 @@ use crate::credentials::Credentials;
 use crate::text::Lang;
 use crate::view::Look;
 
+/// Looks up a variable of the environment.
+pub type Variable = Box<dyn Fn(&str) -> Option<String>>;
+
 /// The process' surroundings, as values.
 pub struct Surroundings {
-    pub variable: Box<dyn Fn(&str) -> Option<String>>,
+    pub variable: Variable,
     pub stdin_terminal: bool,
     pub stdout_terminal: bool,
     pub stderr_terminal: bool,

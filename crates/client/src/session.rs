@@ -1,7 +1,6 @@
 //! Signing in, who one is, tokens, health.
 
 use base::TokenId;
-use wire::page::Health;
 use wire::session::{Login, PasswordChange, Token, TokenCreate, TokenIssued, WhoAmI};
 
 use crate::{Client, ClientError, Pages};
@@ -26,10 +25,11 @@ impl Client {
     pub async fn change_password(&self, change: &PasswordChange) -> Result<(), ClientError> {
         self.done(self.post(&["v1", "users", "me", "password"]).json(change)).await
     }
-    /// Whether the server can take requests now.
-    pub async fn ready(&self) -> Result<Health, ClientError> {
-        self.read(self.get(&["readyz"])).await
+    /// Succeeds when the server can take requests now.
+    pub async fn ready(&self) -> Result<(), ClientError> {
+        self.done(self.get(&["readyz"])).await
     }
+    /// The API's own description; `info.version` is its version.
     pub async fn openapi(&self) -> Result<serde_json::Value, ClientError> {
         self.read(self.get(&["v1", "openapi.json"])).await
     }

@@ -309,19 +309,23 @@ fn in_units(kib: String, units: Option<&str>) -> String {
     }
 }
 
+/// The text of a field: who and where, when, how much. A name that none of the three knows is not measured: empty.
 fn field(row: &Row<'_>, name: &str, batch: bool, units: Option<&str>) -> String {
+    identity(row, name, batch)
+        .or_else(|| times(row, name, batch))
+        .or_else(|| amounts(row, name, batch, units))
+        .unwrap_or_default()
+}
+
+fn identity(row: &Row<'_>, name: &str, batch: bool) -> Option<String> {
     let job = row.job;
     let of_job = |text: String| if batch { String::new() } else { text };
-    match name {
-        "JobID" => row.id() + if batch { ".batch" } else { "" },
-        "JobIDRaw" => job.number.to_string() + if batch { ".batch" } else { "" },
-        "JobName" => {
-            if batch {
-                "batch".into()
-            } else {
-                job.name.clone()
-            }
-        }
+    let step = if batch { ".batch" } else { "" };
+    Some(match name {
+        "JobID" => row.id() + step,
+        "JobIDRaw" => job.number.to_string() + step,
+        "JobName" if batch => "batch".into(),
+        "JobName" => job.name.clone(),
         "User" => of_job(job.user_name.clone()),
         "Group" => of_job(job.tenant_name.clone()),
         "Account" => job.project_name.clone(),
@@ -332,6 +336,19 @@ fn field(row: &Row<'_>, name: &str, batch: bool, units: Option<&str>) -> String 
         "ExitCode" => row.exit(),
         "DerivedExitCode" => of_job(row.exit()),
         "Reason" => of_job(row.reason()),
+        "NodeList" => Some(row.nodes()).filter(|nodes| !nodes.is_empty()).unwrap_or_else(|| "None assigned".into()),
+        "Priority" => of_job(row.priority().to_string()),
+        "WorkDir" => of_job(row.text(|job| job.work_dir.as_ref(), "")),
+        "Comment" => of_job(row.text(|job| job.comment.as_ref(), "")),
+        _ => return None,
+    })
+}
+
+fn times(row: &Row<'_>, name: &str, batch: bool) -> Option<String> {
+    let job = row.job;
+    let of_job = |text: String| if batch { String::new() } else { text };
+    let cpu_seconds = || row.elapsed_seconds() * i64::try_from(row.cpus()).unwrap_or(i64::MAX);
+    Some(match name {
         "Submit" => row.time(Some(job.submitted_at), "Unknown"),
         "Eligible" => row.time(row.full.and_then(|job| job.begin).or(Some(job.submitted_at)), "Unknown"),
         "Start" => row.time(job.started_at, "Unknown"),
@@ -340,54 +357,34 @@ fn field(row: &Row<'_>, name: &str, batch: bool, units: Option<&str>) -> String 
         "ElapsedRaw" => row.elapsed_seconds().to_string(),
         "Timelimit" => of_job(row.limit_long()),
         "TimelimitRaw" => of_job((job.time_limit_seconds as i64 / 60).to_string()),
-        "CPUTime" => base::Span::from_secs(row.elapsed_seconds() * row.cpus() as i64).slurm(),
-        "CPUTimeRAW" => (row.elapsed_seconds() * row.cpus() as i64).to_string(),
+        "CPUTime" => base::Span::from_secs(cpu_seconds()).slurm(),
+        "CPUTimeRAW" => cpu_seconds().to_string(),
         "TotalCPU" | "AveCPU" => row.total_cpu(),
-        "AllocCPUS" | "NCPUS" => {
-            if job.started_at.is_some() {
-                row.cpus().to_string()
-            } else {
-                "0".into()
-            }
-        }
-        "ReqCPUS" => row.cpus().to_string(),
-        "AllocNodes" | "NNodes" => {
-            if batch {
-                "1".into()
-            } else {
-                job.requested.nodes.to_string()
-            }
-        }
-        "ReqNodes" => of_job(job.requested.nodes.to_string()),
-        "NTasks" => {
-            if batch {
-                "1".into()
-            } else {
-                job.requested.tasks.to_string()
-            }
-        }
-        "NodeList" => {
-            let nodes = row.nodes();
-            if nodes.is_empty() { "None assigned".into() } else { nodes }
-        }
-        "AllocTRES" => {
-            if job.started_at.is_some() {
-                row.tres()
-            } else {
-                String::new()
-            }
-        }
+        _ => return None,
+    })
+}
+
+fn amounts(row: &Row<'_>, name: &str, batch: bool, units: Option<&str>) -> Option<String> {
+    let asked = &row.job.requested;
+    let started = row.job.started_at.is_some();
+    let of_job = |text: String| if batch { String::new() } else { text };
+    let mib = |bytes: u64| format!("{:.2}M", bytes as f64 / 1_048_576.0);
+    Some(match name {
+        "AllocCPUS" | "NCPUS" if !started => "0".into(),
+        "AllocCPUS" | "NCPUS" | "ReqCPUS" => row.cpus().to_string(),
+        "AllocNodes" | "NNodes" | "NTasks" if batch => "1".into(),
+        "AllocNodes" | "NNodes" => asked.nodes.to_string(),
+        "NTasks" => asked.tasks.to_string(),
+        "ReqNodes" => of_job(asked.nodes.to_string()),
+        "AllocTRES" if !started => String::new(),
+        "AllocTRES" => row.tres(),
         "ReqTRES" => of_job(row.tres()),
         "ReqMem" => of_job(row.memory()),
         "MaxRSS" | "AveRSS" => in_units(row.max_rss(), units),
-        "MaxDiskRead" => format!("{:.2}M", row.disk().0 as f64 / 1_048_576.0),
-        "MaxDiskWrite" => format!("{:.2}M", row.disk().1 as f64 / 1_048_576.0),
-        "Priority" => of_job(row.priority().to_string()),
-        "WorkDir" => of_job(row.text(|job| job.work_dir.as_ref(), "")),
-        "Comment" => of_job(row.text(|job| job.comment.as_ref(), "")),
-        // Not measured apart, or not at all.
-        _ => String::new(),
-    }
+        "MaxDiskRead" => mib(row.disk().0),
+        "MaxDiskWrite" => mib(row.disk().1),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

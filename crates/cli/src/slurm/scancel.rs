@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use wire::ErrorCode;
-use wire::job::JobsQuery;
+use wire::job::{BulkItem, JobsQuery};
 
 use super::{ids, listed, states};
 use crate::desk::Desk;
@@ -108,39 +108,30 @@ pub async fn run(desk: &Desk, args: Scancel) -> Result<Exit, Fault> {
     }
     let mut exit = Exit::Ok;
     for item in result.results {
-        match item.code {
-            None if item.changed == 0 && args.verbose > 0 && !args.quiet => {
+        let Some((what, is_failure)) = complaint(&item) else {
+            if item.changed == 0 && args.verbose > 0 && !args.quiet {
                 desk.say(&format!("scancel: Job/step already completing or completed: {}", item.job));
             }
-            None => {}
-            // An unknown job is told and is no failure: Slurm's scancel ends with 0.
-            Some(ErrorCode::JobNotFound | ErrorCode::NotFound) => {
-                if !args.quiet {
-                    desk.say(&format!(
-                        "scancel: error: Kill job error on job id {}: Invalid job id specified",
-                        item.job
-                    ));
-                }
-            }
-            Some(ErrorCode::WrongState) => {
-                if !args.quiet {
-                    desk.say(&format!(
-                        "scancel: error: Kill job error on job id {}: Job/step already completing or completed",
-                        item.job
-                    ));
-                }
-            }
-            Some(_) => {
-                desk.say(&format!(
-                    "scancel: error: Kill job error on job id {}: {}",
-                    item.job,
-                    item.detail.unwrap_or_default()
-                ));
-                exit = Exit::Failure;
-            }
+            continue;
+        };
+        if is_failure || !args.quiet {
+            desk.say(&format!("scancel: error: Kill job error on job id {}: {what}", item.job));
+        }
+        if is_failure {
+            exit = Exit::Failure;
         }
     }
     Ok(exit)
+}
+
+/// What to say about a job that was not cancelled, and whether the command fails by it. An unknown or ended job is told and is
+/// no failure: Slurm's scancel ends with 0.
+fn complaint(item: &BulkItem) -> Option<(String, bool)> {
+    match item.code? {
+        ErrorCode::JobNotFound | ErrorCode::NotFound => Some(("Invalid job id specified".into(), false)),
+        ErrorCode::WrongState => Some(("Job/step already completing or completed".into(), false)),
+        _ => Some((item.detail.clone().unwrap_or_default(), true)),
+    }
 }
 
 #[cfg(test)]

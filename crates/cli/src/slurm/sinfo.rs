@@ -123,7 +123,8 @@ fn state_of(pool: &Pool, state: NodeState) -> &'static str {
 fn head(code: char) -> Option<&'static str> {
     Some(match code {
         'P' | 'R' => "PARTITION",
-        'a' => "AVAIL",
+        // Pools are never closed as such; their nodes are.
+        'a' => "up".into(),
         'l' => "TIMELIMIT",
         'D' => "NODES",
         't' | 'T' => "STATE",

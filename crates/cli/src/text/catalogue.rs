@@ -28,6 +28,7 @@ macro_rules! catalogue {
 catalogue! {
     // Labels; headings of tables are the same in capitals.
     Amount "Amount" "金额";
+    Api "API of the server" "服务器 API";
     Arguments "Arguments" "参数";
     Asked "Asked for" "申请资源";
     Attempt "Attempt" "尝试";
@@ -96,6 +97,7 @@ catalogue! {
     NodesDown "Down" "故障节点";
     NodesDrained "Drained" "排空节点";
     NodesUp "Nodes up" "在线节点数";
+    Note "Cluster says" "集群说明";
     Number "No." "序号";
     Origin "Comes from" "来源";
     Phase "Phase" "阶段";

@@ -46,7 +46,8 @@ fn translate(command: Command, path: &str) -> Command {
     }
     // Slurm's commands read all their words themselves.
     if !command.is_disable_help_flag_set() {
-        let help = Arg::new("help").short('h').long("help").action(ArgAction::Help).help("显示帮助").help_heading("选项");
+        let help =
+            Arg::new("help").short('h').long("help").action(ArgAction::Help).help("显示帮助").help_heading("选项");
         command = command.disable_help_flag(true).arg(help);
     }
     if path.is_empty() {

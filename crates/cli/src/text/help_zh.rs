@@ -58,7 +58,7 @@ pub const ABOUT: &[(&str, &str)] = &[
     ("events", "事件；加 -f 持续显示"),
     ("audit", "审计日志"),
     ("completions", "生成 shell 补全脚本"),
-    ("version", "本程序及服务器的版本"),
+    ("version", "本程序及所连 API 的版本"),
     ("help", "某个命令的帮助，或 `exit-codes`"),
     ("sbatch", "Slurm 的 sbatch"),
     ("squeue", "Slurm 的 squeue"),

@@ -48,13 +48,14 @@ pub fn completions(args: Completions) -> Result<View, Fault> {
     Ok(View::text(String::from_utf8_lossy(&bytes)))
 }
 
-/// The version of this program; the server's too, when one answers at once.
+/// The version of this program; that of the API too, when a server answers at once.
 pub async fn version(desk: &Desk) -> Result<View, Fault> {
     let own = env!("CARGO_PKG_VERSION");
     let client = desk.client()?.with_retry(client::Retry::NONE);
-    let server = client.ready().await.ok().map(|health| health.version);
-    let facts = vec![(Word::Program, Cell::text(own)), (Word::Server, Cell::maybe(server.as_ref(), Cell::text))];
-    Ok(View::facts(&serde_json::json!({ "program": own, "server": server }), facts))
+    let described = client.openapi().await.ok();
+    let api = described.and_then(|api| Some(api.get("info")?.get("version")?.as_str()?.to_string()));
+    let facts = vec![(Word::Program, Cell::text(own)), (Word::Api, Cell::maybe(api.as_ref(), Cell::text))];
+    Ok(View::facts(&serde_json::json!({ "program": own, "api": api }), facts))
 }
 
 #[derive(Debug, Args)]
@@ -105,5 +106,36 @@ const fn meaning(exit: Exit) -> Word {
         Exit::Unreachable => Word::ExitUnreachable,
         Exit::Wait => Word::ExitWait,
         Exit::Job(_) => Word::ExitOfJob,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Lang;
+
+    const REFERENCE: &str = include_str!("../../../../docs/cli.md");
+
+    #[test]
+    fn the_reference_has_every_exit_code() {
+        for exit in Exit::ALL {
+            let row = format!("| {} | {} |", exit.number(), meaning(exit).text(Lang::En));
+            assert!(REFERENCE.contains(&row), "docs/cli.md lacks: {row}");
+        }
+    }
+
+    #[test]
+    fn the_reference_has_every_command() {
+        for command in App::command().get_subcommands() {
+            let name = format!("hw {}", command.get_name());
+            assert!(REFERENCE.contains(&name), "docs/cli.md lacks `{name}`");
+        }
+    }
+
+    #[test]
+    fn completions_name_the_commands() {
+        let view = completions(Completions { shell: Shell::Bash }).unwrap();
+        let [Part::Text(text)] = &view.parts[..] else { panic!("{view:?}") };
+        assert!(text.contains("submit") && text.contains("squeue"));
     }
 }

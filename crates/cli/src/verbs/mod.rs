@@ -15,6 +15,7 @@ use clap::Subcommand;
 
 use crate::desk::Desk;
 use crate::fault::Fault;
+use crate::slurm::Face;
 use crate::view::View;
 
 /// Items that a list shows when nobody says how many.
@@ -90,7 +91,7 @@ pub enum Verb {
     Audit(logs::Audit),
     /// Completions for a shell
     Completions(house::Completions),
-    /// The version of this program, and of the server
+    /// The version of this program, and of the API that answers
     Version,
     /// Help about a command, or `exit-codes`
     Help(house::Help),
@@ -116,6 +117,20 @@ pub enum Verb {
 pub struct Raw {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     pub words: Vec<String>,
+}
+
+impl Verb {
+    /// One of Slurm's commands and its words, if it is one.
+    pub fn face(&self) -> Option<(Face, &[String])> {
+        match self {
+            Self::Sbatch(raw) => Some((Face::Sbatch, &raw.words)),
+            Self::Squeue(raw) => Some((Face::Squeue, &raw.words)),
+            Self::Scancel(raw) => Some((Face::Scancel, &raw.words)),
+            Self::Sacct(raw) => Some((Face::Sacct, &raw.words)),
+            Self::Sinfo(raw) => Some((Face::Sinfo, &raw.words)),
+            _ => None,
+        }
+    }
 }
 
 /// Carries out one verb. Verbs that start a server or speak as Slurm are not for here; `main` has taken them out.

@@ -89,6 +89,7 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(Word, Cell)> {
         (Word::State, Cell::State(summary.state)),
         (Word::Reason, reason.unwrap_or_default()),
         (Word::Exit, Cell::maybe(summary.exit, exit_cell)),
+        (Word::Note, Cell::maybe(job.attempts.last().and_then(|attempt| attempt.note.as_ref()), Cell::text)),
         (Word::User, Cell::text(&summary.user_name)),
         (Word::Tenant, Cell::text(&summary.tenant_name)),
         (Word::Project, Cell::text(&summary.project_name)),

@@ -139,7 +139,7 @@ pub fn quote_view(quote: &Quoted) -> View {
     View::of(quote, vec![Part::Facts(facts), Part::Title(Word::Candidates), Part::Table(table)])
 }
 
-/// The stream of one job's facts.
-pub fn of_job(job: &str) -> EventStreamQuery {
-    EventStreamQuery { job: Some(job.into()), ..EventStreamQuery::default() }
+/// The stream of one job's facts behind `seq`.
+pub fn of_job(job: &str, seq: u64) -> EventStreamQuery {
+    EventStreamQuery { job: Some(job.into()), after: Some(seq), ..EventStreamQuery::default() }
 }

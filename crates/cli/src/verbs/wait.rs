@@ -69,35 +69,36 @@ pub fn left_running(desk: &Desk, job: &str) -> View {
 
 async fn single(desk: &Desk, client: &Client, watch: Watch) -> Result<Exit, Fault> {
     let name = watch.number.to_string();
-    let mut events = client.events(&of_job(&name));
+    let mut stream = None;
     let progress = Progress::new(desk, watch.quiet);
     let mut told_until = 0;
     loop {
-        // Looked at before listening and after each fact: what happened before the stream began is in the list.
-        let job = client.job(&name).await?;
         told_until = catch_up(desk, client, &name, told_until, &progress).await?;
+        let job = client.job(&name).await?;
         if !job.summary.state.is_open() {
+            // Between the list and the look it may have ended: the rest of the story.
+            catch_up(desk, client, &name, told_until, &progress).await?;
             progress.done();
             return Ok(end(desk, &job, watch.quiet));
         }
         progress.state(desk, &job);
         // A lost stream is no lost job: the look every few seconds goes on.
-        match tokio::time::timeout(LOOK, events.next()).await {
-            Ok(Err(_)) => tokio::time::sleep(LOOK).await,
-            Ok(Ok(_)) | Err(_) => {}
+        // The stream begins behind the last fact of the list, so that none falls between the two.
+        let events = stream.get_or_insert_with(|| client.events(&of_job(&name, told_until)));
+        if let Ok(Err(_)) = tokio::time::timeout(LOOK, events.next()).await {
+            tokio::time::sleep(LOOK).await;
         }
     }
 }
 
-/// Tells what happened since `seq`; returns the last one told.
+/// Tells what happened since `seq`; returns the last fact there is.
 async fn catch_up(desk: &Desk, client: &Client, job: &str, seq: u64, progress: &Progress) -> Result<u64, Fault> {
-    if progress.quiet {
-        return Ok(seq);
-    }
     let page = client.job_events(job).take(client::PAGE_MAX).await?;
     let mut last = seq;
     for event in page.items.iter().filter(|event| event.seq > seq) {
-        progress.line(desk, &line(event, desk));
+        if !progress.quiet {
+            progress.line(desk, &line(event, desk));
+        }
         last = last.max(event.seq);
     }
     Ok(last)
