@@ -148,7 +148,7 @@ function readScript(script) {
     else if (option === 'time') asks.time = Number(value);
     else if (option === 'mem') asks.mem = /M$/.test(value) ? parseInt(value, 10) / 1024 : parseInt(value, 10);
     else if (option === 'array') asks.array = 8;
-    else if (!['output', 'error', 'partition'].includes(option)) errors.push({ line: i + 1, option, code: 'unknown_option', message: 'there is no such option', hint: option.startsWith('ntask') ? 'did you mean --ntasks?' : undefined });
+    else if (!['output', 'error', 'partition'].includes(option)) errors.push({ line: i + 1, option, code: 'unknown_option', message: 'there is no such option', hint: option.startsWith('nta') ? 'did you mean --ntasks?' : undefined });
     if (option === 'ntasks' && !(asks.ntasks > 0)) errors.push({ line: i + 1, option, code: 'bad_value', message: `\`${value}\` is not a number of tasks` });
   });
   if (!script.startsWith('#!')) errors.push({ line: 1, code: 'script_without_interpreter', message: 'the first line must begin with #!' });

@@ -111,7 +111,7 @@ test('the list: views and filters are in the address, pages go on, back comes ba
 test('a faulty script: its lines are marked, and nothing is priced', async ({ page }) => {
   await signIn(page, NAME, PASSWORD);
   await page.goto('/submit');
-  await page.locator('textarea').fill('#!/bin/bash\n#SBATCH --ntask=4\n#SBATCH --ntasks=four\necho hello\n');
+  await page.locator('textarea').fill('#!/bin/bash\n#SBATCH --ntaks=4\n#SBATCH --foo\necho hello\n');
   await expect(page.locator('.editor-line.fault')).toHaveCount(2);
   await expect(page.locator('.marks')).toContainText('Line 2');
   await page.locator('textarea').fill(SCRIPT);
@@ -133,11 +133,14 @@ test('a job from the script to its output, live', async ({ page }) => {
   // Without a reload: the stream of events tells.
   await expect(state(page)).toHaveText(/Running|Completed/, { timeout: 20_000 });
   await expect(page.locator('.log-block').first()).toBeVisible({ timeout: 15_000 });
+  // Opened by its number, and still live.
+  await page.goto(new URL(page.url()).pathname.replace(/[^/]*$/, (await page.locator('.job-title h1 .mono').textContent()) ?? ''));
   await expect(page.locator('.timeline')).toContainText(/Submitted/);
   await expect(page.locator('tr.is-chosen')).toBeVisible();
   if (real) {
     await expect(page.locator('.log')).toContainText('line 3', { timeout: 20_000 });
     await expect(state(page)).toHaveText('Completed', { timeout: 20_000 });
+    await expect(page.locator('.timeline')).toContainText('Ended');
     await page.getByRole('link', { name: 'Resubmit' }).click();
     await expect(page.locator('textarea')).toHaveValue(SCRIPT);
   }

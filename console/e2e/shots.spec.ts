@@ -12,7 +12,7 @@ const LOOKS = [
   { language: 'zh', theme: 'light' },
   { language: 'en', theme: 'dark' },
 ] as const;
-const FAULTY = '#!/bin/bash\n#SBATCH --job-name=melt\n#SBATCH --ntask=4\n#SBATCH --ntasks=four\n#SBATCH --time=30\n\nmpirun lmp -in melt.in\n';
+const FAULTY = '#!/bin/bash\n#SBATCH --job-name=melt\n#SBATCH --ntaks=4\n#SBATCH --ntasks=four\n#SBATCH --time=30\n\nmpirun lmp -in melt.in\n';
 
 test.skip(Boolean(process.env.HW_URL), 'pictures are taken of canned data');
 

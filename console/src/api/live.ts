@@ -34,7 +34,10 @@ export function startLive(client: QueryClient, onStatus: (status: StreamStatus) 
     const open = client.getQueryCache().findAll({ queryKey: ['job'], predicate: (q) => q.queryKey.length === 2 });
     for (const query of open) {
       const job = query.state.data as Job | undefined;
-      if (job && touched.has(job.id)) void client.invalidateQueries({ queryKey: query.queryKey });
+      if (!job || !touched.has(job.id)) continue;
+      // Its timeline and explanation are kept under its id, whatever name it was opened by.
+      void client.invalidateQueries({ queryKey: query.queryKey });
+      if (query.queryKey[1] !== job.id) void client.invalidateQueries({ queryKey: ['job', job.id] });
     }
     states.clear();
     touched.clear();

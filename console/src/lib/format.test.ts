@@ -44,6 +44,8 @@ test('money keeps its digits: the text never becomes a binary fraction', () => {
   expect(en.money('9007199254740993.01', 'CNY')).toBe('¥9,007,199,254,740,993.01');
   expect(en.money('-3.20', 'EUR')).toBe('-€3.20');
   expect(zh.money('1104', 'CNY')).toBe('¥1,104.00');
+  expect(en.moneyShort('999.9999', 'CNY')).toBe('¥999.99');
+  expect(en.moneyShort('-0.0001', 'CNY')).toBe('-¥0.01');
 });
 
 test('today is a clock time, another day has its date, in the given zone', () => {

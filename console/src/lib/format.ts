@@ -69,6 +69,12 @@ export function makeFormat(language: Language, locale: string, zone?: string) {
       maximumFractionDigits: 4,
     } as Intl.NumberFormatOptions).format(text as unknown as number);
 
+  /** Money to two places for a headline, cut and not rounded: never more than there is. */
+  const moneyShort = (text: string, currency: string): string =>
+    new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol', roundingMode: 'floor' } as Intl.NumberFormatOptions).format(
+      text as unknown as number,
+    );
+
   /** Today as clock time, other days with the date. */
   const time = (iso: string, now: number): string => {
     const at = new Date(iso);
@@ -91,6 +97,7 @@ export function makeFormat(language: Language, locale: string, zone?: string) {
     span,
     bytes,
     money,
+    moneyShort,
     time,
     ago,
     fullTime: (iso: string) => full.format(new Date(iso)),

@@ -186,7 +186,7 @@ function Balance() {
         <Loading lines={1} />
       ) : (
         <>
-          <p className={data.available.startsWith('-') ? 'figure figure-bad' : 'figure'}>{format.money(data.available, data.currency)}</p>
+          <p className={data.available.startsWith('-') ? 'figure figure-bad' : 'figure'}>{format.moneyShort(data.available, data.currency)}</p>
           <p className="faint">
             {t('home.balanceDetail', { balance: format.money(data.balance, data.currency), held: format.money(data.held, data.currency) })}
             {Number(data.credit_limit) !== 0 && ` · ${t('home.credit', { credit: format.money(data.credit_limit, data.currency) })}`}

@@ -146,9 +146,9 @@ export function SubmitPage() {
 /** Faults of the refused script, or remarks on the accepted one, by line where they have one. */
 function marksOf(error: unknown, quote: Quote | undefined): Mark[] {
   if (error instanceof ApiProblem) {
-    return error.errors.map((e) => ({ kind: 'fault' as const, line: e.line ?? undefined, code: e.code ?? undefined, text: e.hint ? `${e.message} — ${e.hint}` : e.message }));
+    return error.errors.map((e) => ({ kind: 'fault' as const, line: e.line ?? undefined, code: e.code ?? undefined, option: e.option ?? undefined, text: e.hint ? `${e.message} — ${e.hint}` : e.message }));
   }
-  return (quote?.warnings ?? []).map((w) => ({ kind: 'remark' as const, line: w.line ?? undefined, code: undefined, text: w.message }));
+  return (quote?.warnings ?? []).map((w) => ({ kind: 'remark' as const, line: w.line ?? undefined, code: undefined, option: w.option ?? undefined, text: w.message }));
 }
 
 interface ScriptProps {
@@ -243,6 +243,7 @@ function MarkList({ marks }: { marks: Mark[] }) {
           <li key={i}>
             {mark.line !== undefined && <span className="marks-line">{t('submit.line', { line: mark.line })}</span>}
             <span>
+              {mark.option && <span className="mono">{`--${mark.option.replaceAll('_', '-').replace(/^-+/, '')} `}</span>}
               {mark.code && <span>{`${t(`fault.${mark.code}`, { defaultValue: mark.code })}: `}</span>}
               <span lang="en">{mark.text}</span>
             </span>

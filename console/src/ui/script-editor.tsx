@@ -8,6 +8,8 @@ export interface Mark {
   kind: 'fault' | 'remark';
   line: number | undefined;
   code: string | undefined;
+  /** Long name of the option, without its dashes. */
+  option: string | undefined;
   text: string;
 }
 
