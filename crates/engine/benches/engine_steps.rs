@@ -12,7 +12,7 @@ use base::{
     AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Resources, Seed, Span, Stream,
     SupplierId, TenantId, Timestamp, UserId,
 };
-use engine::{Batch, Command, Effect, Engine, Envelope, Input, Policy, Submission};
+use engine::{Batch, Command, Effect, Engine, Envelope, Input, Policy, Record, Submission};
 use model::{
     Actor, BackendKind, Cluster, ClusterHealth, Exit, JobSpec, Node, NodeState, Observation, Observed, Outcome, Pool,
     Request, Role, Supplier, SupplyMode, Usage, User,
@@ -64,6 +64,7 @@ struct Bench {
     waiting: VecDeque<JobId>,
     spent: [(u64, Duration); 6],
     records: usize,
+    intervals: u64,
 }
 
 impl Bench {
@@ -82,6 +83,7 @@ impl Bench {
             waiting: VecDeque::new(),
             spent: Default::default(),
             records: 0,
+            intervals: 0,
         };
         bench.set_up();
         bench
@@ -159,6 +161,7 @@ impl Bench {
     fn flush(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         self.records += batch.records.len();
+        self.intervals += batch.records.iter().filter(|r| matches!(r, Record::Interval(_))).count() as u64;
         for effect in batch.effects {
             if let Effect::Submit { order, .. } = effect {
                 self.starting.push_back((order.attempt, order.nodes.clone()));
@@ -264,6 +267,12 @@ impl Bench {
     }
 }
 
+/// Time this process was on a CPU.
+fn on_cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap();
+    Duration::from_nanos(text.split_whitespace().next().unwrap().parse().unwrap())
+}
+
 fn resident_bytes() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: usize = text.split_whitespace().nth(1).unwrap().parse().unwrap();
@@ -286,8 +295,8 @@ fn steps() {
     let mut bench = Bench::new();
     bench.fill(OPEN);
     bench.spent = Default::default();
-    bench.records = 0;
-    let begun = Instant::now();
+    (bench.records, bench.intervals) = (0, 0);
+    let (begun, cpu_begun) = (Instant::now(), on_cpu());
     let mut dealt: Vec<Kind> = TURN.iter().flat_map(|(kind, count)| vec![*kind; *count as usize]).collect();
     // A fixed shuffle, so that kinds alternate.
     let mut order = Seed::from_u64(2).stream();
@@ -311,7 +320,7 @@ fn steps() {
             }
         }
     }
-    let wall = begun.elapsed();
+    let (wall, cpu) = (begun.elapsed(), on_cpu() - cpu_begun);
     let (mut count, mut spent) = (0, flushing);
     for kind in [Kind::Submit, Kind::Started, Kind::Ended, Kind::Meter, Kind::Cancel, Kind::Schedule] {
         let (n, time) = bench.spent[kind as usize];
@@ -320,15 +329,18 @@ fn steps() {
         }
         spent += time;
         let each = time.as_nanos() as f64 / n.max(1) as f64;
-        println!(
-            "{:>9} {n:>8} × {each:>9.0} ns   {:>5.1} %",
-            format!("{kind:?}"),
-            0.0 + 100.0 * time.as_secs_f64() / wall.as_secs_f64()
-        );
+        let share = 100.0 * time.as_secs_f64() / wall.as_secs_f64();
+        println!("{:>9} {n:>8} × {each:>9.0} ns   {share:>5.1} %", format!("{kind:?}"));
     }
     println!("    drops of batches {:>5.1} %", 100.0 * flushing.as_secs_f64() / wall.as_secs_f64());
-    let rate = count as f64 / spent.as_secs_f64();
+    // Other work on the machine takes time away: what the process really had counts.
+    let had = (cpu.as_secs_f64() / wall.as_secs_f64()).min(1.0);
+    println!("the process had {:.0} % of one core", 100.0 * had);
+    let rate = count as f64 / (spent.as_secs_f64() * had);
     let sizes = bench.engine.sizes();
+    let ended = bench.spent[Kind::Ended as usize].0;
+    let billed = (bench.intervals - ended) as f64 / bench.spent[Kind::Meter as usize].0 as f64;
+    println!("a tick bills {billed:.2} attempts");
     println!("{count} steps, {} records, {sizes:?}", bench.records);
     println!("steps per second: {rate:.0} (target {TARGET_STEPS:.0}, ratio {:.2})", rate / TARGET_STEPS);
 }
@@ -338,6 +350,10 @@ fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
-    memory();
+    println!("a record is {} B, a report {} B", size_of::<Record>(), size_of::<engine::Report>());
+    // `-- steps` leaves the memory out, for a profiler.
+    if !std::env::args().any(|arg| arg == "steps") {
+        memory();
+    }
     steps();
 }

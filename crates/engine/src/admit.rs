@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use base::{Currency, HoldId, JobId, Money, Span, SpecId, TenantId, digest128};
+use base::{Currency, HoldId, IdMap, JobId, Money, Span, SpecId, TenantId, digest128};
 use ledger::NewHold;
 use model::{
     Actor, ArrayRef, Dependency, EventKind, Holder, Job, JobSpec, Outcome, PriorityClass, Request, TenantStatus,
@@ -20,7 +20,11 @@ use crate::state::{Array, Due, Engine, JobEntry};
 /// Verdicts of admission by shape, so that many jobs of one shape are judged once. Emptied whenever supply or
 /// prices change; at 10,000 shapes × about 300 bytes it stays under 3 MiB.
 #[derive(Debug, Default)]
-pub(crate) struct Cache(HashMap<Shape, Result<Money, Denied>>);
+pub(crate) struct Cache {
+    shapes: HashMap<Shape, Result<Money, Denied>>,
+    /// The admitted ones once more, by what many submissions in a row have in common.
+    specs: IdMap<(TenantId, SpecId), Money>,
+}
 
 const SHAPES_MAX: usize = 10_000;
 
@@ -34,7 +38,8 @@ struct Shape {
 
 impl Cache {
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.shapes.clear();
+        self.specs.clear();
     }
 }
 
@@ -56,7 +61,7 @@ impl Engine {
         }
         let elements = self.check_shape(&s.spec)?;
         let dependencies = self.resolve(&s)?;
-        let hold = self.admission(tenant, &s.spec)?;
+        let hold = self.admission(tenant, s.spec_id, &s.spec)?;
         let total = Money(hold.0.checked_mul(elements as i64).ok_or(Denied::MoneyRange)?);
         self.check_funds(tenant, total)?;
         // From here on nothing fails.
@@ -167,17 +172,28 @@ impl Engine {
 
     /// What is set aside for one job of this shape: the dearest feasible pool's price for the time limit or the
     /// policy's hold span, whichever is shorter. Judged once per shape until supply or prices change.
-    pub(crate) fn admission(&mut self, tenant: TenantId, spec: &JobSpec) -> Result<Money, Denied> {
+    pub(crate) fn admission(&mut self, tenant: TenantId, id: SpecId, spec: &JobSpec) -> Result<Money, Denied> {
+        if let Some(hold) = self.admissions.specs.get(&(tenant, id)) {
+            return Ok(*hold);
+        }
+        let verdict = self.admission_of_shape(tenant, spec);
+        if let Ok(hold) = verdict {
+            self.admissions.specs.insert((tenant, id), hold);
+        }
+        verdict
+    }
+
+    fn admission_of_shape(&mut self, tenant: TenantId, spec: &JobSpec) -> Result<Money, Denied> {
         let shape =
             Shape { tenant, request: spec.request.clone(), pools: spec.pools.clone(), time_limit: spec.time_limit };
-        if let Some(verdict) = self.admissions.0.get(&shape) {
+        if let Some(verdict) = self.admissions.shapes.get(&shape) {
             return verdict.clone();
         }
         let verdict = self.judge(tenant, spec);
-        if self.admissions.0.len() >= SHAPES_MAX {
+        if self.admissions.shapes.len().max(self.admissions.specs.len()) >= SHAPES_MAX {
             self.admissions.clear();
         }
-        self.admissions.0.insert(shape, verdict.clone());
+        self.admissions.shapes.insert(shape, verdict.clone());
         verdict
     }
 

@@ -11,7 +11,7 @@ use crate::record::{Batch, Record};
 use crate::state::{Due, Engine};
 
 /// The operator's accounts, one of each per currency, and those of pools and tenants.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Book {
     Cash,
     Revenue,
@@ -73,8 +73,12 @@ pub(crate) struct Posting {
 impl Engine {
     /// The account of that name, opened if it is not there yet.
     pub(crate) fn account(&mut self, book: Book, currency: Currency, out: &mut Batch) -> AccountId {
+        if let Some(id) = self.accounts.get(&(book, currency)) {
+            return *id;
+        }
         let code = book.code(currency);
         let id = account_id(&code);
+        self.accounts.insert((book, currency), id);
         if self.ledger.account(id).is_none() {
             let floor = match book {
                 Book::Wallet(_) => Floor::NotBelow(Money::ZERO),

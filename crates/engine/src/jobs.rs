@@ -113,9 +113,9 @@ impl Engine {
         spec.class = class.unwrap_or(spec.class);
         spec.time_limit = time_limit.unwrap_or(spec.time_limit);
         let (old_id, tenant) = (entry.job.spec, entry.job.tenant);
-        self.admission(tenant, &spec)?;
-        // From here on nothing fails.
         let id = changed_spec_id(old_id, spec.class, spec.time_limit);
+        self.admission(tenant, id, &spec)?;
+        // From here on nothing fails.
         let spec = Arc::new(spec);
         let (shared, new) = self.spec_entry(id, &spec);
         if new {

@@ -88,13 +88,14 @@ impl Engine {
         let Some(entry) = self.jobs.get_mut(&attempt.job) else { return };
         entry.charged += interval.charge;
         let (tenant, hold) = (entry.job.tenant, entry.hold);
-        interval.uncollected = self.collect(&interval, tenant, hold, out);
+        let key = interval_key(&interval);
+        interval.uncollected = self.collect(&interval, key, tenant, hold, out);
         if interval.uncollected > Money::ZERO
             && let Some(meter) = self.meters.get_mut(&attempt)
         {
             meter.uncollected += interval.uncollected;
         }
-        self.cost(&interval, out);
+        self.cost(&interval, key, out);
         let used = ResourceSeconds::of(&interval.granted, interval.to - interval.from);
         self.sched.charge(tenant, &used, self.now);
         out.records.push(Record::Share { tenant, used: self.sched.used(tenant, self.now), at: self.now });
@@ -110,13 +111,14 @@ impl Engine {
         let tenant = entry.job.tenant;
         let Some(currency) = self.currency(tenant) else { return };
         let written_off = -interval.uncollected;
+        let key = interval_key(&interval);
         let parts = [
-            (b"refund".as_slice(), -interval.charge - written_off, Book::Wallet(tenant)),
-            (b"refund uncollected".as_slice(), written_off, Book::Uncollected),
+            (Part::Refund, -interval.charge - written_off, Book::Wallet(tenant)),
+            (Part::RefundUncollected, written_off, Book::Uncollected),
         ];
         for (part, amount, credit) in parts {
             let posting = Posting {
-                id: interval_transfer(&interval, part),
+                id: interval_transfer(key, part),
                 debit: Book::Revenue,
                 credit,
                 amount,
@@ -129,14 +131,21 @@ impl Engine {
             let posted = self.post(posting, None, out);
             debug_assert!(posted.is_ok(), "{posted:?}");
         }
-        self.cost(&interval, out);
+        self.cost(&interval, key, out);
         self.write_job(out, attempt.job);
         out.records.push(Record::Interval(interval));
     }
 
     /// Moves the charge of an interval to revenue: from the hold, then from the wallet; what neither covers is
     /// written off. Returns the part written off.
-    fn collect(&mut self, interval: &Interval, tenant: TenantId, hold: Option<HoldId>, out: &mut Batch) -> Money {
+    fn collect(
+        &mut self,
+        interval: &Interval,
+        key: u128,
+        tenant: TenantId,
+        hold: Option<HoldId>,
+        out: &mut Batch,
+    ) -> Money {
         let Some(currency) = self.currency(tenant) else { return Money::ZERO };
         let held = hold.and_then(|h| self.ledger.find_hold(h)).map_or(Money::ZERO, |h| h.remaining());
         let from_hold = interval.charge.min(held);
@@ -144,13 +153,13 @@ impl Engine {
         let from_wallet = (interval.charge - from_hold).min(free);
         let uncollected = interval.charge - from_hold - from_wallet;
         let parts = [
-            (b"hold".as_slice(), from_hold, Book::Wallet(tenant), hold),
-            (b"wallet".as_slice(), from_wallet, Book::Wallet(tenant), None),
-            (b"uncollected".as_slice(), uncollected, Book::Uncollected, None),
+            (Part::Hold, from_hold, Book::Wallet(tenant), hold),
+            (Part::Wallet, from_wallet, Book::Wallet(tenant), None),
+            (Part::Uncollected, uncollected, Book::Uncollected, None),
         ];
         for (part, amount, debit, hold) in parts {
             let posting = Posting {
-                id: interval_transfer(interval, part),
+                id: interval_transfer(key, part),
                 debit,
                 credit: Book::Revenue,
                 amount,
@@ -167,22 +176,22 @@ impl Engine {
     }
 
     /// Accrues what the interval cost on own capacity; takes back what a negative one did not cost.
-    fn cost(&mut self, interval: &Interval, out: &mut Batch) {
+    fn cost(&mut self, interval: &Interval, key: u128, out: &mut Batch) {
         let Some(pool) = self.attempts.get(&interval.attempt).map(|a| a.pool) else { return };
         let parts = [
             (
-                b"depreciation".as_slice(),
+                Part::Depreciation,
                 interval.cost.depreciation,
                 Book::Depreciation(pool),
                 Book::AccumulatedDepreciation(pool),
             ),
-            (b"datacentre".as_slice(), interval.cost.datacentre, Book::Datacentre(pool), Book::DatacentrePayable),
+            (Part::Datacentre, interval.cost.datacentre, Book::Datacentre(pool), Book::DatacentrePayable),
         ];
         for (part, amount, debit, credit) in parts {
             let back = amount.is_negative();
             let (amount, debit, credit) = if back { (-amount, credit, debit) } else { (amount, debit, credit) };
             let posting = Posting {
-                id: interval_transfer(interval, part),
+                id: interval_transfer(key, part),
                 debit,
                 credit,
                 amount,
@@ -203,13 +212,13 @@ impl Engine {
         let (hold, tenant) = (entry.hold, entry.job.tenant);
         let left = (meter.started_at + entry.spec.spec.time_limit + self.policy.kill_grace).since(meter.metered_until);
         let needed = meter.ahead(self.policy.cover().min(left));
-        let wanted = meter.ahead(self.policy.hold_span.max(self.policy.cover()).min(left));
         let warned = meter.stop_at.is_some();
         let held = hold.and_then(|h| self.ledger.find_hold(h));
         let (amount, kept) = held.map_or((Money::ZERO, Money::ZERO), |h| (h.amount, h.remaining()));
         if kept >= needed {
             return self.set_stop(attempt, None, warned, out);
         }
+        let wanted = meter.ahead(self.policy.hold_span.max(self.policy.cover()).min(left));
         for target in [wanted, needed] {
             if self.raise_hold(attempt.job, amount + (target - kept).max(Money::ZERO), out) {
                 return self.set_stop(attempt, None, warned, out);
@@ -273,16 +282,28 @@ impl Engine {
     }
 }
 
-/// One transfer per interval and part, named by both: billing an interval twice would repeat the id.
-fn interval_transfer(interval: &Interval, part: &[u8]) -> TransferId {
+/// What of an interval a transfer moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Hold = 1,
+    Wallet,
+    Uncollected,
+    Depreciation,
+    Datacentre,
+    Refund,
+    RefundUncollected,
+}
+
+/// One transfer per interval and part, named by both: billing an interval twice would repeat the id. The parts share one
+/// digest, of which the last four bits say the part.
+fn interval_key(interval: &Interval) -> u128 {
     let attempt = interval.attempt;
-    TransferId::from_u128(digest128(&[
-        b"interval",
-        &attempt.job.to_bytes(),
-        &attempt.number.to_be_bytes(),
-        &interval.seq.to_be_bytes(),
-        part,
-    ]))
+    let (job, number, seq) = (attempt.job.to_bytes(), attempt.number.to_be_bytes(), interval.seq.to_be_bytes());
+    digest128(&[b"interval", &job, &number, &seq]) & !0xf
+}
+
+fn interval_transfer(key: u128, part: Part) -> TransferId {
+    TransferId::from_u128(key | part as u128)
 }
 
 fn reference(interval: &Interval) -> Reference {

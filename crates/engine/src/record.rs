@@ -156,10 +156,20 @@ impl Effect {
 }
 
 /// Collects what the steps of one batch produce; committed as one transaction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Batch {
     pub records: Vec<Record>,
     pub effects: Vec<Effect>,
+}
+
+/// Room that a batch begins with: 64 inputs of about 13 records. Growing to it would copy every record once more;
+/// 1,024 × 384 B = 384 KiB that are only touched as far as they are used.
+const RECORDS_ROOM: usize = 1_024;
+
+impl Default for Batch {
+    fn default() -> Batch {
+        Batch { records: Vec::with_capacity(RECORDS_ROOM), effects: Vec::new() }
+    }
 }
 
 impl Batch {

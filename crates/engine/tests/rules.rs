@@ -1,0 +1,286 @@
+//! Rules of the engine that are easier to state against it alone than in a simulated world: bounds, repeats, refusals.
+
+use std::sync::Arc;
+
+use base::{
+    AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Resources, Span, SupplierId,
+    TenantId, Timestamp, UserId,
+};
+use engine::{Batch, Command, Denied, Effect, Engine, Envelope, Input, JobRef, Policy, Record, Report, Submission};
+use model::{
+    Actor, ArraySpec, BackendKind, Cluster, ClusterHealth, DependencyKind, JobSpec, Node, NodeState, Observation,
+    Observed, Outcome, Pool, PriorityClass, Request, Role, Supplier, SupplyMode, Usage, User,
+};
+use rating::PriceBook;
+
+const TENANT: TenantId = TenantId::from_u128(10);
+const USER: UserId = UserId::from_u128(11);
+const PROJECT: ProjectId = ProjectId::from_u128(12);
+const CLUSTER: ClusterId = ClusterId::from_u128(13);
+const POOL: PoolId = PoolId::from_u128(14);
+
+struct Fixture {
+    engine: Engine,
+    now: Timestamp,
+    out: Batch,
+    next: u128,
+}
+
+impl Fixture {
+    /// A tenant with 1,000.00, one pool of one node with 8 cores, 1.00 a core-hour.
+    fn new() -> Fixture {
+        let (engine, now) = (Engine::new(Policy::default()), Timestamp::from_secs(1_000_000));
+        let mut f = Fixture { engine, now, out: Batch::default(), next: 1_000 };
+        let supplier = SupplierId::from_u128(15);
+        f.give(Command::RegisterSupplier(Supplier { id: supplier, name: "own".into(), mode: SupplyMode::Own }));
+        let (backend, health) = (BackendKind::Local, ClusterHealth::Unreachable);
+        let cluster = Cluster { id: CLUSTER, name: "local".into(), backend, supplier, site: "here".into(), health };
+        f.give(Command::RegisterCluster(cluster));
+        f.see(Observed::Reachable);
+        let card_hour = Default::default();
+        f.give(Command::PublishPrices(PriceBook {
+            id: PriceBookId::from_u128(16),
+            name: "book".into(),
+            currency: Currency::CNY,
+            effective_from: f.now,
+            core_hour: Money::from_units(1),
+            gib_hour: Money::ZERO,
+            card_hour,
+        }));
+        f.give(Command::RegisterPool { pool: pool(), cost: None });
+        let (currency, credit_limit) = (Currency::CNY, Money::ZERO);
+        f.give(Command::CreateTenant {
+            id: TENANT,
+            name: "lab".into(),
+            currency,
+            shares: 1,
+            credit_limit,
+            project: PROJECT,
+        });
+        let (name, role, disabled) = ("user".into(), Role::Owner, false);
+        let user = User { id: USER, tenant: TENANT, name, role, default_project: PROJECT, disabled };
+        f.give(Command::CreateUser { user, password: None });
+        f.give(Command::TopUp { tenant: TENANT, amount: Money::from_units(1_000), memo: String::new() });
+        f.out = Batch::default();
+        f
+    }
+
+    fn ask(&mut self, operator: bool, command: Command) -> Result<Report, Denied> {
+        let envelope = Envelope { actor: Actor::User(USER), operator, once: None, command };
+        self.engine.step(Input::Command(Box::new(envelope)), self.now, &mut self.out)
+    }
+
+    fn give(&mut self, command: Command) -> Report {
+        self.ask(true, command).unwrap()
+    }
+
+    fn see(&mut self, what: Observed) {
+        let observed = Input::Observed(Observation { cluster: CLUSTER, what });
+        self.engine.step(observed, self.now, &mut self.out).unwrap();
+    }
+
+    fn submission(&mut self, change: impl FnOnce(&mut JobSpec)) -> Submission {
+        self.next += 1;
+        let script = model::spec::script_id("#!/bin/sh\n");
+        let request = Request::of(1, Resources::new(1, Bytes::from_gib(1), 0));
+        let mut spec = JobSpec::minimal("job", script, request, Span::from_hours(24));
+        change(&mut spec);
+        let spec_id = model::spec::spec_id(&serde_json::to_vec(&spec).unwrap());
+        Submission {
+            id: JobId::from_u128(self.next),
+            user: USER,
+            project: None,
+            spec_id,
+            spec: Arc::new(spec),
+            dependencies: Vec::new(),
+            ended: Vec::new(),
+            script_id: script,
+            script: "#!/bin/sh\n".into(),
+        }
+    }
+
+    fn submit(&mut self, submission: Submission) -> JobId {
+        let id = submission.id;
+        self.give(Command::Submit(Box::new(submission)));
+        id
+    }
+
+    /// Runs the scheduler and gives the attempts it placed.
+    fn placed(&mut self) -> Vec<AttemptId> {
+        self.out = Batch::default();
+        self.engine.step(Input::Schedule, self.now, &mut self.out).unwrap();
+        let submitted = self.out.effects.iter().filter(|e| matches!(e, Effect::Submit { .. }));
+        submitted.map(Effect::attempt).collect()
+    }
+
+    fn run(&mut self, attempt: AttemptId) {
+        let at = self.now;
+        self.see(Observed::Started { attempt, at, nodes: vec!["n1".into()], external: None });
+    }
+
+    fn end(&mut self, attempt: AttemptId) {
+        self.see(ended(attempt, self.now));
+    }
+}
+
+fn pool() -> Pool {
+    Pool {
+        id: POOL,
+        cluster: CLUSTER,
+        name: "main".into(),
+        mode: SupplyMode::Own,
+        shape: Resources::new(8, Bytes::from_gib(32), 0),
+        chip: None,
+        nodes: vec![Node { name: "n1".into(), state: NodeState::Up }],
+        time_limit_max: None,
+        tenants: Vec::new(),
+    }
+}
+
+fn ended(attempt: AttemptId, at: Timestamp) -> Observed {
+    let (started_at, exit, usage, note) = (None, None, Usage::default(), None);
+    Observed::Ended { attempt, started_at, at, outcome: Outcome::Completed, exit, usage, note }
+}
+
+#[test]
+fn a_chain_of_hopeless_dependents_as_long_as_the_queue_is_cancelled_at_once() {
+    const LONG: usize = 20_000;
+    let mut f = Fixture::new();
+    f.give(Command::TopUp { tenant: TENANT, amount: Money::from_units(1_000_000), memo: String::new() });
+    let first = f.submission(|_| {});
+    let first = f.submit(first);
+    let mut last = first;
+    for _ in 1..LONG {
+        let mut next = f.submission(|_| {});
+        next.dependencies = vec![(DependencyKind::AfterOk, JobRef::Id(last))];
+        last = f.submit(next);
+    }
+    assert_eq!(f.engine.sizes().open_jobs, LONG);
+    f.give(Command::Cancel { job: first });
+    let sizes = f.engine.sizes();
+    assert_eq!((sizes.open_jobs, sizes.open_holds, sizes.queued_jobs), (0, 0, 0));
+}
+
+#[test]
+fn ended_work_leaves_no_timers_behind() {
+    let mut f = Fixture::new();
+    for round in 0..500 {
+        let submission = f.submission(|spec| spec.begin = (round % 2 == 0).then(|| Timestamp::from_secs(9_000_000)));
+        let job = f.submit(submission);
+        match f.placed().pop() {
+            None => drop(f.give(Command::Cancel { job })),
+            Some(attempt) => {
+                f.run(attempt);
+                f.now = f.now + Span::from_secs(1);
+                f.end(attempt);
+            }
+        }
+    }
+    // The meters' own timers fire within two minutes.
+    f.now = f.now + Span::from_mins(2);
+    f.engine.step(Input::Tick, f.now, &mut f.out).unwrap();
+    assert_eq!((f.engine.sizes().timers, f.engine.sizes().open_jobs), (0, 0));
+}
+
+#[test]
+fn what_comes_late_or_again_changes_nothing() {
+    let mut f = Fixture::new();
+    let submission = f.submission(|_| {});
+    f.submit(submission);
+    let attempt = f.placed()[0];
+    f.run(attempt);
+    f.now = f.now + Span::from_mins(3);
+    f.end(attempt);
+    let usage = Usage::default();
+    let late = [
+        ended(attempt, f.now),
+        Observed::Started { attempt, at: f.now, nodes: Vec::new(), external: None },
+        Observed::Accepted { attempt, external: None },
+        Observed::Refused { attempt, text: "no".into(), note: None, permanent: true },
+        Observed::Gone { attempt, note: None },
+        Observed::Progress { attempt, usage },
+        Observed::Reachable,
+    ];
+    for what in late {
+        f.out = Batch::default();
+        f.see(what.clone());
+        assert_eq!(f.out.records, Vec::new(), "{what:?}");
+        let tidies = |e: &Effect| matches!(e, Effect::Forget { .. } | Effect::End { .. });
+        assert!(f.out.effects.iter().all(tidies), "{what:?}");
+    }
+}
+
+#[test]
+fn a_refused_command_stores_nothing() {
+    let mut f = Fixture::new();
+    let submission = f.submission(|_| {});
+    let job = f.submit(submission.clone());
+    let foreign = JobId::from_u128(1);
+    let dear = f.submission(|spec| spec.request = Request::of(1, Resources::new(9, Bytes::from_gib(1), 0)));
+    let many = f.submission(|spec| spec.array = Some(ArraySpec { indices: (0..10_001).collect(), limit: None }));
+    let mut lost = f.submission(|_| {});
+    lost.dependencies = vec![(DependencyKind::AfterAny, JobRef::Number(99))];
+    let raise = Command::Change { job, class: Some(PriorityClass::Urgent), time_limit: None };
+    let withdraw = Command::TopUp { tenant: TENANT, amount: Money::from_units(-2_000), memo: String::new() };
+    let refused = [
+        (Command::Submit(Box::new(submission)), "invalid"),
+        (Command::Submit(Box::new(dear)), "no_feasible_pool"),
+        (Command::Submit(Box::new(many)), "array_too_large"),
+        (Command::Submit(Box::new(lost)), "dependency_not_found"),
+        (Command::Cancel { job: foreign }, "job_not_found"),
+        (Command::Release { job }, "wrong_state"),
+        (Command::Requeue { job }, "wrong_state"),
+        (raise, "operator_only"),
+        (withdraw, "ledger_refused"),
+    ];
+    f.out = Batch::default();
+    let before = format!("{:?} {:?}", f.engine.sizes(), f.engine.wallet(TENANT));
+    for (command, code) in refused {
+        let word = command.word();
+        let denied = f.ask(false, command).unwrap_err();
+        assert_eq!(denied.code(), code, "{word}: {denied}");
+        assert!(f.out.is_empty(), "{word} left {:?}", f.out);
+    }
+    assert_eq!(before, format!("{:?} {:?}", f.engine.sizes(), f.engine.wallet(TENANT)));
+}
+
+#[test]
+fn a_change_of_an_array_reaches_every_waiting_element() {
+    let mut f = Fixture::new();
+    let submission = f.submission(|spec| {
+        spec.array = Some(ArraySpec { indices: vec![0, 1, 2, 3], limit: Some(1) });
+        spec.hold = true;
+    });
+    let root = f.submit(submission);
+    f.out = Batch::default();
+    let limit = Span::from_mins(7);
+    let report = f.ask(false, Command::Change { job: root, class: Some(PriorityClass::Low), time_limit: Some(limit) });
+    assert_eq!(report, Ok(Report::Job { job: root, changed: 4 }));
+    let specs: Vec<_> = f.out.records.iter().filter(|r| matches!(r, Record::Spec { .. })).collect();
+    assert_eq!(specs.len(), 1, "the elements share the new specification");
+    assert!(f.placed().is_empty());
+    f.give(Command::Release { job: root });
+    // One at a time, in the order of the indices.
+    for index in 0..4 {
+        let placed = f.placed();
+        assert_eq!(placed.len(), 1);
+        let job = f.engine.job(placed[0].job).unwrap();
+        assert_eq!(job.array.map(|a| a.index), Some(index));
+        assert_eq!(f.engine.spec(job.spec).map(|s| s.time_limit), Some(limit));
+        f.run(placed[0]);
+        f.end(placed[0]);
+    }
+    assert_eq!(f.engine.sizes().open_jobs, 0);
+}
+
+#[test]
+fn a_node_keeps_its_state_when_its_pool_is_registered_again() {
+    let mut f = Fixture::new();
+    f.give(Command::SetNode { pool: POOL, node: "n1".into(), state: NodeState::Drained });
+    f.give(Command::RegisterPool { pool: pool(), cost: None });
+    let states: Vec<NodeState> = f.engine.pools().flat_map(|p| &p.nodes).map(|n| n.state).collect();
+    assert_eq!(states, [NodeState::Drained]);
+    let submission = f.submission(|_| {});
+    f.submit(submission);
+    assert!(f.placed().is_empty(), "nothing new starts on a drained node");
+}
