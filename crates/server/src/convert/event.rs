@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{Currency, Money, Span, TenantId, UserId};
+use base::{ClusterId, Currency, Money, PoolId, Span, TenantId, UserId};
 use engine::AuditEntry;
 use model::{Actor, EndCause, Event, EventKind, Holder, NodeState, Outcome};
 use ports::StoreError;
@@ -147,10 +147,10 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
             told("hand_over_failed", vec![("text", same(text.as_ref()))], json!({ "attempt": attempt, "text": text }))
         }
         EventKind::BalanceLow { available, needed, stop_at } => {
-            let (free, wanted, at) = (available.to_string(), needed.to_string(), stop_at.rfc3339());
             let values =
-                vec![("available", money(available)), ("needed", money(needed)), ("stop_at", same(at.clone()))];
-            told("balance_low", values, json!({ "available": free, "needed": wanted, "stop_at": at }))
+                vec![("available", money(available)), ("needed", money(needed)), ("stop_at", same(stop_at.rfc3339()))];
+            let (free, wanted) = (available.to_string(), needed.to_string());
+            told("balance_low", values, json!({ "available": free, "needed": wanted, "stop_at": stop_at.rfc3339() }))
         }
         EventKind::BalanceRestored => plain("balance_restored"),
         EventKind::TimeLimitWarning { signal } => {
@@ -165,28 +165,35 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         EventKind::WalletChanged { amount } => {
             told("wallet_changed", vec![("amount", money(amount))], json!({ "amount": amount.to_string() }))
         }
-        EventKind::PoolChanged { pool } => {
-            let name = pool_name(*pool);
-            told("pool_changed", vec![("pool", same(name.clone()))], json!({ "pool": pool, "pool_name": name }))
-        }
-        EventKind::NodeChanged { pool, node, state } => {
-            let (name, state) = (pool_name(*pool), node_state(*state));
-            let values = vec![("node", same(node.as_ref())), ("pool", same(name.clone())), ("state", word(state))];
-            told("node_changed", values, json!({ "pool": pool, "pool_name": name, "node": node, "state": state }))
-        }
-        EventKind::ClusterUnreachable { cluster } => {
-            let name = mentioned.supply.cluster_name(*cluster);
-            told("cluster_unreachable", vec![("cluster", same(name))], json!({ "cluster": cluster }))
-        }
-        EventKind::ClusterReachable { cluster } => {
-            let name = mentioned.supply.cluster_name(*cluster);
-            told("cluster_reachable", vec![("cluster", same(name))], json!({ "cluster": cluster }))
-        }
+        EventKind::PoolChanged { pool } => mentioned.pool_changed(*pool),
+        EventKind::NodeChanged { pool, node, state } => mentioned.node_changed(*pool, node, node_state(*state)),
+        EventKind::ClusterUnreachable { cluster } => mentioned.cluster("cluster_unreachable", *cluster),
+        EventKind::ClusterReachable { cluster } => mentioned.cluster("cluster_reachable", *cluster),
         EventKind::TenantChanged => plain("tenant_changed"),
         EventKind::UserChanged { user } => {
             told("user_changed", vec![("user", same(mentioned.user(*user)))], json!({ "user": user }))
         }
         EventKind::PricesChanged => plain("prices_changed"),
+    }
+}
+
+impl Mentioned {
+    fn pool_changed(&self, pool: PoolId) -> Told {
+        let name = self.supply.pool_name(pool);
+        let detail = json!({ "pool": pool, "pool_name": name });
+        Told { kind: "pool_changed", values: vec![("pool", same(name))], detail }
+    }
+
+    fn node_changed(&self, pool: PoolId, node: &str, state: &'static str) -> Told {
+        let name = self.supply.pool_name(pool);
+        let detail = json!({ "pool": pool, "pool_name": name, "node": node, "state": state });
+        let values = vec![("node", same(node)), ("pool", same(name)), ("state", word(state))];
+        Told { kind: "node_changed", values, detail }
+    }
+
+    fn cluster(&self, kind: &'static str, cluster: ClusterId) -> Told {
+        let name = self.supply.cluster_name(cluster);
+        Told { kind, values: vec![("cluster", same(name))], detail: json!({ "cluster": cluster }) }
     }
 }
 
@@ -218,7 +225,7 @@ const fn node_state(state: NodeState) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use base::{AttemptId, ClusterId, JobId, PoolId, Timestamp};
+    use base::{AttemptId, JobId, Timestamp};
 
     use super::*;
 

@@ -243,7 +243,7 @@ macro_rules! action {
             post, path = $path, tag = "jobs", operation_id = $operation,
             params(
                 ("job" = String, Path, description = "Id, number or element of an array; an array's first job stands for all its open elements"),
-                ("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters")
+                ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters")
             ),
             responses((status = 200, description = "What changed", body = JobChanged))
         )]
@@ -298,7 +298,7 @@ fn time_span(text: &str) -> Result<Span, Failure> {
 /// End up to 1000 jobs; each has its own result.
 #[utoipa::path(
     post, path = "/v1/jobs/cancel", tag = "jobs", operation_id = "cancel_jobs", request_body = BulkCancel,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters")),
     responses((status = 200, description = "One result per job, in the order of the request", body = BulkResult))
 )]
 pub(super) async fn cancel_many(

@@ -59,7 +59,7 @@ async fn account(access: &TenantAccess<Read>) -> Result<ledger::Account, Failure
     post, path = "/v1/tenants/{tenant}/wallet/top-ups", tag = "money", operation_id = "top_up", request_body = TopUp,
     params(
         ("tenant" = String, Path, description = "Name or id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters: the same key and body move money once")
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters: the same key and body move money once")
     ),
     responses((status = 200, description = "The balance afterwards", body = TopUpDone))
 )]

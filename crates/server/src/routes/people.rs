@@ -47,7 +47,7 @@ fn shown(tenant: model::Tenant) -> Tenant {
 /// Create a tenant with a wallet and a project called `default`.
 #[utoipa::path(
     post, path = "/v1/tenants", tag = "people", operation_id = "create_tenant", request_body = TenantCreate,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters")),
     responses((status = 201, description = "Created", body = TenantCreated))
 )]
 pub(super) async fn create_tenant(
@@ -145,7 +145,7 @@ pub(super) async fn projects(
     request_body = ProjectCreate,
     params(
         ("tenant" = String, Path, description = "Name or id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters")
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters")
     ),
     responses((status = 201, description = "Created", body = ProjectCreated))
 )]
@@ -194,7 +194,7 @@ async fn user_of(user: model::User, names: Names<'_>) -> Result<User, Failure> {
 /// Create a user. Owners create members and owners of their own tenant.
 #[utoipa::path(
     post, path = "/v1/users", tag = "people", operation_id = "create_user", request_body = UserCreate,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters")),
     responses((status = 201, description = "Created", body = UserCreated))
 )]
 pub(super) async fn create_user(access: UserAccess, meta: Meta, body: Body<UserCreate>) -> Result<Response, Failure> {

@@ -25,7 +25,7 @@ use crate::problem::Failure;
 /// Hand a job in. With `dry_run` it is checked and priced only.
 #[utoipa::path(
     post, path = "/v1/jobs", tag = "jobs", operation_id = "submit_job", request_body = JobSubmit,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters: the same key and body give the same answer")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters: the same key and body give the same answer")),
     responses(
         (status = 201, description = "Accepted", body = JobAccepted),
         (status = 200, description = "What a submission would do (`dry_run`)", body = JobAccepted),

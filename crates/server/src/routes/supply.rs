@@ -90,7 +90,7 @@ async fn usage(caller: &Caller, pools: Vec<PoolId>) -> Result<HashMap<PoolId, Po
     params(
         ("pool" = String, Path, description = "Name or id"),
         ("node" = String, Path, description = "Name of the node"),
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters")
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters")
     ),
     responses((status = 200, description = "The node's state now", body = NodeChanged))
 )]
@@ -126,7 +126,7 @@ pub(super) async fn prices(caller: Caller, Params(query): Params<PageQuery>) -> 
 /// Publish a new version of the selling prices. Running work keeps the prices of its start.
 #[utoipa::path(
     post, path = "/v1/prices", tag = "money", operation_id = "publish_prices", request_body = PriceCreate,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters")),
     responses((status = 201, description = "Published", body = PriceCreated))
 )]
 pub(super) async fn publish_prices(
