@@ -123,8 +123,7 @@ fn state_of(pool: &Pool, state: NodeState) -> &'static str {
 fn head(code: char) -> Option<&'static str> {
     Some(match code {
         'P' | 'R' => "PARTITION",
-        // Pools are never closed as such; their nodes are.
-        'a' => "up".into(),
+        'a' => "AVAIL",
         'l' => "TIMELIMIT",
         'D' => "NODES",
         't' | 'T' => "STATE",
@@ -146,13 +145,8 @@ fn field(line: &Line<'_>, code: char) -> String {
     let cores = |millis: u64| millis / 1000;
     match code {
         'P' | 'R' => pool.name.clone(),
-        'a' => {
-            if pool.nodes_up > 0 {
-                "up".into()
-            } else {
-                "down".into()
-            }
-        }
+        // Pools are never closed as such; their nodes are.
+        'a' => "up".into(),
         'l' => pool.time_limit_max_seconds.map_or_else(|| "infinite".into(), |seconds| short_span(seconds as f64)),
         'D' => line.nodes.len().to_string(),
         'T' => line.state.into(),
