@@ -1054,6 +1054,11 @@ export interface components {
             user: string;
             user_name: string;
         };
+        /** @description Data of the event `end` of a followed log: nothing will be added any more. */
+        LogEnd: {
+            /** Format: int64 */
+            size: number;
+        };
         /** @description Data of an event `log` of a followed log. */
         LogPiece: {
             /**
