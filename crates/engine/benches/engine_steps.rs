@@ -336,9 +336,11 @@ fn steps() {
     // Other work on the machine takes time away: what the process really had counts.
     let had = (cpu.as_secs_f64() / wall.as_secs_f64()).min(1.0);
     println!("the process had {:.0} % of one core", 100.0 * had);
+    let ended = bench.spent[Kind::Ended as usize].0;
+    // A tick counts once for every attempt that it bills.
+    let count = count - bench.spent[Kind::Meter as usize].0 + bench.intervals - ended;
     let rate = count as f64 / (spent.as_secs_f64() * had);
     let sizes = bench.engine.sizes();
-    let ended = bench.spent[Kind::Ended as usize].0;
     let billed = (bench.intervals - ended) as f64 / bench.spent[Kind::Meter as usize].0 as f64;
     println!("a tick bills {billed:.2} attempts");
     println!("{count} steps, {} records, {sizes:?}", bench.records);

@@ -64,6 +64,7 @@ impl Engine {
         let until = at - self.policy.meter_lag + base::Span::from_micros(behind);
         let until = until.max(meter.metered_until);
         self.bill(attempt, until, out);
+        self.write_job(out, attempt.job);
         self.look_ahead(attempt, out);
         if let Some(meter) = self.meters.get(&attempt) {
             self.timers.insert((self.meter_at(meter).max(self.now + base::Span::from_micros(1)), Due::Meter(attempt)));
@@ -71,7 +72,8 @@ impl Engine {
         }
     }
 
-    /// Bills the last stretch of an ended attempt and stops its meter.
+    /// Bills the last stretch of an ended attempt and stops its meter. What became of the job, and with it what it is
+    /// charged, is written by the caller.
     pub(crate) fn stop_meter(&mut self, attempt: AttemptId, ended_at: Timestamp, out: &mut Batch) {
         if !self.meters.contains_key(&attempt) {
             return;
@@ -99,7 +101,6 @@ impl Engine {
         let used = ResourceSeconds::of(&interval.granted, interval.to - interval.from);
         self.sched.charge(tenant, &used, self.now);
         out.records.push(Record::Share { tenant, used: self.sched.used(tenant, self.now), at: self.now });
-        self.write_job(out, attempt.job);
         out.records.push(Record::Interval(interval));
     }
 
@@ -132,7 +133,6 @@ impl Engine {
             debug_assert!(posted.is_ok(), "{posted:?}");
         }
         self.cost(&interval, key, out);
-        self.write_job(out, attempt.job);
         out.records.push(Record::Interval(interval));
     }
 
@@ -149,9 +149,10 @@ impl Engine {
         let Some(currency) = self.currency(tenant) else { return Money::ZERO };
         let held = hold.and_then(|h| self.ledger.find_hold(h)).map_or(Money::ZERO, |h| h.remaining());
         let from_hold = interval.charge.min(held);
-        let free = self.wallet(tenant).map_or(Money::ZERO, |w| w.available.max(Money::ZERO));
-        let from_wallet = (interval.charge - from_hold).min(free);
-        let uncollected = interval.charge - from_hold - from_wallet;
+        let rest = interval.charge - from_hold;
+        let free = || self.wallet(tenant).map_or(Money::ZERO, |w| w.available.max(Money::ZERO));
+        let from_wallet = if rest > Money::ZERO { rest.min(free()) } else { Money::ZERO };
+        let uncollected = rest - from_wallet;
         let parts = [
             (Part::Hold, from_hold, Book::Wallet(tenant), hold),
             (Part::Wallet, from_wallet, Book::Wallet(tenant), None),

@@ -244,7 +244,8 @@ impl Engine {
                 self.write_job(out, job);
                 self.refresh(job);
             }
-            Ok(_) | Err(_) => {}
+            // The job went another way; what its attempt was charged is kept.
+            Ok(_) | Err(_) => self.write_job(out, job),
         }
     }
 
