@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::TenantId;
 use model::people::valid_name;
-use model::{Actor, EventKind, Project, Tenant, TenantStatus};
+use model::{Actor, EventKind, Project, Tenant, TenantStatus, User};
 
 use crate::denied::Denied;
 use crate::input::{Command, Report};
@@ -15,30 +15,7 @@ impl Engine {
     pub(crate) fn people_command(&mut self, command: Command, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
         let action = command.word();
         match command {
-            Command::CreateTenant { id, name, currency, shares, credit_limit, project } => {
-                self.check_name("tenant", None, &name)?;
-                if self.tenants.contains_key(&id) {
-                    return Err(Denied::Invalid("a tenant with this id exists"));
-                }
-                if shares == 0 {
-                    return Err(Denied::Invalid("shares must be at least 1"));
-                }
-                if credit_limit.is_negative() {
-                    return Err(Denied::Invalid("the credit limit is negative"));
-                }
-                if self.projects.contains_key(&project) {
-                    return Err(Denied::Invalid("a project with this id exists"));
-                }
-                // From here on nothing fails.
-                let wallet = self.open_wallet(id, currency, credit_limit, out)?;
-                let name: Arc<str> = name.into();
-                let tenant = Tenant { id, name: name.clone(), currency, shares, status: TenantStatus::Active };
-                self.enter_tenant(tenant.clone(), wallet);
-                out.records.push(Record::Tenant(tenant));
-                self.enter_project(Project { id: project, tenant: id, name: "default".into() }, out);
-                self.people_changed(out, actor, action, id.to_string(), Some(id), name.to_string());
-                Ok(Report::Tenant { tenant: id })
-            }
+            Command::CreateTenant { .. } => self.create_tenant(command, actor, out),
             Command::ChangeTenant { tenant, shares, status, credit_limit } => {
                 self.change_tenant(tenant, shares, status, actor, credit_limit, out)
             }
@@ -52,33 +29,7 @@ impl Engine {
                 self.people_changed(out, actor, action, id.to_string(), Some(tenant), name);
                 Ok(Report::Project { project: id })
             }
-            Command::CreateUser { user, password } => {
-                self.check_name("user", None, &user.name)?;
-                let project = self.projects.get(&user.default_project).ok_or(Denied::NotFound("project"))?;
-                if project.tenant != user.tenant {
-                    return Err(Denied::ForeignProject);
-                }
-                if self.users.contains_key(&user.id) {
-                    return Err(Denied::Invalid("a user with this id exists"));
-                }
-                let (id, tenant) = (user.id, user.tenant);
-                self.names.insert(("user", None, user.name.clone()));
-                self.users.insert(id, user.clone());
-                out.records.push(Record::User(user.clone()));
-                if let Some(phc) = password {
-                    out.records.push(Record::Password { user: id, phc });
-                }
-                self.event(out, actor, Some(tenant), None, EventKind::UserChanged { user: id });
-                self.audit(
-                    out,
-                    actor,
-                    action,
-                    id.to_string(),
-                    Some(tenant),
-                    format!("{} {}", user.name, user.role.as_str()),
-                );
-                Ok(Report::User { user: id })
-            }
+            Command::CreateUser { user, password } => self.create_user(user, password, actor, out),
             Command::ChangeUser { user, role, disabled } => {
                 let entry = self.users.get_mut(&user).ok_or(Denied::NotFound("user"))?;
                 entry.role = role.unwrap_or(entry.role);
@@ -115,6 +66,63 @@ impl Engine {
             }
             _ => Err(Denied::Invalid("not a command on people")),
         }
+    }
+
+    fn create_tenant(&mut self, command: Command, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
+        let action = command.word();
+        let Command::CreateTenant { id, name, currency, shares, credit_limit, project } = command else {
+            return Err(Denied::Invalid("not a command on people"));
+        };
+        self.check_name("tenant", None, &name)?;
+        if self.tenants.contains_key(&id) {
+            return Err(Denied::Invalid("a tenant with this id exists"));
+        }
+        if shares == 0 {
+            return Err(Denied::Invalid("shares must be at least 1"));
+        }
+        if credit_limit.is_negative() {
+            return Err(Denied::Invalid("the credit limit is negative"));
+        }
+        if self.projects.contains_key(&project) {
+            return Err(Denied::Invalid("a project with this id exists"));
+        }
+        // From here on nothing fails.
+        let wallet = self.open_wallet(id, currency, credit_limit, out)?;
+        let name: Arc<str> = name.into();
+        let tenant = Tenant { id, name: name.clone(), currency, shares, status: TenantStatus::Active };
+        self.enter_tenant(tenant.clone(), wallet);
+        out.records.push(Record::Tenant(tenant));
+        self.enter_project(Project { id: project, tenant: id, name: "default".into() }, out);
+        self.people_changed(out, actor, action, id.to_string(), Some(id), name.to_string());
+        Ok(Report::Tenant { tenant: id })
+    }
+
+    fn create_user(
+        &mut self,
+        user: User,
+        password: Option<String>,
+        actor: Actor,
+        out: &mut Batch,
+    ) -> Result<Report, Denied> {
+        let action = "user.create";
+        self.check_name("user", None, &user.name)?;
+        let project = self.projects.get(&user.default_project).ok_or(Denied::NotFound("project"))?;
+        if project.tenant != user.tenant {
+            return Err(Denied::ForeignProject);
+        }
+        if self.users.contains_key(&user.id) {
+            return Err(Denied::Invalid("a user with this id exists"));
+        }
+        let (id, tenant) = (user.id, user.tenant);
+        self.names.insert(("user", None, user.name.clone()));
+        self.users.insert(id, user.clone());
+        out.records.push(Record::User(user.clone()));
+        if let Some(phc) = password {
+            out.records.push(Record::Password { user: id, phc });
+        }
+        self.event(out, actor, Some(tenant), None, EventKind::UserChanged { user: id });
+        self.audit(out, actor, action, id.to_string(), Some(tenant), format!("{} {}", user.name, user.role.as_str()));
+        Ok(Report::User { user: id })
     }
 
     fn change_tenant(

@@ -16,7 +16,7 @@ use crate::world::World;
 pub fn after_quiescence(world: &World) -> Vec<String> {
     let tables = world.tables();
     let mut wrong: Vec<String> = while_running(world);
-    wrong.extend(every_job_ended_once(tables));
+    wrong.extend(every_job_ended_once(world));
     wrong.extend(nothing_ran_twice(world));
     wrong.extend(every_second_billed_once(world));
     wrong.extend(the_books_agree(tables));
@@ -32,7 +32,8 @@ pub fn while_running(world: &World) -> Vec<String> {
     wrong
 }
 
-fn every_job_ended_once(tables: &Tables) -> Vec<String> {
+fn every_job_ended_once(world: &World) -> Vec<String> {
+    let tables = world.tables();
     let mut ends: BTreeMap<JobId, u32> = BTreeMap::new();
     for event in &tables.events {
         if let (Some(job), EventKind::Ended { .. }) = (event.job, &event.what) {
@@ -42,7 +43,8 @@ fn every_job_ended_once(tables: &Tables) -> Vec<String> {
     let mut wrong = Vec::new();
     for (id, row) in &tables.jobs {
         if row.job.is_open() {
-            wrong.push(format!("{id} (number {}) is still {}", row.job.number, row.job.state().as_str()));
+            let reason = world.engine().reason(*id);
+            wrong.push(format!("{id} (number {}) is still {:?}: {reason:?}", row.job.number, row.job.phase()));
         }
         let count = ends.get(id).copied().unwrap_or(0);
         if count != u32::from(!row.job.is_open()) {

@@ -288,7 +288,8 @@ impl ClusterModel {
         vec![Then::Tell(what)]
     }
 
-    /// After a restart of the platform: says what it knows of the open attempts, ends and forgets what it has beyond them.
+    /// After a restart of the platform or a cut: says how its nodes are and what it knows of the open attempts, ends and
+    /// forgets what it has beyond them.
     pub(crate) fn resume(&mut self, open: &[AttemptId], at: Clocks) -> Vec<Then> {
         let strangers: Vec<AttemptId> = self.runs.keys().filter(|id| !open.contains(id)).copied().collect();
         for id in strangers {
@@ -298,7 +299,10 @@ impl ClusterModel {
             }
             self.forget(id);
         }
-        let mut then = Vec::new();
+        let state = |node: &NodeModel| if node.up { NodeState::Up } else { NodeState::Down };
+        let nodes = self.nodes.iter().map(|((pool, name), node)| (*pool, name.clone(), state(node)));
+        let mut then: Vec<Then> =
+            nodes.map(|(pool, node, state)| Then::Tell(Observed::Node { pool, node, state })).collect();
         for &id in open {
             match self.runs.contains_key(&id) {
                 true => then.extend(self.tell(id)),

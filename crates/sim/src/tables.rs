@@ -120,22 +120,8 @@ impl Tables {
             }
             Record::Meter { attempt, meter: Some(meter) } => drop(self.meters.insert(*attempt, meter.clone())),
             Record::Meter { attempt, meter: None } => drop(self.meters.remove(attempt)),
-            Record::Interval(interval) => {
-                let attempt = interval.attempt;
-                let list = self.intervals.entry(attempt).or_default();
-                let before = list.last().map_or(0, |i| i.seq);
-                if interval.seq != before + 1 {
-                    return Err(Conflict::IntervalSeq { attempt, seq: interval.seq, before });
-                }
-                list.push(interval.clone());
-            }
-            Record::Event(event) => {
-                let before = self.events.last().map_or(0, |e| e.seq);
-                if event.seq != before + 1 {
-                    return Err(Conflict::EventSeq { seq: event.seq, before });
-                }
-                self.events.push(event.clone());
-            }
+            Record::Interval(interval) => self.store_interval(interval)?,
+            Record::Event(event) => self.store_event(event)?,
             Record::Explanation { attempt, explanation } => {
                 self.explanations.insert(*attempt, explanation.clone());
             }
@@ -154,6 +140,26 @@ impl Tables {
             }
             Record::Share { tenant, used, at } => drop(self.shares.insert(*tenant, (*used, *at))),
         }
+        Ok(())
+    }
+
+    fn store_interval(&mut self, interval: &Interval) -> Result<(), Conflict> {
+        let attempt = interval.attempt;
+        let list = self.intervals.entry(attempt).or_default();
+        let before = list.last().map_or(0, |i| i.seq);
+        if interval.seq != before + 1 {
+            return Err(Conflict::IntervalSeq { attempt, seq: interval.seq, before });
+        }
+        list.push(interval.clone());
+        Ok(())
+    }
+
+    fn store_event(&mut self, event: &Event) -> Result<(), Conflict> {
+        let before = self.events.last().map_or(0, |e| e.seq);
+        if event.seq != before + 1 {
+            return Err(Conflict::EventSeq { seq: event.seq, before });
+        }
+        self.events.push(event.clone());
         Ok(())
     }
 

@@ -434,9 +434,11 @@ impl World {
         }
         let mut copies = 1;
         let mut delay = self.delivery.latency + self.delivery.report_delay;
-        // A resume is answered in order: what the cluster has not, then that it is reachable. That something is not there is
-        // true of one moment only, so a connector must neither delay nor repeat it.
-        if !matches!(what, Observed::Reachable | Observed::Gone { .. }) && self.delivery.late_max > Span::ZERO {
+        // A resume is answered in order: what the cluster has not, then that it is reachable. That something is not there, or
+        // that a node is up, is true of one moment only, so a connector must neither delay nor repeat it.
+        if !matches!(what, Observed::Reachable | Observed::Gone { .. } | Observed::Node { .. })
+            && self.delivery.late_max > Span::ZERO
+        {
             if self.chance.chance(self.delivery.late) {
                 delay += Span::from_micros(self.chance.below(self.delivery.late_max.as_micros() as u64) as i64);
             }
