@@ -232,7 +232,9 @@ impl World {
     pub fn round(&mut self, inputs: Vec<Input>) -> Vec<Answer> {
         let answers = self.decide_commit_act(inputs);
         let shown = self.shown();
-        self.alarm = self.engine.next_wakeup().map(|at| self.now + at.since(shown));
+        // After a crash, or when the scheduler's budget ended, the driver goes on at once.
+        let asleep = if self.engine.wants_schedule(shown) { Some(shown) } else { self.engine.next_wakeup() };
+        self.alarm = asleep.map(|at| self.now + at.since(shown));
         answers
     }
 
