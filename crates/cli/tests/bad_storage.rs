@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use support::{Place, audit, client_of, open_jobs, script};
 use testkit::{Hw, wait_for};
 
 /// A file system of its own, unmounted at the end.
-struct Mount<'a>(&'a Path);
+struct Mount(PathBuf);
 
-impl Mount<'_> {
+impl Mount {
     /// `None` where this is not permitted (an ordinary user).
-    fn tmpfs(at: &Path, size: &str) -> Option<Mount<'_>> {
+    fn tmpfs(at: &Path, size: &str) -> Option<Mount> {
         std::fs::create_dir_all(at).expect("a folder can be made");
         let options = format!("size={size},mode=0755");
         let done = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(at).status();
-        done.is_ok_and(|s| s.success()).then_some(Mount(at))
+        done.is_ok_and(|s| s.success()).then(|| Mount(at.to_owned()))
     }
     fn remount(&self, options: &str) {
         let options = format!("remount,{options}");
-        let done = Command::new("mount").args(["-o", &options]).arg(self.0).status().expect("mount runs");
+        let done = Command::new("mount").args(["-o", &options]).arg(&self.0).status().expect("mount runs");
         assert!(done.success(), "remounting {} with {options}", self.0.display());
     }
 }
 
-impl Drop for Mount<'_> {
+impl Drop for Mount {
     fn drop(&mut self) {
         // Lazily: a supervisor may still be on its way out.
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 
@@ -53,7 +53,7 @@ fn submit_until_refused(
 ) -> (usize, client::ClientError) {
     for count in 0..most {
         let mut job = script(&format!("# {count} {}\ntrue", "x".repeat(300_000)));
-        job.options.insert("hold".to_owned(), wire::OptionValue::Flag(true));
+        job.options.insert("hold".to_owned(), wire::submit::OptionValue::Flag(true));
         if let Err(error) = runtime.block_on(client.submit(&job, Some(&format!("big-{count}")))) {
             return (count, error);
         }

@@ -27,7 +27,7 @@ fn heavy_the_page_works_in_a_browser() {
         .args(["run", "--silent", "e2e"])
         .current_dir(&console)
         .env("HW_URL", server.url())
-        .env("HW_NAME", "admin")
+        .env("HW_USER", "admin")
         .env("HW_PASSWORD", password)
         .env("CI", "1")
         .output()

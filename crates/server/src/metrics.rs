@@ -87,7 +87,8 @@ pub fn request(route: &Arc<str>, status: StatusCode, took: Duration) {
         400..=499 => "4xx",
         _ => "5xx",
     };
-    histogram!("headworks_http_request_seconds", "route" => route.clone(), "status" => class).record(took.as_secs_f64());
+    histogram!("headworks_http_request_seconds", "route" => route.clone(), "status" => class)
+        .record(took.as_secs_f64());
 }
 
 pub fn sizes(sizes: &Sizes) {

@@ -30,14 +30,23 @@ pub fn router(role: watch::Receiver<Role>, set_up: watch::Receiver<bool>, metric
 /// 200 when requests are answered here (by this server or through the active one), 503 otherwise; the body says why.
 async fn ready(State(ops): State<Ops>) -> Response {
     let role = ops.role.borrow().clone();
-    let (status, detail) = match &role {
-        Role::Active if !*ops.set_up.borrow() => (StatusCode::SERVICE_UNAVAILABLE, Some("setting up".to_owned())),
-        Role::Active => (StatusCode::OK, None),
-        Role::Standby { holder: Some(holder) } => (StatusCode::OK, holder.split('#').next().map(str::to_owned)),
-        Role::Degraded { .. } => (StatusCode::SERVICE_UNAVAILABLE, Some("the store cannot write".to_owned())),
-        Role::Starting | Role::Standby { holder: None } | Role::Stopped => (StatusCode::SERVICE_UNAVAILABLE, None),
+    let (code, status) = match &role {
+        Role::Active if !*ops.set_up.borrow() => (StatusCode::SERVICE_UNAVAILABLE, "setting up"),
+        Role::Active => (StatusCode::OK, "ok"),
+        Role::Standby { holder: Some(_) } => (StatusCode::OK, "ok"),
+        Role::Degraded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "the store cannot write"),
+        Role::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        Role::Standby { holder: None } => (StatusCode::SERVICE_UNAVAILABLE, "no server is active"),
+        Role::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
-    (status, Json(json!({ "role": role.word(), "detail": detail }))).into_response()
+    let body = json!({
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "active": role == Role::Active,
+        "role": role.word(),
+        "active_server": role.forward_to(),
+    });
+    (code, Json(body)).into_response()
 }
 
 async fn render(State(ops): State<Ops>) -> Response {

@@ -58,65 +58,55 @@ pub struct Running {
 ///
 /// # Errors
 /// The first thing that does not stand, in words for the operator.
-pub async fn start(config: Checked) -> Result<Running, StartError> {
+pub async fn start(mut config: Checked) -> Result<Running, StartError> {
     let clock = Clock::steady();
+    make_absolute(&mut config)?;
     prepare_folder(&config.data)?;
     let location = match &config.database {
         Database::Embedded => store::Location::Folder(config.data.clone()),
         Database::Postgres(url) => store::Location::Postgres(url.clone()),
     };
     let store = Arc::new(store::SqlStore::open(&location).await?);
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|source| StartError::Listen { address: config.listen, source })?;
-    let address = listener.local_addr().unwrap_or(config.listen);
+    let listener = listen(config.listen).await?;
     let machine = config.local.as_ref().map(|local| local::prepare(local, &config)).transpose()?;
     let remarks = machine.as_ref().map_or_else(Vec::new, |m| m.remarks.clone());
     let supply = machine.as_ref().map(|m| m.supply.clone());
     let connect: Connect =
         Arc::new(move |observe| machine.as_ref().map_or_else(|| Ok(Vec::new()), |m| m.connect(observe)));
-    start_with(config, clock, store, listener, address, supply, connect, remarks).await
+    start_on(Foundation { config, clock, store, listener, supply, connect, remarks }).await
 }
 
-#[allow(clippy::too_many_arguments, reason = "the parts of a server, put together here and in the test kit")]
-pub(crate) async fn start_with(
-    config: Checked,
-    clock: Clock,
-    store: Arc<store::SqlStore>,
-    listener: TcpListener,
-    address: SocketAddr,
-    supply: Option<LocalSupply>,
-    connect: Connect,
-    remarks: Vec<String>,
-) -> Result<Running, StartError> {
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+/// What a server stands on; the test kit brings its own.
+pub(crate) struct Foundation {
+    pub config: Checked,
+    pub clock: Clock,
+    pub store: Arc<store::SqlStore>,
+    pub listener: TcpListener,
+    pub supply: Option<LocalSupply>,
+    pub connect: Connect,
+    pub remarks: Vec<String>,
+}
+
+pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartError> {
+    let Foundation { config, clock, store, listener, supply, connect, remarks } = foundation;
+    let address = listener.local_addr().unwrap_or(config.listen);
     let (inbox, messages) = mpsc::channel(INBOX);
     let (observe, observations) = mpsc::channel(OBSERVATIONS);
     let (stop, stopping) = watch::channel(false);
-    let (role_sender, mut role) = watch::channel(Role::Starting);
-    let ids = IdSource::system(clock.clone());
-    let settings = HttpSettings {
-        secure_cookies: config.secure_cookies,
-        job_defaults: config.job_defaults.clone(),
-        ..HttpSettings::default()
-    };
-    let app = App {
-        store: store.clone(),
-        engine: EngineHandle::new(inbox),
-        clusters: Arc::new(Clusters::default()),
-        clock: clock.clone(),
-        ids: ids.clone(),
-        settings: Arc::new(settings),
-        events: EventBus::default(),
-    };
-    let advertise =
-        if config.advertise.ends_with(":0") { format!("http://{address}") } else { config.advertise.clone() };
+    let (role_sender, role) = watch::channel(Role::Starting);
+    let (is_set_up, set_up) = watch::channel(false);
+    let app = app(&config, clock, store, EngineHandle::new(inbox));
     let parts = Parts {
-        store: store.clone(),
+        store: app.store.clone(),
         clusters: app.clusters.clone(),
-        clock,
+        clock: app.clock.clone(),
         events: app.events.clone(),
         policy: config.policy.clone(),
-        holder: format!("{advertise}#{:032x}", ids.draw()),
+        holder: holder(&config, address, &app.ids),
         inbox: messages,
         observations,
         observe: observe.clone(),
@@ -125,36 +115,12 @@ pub(crate) async fn start_with(
         role: role_sender,
     };
     let driver = tokio::spawn(driver::run(parts));
-    let (is_set_up, set_up) = watch::channel(false);
     let router = crate::full_router(app.clone(), role.clone(), set_up);
     let router = router.layer(axum::middleware::from_fn_with_state(Forwarder::new(role.clone()), forward::layer));
-    let mut http_stop = stopping.clone();
-    let http = tokio::spawn(async move {
-        let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-            // Small answers must not wait for more to come.
-            let _ = stream.set_nodelay(true);
-        });
-        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(async move {
-                drop(http_stop.wait_for(|stop| *stop).await);
-            })
-            .await
-    });
-    tokio::spawn(sweep(store, app.clock.clone(), stopping));
+    let http = tokio::spawn(serve(listener, router, stopping.clone()));
+    tokio::spawn(sweep(app.store.clone(), app.clock.clone(), stopping));
     let mut running = Running { address, app, role: role.clone(), first_admin: None, stop, driver, http, remarks };
-    let settled = role.wait_for(|r| matches!(r, Role::Active | Role::Standby { holder: Some(_) } | Role::Stopped));
-    let is_active = tokio::select! {
-        settled = settled => settled.is_ok_and(|r| *r == Role::Active),
-        ended = &mut running.driver => {
-            let reason = match ended {
-                Ok(Ok(())) => "it was stopped".to_owned(),
-                Ok(Err(error)) => error.to_string(),
-                Err(error) => error.to_string(),
-            };
-            return Err(StartError::Driver(reason));
-        }
-    };
-    if is_active {
+    if running.settle().await? {
         running.first_admin = boot::set_up(&running.app, &config, supply.as_ref(), &observe).await?;
         if let Some(admin) = &running.first_admin {
             write_secret(&config.data.join("admin-token"), &admin.token)?;
@@ -166,7 +132,52 @@ pub(crate) async fn start_with(
     Ok(running)
 }
 
+fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: EngineHandle) -> App {
+    let settings = HttpSettings {
+        secure_cookies: config.secure_cookies,
+        job_defaults: config.job_defaults.clone(),
+        ..HttpSettings::default()
+    };
+    App {
+        store,
+        engine,
+        clusters: Arc::new(Clusters::default()),
+        ids: IdSource::system(clock.clone()),
+        clock,
+        settings: Arc::new(settings),
+        events: EventBus::default(),
+    }
+}
+
+/// The address others forward to, and something that no other process has.
+fn holder(config: &Checked, address: SocketAddr, ids: &IdSource) -> String {
+    let advertised = &config.advertise;
+    let url = if advertised.ends_with(":0") { format!("http://{address}") } else { advertised.clone() };
+    format!("{url}#{:032x}", ids.draw())
+}
+
+async fn serve(listener: TcpListener, router: axum::Router, mut stop: watch::Receiver<bool>) -> std::io::Result<()> {
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        // Small answers must not wait for more to come.
+        let _ = stream.set_nodelay(true);
+    });
+    let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stopped)
+        .await
+}
+
 impl Running {
+    /// Waits until the server is active (`true`) or stands by.
+    async fn settle(&mut self) -> Result<bool, StartError> {
+        let mut role = self.role.clone();
+        let settled = role.wait_for(|r| matches!(r, Role::Active | Role::Standby { holder: Some(_) } | Role::Stopped));
+        tokio::select! {
+            settled = settled => Ok(settled.is_ok_and(|r| *r == Role::Active)),
+            reason = self.ended() => Err(StartError::Driver(reason)),
+        }
+    }
+
     /// Stops taking requests, lets the batch under way finish, gives the lease back. Running jobs go on.
     pub async fn stop(self) -> Result<(), ports::StoreError> {
         self.stop.send_replace(true);
@@ -189,6 +200,19 @@ impl Running {
             Err(error) => error.to_string(),
         }
     }
+}
+
+/// Jobs and supervisors work elsewhere: every folder is named from the root.
+fn make_absolute(config: &mut Checked) -> Result<(), StartError> {
+    let local = config.local.iter_mut().flat_map(|l| [l.dir.as_mut(), l.work_root.as_mut()]).flatten();
+    for path in std::iter::once(&mut config.data).chain(local) {
+        *path = std::path::absolute(&path).map_err(|source| StartError::Folder {
+            what: "cannot find",
+            path: path.clone(),
+            source,
+        })?;
+    }
+    Ok(())
 }
 
 /// The data folder: made if missing, passable for the jobs' user, readable for nobody else.

@@ -5,13 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base::Resources;
-use tokio::net::TcpListener;
 
 use crate::app::Clock;
 use crate::boot::LocalSupply;
 use crate::config::{Checked, Flags, LocalPool, Surroundings, Written};
 use crate::driver::Connect;
-use crate::shell::{Running, StartError, start_with};
+use crate::shell::{Foundation, Running, StartError, listen, start_on};
 
 struct Nothing;
 
@@ -56,9 +55,6 @@ pub async fn start(
     connect: Connect,
 ) -> Result<Running, StartError> {
     let store = Arc::new(store::SqlStore::open(&store::Location::Folder(config.data.clone())).await?);
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|source| StartError::Listen { address: config.listen, source })?;
-    let address = listener.local_addr().unwrap_or(config.listen);
-    start_with(config, clock, store, listener, address, Some(supply), connect, Vec::new()).await
+    let listener = listen(config.listen).await?;
+    start_on(Foundation { config, clock, store, listener, supply: Some(supply), connect, remarks: Vec::new() }).await
 }

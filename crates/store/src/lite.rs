@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ports::StoreError;
 use sqlx::ConnectOptions;
@@ -34,6 +34,10 @@ const READER_MAP: &str = "268435456";
 const ROWS_BUFFERED: usize = 2_048;
 /// Longest lock text that is read back: a process id and a name.
 const LOCK_TEXT_BYTES_MAX: u64 = 200;
+/// How long the folder's lock is tried for, and between two tries. Starting a process takes milliseconds, on a loaded
+/// machine some hundred.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+const LOCK_LOOK: Duration = Duration::from_millis(20);
 
 /// Commits between two checkpoints. A batch of 64 submissions writes about 120 pages of 4 KiB, so the log stays
 /// near 64 MiB under full load and is copied in the background, never inside a commit.
@@ -72,14 +76,26 @@ pub(crate) struct Lite {
     checkpoints: tokio::task::JoinHandle<()>,
 }
 
+/// Tries again for a while: a process that a killed server was just starting holds its lock until it has become
+/// what it was started as.
+fn try_lock_for(file: &File, most: Duration) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < most => std::thread::park_timeout(LOCK_LOOK),
+            taken => return taken,
+        }
+    }
+}
+
 impl Lite {
-    /// Takes the lock of a folder, or says who has it.
+    /// Takes the lock of a folder, or says who has it. Blocks for [`LOCK_WAIT`] at most.
     pub(crate) fn lock(folder: &Path) -> Result<File, StoreError> {
         let path = folder.join(LOCK);
         let unavailable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(unavailable)?;
-        match file.try_lock() {
+        match try_lock_for(&file, LOCK_WAIT) {
             Ok(()) => {
                 write_holder(&mut file, "starting").map_err(unavailable)?;
                 Ok(file)

@@ -64,7 +64,10 @@ impl Hw {
     /// The first administrator's token, left by the first start.
     pub fn token(&self) -> String {
         let path = self.data.join("admin-token");
-        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}\n{}", path.display(), self.log())).trim().to_owned()
+        std::fs::read_to_string(&path)
+            .unwrap_or_else(|e| panic!("{}: {e}\n{}", path.display(), self.log()))
+            .trim()
+            .to_owned()
     }
     /// What the server has logged, for failure messages.
     pub fn log(&self) -> String {
@@ -147,7 +150,12 @@ impl Hw {
     /// The program as a client of this server, to be started by the caller.
     pub fn client(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(arguments).env("HW_URL", self.url()).env("HW_TOKEN", self.token()).env("HW_LANG", "en").stdin(Stdio::null());
+        command
+            .args(arguments)
+            .env("HW_URL", self.url())
+            .env("HW_TOKEN", self.token())
+            .env("HW_LANG", "en")
+            .stdin(Stdio::null());
         command
     }
 }

@@ -22,7 +22,7 @@ pub struct Fence {
 }
 
 /// Crates of ours which any crate may use in its tests, beyond its own row.
-pub const TEST_IMPORTS: &[&str] = &["testkit", "client", "store"];
+pub const TEST_IMPORTS: &[&str] = &["testkit", "client", "ledger", "ports", "store"];
 
 /// What a crate without I/O, clock and async never names.
 const OUTSIDE_OF_PURE: &[&str] = &[

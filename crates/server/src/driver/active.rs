@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use base::{ClusterId, Timestamp};
-use engine::{Batch, Engine, Envelope, Input, Record, Report};
+use engine::{Batch, Effect, Engine, Envelope, Input, Record, Report};
 use model::{Event, Observation, Observed};
 use ports::{CommitError, Store as _, StoreError};
 use tokio::sync::oneshot;
@@ -133,13 +133,12 @@ impl<'a> Active<'a> {
             Err(error) => tracing::error!(%error, "the clusters of this server cannot be connected"),
         }
         let dispatch = Dispatcher::new(parts.clusters.clone(), parts.store.clone(), parts.observe.clone());
-        let open: HashMap<ClusterId, _> =
-            parts.clusters.ids().into_iter().map(|id| (id, engine.handed_over(id))).collect();
-        for (cluster, attempts) in open {
-            dispatch.resume(cluster, attempts);
-        }
+        let mut outstanding: HashMap<ClusterId, Vec<Effect>> = HashMap::new();
         for effect in engine.outstanding() {
-            dispatch.perform(effect);
+            outstanding.entry(effect.cluster()).or_default().push(effect);
+        }
+        for cluster in parts.clusters.ids() {
+            dispatch.resume(cluster, engine.handed_over(cluster), outstanding.remove(&cluster).unwrap_or_default());
         }
         let renew_at = parts.clock.now() + RENEW;
         parts.role.send_replace(Role::Active);

@@ -29,12 +29,19 @@ struct Shared {
     scripts: Cache<ScriptId, Arc<str>>,
 }
 
+/// A cluster to be taken up again: the open attempts it must know, and what is outstanding there.
+struct Resume {
+    cluster: ClusterId,
+    open: Vec<AttemptId>,
+    outstanding: Vec<Effect>,
+}
+
 /// Performs effects for as long as it lives; dropping it abandons what is under way, which a restart repeats.
 pub(super) struct Dispatcher {
     shared: Shared,
     lanes: Vec<mpsc::UnboundedSender<Effect>>,
     tasks: JoinSet<()>,
-    resumes: mpsc::UnboundedSender<(ClusterId, Vec<AttemptId>)>,
+    resumes: mpsc::UnboundedSender<Resume>,
 }
 
 impl Dispatcher {
@@ -54,11 +61,14 @@ impl Dispatcher {
             });
             lanes.push(sender);
         }
-        let (resumes, mut queue) = mpsc::unbounded_channel();
-        let resuming = shared.clone();
+        let (resumes, mut queue) = mpsc::unbounded_channel::<Resume>();
+        let (resuming, after) = (shared.clone(), lanes.clone());
         tasks.spawn(async move {
-            while let Some((cluster, open)) = queue.recv().await {
+            while let Some(Resume { cluster, open, outstanding }) = queue.recv().await {
                 resuming.resume(cluster, open).await;
+                // Only now: a hand-over that arrives while the cluster takes stock could be taken for one that never ran.
+                outstanding.into_iter().for_each(|effect| send(&after, effect));
+                resuming.tell(super::active::reachable(cluster)).await;
             }
         });
         Self { shared, lanes, tasks, resumes }
@@ -70,19 +80,25 @@ impl Dispatcher {
 
     /// Effects on one attempt share a lane and so keep their order.
     pub fn perform(&self, effect: Effect) {
-        let lane = (effect.attempt().job.as_u128() % LANES as u128) as usize;
-        // A lane ends only with the dispatcher.
-        let _ = self.lanes[lane].send(effect);
+        send(&self.lanes, effect);
     }
 
-    /// Lets a cluster deliver what happened while nobody listened; it counts as reachable once it has answered.
-    pub fn resume(&self, cluster: ClusterId, open: Vec<AttemptId>) {
-        let _ = self.resumes.send((cluster, open));
+    /// Lets a cluster deliver what happened while nobody listened, then does what is outstanding there; it counts as
+    /// reachable once it has answered.
+    pub fn resume(&self, cluster: ClusterId, open: Vec<AttemptId>, outstanding: Vec<Effect>) {
+        // The queue ends only with the dispatcher.
+        let _ = self.resumes.send(Resume { cluster, open, outstanding });
     }
 
     pub async fn shut(&mut self) {
         self.tasks.shutdown().await;
     }
+}
+
+fn send(lanes: &[mpsc::UnboundedSender<Effect>], effect: Effect) {
+    let lane = (effect.attempt().job.as_u128() % LANES as u128) as usize;
+    // A lane ends only with the dispatcher.
+    let _ = lanes[lane].send(effect);
 }
 
 impl Shared {
@@ -94,7 +110,6 @@ impl Shared {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(RETRY_MAX);
         }
-        self.tell(super::active::reachable(id)).await;
     }
 
     async fn perform(&self, effect: Effect) {
