@@ -1,5 +1,6 @@
 //! The platform as a whole, measured from outside on this machine: durable submissions over HTTP, the price a job pays
 //! for being managed, memory per open job, start with a million of them. Prints figures; judges nothing.
+#![allow(clippy::print_stdout, reason = "figures for whoever reads the run")]
 
 #[path = "platform/http.rs"]
 mod http;

@@ -1,5 +1,6 @@
 //! The disk fills up, or the data folder becomes read-only: commands are refused with a clear text, nothing is damaged,
 //! and when there is room again work goes on without anybody's help.
+#![allow(clippy::print_stdout, reason = "figures for whoever reads the run")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Two servers on one PostgreSQL: the second serves reads, passes changes on, and takes over when the first is killed.
+#![allow(clippy::print_stdout, reason = "figures for whoever reads the run")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The embedded page in a real browser against a real server with real jobs, at desk and phone size.
+#![allow(clippy::print_stdout, reason = "figures for whoever reads the run")]
 
 mod support;
 

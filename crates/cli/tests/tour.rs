@@ -1,4 +1,5 @@
 //! The way of a new user through the program: the README's tour, the sample simulation, jobs that outlive the server.
+#![allow(clippy::print_stdout, reason = "figures for whoever reads the run")]
 
 mod support;
 

@@ -112,7 +112,7 @@ impl Hw {
     /// When the process ends instead, or it takes longer than [`READY_WAIT`].
     pub fn wait_ready(&mut self) {
         let begun = Instant::now();
-        while !(get(self.address, "/readyz").is_some_and(|(status, _)| status == 200)) {
+        while get(self.address, "/readyz").is_none_or(|(status, _)| status != 200) {
             if let Some(status) = self.child.as_mut().and_then(|c| c.try_wait().ok().flatten()) {
                 panic!("the server ended with {status} before it was ready:\n{}", self.log());
             }

@@ -168,7 +168,6 @@ impl Shared {
         }
         match self.store.script(id).await {
             Ok(Some(text)) => {
-                let text: Arc<str> = text.into();
                 self.scripts.insert(id, text.clone());
                 Ok(text)
             }
