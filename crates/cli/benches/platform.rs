@@ -22,7 +22,7 @@ fn server(folder: &tempfile::TempDir, cores: u32) -> Hw {
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("a mode");
     let config = folder.path().join("headworks.toml");
     let text = format!(
-        "credit_limit = \"1000000000\"\nlog = \"warn\"\n[jobs]\nopen_max = 3000000\n[[local.pool]]\nname = \"main\"\ncores = {cores}\nmemory = \"{cores}G\"\n"
+        "credit_limit = \"1000000000\"\nlog = \"info\"\n[jobs]\nopen_max = 3000000\n[[local.pool]]\nname = \"main\"\ncores = {cores}\nmemory = \"{cores}G\"\n"
     );
     std::fs::write(&config, text).expect("a configuration");
     Hw::new(program(), folder.path().join("data")).flag("config", &config.to_string_lossy())

@@ -43,7 +43,7 @@ fn server_on(place: &Place, data: &Path) -> Hw {
     let text =
         format!("[local]\ndir = \"{}\"\n[[local.pool]]\nname = \"main\"\ncores = 4\nmemory = \"4G\"\n", jobs.display());
     std::fs::write(&config, text).expect("a configuration can be written");
-    Hw::new(support::HW, data).flag("config", &config.to_string_lossy())
+    Hw::new(support::HW, data).flag("config", &config.to_string_lossy()).log_to(place.path().join("server.log"))
 }
 
 /// Submits jobs with large scripts until one is refused; how many were accepted, and the refusal.

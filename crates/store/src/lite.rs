@@ -39,9 +39,14 @@ const LOCK_TEXT_BYTES_MAX: u64 = 200;
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 const LOCK_LOOK: Duration = Duration::from_millis(20);
 
-/// Commits between two checkpoints. A batch of 64 submissions writes about 120 pages of 4 KiB, so the log stays
-/// near 64 MiB under full load and is copied in the background, never inside a commit.
-const COMMITS_PER_CHECKPOINT: u64 = 128;
+/// Pages of 4 KiB written between two checkpoints: the log stays near 64 MiB under full load and is copied in the
+/// background, never inside a commit.
+const PAGES_PER_CHECKPOINT: u64 = 16_384;
+/// What a commit writes: the last pages of some tables and indexes, and four records to a page beyond them. Counted on
+/// batches of one and of 64 submissions: 20 and 120 pages.
+const fn pages_of(records: usize) -> u64 {
+    16 + records as u64 / 4
+}
 
 fn options(folder: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
@@ -71,7 +76,7 @@ pub(crate) struct Lite {
     lock: File,
     /// Whether the lease was taken through this handle. What another holder left is void: the lock proves it dead.
     pub(crate) taken: AtomicBool,
-    commits: AtomicU64,
+    pages: AtomicU64,
     due: Arc<Notify>,
     checkpoints: tokio::task::JoinHandle<()>,
 }
@@ -117,7 +122,7 @@ impl Lite {
     pub(crate) fn new(lock: File, db: Db, writer: crate::store::Writer) -> Lite {
         let due = Arc::new(Notify::new());
         let checkpoints = tokio::spawn(checkpoint_when_due(due.clone(), db, writer));
-        Lite { lock, taken: AtomicBool::new(false), commits: AtomicU64::new(0), due, checkpoints }
+        Lite { lock, taken: AtomicBool::new(false), pages: AtomicU64::new(0), due, checkpoints }
     }
 
     /// Writes into the lock file who holds it, for people and for a refused second server.
@@ -127,9 +132,11 @@ impl Lite {
         }
     }
 
-    /// Counts a commit and wakes the checkpoint task now and then.
-    pub(crate) fn committed(&self) {
-        if self.commits.fetch_add(1, Ordering::Relaxed) % COMMITS_PER_CHECKPOINT == COMMITS_PER_CHECKPOINT - 1 {
+    /// Counts what a commit wrote and wakes the checkpoint task now and then.
+    pub(crate) fn committed(&self, records: usize) {
+        let pages = pages_of(records);
+        let before = self.pages.fetch_add(pages, Ordering::Relaxed);
+        if before / PAGES_PER_CHECKPOINT != (before + pages) / PAGES_PER_CHECKPOINT {
             self.due.notify_one();
         }
     }

@@ -175,6 +175,8 @@ pub(crate) struct Write {
     statements: Vec<(&'static str, Args)>,
     /// Specifications and scripts in it.
     contents: Vec<u128>,
+    /// How many records it came from.
+    records: usize,
 }
 
 impl Write {
@@ -192,7 +194,7 @@ impl Write {
             }
             groups[table as usize].add(key, record);
         }
-        let mut write = Write { statements: Vec::new(), contents };
+        let mut write = Write { statements: Vec::new(), contents, records: batch.records.len() };
         let revoked: Vec<&Record> = groups[T::Tokens as usize].take(|r| matches!(r, Record::TokenRevoked { .. }));
         let ended: Vec<&Record> = groups[T::Meters as usize].take(|r| matches!(r, Record::Meter { meter: None, .. }));
         for (group, table) in groups.iter_mut().zip(&TABLES) {
@@ -406,7 +408,7 @@ enum Trouble {
 
 impl SqlStore {
     pub(crate) async fn write(&self, fence: u64, write: Write) -> Result<(), CommitError> {
-        let Write { statements, contents } = write;
+        let Write { statements, contents, records } = write;
         let mut writing = self.writing().await.map_err(|error| CommitError::Unavailable(error.to_string()))?;
         let result = match transact(&mut writing.conn, fence, statements).await {
             Ok(()) => Ok(()),
@@ -422,7 +424,7 @@ impl SqlStore {
                 writing.done();
                 self.recent.lock().unwrap_or_else(|e| e.into_inner()).add(contents);
                 if let Some(lite) = &self.lite {
-                    lite.committed();
+                    lite.committed(records);
                 }
             }
             Err(CommitError::Unavailable(_)) => drop(writing),

@@ -23,15 +23,18 @@ pub struct Hw {
     address: SocketAddr,
     flags: Vec<String>,
     variables: Vec<(String, String)>,
+    log: PathBuf,
     child: Option<Child>,
 }
 
 impl Hw {
     /// A server that is not started yet: the program, its data folder, further flags of `hw up` and variables.
     pub fn new(program: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Hw {
+        let data = data.into();
         Hw {
             program: program.into(),
-            data: data.into(),
+            log: data.with_extension("log"),
+            data,
             address: free_address(),
             flags: Vec::new(),
             variables: Vec::new(),
@@ -46,6 +49,13 @@ impl Hw {
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Hw {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Where the server's output goes; beside the data folder when nobody says otherwise.
+    #[must_use]
+    pub fn log_to(mut self, path: impl Into<PathBuf>) -> Hw {
+        self.log = path.into();
         self
     }
 
@@ -71,16 +81,13 @@ impl Hw {
     }
     /// What the server has logged, for failure messages.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
-    }
-    fn log_path(&self) -> PathBuf {
-        self.data.with_extension("log")
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Starts the process without waiting for it.
     pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "the server runs already");
-        let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file can be made");
+        let log = File::options().create(true).append(true).open(&self.log).expect("a log file can be made");
         let mut command = Command::new(&self.program);
         command
             .arg("up")
