@@ -41,6 +41,7 @@ fn tour(readme: &str) -> Vec<String> {
     commands
 }
 
+/// Types a tour line by line.
 fn walk(readme: &str) {
     let place = Place::new();
     let mut server = place.server(2, "");
@@ -61,7 +62,7 @@ fn walk(readme: &str) {
         assert!(output.status.success(), "{command}: {:?}\n{text}\n{}", output.status.code(), server.log());
     }
     assert!(ok(&server, &["jobs", "--all"]).contains("COMPLETED"));
-    ok(&server, &["scancel", "--me", "--yes"]);
+    ok(&server, &["scancel", "--me"]);
 }
 
 #[test]
