@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use base::{Bytes, CpuMillis};
 use serde::{Deserialize, Serialize};
@@ -38,11 +39,18 @@ impl Groups {
             }
             _ => {}
         }
-        for controller in ["memory", "cpu", "io"] {
-            // Refused where the host keeps the controller elsewhere or our own group has processes; read back below.
+        // A group that holds processes must not hand controllers down: its children could then take none in. Only the
+        // root may do both, and an empty group that was made for us.
+        let may_share = !base.join("cgroup.type").exists() || is_empty(&base);
+        for controller in ["memory", "cpu", "io"].into_iter().filter(|_| may_share) {
+            // Refused where the host keeps the controller elsewhere; read back below.
             for dir in [&base, &parent] {
                 let _ = write(&dir.join("cgroup.subtree_control"), &format!("+{controller}"));
             }
+        }
+        if let Err(error) = takes_processes(&parent) {
+            let _ = fs::remove_dir(&parent);
+            return Err(none(&format!("{} takes no processes: {error}", parent.display())));
         }
         let enabled = fs::read_to_string(parent.join("cgroup.subtree_control")).unwrap_or_default();
         let has = |name: &str| enabled.split_whitespace().any(|c| c == name);
@@ -86,6 +94,27 @@ fn own_group(mounts: &str, own: &str) -> Option<PathBuf> {
         let below = own.strip_prefix(root.trim_end_matches('/')).unwrap_or(own);
         Some(Path::new(mount).join(below.trim_start_matches('/')))
     })
+}
+
+fn is_empty(group: &Path) -> bool {
+    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|pids| pids.trim().is_empty())
+}
+
+/// Puts a process into a group below `parent` and takes it out again: rules of the kernel and of containers that forbid it
+/// are many, and a job that could not be started would be the first to find out.
+fn takes_processes(parent: &Path) -> io::Result<()> {
+    let probe = parent.join("probe");
+    match fs::create_dir(&probe) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    // It ends when its input does.
+    let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let moved = write(&probe.join("cgroup.procs"), &child.id().to_string());
+    drop(child.stdin.take());
+    child.wait()?;
+    fs::remove_dir(&probe)?;
+    moved
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {

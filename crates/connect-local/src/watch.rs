@@ -5,11 +5,12 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use base::AttemptId;
+use base::{AttemptId, Span, Timestamp};
 use model::{Observation, Observed, Outcome, Usage};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -257,12 +258,22 @@ fn sweep_after(inner: &Inner, attempt: AttemptId) -> io::Result<()> {
     }
     let ended = Ended {
         started_at: started.map(|s| s.at),
-        at: started.map_or(wall_clock(), |s| s.at.max(wall_clock())),
+        at: started.map_or(wall_clock(), |s| end_without_witness(&dir, s.at, inner.config.watch.progress)),
         end: End::Ran { outcome: Outcome::NodeFail, exit: None },
         usage,
         note: Some("its supervisor died without writing an end: killed, or the machine stopped".to_owned()),
     };
     spool::write_first(&dir, spool::ENDED, &ended).map(drop)
+}
+
+/// When an attempt ended that nobody saw end: now, but no later than its supervisor would have left its next note. A
+/// machine that was off for a night is not billed for it.
+fn end_without_witness(dir: &Path, started: Timestamp, between_notes: Span) -> Timestamp {
+    let noted = std::fs::metadata(dir.join(spool::PROGRESS)).and_then(|m| m.modified()).ok();
+    let noted = noted.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let noted = noted.map_or(started, |d| Timestamp::from_micros(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)));
+    let last_sign = started.max(noted);
+    wall_clock().min(last_sign + between_notes).max(last_sign)
 }
 
 fn tell_started(inner: &Inner, attempt: AttemptId, started: Started) -> io::Result<()> {
@@ -324,4 +335,22 @@ fn tell_progress(inner: &Inner, attempt: AttemptId) -> io::Result<()> {
         inner.tell(Observed::Progress { attempt, usage });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_nobody_saw_is_not_later_than_the_next_note_would_have_been() {
+        let folder = tempfile::tempdir().unwrap();
+        let between = Span::from_secs(15);
+        // A job of yesterday that left no note: its machine was off since.
+        let yesterday = wall_clock() - Span::from_hours(24);
+        assert_eq!(end_without_witness(folder.path(), yesterday, between), yesterday + between);
+        // It left one just now: it ended just now.
+        std::fs::write(folder.path().join(spool::PROGRESS), "{}").unwrap();
+        let end = end_without_witness(folder.path(), yesterday, between);
+        assert!(end > wall_clock() - between && end <= wall_clock());
+    }
 }

@@ -48,16 +48,18 @@ pub enum BootError {
 pub struct LocalSupply {
     pub cluster: ClusterId,
     pub name: Arc<str>,
+    /// Which machine it is; stored as the cluster's site.
+    pub machine: Arc<str>,
     pub pools: Vec<(PoolId, LocalPool, Vec<String>)>,
 }
 
 impl LocalSupply {
     /// Ids follow from names, so that every server of a database and every restart means the same cluster.
-    pub fn new(name: &str, pools: Vec<(LocalPool, Vec<String>)>) -> LocalSupply {
+    pub fn new(name: &str, machine: &str, pools: Vec<(LocalPool, Vec<String>)>) -> LocalSupply {
         let cluster = ClusterId::from_u128(digest128(&[b"cluster", name.as_bytes()]));
         let id = |pool: &str| PoolId::from_u128(digest128(&[b"pool", &cluster.to_bytes(), pool.as_bytes()]));
         let pools = pools.into_iter().map(|(pool, nodes)| (id(&pool.name), pool, nodes)).collect();
-        LocalSupply { cluster, name: name.into(), pools }
+        LocalSupply { cluster, name: name.into(), machine: machine.into(), pools }
     }
 }
 
@@ -177,7 +179,7 @@ pub async fn register_local(
             name: supply.name.clone(),
             backend: BackendKind::Local,
             supplier,
-            site: "here".into(),
+            site: supply.machine.clone(),
             health: Default::default(),
         };
         command(app, Command::RegisterCluster(cluster)).await?;

@@ -48,7 +48,7 @@ pub fn prepare(local: &Local, config: &Checked) -> Result<Machine, LocalError> {
             (pool, names)
         })
         .collect();
-    let supply = LocalSupply::new(&local.name, named);
+    let supply = LocalSupply::new(&local.name, &machine_id(), named);
     let connector_pools = supply.pools.iter().map(|(id, pool, _)| connector_pool(*id, pool)).collect();
     let supervisor = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("hw"));
     let mut connector = LocalConfig::new(supply.cluster, config.data.clone(), supervisor, connector_pools);
@@ -79,6 +79,17 @@ fn closed(connector: &LocalConfig) -> Option<LocalError> {
     let user = connector.run_as.as_ref()?;
     let path = std::path::absolute(&connector.data_dir).ok()?;
     passable(&path, user.uid, user.gid, &user.name).err()
+}
+
+/// What tells this machine from others: the system's machine id, or its host name where there is none.
+pub fn machine_id() -> String {
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    match id.trim() {
+        "" => {
+            std::fs::read_to_string("/proc/sys/kernel/hostname").map_or("unknown".into(), |name| name.trim().to_owned())
+        }
+        id => id.to_owned(),
+    }
 }
 
 fn whole_machine() -> Vec<LocalPool> {

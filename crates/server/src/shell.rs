@@ -34,6 +34,11 @@ pub enum StartError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("this machine as a cluster: {0}")]
     Local(#[from] connect_local::LocalError),
+    #[error(
+        "the cluster `{name}` of this database is another machine ({machine}); give this one a name of its own with \
+         local.name, or none with local.enabled = false"
+    )]
+    ForeignCluster { name: String, machine: String },
     #[error(transparent)]
     Boot(#[from] BootError),
     #[error("the driver ended: {0}")]
@@ -71,9 +76,24 @@ pub async fn start(mut config: Checked) -> Result<Running, StartError> {
     let machine = config.local.as_ref().map(|local| local::prepare(local, &config)).transpose()?;
     let remarks = machine.as_ref().map_or_else(Vec::new, |m| m.remarks.clone());
     let supply = machine.as_ref().map(|m| m.supply.clone());
+    if let (Some(supply), Database::Postgres(_)) = (&supply, &config.database) {
+        refuse_foreign(&store, supply).await?;
+    }
     let connect: Connect =
         Arc::new(move |observe| machine.as_ref().map_or_else(|| Ok(Vec::new()), |m| m.connect(observe)));
     start_on(Foundation { config, clock, store, listener, supply, connect, remarks }).await
+}
+
+/// Servers of one database may stand on several machines. Each is a cluster of its own and needs a name of its own: the jobs
+/// of one, looked for on another, would be taken for lost and run twice.
+async fn refuse_foreign(store: &store::SqlStore, supply: &LocalSupply) -> Result<(), StartError> {
+    let known = store.clusters().await?.into_iter().find(|c| c.id == supply.cluster);
+    match known {
+        Some(cluster) if cluster.site != supply.machine => {
+            Err(StartError::ForeignCluster { name: supply.name.to_string(), machine: cluster.site.to_string() })
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -41,7 +41,7 @@ pub fn config(folder: &Path, settings: &[(&str, &str)]) -> Checked {
 /// `supply.cluster`.
 pub fn supply(shape: Resources) -> LocalSupply {
     let pool = LocalPool { name: "main".into(), shape, chip: None, nodes: 1, time_limit_max: None };
-    LocalSupply::new("local", vec![(pool, vec!["main".into()])])
+    LocalSupply::new("local", "test", vec![(pool, vec!["main".into()])])
 }
 
 /// Starts a server with the embedded database.
