@@ -8,7 +8,7 @@ use base::{
 use engine::{AuditEntry, JobRow, Report};
 use ledger::{Account, AccountCode, AccountKind, Floor, Hold, HoldState, Memo, Transfer, TransferReason};
 use model::{
-    Actor, ArrayRef, Attempt, Cluster, Dependency, Event, EventKind, Exit, Job, JobSpec, Phase, Pool, Project,
+    Actor, ArrayRef, Attempt, Cluster, Dependency, Event, EventKind, Exit, Job, JobSpec, Outcome, Phase, Pool, Project,
     StateCode, Supplier, Tenant, Token, User,
 };
 use rating::{Interval, Meter, PoolCost, PriceBook};
@@ -128,6 +128,20 @@ pub(crate) fn state_number(state: StateCode) -> i64 {
 pub(crate) fn state_from(number: i64) -> Sql<StateCode> {
     let found = usize::try_from(number).ok().and_then(|n| StateCode::ALL.get(n));
     found.copied().ok_or_else(|| unreadable(format_args!("job state {number}")))
+}
+
+/// How a job in this state has ended; `None` for an open one.
+pub(crate) const fn outcome_of(state: StateCode) -> Option<Outcome> {
+    match state {
+        StateCode::Pending | StateCode::Held | StateCode::Running | StateCode::Completing => None,
+        StateCode::Completed => Some(Outcome::Completed),
+        StateCode::Failed => Some(Outcome::Failed),
+        StateCode::Cancelled => Some(Outcome::Cancelled),
+        StateCode::Timeout => Some(Outcome::Timeout),
+        StateCode::OutOfMemory => Some(Outcome::OutOfMemory),
+        StateCode::NodeFail => Some(Outcome::NodeFail),
+        StateCode::Preempted => Some(Outcome::Preempted),
+    }
 }
 
 /// Amounts beyond 2⁶³ do not occur (memory is bounded by 2⁵³, cores by the machine park); they would be cut.

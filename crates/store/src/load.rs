@@ -9,15 +9,18 @@ use base::{JobId, SpecId, TenantId, Timestamp};
 use engine::{JobRow, Snapshot};
 use futures::{FutureExt, TryStreamExt};
 use ledger::LedgerRecord;
-use model::{Attempt, JobSpec, Outcome, Phase};
+use model::{Attempt, JobSpec, Outcome, StateCode};
 use rating::{Meter, PoolCost};
 
 use crate::codec::{self, Doc, HOLD_COLUMNS, JOB_COLUMNS};
 use crate::db::{Args, Pool, Row, Sql, unreadable};
 use crate::write::placeholders;
 
-/// Ids looked up by one statement; the last, shorter list is padded, so that one prepared statement serves all.
-const IDS_PER_LOOKUP: usize = 500;
+/// More states than there will ever be: an element's index and its state make one number.
+const STATES_MAX: i64 = 256;
+
+/// Keys looked up by one statement; the last, shorter list is padded, so that one prepared statement serves all.
+const KEYS_PER_LOOKUP: usize = 500;
 
 pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
     // Holds are as many as jobs: read beside them, on another connection and core.
@@ -27,7 +30,7 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
     });
     let mut jobs = rows(pool, &format!("SELECT {JOB_COLUMNS} FROM jobs j WHERE j.open = 1"), codec::get_job).await?;
     let specs = specs(pool, &jobs).await?;
-    let ended = ended(pool, &jobs).await?;
+    let ended = ended(pool, &jobs, &specs).await?;
     share_names(&mut jobs, &specs);
     let ledger = books.await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))??;
     let mut snapshot = Snapshot {
@@ -110,14 +113,21 @@ async fn ledger(pool: &Pool) -> Sql<Vec<LedgerRecord>> {
     Ok(records)
 }
 
-/// Reads rows by id, a list at a time.
-async fn by_id<T>(pool: &Pool, select: &str, ids: &[u128], read: impl Fn(&Row) -> Sql<T>) -> Sql<Vec<T>> {
-    let sql = format!("{select} IN ({})", placeholders(pool.kind(), 1, IDS_PER_LOOKUP));
-    let mut list = Vec::with_capacity(ids.len());
-    for chunk in ids.chunks(IDS_PER_LOOKUP) {
+/// Reads rows by a key, a list at a time: `select … IN (list) rest`. Keys of one list come in one answer.
+async fn by_key<K: Copy, T>(
+    pool: &Pool,
+    select: &str,
+    rest: &str,
+    keys: &[K],
+    put: impl Fn(&mut Args, K),
+    read: impl Fn(&Row) -> Sql<T>,
+) -> Sql<Vec<T>> {
+    let sql = format!("{select} IN ({}) {rest}", placeholders(pool.kind(), 1, KEYS_PER_LOOKUP));
+    let mut list = Vec::with_capacity(keys.len());
+    for chunk in keys.chunks(KEYS_PER_LOOKUP) {
         let mut args = Args::new(pool.kind());
-        for at in 0..IDS_PER_LOOKUP {
-            args.id(chunk[at.min(chunk.len() - 1)]);
+        for at in 0..KEYS_PER_LOOKUP {
+            put(&mut args, chunk[at.min(chunk.len() - 1)]);
         }
         for row in pool.fetch(sql.clone(), args).await? {
             list.push(read(&row)?);
@@ -132,7 +142,7 @@ async fn specs(pool: &Pool, jobs: &[JobRow]) -> Sql<BTreeMap<u128, Arc<JobSpec>>
     let wanted: Vec<u128> = wanted.into_iter().collect();
     let read = |row: &Row| Ok((row.id(0)?, Arc::new(codec::get::<JobSpec>(row, 1)?)));
     let found: BTreeMap<_, _> =
-        by_id(pool, "SELECT id, v, doc FROM specs WHERE id", &wanted, read).await?.into_iter().collect();
+        by_key(pool, "SELECT id, v, doc FROM specs WHERE id", "", &wanted, Args::id, read).await?.into_iter().collect();
     match wanted.iter().find(|id| !found.contains_key(id)) {
         Some(id) => {
             Err(unreadable(format_args!("the specification {} of an open job is missing", SpecId::from_u128(*id))))
@@ -141,27 +151,53 @@ async fn specs(pool: &Pool, jobs: &[JobRow]) -> Sql<BTreeMap<u128, Arc<JobSpec>>
     }
 }
 
-/// How the jobs ended on which open jobs depend.
-async fn ended(pool: &Pool, jobs: &[JobRow]) -> Sql<Vec<(JobId, Outcome)>> {
+/// How the jobs ended on which open jobs depend, and under the id of its first element how an array has ended so far
+/// that open jobs depend on or of which elements are open. In id order.
+async fn ended(pool: &Pool, jobs: &[JobRow], specs: &BTreeMap<u128, Arc<JobSpec>>) -> Sql<Vec<(JobId, Outcome)>> {
     let mut wanted: BTreeSet<u128> =
         jobs.iter().flat_map(|row| &row.job.dependencies).map(|dependency| dependency.on.as_u128()).collect();
-    if wanted.is_empty() {
-        return Ok(Vec::new());
-    }
-    for row in jobs {
-        wanted.remove(&row.job.id.as_u128());
+    if !wanted.is_empty() {
+        for row in jobs {
+            wanted.remove(&row.job.id.as_u128());
+        }
     }
     let wanted: Vec<u128> = wanted.into_iter().collect();
-    let select = format!("SELECT {JOB_COLUMNS} FROM jobs j WHERE j.id");
-    let mut found = by_id(pool, &select, &wanted, codec::get_job).await?;
-    found.sort_unstable_by_key(|row| row.job.id);
-    Ok(found
-        .iter()
-        .filter_map(|row| match row.job.phase() {
-            Phase::Ended { outcome, .. } => Some((row.job.id, *outcome)),
-            _ => None,
-        })
-        .collect())
+    let mut arrays = partly_over(jobs, specs);
+    let mut ends = BTreeMap::new();
+    let read = |row: &Row| Ok((row.id(0)?, row.opt_id(1)?, row.opt_int(2)?, codec::state_from(row.int(3)?)?));
+    let select = "SELECT id, array_root, array_number, state FROM jobs WHERE id";
+    for (id, root, number, state) in by_key(pool, select, "", &wanted, Args::id, read).await? {
+        match number.filter(|_| root == Some(id)) {
+            Some(number) => drop(arrays.insert(number, JobId::from_u128(id))),
+            None => ends.extend(codec::outcome_of(state).map(|outcome| (JobId::from_u128(id), outcome))),
+        }
+    }
+    let numbers: Vec<i64> = arrays.keys().copied().collect();
+    let completed = codec::state_number(StateCode::Completed);
+    // Of the first element that ended badly; none where all that are over ended well.
+    let select = format!(
+        "SELECT array_number, MIN(CASE WHEN state <> {completed} THEN array_index * {STATES_MAX} + state END) \
+            FROM jobs WHERE open = 0 AND array_number"
+    );
+    let read = |row: &Row| Ok((row.int(0)?, row.opt_int(1)?.map_or(completed, |worst| worst % STATES_MAX)));
+    for (number, state) in by_key(pool, &select, "GROUP BY array_number", &numbers, Args::int, read).await? {
+        ends.extend(arrays.get(&number).copied().zip(codec::outcome_of(codec::state_from(state)?)));
+    }
+    Ok(ends.into_iter().collect())
+}
+
+/// Arrays of which some elements are open and not all may be: number and id of the first element.
+fn partly_over(jobs: &[JobRow], specs: &BTreeMap<u128, Arc<JobSpec>>) -> BTreeMap<i64, JobId> {
+    let mut arrays: BTreeMap<u64, (JobId, SpecId, usize)> = BTreeMap::new();
+    for row in jobs {
+        if let Some(array) = row.job.array {
+            arrays.entry(array.root_number).or_insert((array.root, row.job.spec, 0)).2 += 1;
+        }
+    }
+    let elements = |spec: SpecId| specs.get(&spec.as_u128())?.array.as_ref().map(|array| array.indices.len());
+    // A million elements that wait need not be looked at: as many are open as there are.
+    arrays.retain(|_, (_, spec, open)| elements(*spec) != Some(*open));
+    arrays.into_iter().map(|(number, (root, ..))| (codec::natural(number), root)).collect()
 }
 
 /// Jobs named like their specification share its text, which saves some 40 bytes a job.

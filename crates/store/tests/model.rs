@@ -1,11 +1,14 @@
 //! Random batches against a naive model: what the store loads is what maps in memory hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use base::{AttemptId, HoldId, JobId, Money, PoolId, Seed, Stream, Timestamp};
 use engine::{Batch, JobRow, Record, Snapshot};
 use ledger::{Hold, HoldState, LedgerRecord};
-use model::{Attempt, AttemptPhase, EndCause, JobInput, Outcome};
+use model::{
+    ArrayRef, ArraySpec, Attempt, AttemptPhase, Dependency, DependencyKind, EndCause, JobInput, JobSpec, Outcome, Phase,
+};
 use ports::Store;
 use ports::store_conformance::{job, people, running};
 use rating::Meter;
@@ -54,17 +57,67 @@ impl Naive {
         assert_eq!(snapshot.ledger.iter().filter_map(holds).collect::<Vec<_>>(), kept, "seed {seed}: holds");
         assert_eq!(snapshot.last_job_number, self.jobs.len() as u64, "seed {seed}");
         assert_eq!(snapshot.last_event_seq, self.events, "seed {seed}");
-        assert_eq!(
-            snapshot.specs.len(),
-            open.iter().map(|row| row.job.spec).collect::<std::collections::BTreeSet<_>>().len()
-        );
+        assert_eq!(snapshot.specs.len(), open.iter().map(|row| row.job.spec).collect::<BTreeSet<_>>().len());
+        assert_eq!(snapshot.ended, self.ended(&open), "seed {seed}: ends");
+    }
+
+    /// Ends of what open jobs depend on, and of arrays that are partly over, under the id of their first element.
+    fn ended(&self, open: &[JobRow]) -> Vec<(JobId, Outcome)> {
+        let dependencies = open.iter().flat_map(|row| &row.job.dependencies).map(|d| d.on);
+        let roots = open.iter().filter_map(|row| row.job.array).map(|a| a.root);
+        let wanted: BTreeSet<JobId> = dependencies.chain(roots).collect();
+        wanted.into_iter().filter_map(|id| Some((id, self.end_so_far(id)?))).collect()
+    }
+
+    /// Not completed as soon as one of the elements has ended otherwise.
+    fn end_so_far(&self, id: JobId) -> Option<Outcome> {
+        let of_it = |row: &&JobRow| row.job.id == id || row.job.array.is_some_and(|array| array.root == id);
+        let outcome = |row: &JobRow| match row.job.phase() {
+            Phase::Ended { outcome, .. } => Some(*outcome),
+            _ => None,
+        };
+        let ends: Vec<Outcome> = self.jobs.values().filter(of_it).filter_map(outcome).collect();
+        ends.iter().find(|end| !end.is_success()).or(ends.first()).copied()
+    }
+
+    /// An array of one to five jobs, of which each may depend on what went before: jobs, elements, whole arrays.
+    fn array(&self, chance: &mut Stream) -> Vec<Record> {
+        let first = self.jobs.len() as u64 + 1;
+        let count = 1 + chance.below(5);
+        let name = format!("array of {count}");
+        let mut root = None;
+        let mut records = Vec::new();
+        for (index, number) in (first..first + count).enumerate() {
+            for mut record in job(number, &name) {
+                match &mut record {
+                    Record::Job(row) => {
+                        let root = *root.get_or_insert(row.job.id);
+                        row.job.array = Some(ArrayRef { root, root_number: first, index: index as u32 });
+                        let on = self.jobs.keys().nth(chance.below(first) as usize);
+                        row.job.dependencies =
+                            on.map(|on| Dependency { kind: DependencyKind::AfterAny, on: *on }).into_iter().collect();
+                    }
+                    Record::Spec { spec, .. } => {
+                        let array = ArraySpec { indices: (0..count as u32).collect(), limit: None };
+                        *spec = Arc::new(JobSpec { array: Some(array), ..JobSpec::clone(spec) });
+                    }
+                    _ => {}
+                }
+                records.push(record);
+            }
+        }
+        records
     }
 
     /// One random thing that can happen, as records.
     fn step(&self, chance: &mut Stream) -> Vec<Record> {
         let number = self.jobs.len() as u64 + 1;
         if number < 4 || chance.chance(300) {
-            return job(number, chance.pick::<&str>(&["a", "b", "长名字"]));
+            return if chance.chance(400) {
+                self.array(chance)
+            } else {
+                job(number, chance.pick::<&str>(&["a", "b", "长名字"]))
+            };
         }
         let row = self.jobs.values().nth(chance.below(self.jobs.len() as u64) as usize).cloned();
         let Some(mut row) = row else { return Vec::new() };
@@ -77,6 +130,7 @@ impl Naive {
                     JobInput::Started { attempt: 1, at: NOW },
                     JobInput::End { cause: EndCause::Cancelled },
                     JobInput::AttemptEnded { attempt: 1, outcome: Outcome::Failed, exit: None, requeue: false },
+                    JobInput::AttemptEnded { attempt: 1, outcome: Outcome::Completed, exit: None, requeue: false },
                 ]);
                 // A refusal leaves the job as it was; it is written all the same.
                 let _refused = row.job.apply(input, LATER);
