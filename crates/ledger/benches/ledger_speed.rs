@@ -1,4 +1,4 @@
-//! How many operations per second one core does in memory: `cargo run --profile fast -p headworks-ledger --example ledger_speed`.
+//! How many operations per second one core does in memory: `cargo bench --profile fast -p headworks-ledger`.
 //! Stands outside the pure crate, so it may read a clock and print.
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 

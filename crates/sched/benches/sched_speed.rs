@@ -1,5 +1,5 @@
 //! How fast the scheduler plans, and what a queued job weighs: 100,000 pending jobs on 1,000 pools.
-//! `cargo run --profile fast -p headworks-sched --example sched_speed`; with `cold`, the first plans only.
+//! `cargo bench --profile fast -p headworks-sched`; with `cold`, the first plans only.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::disallowed_types, reason = "a measuring program")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
