@@ -415,17 +415,29 @@ impl Inner {
                 continue;
             }
             let on_its_way = self.state().attempts.get(&attempt).is_some_and(|k| k.watchers > 0 || k.ended);
-            if !on_its_way
-                && spool::runner(&dir).map_err(unreachable)? == Runner::Nobody
-                && spool::claim(&dir, Claim { pid: None }).map_err(unreachable)?.is_some()
-            {
-                let ended = never_ran(End::NeverClaimed, "it was handed over and never begun");
-                spool::write_first(&dir, spool::ENDED, &ended).map_err(unreachable)?;
+            // Handed over, and the connector died before its supervisor began: it begins now. Should that one still be on its
+            // way, the claim decides.
+            if !on_its_way && spool::runner(&dir).map_err(unreachable)? == Runner::Nobody {
+                self.begin_late(attempt)?;
             }
             if let Some(known) = self.state().attempts.get_mut(&attempt) {
                 (known.told_started, known.told_ended) = (false, false);
             }
             self.look_at(attempt);
+        }
+        Ok(())
+    }
+
+    /// Starts the supervisor of an attempt that was handed over and never begun; one without an order has nothing to begin
+    /// with and is over.
+    fn begin_late(&self, attempt: AttemptId) -> Result<(), ConnectError> {
+        let dir = self.spool.dir(attempt);
+        if dir.join(spool::ORDER).exists() {
+            return self.spawn(attempt);
+        }
+        if spool::claim(&dir, Claim { pid: None }).map_err(unreachable)?.is_some() {
+            let ended = never_ran(End::NeverClaimed, "it was handed over and never begun");
+            spool::write_first(&dir, spool::ENDED, &ended).map_err(unreachable)?;
         }
         Ok(())
     }
