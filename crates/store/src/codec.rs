@@ -15,7 +15,9 @@ use rating::{Interval, Meter, PoolCost, PriceBook};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::db::{Args, Row, Sql, unreadable};
+use crate::db::{Args, Columns, Row, Sql, unreadable};
+use crate::packed::Field::{Free, Ids, Int, Json};
+use crate::packed::Table;
 
 /// A value kept as a JSON document. The version changes only when an old reader could not make sense of a new
 /// document; a new optional field needs no new version.
@@ -75,7 +77,7 @@ pub(crate) fn get<T: Doc>(row: &Row, column: usize) -> Sql<T> {
     parse::<T>(row.int(column)?, row.text(column + 1)?)
 }
 
-pub(crate) fn get_opt<T: Doc>(row: &Row, column: usize) -> Sql<Option<T>> {
+pub(crate) fn get_opt<T: Doc>(row: &impl Columns, column: usize) -> Sql<Option<T>> {
     let version = row.int(column)?;
     row.opt_text(column + 1)?.map(|text| parse::<T>(version, text)).transpose()
 }
@@ -178,8 +180,29 @@ pub(crate) const JOB_COLUMNS: &str = "j.number, j.id || j.tenant || j.project ||
     j.array_number, j.array_index, j.name, j.pool, j.submitted_at, j.started_at, j.ended_at, j.charged, j.hold, j.v, j.doc";
 /// How many columns that is.
 pub(crate) const JOB_WIDTH: usize = 14;
+/// The same of all open jobs.
+pub(crate) const OPEN_JOBS: Table<JOB_WIDTH> = Table {
+    name: "jobs",
+    key: "number",
+    fields: [
+        Int("number"),
+        Ids("id || tenant || project || user_id || spec"),
+        Ids("array_root"),
+        Int("array_number"),
+        Int("array_index"),
+        Free("name"),
+        Ids("pool"),
+        Int("submitted_at"),
+        Int("started_at"),
+        Int("ended_at"),
+        Int("charged"),
+        Ids("hold"),
+        Int("v"),
+        Json("doc"),
+    ],
+};
 
-pub(crate) fn get_job(row: &Row) -> Sql<JobRow> {
+pub(crate) fn get_job(row: &impl Columns) -> Sql<JobRow> {
     let [id, tenant, project, user, spec] = row.ids(1)?;
     let array = match row.opt_id(2)? {
         Some(root) => {
@@ -206,7 +229,7 @@ pub(crate) fn get_job(row: &Row) -> Sql<JobRow> {
     }
     Ok(JobRow {
         job,
-        name: row.text(5)?.into(),
+        name: row.free_text(5)?,
         pool: row.opt_id(6)?.map(PoolId::from_u128),
         started_at: row.opt_int(8)?.map(Timestamp::from_micros),
         ended_at: row.opt_int(9)?.map(Timestamp::from_micros),
@@ -352,8 +375,23 @@ pub(crate) fn put_hold(args: &mut Args, hold: &Hold) {
 }
 
 pub(crate) const HOLD_COLUMNS: &str = "id, account, amount_initial, amount, settled, open, opened_at, expires_at";
+/// The same of all open holds.
+pub(crate) const OPEN_HOLDS: Table<8> = Table {
+    name: "holds",
+    key: "id",
+    fields: [
+        Ids("id"),
+        Ids("account"),
+        Int("amount_initial"),
+        Int("amount"),
+        Int("settled"),
+        Int("open"),
+        Int("opened_at"),
+        Int("expires_at"),
+    ],
+};
 
-pub(crate) fn get_hold(row: &Row) -> Sql<Hold> {
+pub(crate) fn get_hold(row: &impl Columns) -> Sql<Hold> {
     Ok(Hold {
         id: HoldId::from_u128(row.id(0)?),
         account: AccountId::from_u128(row.id(1)?),

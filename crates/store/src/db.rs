@@ -4,12 +4,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Connection, Row as _};
+use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Connection, Postgres, Row as _, Sqlite, Transaction};
 
 /// Result of a statement; row decoding faults travel as [`sqlx::Error::Decode`].
 pub(crate) type Sql<T> = Result<T, sqlx::Error>;
@@ -56,6 +58,16 @@ pub(crate) enum Pool {
     Lite(SqlitePool),
     Pg(PgPool),
 }
+
+/// One of the shared connections, kept for a while to read pages in the order of an index.
+pub(crate) enum Reader {
+    Lite(PoolConnection<Sqlite>),
+    Pg(Transaction<'static, Postgres>),
+}
+
+/// As long as its statistics do not know how many rows are open, PostgreSQL takes them for few, and collects and sorts
+/// all that remain for each page. Holds for the transaction.
+const PG_BY_INDEX: &str = "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off";
 
 /// Expands one expression for both databases.
 macro_rules! both {
@@ -159,6 +171,18 @@ impl Pool {
         }
     }
 
+    /// A connection for a row of statements: taking one for each of them would ask each time whether it still lives.
+    pub(crate) async fn reader(&self) -> Sql<Reader> {
+        Ok(match self {
+            Self::Lite(pool) => Reader::Lite(pool.acquire().await?),
+            Self::Pg(pool) => {
+                let mut reading = pool.begin().await?;
+                sqlx::raw_sql(PG_BY_INDEX).execute(&mut *reading).await?;
+                Reader::Pg(reading)
+            }
+        })
+    }
+
     /// Rows as they come, without holding them all.
     pub(crate) fn stream<'a>(&'a self, sql: impl Into<Text>, args: Args) -> BoxStream<'a, Sql<Row>> {
         let sql = AssertSqlSafe(sql.into());
@@ -171,6 +195,22 @@ impl Pool {
 
     pub(crate) async fn close(&self) {
         both!(self, Pool, pool => pool.close().await);
+    }
+}
+
+impl Reader {
+    /// The only row, or the first.
+    pub(crate) async fn fetch_optional(&mut self, sql: impl Into<Text>, args: Args) -> Sql<Option<Row>> {
+        let sql = AssertSqlSafe(sql.into());
+        match (self, args) {
+            (Self::Lite(conn), Args::Lite(args)) => {
+                Ok(sqlx::query_with(sql, args).fetch_optional(&mut **conn).await?.map(Row::Lite))
+            }
+            (Self::Pg(conn), Args::Pg(args)) => {
+                Ok(sqlx::query_with(sql, *args).fetch_optional(&mut **conn).await?.map(Row::Pg))
+            }
+            _ => Err(mismatch()),
+        }
     }
 }
 
@@ -254,58 +294,81 @@ pub(crate) fn unreadable(what: impl fmt::Display) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(Unreadable(what.to_string())))
 }
 
-impl Row {
-    pub(crate) fn int(&self, column: usize) -> Sql<i64> {
-        both!(self, Row, row => row.try_get_unchecked(column))
-    }
+/// The values of one row, columns by position.
+pub(crate) trait Columns {
+    fn opt_int(&self, column: usize) -> Sql<Option<i64>>;
 
-    pub(crate) fn opt_int(&self, column: usize) -> Sql<Option<i64>> {
-        both!(self, Row, row => row.try_get_unchecked(column))
+    /// A text of ours, such as a document.
+    fn opt_text(&self, column: usize) -> Sql<Option<&str>>;
+
+    /// A text that a person wrote.
+    fn free_text(&self, column: usize) -> Sql<Arc<str>>;
+
+    /// Ids that the statement has joined by `||`.
+    fn opt_ids<const N: usize>(&self, column: usize) -> Sql<Option<[u128; N]>>;
+
+    fn int(&self, column: usize) -> Sql<i64> {
+        self.opt_int(column)?.ok_or_else(|| null(column))
     }
 
     /// A number that is never negative.
-    pub(crate) fn natural(&self, column: usize) -> Sql<u64> {
+    fn natural(&self, column: usize) -> Sql<u64> {
         let value = self.int(column)?;
         u64::try_from(value).map_err(|_| unreadable(format_args!("column {column} is {value}")))
     }
 
-    pub(crate) fn small(&self, column: usize) -> Sql<u32> {
+    fn small(&self, column: usize) -> Sql<u32> {
         let value = self.int(column)?;
         u32::try_from(value).map_err(|_| unreadable(format_args!("column {column} is {value}")))
     }
 
-    pub(crate) fn text(&self, column: usize) -> Sql<&str> {
-        both!(self, Row, row => row.try_get_unchecked(column))
+    fn ids<const N: usize>(&self, column: usize) -> Sql<[u128; N]> {
+        self.opt_ids(column)?.ok_or_else(|| null(column))
     }
 
-    pub(crate) fn opt_text(&self, column: usize) -> Sql<Option<&str>> {
+    fn opt_id(&self, column: usize) -> Sql<Option<u128>> {
+        Ok(self.opt_ids::<1>(column)?.map(|[id]| id))
+    }
+
+    fn id(&self, column: usize) -> Sql<u128> {
+        self.opt_id(column)?.ok_or_else(|| null(column))
+    }
+}
+
+fn null(column: usize) -> sqlx::Error {
+    unreadable(format_args!("column {column} is NULL"))
+}
+
+impl Row {
+    pub(crate) fn text(&self, column: usize) -> Sql<&str> {
         both!(self, Row, row => row.try_get_unchecked(column))
     }
 
     pub(crate) fn bytes(&self, column: usize) -> Sql<&[u8]> {
         both!(self, Row, row => row.try_get_unchecked(column))
     }
-
-    pub(crate) fn id(&self, column: usize) -> Sql<u128> {
-        to_id(self.bytes(column)?)
-    }
-
-    /// Ids that the statement has joined by `||`.
-    pub(crate) fn ids<const N: usize>(&self, column: usize) -> Sql<[u128; N]> {
-        let (ids, rest) = self.bytes(column)?.as_chunks::<16>();
-        match <[[u8; 16]; N]>::try_from(ids) {
-            Ok(ids) if rest.is_empty() => Ok(ids.map(u128::from_be_bytes)),
-            _ => Err(unreadable(format_args!("{} bytes for {N} ids", ids.len() * 16 + rest.len()))),
-        }
-    }
-
-    pub(crate) fn opt_id(&self, column: usize) -> Sql<Option<u128>> {
-        let bytes: Option<&[u8]> = both!(self, Row, row => row.try_get_unchecked(column))?;
-        bytes.map(to_id).transpose()
-    }
 }
 
-fn to_id(bytes: &[u8]) -> Sql<u128> {
-    let raw: [u8; 16] = bytes.try_into().map_err(|_| unreadable(format_args!("an id of {} bytes", bytes.len())))?;
-    Ok(u128::from_be_bytes(raw))
+impl Columns for Row {
+    fn opt_int(&self, column: usize) -> Sql<Option<i64>> {
+        both!(self, Row, row => row.try_get_unchecked(column))
+    }
+
+    fn opt_text(&self, column: usize) -> Sql<Option<&str>> {
+        both!(self, Row, row => row.try_get_unchecked(column))
+    }
+
+    fn free_text(&self, column: usize) -> Sql<Arc<str>> {
+        self.text(column).map(Arc::from)
+    }
+
+    fn opt_ids<const N: usize>(&self, column: usize) -> Sql<Option<[u128; N]>> {
+        let bytes: Option<&[u8]> = both!(self, Row, row => row.try_get_unchecked(column))?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let (ids, rest) = bytes.as_chunks::<16>();
+        match <[[u8; 16]; N]>::try_from(ids) {
+            Ok(ids) if rest.is_empty() => Ok(Some(ids.map(u128::from_be_bytes))),
+            _ => Err(unreadable(format_args!("{} bytes for {N} ids", bytes.len()))),
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use base::Timestamp;
 use ports::{Lease, StoreError};
 
-use crate::db::{Args, Conn, Kind, Sql};
+use crate::db::{Args, Columns as _, Conn, Kind, Sql};
 use crate::error::store_error;
 use crate::store::SqlStore;
 

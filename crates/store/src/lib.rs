@@ -12,6 +12,7 @@ mod lite;
 mod load;
 mod migrate;
 mod once;
+mod packed;
 mod query;
 mod store;
 mod write;

@@ -30,7 +30,7 @@ const WRITER_CACHE: &str = "-65536";
 const READER_CACHE: &str = "-16384";
 /// Readers see the file through the page cache without copying, up to this many bytes (256 MiB).
 const READER_MAP: &str = "268435456";
-/// Rows that wait between the database's thread and ours: about 1 KiB each, gathered while a snapshot is loaded.
+/// Rows that wait between the database's thread and ours: about 1 KiB each, documents that a snapshot gathers.
 const ROWS_BUFFERED: usize = 2_048;
 /// Longest lock text that is read back: a process id and a name.
 const LOCK_TEXT_BYTES_MAX: u64 = 200;

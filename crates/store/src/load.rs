@@ -12,8 +12,9 @@ use ledger::LedgerRecord;
 use model::{Attempt, JobSpec, Outcome, StateCode};
 use rating::{Meter, PoolCost};
 
-use crate::codec::{self, Doc, HOLD_COLUMNS, JOB_COLUMNS};
-use crate::db::{Args, Pool, Row, Sql, unreadable};
+use crate::codec::{self, Doc};
+use crate::db::{Args, Columns, Pool, Row, Sql, unreadable};
+use crate::packed::Packed;
 use crate::write::placeholders;
 
 /// More states than there will ever be: an element's index and its state make one number.
@@ -28,7 +29,9 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
         let pool = pool.clone();
         async move { ledger(&pool).await }
     });
-    let mut jobs = rows(pool, &format!("SELECT {JOB_COLUMNS} FROM jobs j WHERE j.open = 1"), codec::get_job).await?;
+    let mut jobs = Vec::new();
+    let read = |row: &Packed<'_, _>| codec::get_job(row).map(|row| (codec::natural(row.job.number), row));
+    codec::OPEN_JOBS.read(pool, 0, Args::int, read, |row| jobs.push(row)).await?;
     let specs = specs(pool, &jobs).await?;
     let ended = ended(pool, &jobs, &specs).await?;
     share_names(&mut jobs, &specs);
@@ -60,8 +63,8 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
 /// Sequence and time grow together: the engine's time never goes back behind an event.
 const LAST_EVENT_AT: &str = "SELECT at FROM events ORDER BY seq DESC LIMIT 1";
 
-/// Pause while rows gather. Waiting for each row by itself costs a wake-up a row, which was half of the time of
-/// loading a million; in a millisecond some 500 rows gather, and the buffer between the threads holds more.
+/// Pause while rows gather. Waiting for each row by itself costs a wake-up a row, which is half of the time of
+/// loading many; in a millisecond some 500 rows gather, and the buffer between the threads holds more.
 const GATHER: Duration = Duration::from_millis(1);
 
 async fn rows<T>(pool: &Pool, sql: &str, read: impl Fn(&Row) -> Sql<T>) -> Sql<Vec<T>> {
@@ -108,8 +111,8 @@ async fn pools(pool: &Pool) -> Sql<Vec<(model::Pool, Option<PoolCost>)>> {
 async fn ledger(pool: &Pool) -> Sql<Vec<LedgerRecord>> {
     let accounts = format!("SELECT {} FROM accounts ORDER BY id", codec::ACCOUNT_COLUMNS);
     let mut records = rows(pool, &accounts, |row| codec::get_account(row).map(LedgerRecord::Account)).await?;
-    let holds = format!("SELECT {HOLD_COLUMNS} FROM holds WHERE open = 1 ORDER BY id");
-    records.extend(rows(pool, &holds, |row| codec::get_hold(row).map(LedgerRecord::Hold)).await?);
+    let read = |row: &Packed<'_, _>| codec::get_hold(row).map(|hold| (hold.id.as_u128(), hold));
+    codec::OPEN_HOLDS.read(pool, 0, Args::id, read, |hold| records.push(LedgerRecord::Hold(hold))).await?;
     Ok(records)
 }
 

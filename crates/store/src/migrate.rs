@@ -4,7 +4,7 @@
 use base::digest128;
 use ports::StoreError;
 
-use crate::db::{Args, Conn, Kind, Sql};
+use crate::db::{Args, Columns as _, Conn, Kind, Sql};
 use crate::error::store_error;
 
 /// One change of the schema; never edited once released.

@@ -7,7 +7,7 @@ use engine::Report;
 use ports::StoreError;
 
 use crate::codec;
-use crate::db::{Args, Pool, Sql};
+use crate::db::{Args, Columns as _, Pool, Sql};
 use crate::error::store_error;
 use crate::store::SqlStore;
 use crate::write::placeholders;

@@ -10,7 +10,7 @@ use ledger::LedgerRecord;
 use ports::CommitError;
 
 use crate::codec::{self, EXPLANATION_VERSION, Encoded};
-use crate::db::{Args, Conn, Kind, Sql};
+use crate::db::{Args, Columns as _, Conn, Kind, Sql};
 use crate::error::{commit_error, store_error};
 use crate::lease;
 use crate::store::SqlStore;

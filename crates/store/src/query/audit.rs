@@ -4,7 +4,7 @@ use engine::AuditEntry;
 use ports::StoreError;
 
 use crate::codec;
-use crate::db::{Kind, Sql};
+use crate::db::{Columns as _, Kind, Sql};
 use crate::error::store_error;
 use crate::query::build::Select;
 use crate::query::page::{Cursor, Page, PageRequest, Scope};

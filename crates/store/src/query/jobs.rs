@@ -10,7 +10,7 @@ use rating::Interval;
 use serde::de::DeserializeOwned;
 
 use crate::codec::{self, EXPLANATION_VERSION, INTERVAL_COLUMNS, JOB_COLUMNS, JOB_WIDTH};
-use crate::db::{Row, Sql, unreadable};
+use crate::db::{Columns as _, Row, Sql, unreadable};
 use crate::query::build::Select;
 use crate::query::page::{Cursor, Page, PageRequest, Scope};
 use crate::store::SqlStore;

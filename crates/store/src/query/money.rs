@@ -9,7 +9,7 @@ use ports::StoreError;
 use rating::cost::CostParts;
 
 use crate::codec::{self, ACCOUNT_COLUMNS, TRANSFER_COLUMNS};
-use crate::db::{Row, Sql, unreadable};
+use crate::db::{Columns as _, Row, Sql, unreadable};
 use crate::query::build::Select;
 use crate::query::page::{Cursor, Page, PageRequest, Scope};
 use crate::store::SqlStore;

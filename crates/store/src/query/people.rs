@@ -5,7 +5,7 @@ use model::{Project, Tenant, Token, User};
 use ports::StoreError;
 
 use crate::codec;
-use crate::db::{Row, Sql};
+use crate::db::{Columns as _, Row, Sql};
 use crate::query::build::Select;
 use crate::query::page::{Cursor, Page, PageRequest, Scope};
 use crate::store::SqlStore;
