@@ -57,7 +57,7 @@ shown() {
     "$HW" "$@"
 }
 
-job_state() { "$HW" show --json "$1" | grep -o '"state": *"[A-Z_]*"' | head -n 1 | grep -o '[A-Z_]*"$' | tr -d '"'; }
+job_state() { "$HW" sacct -j "$1" -X -n -P -o State | head -n 1; }
 
 wait_for_end() {
     local deadline=$((SECONDS + END_WITHIN_S))
