@@ -51,9 +51,9 @@ pub const KEYS: &[Key] = &[
     key("prices.currency", "CNY", "its currency"),
     key("prices.core_hour", "0.10", "price of a core for an hour"),
     key("prices.gib_hour", "0.01", "price of a GiB of memory for an hour"),
-    key("cost.purchase_price", "40000", "of one node of this machine's pools, for depreciation"),
-    key("cost.residual", "2000", "value at the end of its life"),
+    key("cost.purchase_price", "6000", "of one node of this machine's pools, for depreciation"),
+    key("cost.residual", "300", "value at the end of its life"),
     key("cost.life_months", "60", "length of its life"),
-    key("cost.datacentre_fee_month", "300", "data-centre fee per node and month"),
+    key("cost.datacentre_fee_month", "30", "data-centre fee per node and month"),
     key("credit_limit", "1000", "credit of the first tenant, so that the first job can run before any payment"),
 ];
