@@ -23,7 +23,6 @@ macro_rules! ids {
 
         impl $name {
             pub const PREFIX: &'static str = $prefix;
-            pub const NOUN: &'static str = $noun;
             /// Wraps a number drawn at the edge (the 128 bits of a UUID v7) or read from the store.
             pub const fn from_u128(raw: u128) -> Self { Self(raw) }
             pub const fn as_u128(self) -> u128 { self.0 }

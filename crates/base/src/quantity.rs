@@ -36,8 +36,6 @@ impl fmt::Display for CpuMillis {
 pub struct Bytes(pub u64);
 
 impl Bytes {
-    pub const KIB: u64 = 1 << 10;
-    pub const MIB: u64 = 1 << 20;
     pub const GIB: u64 = 1 << 30;
     pub const fn from_mib(n: u64) -> Self {
         Self(n << 20)
@@ -142,9 +140,6 @@ impl Resources {
             .min(part(self.mem.0, room.mem.0))
             .min(part(self.gpus as u64, room.gpus as u64));
         u32::try_from(n).unwrap_or(u32::MAX)
-    }
-    pub const fn is_zero(&self) -> bool {
-        self.cpu.0 == 0 && self.mem.0 == 0 && self.gpus == 0
     }
 }
 

@@ -46,6 +46,18 @@ fn server_on(place: &Place, data: &Path) -> Hw {
     Hw::new(support::HW, data).flag("config", &config.to_string_lossy()).log_to(place.path().join("server.log"))
 }
 
+/// A running server whose data lie on a file system of their own; `None`, said aloud, where mounting is not permitted.
+fn started_on_disk(place: &Place, size: &str) -> Option<(Mount, Hw)> {
+    let disk = place.path().join("disk");
+    let Some(mount) = Mount::tmpfs(&disk, size) else {
+        println!("skipped: mounting a file system needs root");
+        return None;
+    };
+    let mut server = server_on(place, &disk.join("data"));
+    server.start();
+    Some((mount, server))
+}
+
 /// Submits jobs with large scripts until one is refused; how many were accepted, and the refusal.
 fn submit_until_refused(
     runtime: &tokio::runtime::Runtime,
@@ -65,13 +77,7 @@ fn submit_until_refused(
 #[test]
 fn heavy_a_full_disk_is_survived() {
     let place = Place::new();
-    let disk = place.path().join("disk");
-    let Some(mount) = Mount::tmpfs(&disk, "24m") else {
-        println!("skipped: mounting a file system needs root");
-        return;
-    };
-    let mut server = server_on(&place, &disk.join("data"));
-    server.start();
+    let Some((mount, mut server)) = started_on_disk(&place, "24m") else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let client = client_of(&server);
     let (accepted, refusal) = submit_until_refused(&runtime, &client, 200);
@@ -87,19 +93,13 @@ fn heavy_a_full_disk_is_survived() {
         runtime.block_on(client.submit(&script("true"), Some("after"))).ok()
     });
     assert_eq!(after.number as usize, accepted + 1);
-    finish(&runtime, &client, &mut server, &disk);
+    finish(&runtime, &client, &mut server);
 }
 
 #[test]
 fn heavy_a_read_only_folder_is_survived() {
     let place = Place::new();
-    let disk = place.path().join("disk");
-    let Some(mount) = Mount::tmpfs(&disk, "200m") else {
-        println!("skipped: mounting a file system needs root");
-        return;
-    };
-    let mut server = server_on(&place, &disk.join("data"));
-    server.start();
+    let Some((mount, mut server)) = started_on_disk(&place, "200m") else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let client = client_of(&server);
     runtime.block_on(client.submit(&script("true"), Some("before"))).expect("accepted");
@@ -118,10 +118,10 @@ fn heavy_a_read_only_folder_is_survived() {
     mount.remount("rw");
     server.start();
     runtime.block_on(client.submit(&script("true"), Some("after"))).expect("accepted again");
-    finish(&runtime, &client, &mut server, &disk);
+    finish(&runtime, &client, &mut server);
 }
 
-fn finish(runtime: &tokio::runtime::Runtime, client: &client::Client, server: &mut Hw, disk: &Path) {
+fn finish(runtime: &tokio::runtime::Runtime, client: &client::Client, server: &mut Hw) {
     let held = wire::job::JobsQuery { state: Some("HELD".into()), ..Default::default() };
     let held = runtime.block_on(client.jobs(&held).take(1_000)).expect("held jobs");
     for job in held.items {
@@ -129,5 +129,5 @@ fn finish(runtime: &tokio::runtime::Runtime, client: &client::Client, server: &m
     }
     wait_for("all jobs to end", support::LONG, || runtime.block_on(open_jobs(client)).filter(|open| *open == 0));
     server.terminate();
-    runtime.block_on(audit(Location::Folder(disk.join("data")))).expect_clean();
+    runtime.block_on(audit(Location::Folder(server.data().into()))).expect_clean();
 }

@@ -335,8 +335,4 @@ impl Engine {
             }
         }
     }
-
-    pub(crate) fn spec_of(&self, id: SpecId) -> Option<Arc<JobSpec>> {
-        self.specs.get(&id).map(|e| e.spec.clone())
-    }
 }

@@ -45,9 +45,7 @@ impl Engine {
             if transition == Transition::Unchanged {
                 return Ok(false);
             }
-            engine.refresh(id);
-            engine.job_event(out, actor, id, EventKind::Held { by });
-            engine.write_job(out, id);
+            engine.queue_changed(id, actor, EventKind::Held { by }, out);
             Ok(true)
         })?;
         self.audit_job(out, actor, "job.hold", job, tenant);
@@ -64,13 +62,18 @@ impl Engine {
         let tenant = self.tenant_of(job);
         let changed = self.each(job, |engine, id| {
             engine.apply(id, JobInput::Release { operator })?;
-            engine.refresh(id);
-            engine.job_event(out, actor, id, EventKind::Released);
-            engine.write_job(out, id);
+            engine.queue_changed(id, actor, EventKind::Released, out);
             Ok(true)
         })?;
         self.audit_job(out, actor, "job.release", job, tenant);
         Ok(Report::Job { job, changed })
+    }
+
+    /// A waiting job went into or out of the queue: the queue follows, the event and the row are written.
+    fn queue_changed(&mut self, job: JobId, actor: Actor, what: EventKind, out: &mut Batch) {
+        self.refresh(job);
+        self.job_event(out, actor, job, what);
+        self.write_job(out, job);
     }
 
     pub(crate) fn change(

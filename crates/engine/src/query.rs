@@ -1,7 +1,7 @@
 //! Looks into the live engine between steps: why a job waits, what one would cost, what is free.
 
 use base::{Currency, JobId, Money, PoolId, SpecId, TenantId, Timestamp};
-use model::{Attempt, JobSpec, Phase, Reason};
+use model::{JobSpec, Phase, Reason};
 use rating::{Rates, book};
 use std::sync::Arc;
 
@@ -122,32 +122,12 @@ impl Engine {
         self.sched.free(pool)
     }
 
-    pub fn attempt(&self, id: base::AttemptId) -> Option<&Attempt> {
-        self.attempts.get(&id)
-    }
-
     pub fn job(&self, id: JobId) -> Option<&model::Job> {
         self.jobs.get(&id).map(|e| &e.job)
     }
 
-    pub fn job_by_number(&self, number: u64) -> Option<JobId> {
-        self.numbers.get(&number).copied()
-    }
-
     pub fn spec(&self, id: SpecId) -> Option<Arc<JobSpec>> {
-        self.spec_of(id)
-    }
-
-    pub fn tenant_by_name(&self, name: &str) -> Option<TenantId> {
-        self.tenants.values().find(|t| &*t.tenant.name == name).map(|t| t.tenant.id)
-    }
-
-    pub fn project_by_name(&self, tenant: TenantId, name: &str) -> Option<base::ProjectId> {
-        self.projects.values().find(|p| p.tenant == tenant && &*p.name == name).map(|p| p.id)
-    }
-
-    pub fn user_by_name(&self, name: &str) -> Option<&model::User> {
-        self.users.values().find(|u| &*u.name == name)
+        self.specs.get(&id).map(|e| e.spec.clone())
     }
 
     pub fn pools(&self) -> impl Iterator<Item = &model::Pool> {
@@ -164,11 +144,6 @@ impl Engine {
 
     pub fn now(&self) -> Timestamp {
         self.now
-    }
-
-    /// Sequence number of the last event, for streams that begin now.
-    pub fn last_event(&self) -> u64 {
-        self.last_event
     }
 
     pub fn sizes(&self) -> Sizes {

@@ -2,7 +2,7 @@
 
 use base::{AttemptId, ClusterId, JobId};
 use ledger::Ledger;
-use model::{AttemptPhase, ClusterHealth, EndOrder, NodeState, Phase, SupplyMode};
+use model::{AttemptPhase, ClusterHealth, EndOrder, Phase};
 
 use crate::books::wallet_code;
 use crate::policy::Policy;
@@ -169,12 +169,5 @@ impl Engine {
         let mut ids: Vec<AttemptId> = open.map(|a| a.id).collect();
         ids.sort_unstable();
         ids
-    }
-
-    /// Nodes and supply modes in short, for a start-up message.
-    pub fn supply_summary(&self) -> (usize, usize, usize) {
-        let nodes = self.pools.values().flat_map(|p| &p.pool.nodes).filter(|n| n.state == NodeState::Up).count();
-        let own = self.pools.values().filter(|p| p.pool.mode == SupplyMode::Own).count();
-        (self.clusters.len(), own, nodes)
     }
 }

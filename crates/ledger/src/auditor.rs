@@ -112,11 +112,6 @@ impl Auditor {
         self.intervals.entry(stream).or_default().push((from, to));
     }
 
-    /// How many transfers were seen.
-    pub fn transfer_count(&self) -> usize {
-        self.transfers.len()
-    }
-
     /// How many findings beyond [`FINDINGS_KEPT_MAX`] were counted and not kept.
     pub fn findings_beyond(&self) -> usize {
         self.found_beyond

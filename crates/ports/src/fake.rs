@@ -64,7 +64,6 @@ struct Run {
 #[derive(Debug, Default)]
 struct Memory {
     now: Timestamp,
-    start_delay: Span,
     runs: BTreeMap<AttemptId, Run>,
     /// Output files outlive their attempts.
     logs: BTreeMap<AttemptId, Vec<u8>>,
@@ -96,11 +95,6 @@ impl FakeMachine {
     pub fn open(&self, observations: Observations) -> FakeCluster {
         self.memory().listener = Some(observations);
         FakeCluster { machine: self.clone() }
-    }
-
-    /// How long an accepted attempt waits before it starts.
-    pub fn set_start_delay(&self, delay: Span) {
-        self.memory().start_delay = delay;
     }
 
     /// The next call meets `fault`; several queue up.
@@ -169,10 +163,7 @@ impl Memory {
         let now = self.now;
         for (attempt, run) in &mut self.runs {
             if run.end.is_none() && run.started_at.is_none() && run.stop.is_none() {
-                let at = run.submitted_at + self.start_delay;
-                if at > now {
-                    continue;
-                }
+                let at = run.submitted_at;
                 (run.started_at, run.until) = (Some(at), at);
                 *self.starts.entry(*attempt).or_default() += 1;
             }

@@ -30,9 +30,6 @@ impl Log {
     pub fn new(on: bool) -> Log {
         Log { on, entries: Vec::new() }
     }
-    pub fn is_on(&self) -> bool {
-        self.on
-    }
     pub fn entries(&self) -> &[LogEntry] {
         &self.entries
     }
