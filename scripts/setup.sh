@@ -31,10 +31,28 @@ missing_packages() {
     compgen -G '/usr/lib/python3*/ensurepip' >/dev/null || echo python3-venv
     have setpriv || echo util-linux
     have git || echo git
+    missing_slurm_packages
+}
+
+# Real Slurm clusters, their accounting, and the ways in to them. The daemons are asked for by the names that the
+# tests start: /usr/sbin/slurmctld is a link which another package may turn elsewhere.
+missing_slurm_packages() {
+    [ -x /usr/sbin/slurmctld-wlm ] && [ -x /usr/sbin/slurmd-wlm ] && have sbatch || echo slurm-wlm
+    [ -x /usr/sbin/slurmrestd ] || echo slurmrestd
+    [ -x /usr/sbin/slurmdbd ] || echo slurmdbd
+    [ -x /usr/sbin/munged ] || echo munge
+    # The server's programs alone: without the full package there is no database of the machine's own.
+    [ -x /usr/sbin/mariadbd ] && have mariadb-install-db || echo mariadb-server-core
+    have mariadb || echo mariadb-client-core
+    [ -x /usr/sbin/sshd ] || echo openssh-server
+    have ssh || echo openssh-client
+    have rsync || echo rsync
+    have ip || echo iproute2
 }
 
 # Runs apt as root with no question asked, nothing recommended, and no service started: a temporary policy-rc.d
-# says no to starts, and PostgreSQL makes no cluster of its own which would start at the next boot.
+# says no to starts, PostgreSQL makes no cluster of its own which would start at the next boot, and the daemons which
+# came just now (sshd before all) are not started at the next boot either: the tests run their own.
 APT_AS_ROOT='
 set -e
 undo() { rm -f $made; }
@@ -49,6 +67,18 @@ made="$made /etc/postgresql-common/createcluster.d/headworks.conf"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
 apt-get install -q -y --no-install-recommends "$@"
+for package; do
+    case $package in
+        slurm-wlm) units="slurmctld slurmd" ;;
+        openssh-server) units=ssh ;;
+        slurmrestd | slurmdbd | munge) units=$package ;;
+        *) continue ;;
+    esac
+    for unit in $units; do
+        update-rc.d "$unit" disable || true
+        deb-systemd-helper disable "$unit.service" || true
+    done
+done
 '
 
 install_packages() {
