@@ -76,7 +76,7 @@ for package; do
     esac
     for unit in $units; do
         update-rc.d "$unit" disable || true
-        deb-systemd-helper disable "$unit.service" || true
+        systemctl disable "$unit" || true
     done
 done
 '
