@@ -39,9 +39,16 @@ impl Engine {
             Observed::Progress { attempt, usage } => {
                 if let Some(facts) = self.attempts.get_mut(&attempt).filter(|a| a.cluster == cluster) {
                     facts.usage = usage;
-                    out.records.push(Record::Attempt(facts.clone()));
+                    out.records.push(Record::Attempt(Box::new(facts.clone())));
                 }
             }
+            // Taken in by the next change of this file.
+            Observed::Interrupted { .. }
+            | Observed::Suspended { .. }
+            | Observed::Continued { .. }
+            | Observed::Remark { .. }
+            | Observed::Foreign { .. }
+            | Observed::SupplyChanged => {}
             Observed::Node { pool, node, state } => self.node_seen(cluster, pool, &node, state, out),
             Observed::Unreachable => self.set_health(cluster, ClusterHealth::Unreachable, out),
             Observed::Reachable => self.set_health(cluster, ClusterHealth::Reachable, out),
@@ -65,7 +72,7 @@ impl Engine {
         }
         facts.phase = AttemptPhase::Queued;
         facts.external.clone_from(&external);
-        out.records.push(Record::Attempt(facts.clone()));
+        out.records.push(Record::Attempt(Box::new(facts.clone())));
         self.job_event(out, Actor::Cluster(cluster), attempt.job, EventKind::Queued { attempt, external });
     }
 
@@ -99,7 +106,7 @@ impl Engine {
             facts.nodes.clone_from(&nodes);
         }
         facts.external = external.or(facts.external.take());
-        out.records.push(Record::Attempt(facts.clone()));
+        out.records.push(Record::Attempt(Box::new(facts.clone())));
         let Some(entry) = self.jobs.get_mut(&attempt.job) else { return };
         entry.started_at = Some(at);
         let limit = entry.spec.spec.time_limit;
@@ -214,7 +221,7 @@ impl Engine {
         facts.outcome = Some(end.outcome);
         facts.usage = end.usage;
         facts.note.clone_from(&end.note);
-        out.records.push(Record::Attempt(facts));
+        out.records.push(Record::Attempt(Box::new(facts)));
         self.sched.release(attempt.job);
         self.leave_cluster(attempt.job);
     }

@@ -84,6 +84,29 @@ pub enum Observed {
         attempt: AttemptId,
         note: Option<Arc<str>>,
     },
+    /// A run of it is over and does not count as its end: the cluster itself queued it again (its node failed, it was
+    /// preempted or requeued there). The attempt waits on the cluster again; the run is billed or not by its outcome.
+    Interrupted {
+        attempt: AttemptId,
+        started_at: Timestamp,
+        at: Timestamp,
+        outcome: Outcome,
+        note: Option<Arc<str>>,
+    },
+    /// The cluster suspended it: time from `at` on is not used until `Continued`.
+    Suspended {
+        attempt: AttemptId,
+        at: Timestamp,
+    },
+    Continued {
+        attempt: AttemptId,
+        at: Timestamp,
+    },
+    /// The cluster's own words on an attempt (why it waits, what was changed there), for the timeline.
+    Remark {
+        attempt: AttemptId,
+        text: Arc<str>,
+    },
     /// Amounts used so far by running work.
     Progress {
         attempt: AttemptId,
@@ -94,6 +117,14 @@ pub enum Observed {
         node: Arc<str>,
         state: NodeState,
     },
+    /// What work that is not the platform's takes on one node of a shared cluster; replaces what was said before.
+    Foreign {
+        pool: PoolId,
+        node: Arc<str>,
+        busy: Resources,
+    },
+    /// Nodes, shapes or limits are other than described: `describe` says how. Repeated until it was asked.
+    SupplyChanged,
     /// No answer for longer than the connector's grace.
     Unreachable,
     Reachable,

@@ -95,6 +95,23 @@ pub trait Cluster: Send + Sync + 'static {
     /// or after a bounded time of the connector's choice.
     fn wait_log(&self, order: Arc<Order>, stream: LogStream, size: u64) -> BoxFuture<'_, Result<(), ConnectError>>;
 
+    /// The files of the cluster under its work root, when the platform can reach them.
+    fn files(&self) -> Option<Arc<dyn crate::Files>> {
+        None
+    }
+
+    /// Changes the time limit of an attempt that is there. Idempotent.
+    ///
+    /// # Errors
+    /// Refused where the backend cannot: then the platform itself ends the attempt at its limit.
+    fn set_time_limit(&self, _attempt: AttemptId, _limit: base::Span) -> BoxFuture<'_, Result<(), ConnectError>> {
+        Box::pin(std::future::ready(Err(ConnectError::Refused {
+            text: "the cluster cannot change a time limit".into(),
+            note: "not a thing this backend can do".into(),
+            permanent: true,
+        })))
+    }
+
     /// Free amounts that the backend sees differently from the platform are reported as observations; this names the pool's
     /// present limits for `hw pools`.
     fn pool_remarks(&self, _pool: PoolId) -> Vec<String> {

@@ -4,9 +4,11 @@
 pub mod cluster;
 pub mod conformance;
 pub mod fake;
+pub mod files;
 pub mod store;
 pub mod store_conformance;
 
 pub use cluster::{Cluster, ClusterFacts, ConnectError, LogChunk, LogStream, PoolFacts};
 pub use fake::{FakeCluster, FakeMachine, Fault};
+pub use files::{Entry, EntryKind, FileError, Files};
 pub use store::{Answer, CommitError, Lease, Store, StoreError};

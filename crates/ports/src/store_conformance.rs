@@ -144,14 +144,14 @@ async fn later_records_replace_earlier_ones(store: &dyn Store) {
     let mut records = people(1);
     records.extend(job(1, "one"));
     let Some(Record::Job(row)) = records.iter().find(|r| matches!(r, Record::Job(_))).cloned() else { unreachable!() };
-    let changed = JobRow { charged: Money(7), ..row.clone() };
-    records.push(Record::Job(changed.clone()));
+    let changed = JobRow { charged: Money(7), ..row.as_ref().clone() };
+    records.push(Record::Job(Box::new(changed.clone())));
     commit(store, fence, records).await;
     assert_eq!(store.load().await.unwrap().jobs, [changed], "of two records in a batch the later counts");
     let meter = |charged: i64| Record::Meter { attempt: AttemptId::new(id(1), 1), meter: Some(of(meter(1, charged))) };
     commit(store, fence, vec![Record::Job(row.clone()), meter(1), meter(2)]).await;
     let snapshot = store.load().await.unwrap();
-    assert_eq!(snapshot.jobs, [row], "a later batch counts");
+    assert_eq!(snapshot.jobs, [*row], "a later batch counts");
     assert_eq!(snapshot.meters[0].charged, Money(2));
     let ended = Record::Meter { attempt: AttemptId::new(id(1), 1), meter: None };
     commit(store, fence, vec![meter(3), ended.clone()]).await;
@@ -186,11 +186,11 @@ async fn ended_work_leaves_the_snapshot(store: &dyn Store) {
     commit(
         store,
         fence,
-        vec![Record::Job(first), Record::Job(second.clone()), Record::Attempt(attempt), hold(1, "closed")],
+        vec![Record::Job(first), Record::Job(second.clone()), Record::Attempt(Box::new(attempt)), hold(1, "closed")],
     )
     .await;
     let snapshot = store.load().await.unwrap();
-    assert_eq!(snapshot.jobs, [second], "ended jobs stay in their table");
+    assert_eq!(snapshot.jobs, [*second], "ended jobs stay in their table");
     assert!(snapshot.attempts.is_empty(), "ended attempts stay in their table");
     assert_eq!(snapshot.ended, [(id(1), Outcome::Cancelled)], "the end of a job that an open one waits for");
     assert_eq!(snapshot.ledger.len(), 2, "the wallet and the hold of the open job: {:?}", snapshot.ledger);
@@ -365,7 +365,7 @@ pub fn job(number: u64, name: &str) -> Vec<Record> {
     vec![
         Record::Script { id: script, text },
         Record::Spec { id: spec_id, spec: Arc::new(spec) },
-        Record::Job(row),
+        Record::Job(Box::new(row)),
         hold(number, "open"),
         Record::Event(event),
         Record::Once { key: 1 << 64 | u128::from(number), fingerprint: 9, report, at: NOW },
@@ -422,7 +422,7 @@ fn meter(number: u64, charged: i64) -> serde_json::Value {
 pub fn running(number: u64) -> Vec<Record> {
     let id = AttemptId::new(id(number), 1);
     vec![
-        Record::Attempt(attempt(number)),
+        Record::Attempt(Box::new(attempt(number))),
         Record::Explanation {
             attempt: id,
             explanation: of(json!({"job": id.job, "at": 5, "candidates": [], "omitted": 0, "chosen": null})),

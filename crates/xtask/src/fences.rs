@@ -83,6 +83,7 @@ pub const FENCES: &[Fence] = &[
     shell("ports", &["base", "model", "engine"], HTTP_SQL),
     shell("store", &["base", "model", "ledger", "rating", "engine", "ports"], HTTP),
     shell("connect-local", &["base", "model", "jobscript", "ports"], HTTP_SQL),
+    shell("connect-slurm", &["base", "model", "jobscript", "ports"], HTTP_SERVER),
     shell("wire", &["base"], WIRE),
     shell("client", &["base", "wire"], SERVER_SQL),
     shell(
@@ -98,6 +99,7 @@ pub const FENCES: &[Fence] = &[
             "ports",
             "store",
             "connect-local",
+            "connect-slurm",
             "wire",
         ],
         &["clap", "sqlx"],

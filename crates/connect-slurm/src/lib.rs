@@ -1,0 +1,10 @@
+//! Slurm clusters, own and partner, through an ordinary user account: hands attempts over, finds them again by their key,
+//! follows them to their end and reads what accounting says of them. Three ways in (command line, the same over SSH, slurmrestd)
+//! behind one [`Carrier`]. Refuses to know: the engine, the store, what a job costs.
+
+pub mod carrier;
+pub mod config;
+pub mod key;
+
+pub use carrier::{Carrier, CarrierError, SubmitError, SubmitRequest};
+pub use config::SlurmConfig;
