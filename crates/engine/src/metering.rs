@@ -38,7 +38,7 @@ impl Engine {
             stop_at: None,
         };
         self.timers.insert((self.meter_at(&meter), Due::Meter(attempt)));
-        out.records.push(Record::Meter { attempt, meter: Some(meter.clone()) });
+        out.records.push(Record::Meter { attempt, meter: Some(Box::new(meter.clone())) });
         self.meters.insert(attempt, meter);
         // Prices may have risen since admission.
         self.look_ahead(attempt, out);
@@ -68,7 +68,7 @@ impl Engine {
         self.look_ahead(attempt, out);
         if let Some(meter) = self.meters.get(&attempt) {
             self.timers.insert((self.meter_at(meter).max(self.now + base::Span::from_micros(1)), Due::Meter(attempt)));
-            out.records.push(Record::Meter { attempt, meter: Some(meter.clone()) });
+            out.records.push(Record::Meter { attempt, meter: Some(Box::new(meter.clone())) });
         }
     }
 
@@ -254,7 +254,7 @@ impl Engine {
     fn set_stop(&mut self, attempt: AttemptId, stop_at: Option<Timestamp>, warned: bool, out: &mut Batch) {
         if let Some(meter) = self.meters.get_mut(&attempt).filter(|m| m.stop_at != stop_at) {
             meter.stop_at = stop_at;
-            out.records.push(Record::Meter { attempt, meter: Some(meter.clone()) });
+            out.records.push(Record::Meter { attempt, meter: Some(Box::new(meter.clone())) });
         }
         if warned && stop_at.is_none() {
             self.job_event(out, Actor::Platform, attempt.job, EventKind::BalanceRestored);

@@ -58,7 +58,7 @@ impl Engine {
             usage: Usage::default(),
             note: None,
         };
-        out.records.push(Record::Attempt(facts.clone()));
+        out.records.push(Record::Attempt(Box::new(facts.clone())));
         out.records.push(Record::Explanation { attempt: id, explanation: placement.explanation.clone() });
         self.attempts.insert(id, facts);
         self.job_event(out, Actor::Platform, job, EventKind::Placed { attempt: id, pool: placement.pool });

@@ -248,7 +248,7 @@ impl Engine {
 
     pub(crate) fn write_job(&self, out: &mut Batch, job: JobId) {
         if let Some(entry) = self.jobs.get(&job) {
-            out.records.push(Record::Job(Self::row(entry)));
+            out.records.push(Record::Job(Box::new(Self::row(entry))));
         }
     }
 

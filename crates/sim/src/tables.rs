@@ -113,12 +113,12 @@ impl Tables {
             }
             Record::Job(row) => self.store_job(row)?,
             Record::Attempt(attempt) => {
-                let old = self.attempts.insert(attempt.id, attempt.clone());
+                let old = self.attempts.insert(attempt.id, attempt.as_ref().clone());
                 if old.is_some_and(|old| !old.phase.is_open()) {
                     return Err(Conflict::AttemptReopened(attempt.id));
                 }
             }
-            Record::Meter { attempt, meter: Some(meter) } => drop(self.meters.insert(*attempt, meter.clone())),
+            Record::Meter { attempt, meter: Some(meter) } => drop(self.meters.insert(*attempt, meter.as_ref().clone())),
             Record::Meter { attempt, meter: None } => drop(self.meters.remove(attempt)),
             Record::Interval(interval) => self.store_interval(interval)?,
             Record::Event(event) => self.store_event(event)?,

@@ -371,7 +371,7 @@ fn encode_work(record: &Record, args: &mut Args) -> Encoded {
         }
         Record::Meter { attempt, meter } => {
             put_attempt_id(args, attempt);
-            codec::put_opt(args, meter.as_ref())
+            codec::put_opt(args, meter.as_deref())
         }
         Record::Interval(interval) => {
             codec::put_interval(args, interval);

@@ -13,7 +13,7 @@ const LATER: Timestamp = Timestamp::from_secs(11);
 
 fn row(number: u64) -> JobRow {
     let found = job(number, "element").into_iter().find_map(|record| match record {
-        Record::Job(row) => Some(row),
+        Record::Job(row) => Some(*row),
         _ => None,
     });
     found.unwrap()
@@ -66,7 +66,7 @@ async fn check(location: Location) {
     ];
     let mut records = people(1);
     records.extend(job(21, "element").into_iter().filter(|record| !matches!(record, Record::Job(_))));
-    records.extend(jobs.into_iter().flatten().map(Record::Job));
+    records.extend(jobs.into_iter().flatten().map(|row| Record::Job(Box::new(row))));
     store.commit(fence, &Batch { records, effects: vec![] }).await.unwrap();
     let ends = [
         (1, Outcome::Timeout),

@@ -31,9 +31,9 @@ struct Naive {
 impl Naive {
     fn apply(&mut self, record: &Record) {
         match record {
-            Record::Job(row) => drop(self.jobs.insert(row.job.id, row.clone())),
-            Record::Attempt(attempt) => drop(self.attempts.insert(attempt.id, attempt.clone())),
-            Record::Meter { attempt, meter: Some(meter) } => drop(self.meters.insert(*attempt, meter.clone())),
+            Record::Job(row) => drop(self.jobs.insert(row.job.id, row.as_ref().clone())),
+            Record::Attempt(attempt) => drop(self.attempts.insert(attempt.id, attempt.as_ref().clone())),
+            Record::Meter { attempt, meter: Some(meter) } => drop(self.meters.insert(*attempt, meter.as_ref().clone())),
             Record::Meter { attempt, meter: None } => drop(self.meters.remove(attempt)),
             Record::Ledger(LedgerRecord::Hold(hold)) => drop(self.holds.insert(hold.id, hold.clone())),
             Record::Event(event) => self.events = self.events.max(event.seq),
@@ -136,7 +136,7 @@ impl Naive {
                 let _refused = row.job.apply(input, LATER);
                 row.pool = Some(PoolId::from_u128(1));
                 row.ended_at = (!row.job.is_open()).then_some(LATER);
-                vec![Record::Job(row)]
+                vec![Record::Job(Box::new(row))]
             }
             // The first job's attempt, meter and explanation, moved to this job; append-only kinds are left out.
             1 => running(row.job.number)
@@ -146,14 +146,18 @@ impl Naive {
             2 => vec![Record::Meter { attempt: id, meter: None }],
             3 => match (self.attempts.get(&id), row.hold.and_then(|hold| self.holds.get(&hold))) {
                 (Some(attempt), Some(hold)) => vec![
-                    Record::Attempt(Attempt { phase: AttemptPhase::Lost, ended_at: Some(LATER), ..attempt.clone() }),
+                    Record::Attempt(Box::new(Attempt {
+                        phase: AttemptPhase::Lost,
+                        ended_at: Some(LATER),
+                        ..attempt.clone()
+                    })),
                     Record::Ledger(LedgerRecord::Hold(Hold { state: HoldState::Closed, ..hold.clone() })),
                 ],
                 _ => Vec::new(),
             },
             _ => {
                 row.charged += Money(1);
-                vec![Record::Job(row)]
+                vec![Record::Job(Box::new(row))]
             }
         }
     }

@@ -20,7 +20,7 @@ fn jobs() -> Vec<Record> {
         let name = if number < 10 { format!("melt_{number}") } else { format!("Melt%{number}") };
         for record in job(number, &name) {
             records.push(match record {
-                Record::Job(row) => Record::Job(shaped(row, number)),
+                Record::Job(row) => Record::Job(Box::new(shaped(*row, number))),
                 other => other,
             });
         }
