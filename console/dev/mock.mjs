@@ -39,7 +39,7 @@ function addJob(job) {
   const full = {
     id: id('job', job.number), number: job.number, name: job.name, state: job.state,
     tenant: user.tenant, tenant_name: user.tenant_name, project: user.project, project_name: user.project_name, user: user.id, user_name: job.user ?? 'demo',
-    pool: null, pool_name: null, class: 'normal',
+    pool: null, pool_name: null, nodes: [], class: 'normal',
     requested: { nodes: 1, tasks: cores, cpus_per_task: 1, ...amounts(cores, job.gib ?? cores * 2, job.gpus ?? 0, 'a100'), chips: job.gpus ? ['nvidia-a100-80g'] : [] },
     time_limit_seconds: 3600, submitted_at: ago(60), started_at: null, ended_at: null, exit: null, charged: '0.00', currency: 'CNY',
     reason: null, line: 'general', expected_start: null, begin: null, deadline: null, attempts: [], pools: [], args: [], work_dir: '/srv/headworks/work/river-lab/demo', stdout: null, stderr: null, comment: null, dependencies: [], requeue: true,
@@ -49,6 +49,7 @@ function addJob(job) {
   if (full.started_at) {
     full.pool ??= pools[0].id; full.pool_name ??= pools[0].name;
     const ended = full.ended_at !== null;
+    full.nodes = ended ? [] : ['bench-01'];
     const outcome = { COMPLETED: 'completed', FAILED: 'failed', TIMEOUT: 'timeout', OUT_OF_MEMORY: 'out_of_memory', CANCELLED: 'cancelled', NODE_FAIL: 'node_fail' }[full.state] ?? null;
     full.attempts = [{ id: `att_${'0'.repeat(31)}1_1`, number: 1, cluster: id('clu', 1), cluster_name: 'local', pool: full.pool, pool_name: full.pool_name, phase: ended ? 'ended' : 'running', nodes: ['bench-01'], granted: { cpu_millis: full.requested.cpu_millis, memory_bytes: full.requested.memory_bytes, gpus: full.requested.gpus, tres: full.requested.tres }, external: '4711', placed_at: full.started_at, started_at: full.started_at, ended_at: full.ended_at, outcome, exit: full.exit, usage: { cpu_seconds: 1311.4, memory_peak_bytes: 3.1 * GIB, read_bytes: 48e6, written_bytes: 312e6 } }];
   }

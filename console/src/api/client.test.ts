@@ -48,10 +48,12 @@ test('keys are long, visible and never the same', () => {
 });
 
 test('events change the states they tell and leave other lists alone', () => {
-  const job = (id: string, state: JobState) => ({ id, state }) as JobSummary;
+  const job = (id: string, state: JobState) => ({ id, state, reason: { code: 'queued', text_en: '', text_zh: '' } }) as unknown as JobSummary;
   const page = { items: [job('a', 'PENDING'), job('b', 'RUNNING')], next_cursor: null };
   const states = new Map<string, JobState>([['a', 'RUNNING']]);
-  expect(withStates(page, states).items.map((j) => j.state)).toEqual(['RUNNING', 'RUNNING']);
+  const told = withStates(page, states).items;
+  expect(told.map((j) => j.state)).toEqual(['RUNNING', 'RUNNING']);
+  expect([told[0]?.reason, told[1]]).toEqual([null, page.items[1]]);
   expect(withStates(page, new Map<string, JobState>([['b', 'RUNNING'], ['z', 'FAILED']]))).toBe(page);
   expect(withStates(undefined, states)).toBeUndefined();
 });

@@ -14,7 +14,12 @@ type Page = { items: JobSummary[]; next_cursor?: string | null };
 /** The list with the states the events tell; the same object when nothing in it changed. */
 export function withStates<T extends Page | undefined>(page: T, states: ReadonlyMap<string, JobState>): T {
   if (!page?.items.some((job) => states.has(job.id) && states.get(job.id) !== job.state)) return page;
-  return { ...page, items: page.items.map((job) => ({ ...job, state: states.get(job.id) ?? job.state })) };
+  const changed = (job: JobSummary): JobSummary => {
+    const state = states.get(job.id) ?? job.state;
+    // Why it waited and where it ran were told of the state before.
+    return state === job.state ? job : { ...job, state, reason: null, nodes: [], expected_start: null };
+  };
+  return { ...page, items: page.items.map(changed) };
 }
 
 /** Starts the stream; `onStatus` hears of the connection. Returns what ends it. */

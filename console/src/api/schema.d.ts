@@ -931,11 +931,7 @@ export interface components {
             comment?: string | null;
             deadline?: components["schemas"]["Time"] | null;
             dependencies: components["schemas"]["Dependency"][];
-            expected_start?: components["schemas"]["Time"] | null;
             line: components["schemas"]["ProductLine"];
-            /** @description Pools it may run in, by name; empty means any. */
-            pools: string[];
-            reason?: components["schemas"]["Reason"] | null;
             /** @description Whether it runs again after a failure of its machine. */
             requeue: boolean;
             stderr?: string | null;
@@ -1033,16 +1029,22 @@ export interface components {
             currency: string;
             ended_at?: components["schemas"]["Time"] | null;
             exit?: components["schemas"]["Exit"] | null;
+            expected_start?: components["schemas"]["Time"] | null;
             /** @example job_0192f000000070008000000000000001 */
             id: string;
             name: string;
+            /** @description Where it runs now; empty for work that does not. */
+            nodes?: string[];
             /** Format: int64 */
             number: number;
             /** @description Of the current or last attempt. */
             pool?: string | null;
             pool_name?: string | null;
+            /** @description Pools it may run in, by name; empty means any. */
+            pools?: string[];
             project: string;
             project_name: string;
+            reason?: components["schemas"]["Reason"] | null;
             requested: components["schemas"]["Requested"];
             started_at?: components["schemas"]["Time"] | null;
             state: components["schemas"]["JobState"];
@@ -1234,16 +1236,22 @@ export interface components {
                 currency: string;
                 ended_at?: components["schemas"]["Time"] | null;
                 exit?: components["schemas"]["Exit"] | null;
+                expected_start?: components["schemas"]["Time"] | null;
                 /** @example job_0192f000000070008000000000000001 */
                 id: string;
                 name: string;
+                /** @description Where it runs now; empty for work that does not. */
+                nodes?: string[];
                 /** Format: int64 */
                 number: number;
                 /** @description Of the current or last attempt. */
                 pool?: string | null;
                 pool_name?: string | null;
+                /** @description Pools it may run in, by name; empty means any. */
+                pools?: string[];
                 project: string;
                 project_name: string;
+                reason?: components["schemas"]["Reason"] | null;
                 requested: components["schemas"]["Requested"];
                 started_at?: components["schemas"]["Time"] | null;
                 state: components["schemas"]["JobState"];

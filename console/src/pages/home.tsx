@@ -1,12 +1,12 @@
 // What a tenant wants to know first: what runs, what waits and why, what went wrong, what is left, where there is room.
-import { useQueries, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { ApiProblem } from '../api/problem';
-import { jobQuery, jobsQuery, poolsQuery, sessionQuery, walletQuery } from '../api/queries';
-import type { Job, JobSummary } from '../api/types';
+import { jobsQuery, poolsQuery, sessionQuery, walletQuery } from '../api/queries';
+import type { JobSummary } from '../api/types';
 import { label, phases, VIEWS } from '../lib/jobs';
 import { useFormat, useNow, useText, useTitle } from '../ui/hooks';
 import { AmountsText, Empty, ErrorNote, Loading, PageHead, Section } from '../ui/parts';
@@ -49,7 +49,7 @@ export function HomePage() {
                 {(jobs) => jobs.map((job) => <RunningLine key={job.id} job={job} />)}
               </JobList>
               <JobList query={waiting} title={t('home.waiting')} none={t('home.waitingNone')} all={<Link to="/jobs" search={{ view: 'waiting' }}>{t('home.allWaiting')}</Link>}>
-                {(jobs) => <WaitingLines jobs={jobs} />}
+                {(jobs) => jobs.map((job) => <WaitingLine key={job.id} job={job} />)}
               </JobList>
               {(failed.data?.items.length ?? 0) > 0 && (
                 <JobList query={failed} title={t('home.endedBadly')} none="" all={<Link to="/jobs" search={{ view: 'failed' }}>{t('home.allFailed')}</Link>}>
@@ -134,13 +134,7 @@ function RunningLine({ job }: { job: JobSummary }) {
   );
 }
 
-function WaitingLines({ jobs }: { jobs: JobSummary[] }) {
-  // The list has no reasons; the few jobs shown here are asked for one by one.
-  const details = useQueries({ queries: jobs.map((job) => jobQuery(job.id)) });
-  return jobs.map((job, i) => <WaitingLine key={job.id} job={job} detail={details[i]?.data} />);
-}
-
-function WaitingLine({ job, detail }: { job: JobSummary; detail: Job | undefined }) {
+function WaitingLine({ job }: { job: JobSummary }) {
   const { t } = useTranslation();
   const format = useFormat();
   const text = useText();
@@ -149,8 +143,8 @@ function WaitingLine({ job, detail }: { job: JobSummary; detail: Job | undefined
   return (
     <Line job={job} end={t('home.waitingSince', { span: since })}>
       <span className="line-facts">
-        {detail?.reason && <span>{text(detail.reason)}</span>}
-        {detail?.expected_start && <span>{t('home.expected', { when: format.ago(detail.expected_start, now) })}</span>}
+        {job.reason && <span>{text(job.reason)}</span>}
+        {job.expected_start && <span>{t('home.expected', { when: format.ago(job.expected_start, now) })}</span>}
       </span>
     </Line>
   );

@@ -9,7 +9,7 @@ import { jobsQuery, sessionQuery } from '../api/queries';
 import type { JobSummary } from '../api/types';
 import type { JobsSearch } from '../app/router';
 import { isOpen, label, phases, viewNames, VIEWS } from '../lib/jobs';
-import { useFormat, useNow, useTitle } from '../ui/hooks';
+import { useFormat, useNow, useText, useTitle } from '../ui/hooks';
 import { BackIcon, NextIcon } from '../ui/icons';
 import { AmountsText, Empty, ErrorNote, Loading, PageHead, Section } from '../ui/parts';
 import { StateTag } from '../ui/state';
@@ -118,6 +118,7 @@ function Filters({ search }: { search: JobsSearch }) {
 function JobTable({ jobs }: { jobs: JobSummary[] }) {
   const { t } = useTranslation();
   const format = useFormat();
+  const text = useText();
   const now = useNow(jobs.some((job) => isOpen(job.state)) ? 1000 : 60_000);
   const role = useQuery(sessionQuery).data?.user.role;
   const across = role === 'operator' || role === 'auditor';
@@ -135,7 +136,13 @@ function JobTable({ jobs }: { jobs: JobSummary[] }) {
     { key: 'name', title: t('jobs.name'), card: 'head', className: 'name-cell', cell: (job) => <span title={job.name}>{job.name}</span> },
     { key: 'state', title: t('jobs.state'), card: 'head-end', cell: (job) => <StateTag state={job.state} /> },
     { key: 'user', title: t('jobs.user'), cell: (job) => (across ? `${job.tenant_name} › ${job.user_name}` : job.user_name) },
-    { key: 'pool', title: t('jobs.pool'), cell: (job) => job.pool_name },
+    {
+      // Where it runs or ran; of what waits, why.
+      key: 'pool',
+      title: t('jobs.pool'),
+      className: 'place-cell',
+      cell: (job) => (job.reason ? <span className="faint" title={text(job.reason)}>{text(job.reason)}</span> : job.pool_name),
+    },
     { key: 'asks', title: t('jobs.asks'), cell: (job) => <AmountsText amounts={job.requested} chip={job.requested.chips[0]} /> },
     {
       key: 'submitted',

@@ -7,14 +7,14 @@ use std::process::{Command, Output, Stdio};
 
 use fake::{Asked, Fake, Reply, json, stream};
 
-const JOB: &str = r#"{"id":"job_0192f000000070008000000000000001","number":12,"name":"melt","state":"STATE","tenant":"ten_00000000000000000000000000000001","tenant_name":"bio","project":"prj_00000000000000000000000000000001","project_name":"default","user":"usr_00000000000000000000000000000001","user_name":"ann","pool":null,"pool_name":null,"class":"normal","requested":{"nodes":1,"tasks":4,"cpus_per_task":1,"cpu_millis":4000,"memory_bytes":8589934592,"gpus":0,"chips":[],"tres":"cpu=4,mem=8G"},"time_limit_seconds":7200.0,"submitted_at":"2026-11-21T07:59:00Z","started_at":"2026-11-21T08:00:00Z","ended_at":"2026-11-21T09:02:03Z","exit":{"code":CODE,"signal":SIGNAL},"charged":"1.25","currency":"CNY"}"#;
+const JOB: &str = r#"{"id":"job_0192f000000070008000000000000001","number":12,"name":"melt","state":"STATE","tenant":"ten_00000000000000000000000000000001","tenant_name":"bio","project":"prj_00000000000000000000000000000001","project_name":"default","user":"usr_00000000000000000000000000000001","user_name":"ann","pool":null,"pool_name":null,"nodes":[],"pools":[],"reason":null,"expected_start":null,"class":"normal","requested":{"nodes":1,"tasks":4,"cpus_per_task":1,"cpu_millis":4000,"memory_bytes":8589934592,"gpus":0,"chips":[],"tres":"cpu=4,mem=8G"},"time_limit_seconds":7200.0,"submitted_at":"2026-11-21T07:59:00Z","started_at":"2026-11-21T08:00:00Z","ended_at":"2026-11-21T09:02:03Z","exit":{"code":CODE,"signal":SIGNAL},"charged":"1.25","currency":"CNY"}"#;
 
 fn summary(state: &str, code: i32, signal: i32) -> String {
     JOB.replace("STATE", state).replace("CODE", &code.to_string()).replace("SIGNAL", &signal.to_string())
 }
 
 fn job(state: &str, code: i32, signal: i32) -> String {
-    let rest = r#","reason":null,"line":"general","expected_start":null,"begin":null,"deadline":null,"attempts":[],"pools":[],"args":[],"work_dir":"/home/ann","stdout":null,"stderr":null,"comment":null,"dependencies":[],"requeue":true}"#;
+    let rest = r#","line":"general","begin":null,"deadline":null,"attempts":[],"args":[],"work_dir":"/home/ann","stdout":null,"stderr":null,"comment":null,"dependencies":[],"requeue":true}"#;
     summary(state, code, signal).trim_end_matches('}').to_string() + rest
 }
 

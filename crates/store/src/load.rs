@@ -117,7 +117,7 @@ async fn ledger(pool: &Pool) -> Sql<Vec<LedgerRecord>> {
 }
 
 /// Reads rows by a key, a list at a time: `select … IN (list) rest`. Keys of one list come in one answer.
-async fn by_key<K: Copy, T>(
+pub(crate) async fn by_key<K: Copy, T>(
     pool: &Pool,
     select: &str,
     rest: &str,

@@ -87,6 +87,16 @@ pub struct JobSummary {
     #[schema(value_type = Option<String>)]
     pub pool: Option<PoolId>,
     pub pool_name: Option<String>,
+    /// Where it runs now; empty for work that does not.
+    #[serde(default)]
+    pub nodes: Vec<String>,
+    /// Pools it may run in, by name; empty means any.
+    #[serde(default)]
+    pub pools: Vec<String>,
+    /// Why it does not run yet; `null` for work that runs or has ended.
+    pub reason: Option<Reason>,
+    /// Of waiting work. In a list only of the first jobs of a page where there are many pools: each takes a glance at every pool.
+    pub expected_start: Option<TimeText>,
     pub class: PriorityClass,
     pub requested: Requested,
     pub time_limit_seconds: f64,
@@ -171,16 +181,11 @@ pub struct Dependency {
 pub struct Job {
     #[serde(flatten)]
     pub summary: JobSummary,
-    /// Why it does not run yet; `null` for work that runs or has ended.
-    pub reason: Option<Reason>,
     pub line: ProductLine,
-    pub expected_start: Option<TimeText>,
     pub begin: Option<TimeText>,
     pub deadline: Option<TimeText>,
     /// Oldest first.
     pub attempts: Vec<Attempt>,
-    /// Pools it may run in, by name; empty means any.
-    pub pools: Vec<String>,
     pub args: Vec<String>,
     pub work_dir: Option<String>,
     /// File name patterns as asked for; `null` means the platform's own.

@@ -186,7 +186,6 @@ pub async fn run(desk: &Desk, args: Sacct) -> Result<Exit, Fault> {
 
 fn wants_details(pieces: &[Piece<&'static str>]) -> bool {
     const FROM_DETAILS: &[&str] = &[
-        "Reason",
         "TotalCPU",
         "UserCPU",
         "SystemCPU",

@@ -138,9 +138,9 @@ async fn once(desk: &Desk, args: &Squeue, pieces: &[Piece<char>]) -> Result<Stri
     }
     jobs.sort_by_key(|job| (std::cmp::Reverse(job.state == JobState::Running), job.number));
     let needs = |code: char| pieces.iter().any(|piece| matches!(piece, Piece::Field { field, .. } if *field == code));
-    let (node, reason) = (needs('N') || needs('R'), needs('r') || needs('R') || needs('S'));
+    let (rare, nodes, start) = ("ZEk".chars().any(&needs), "NRB".chars().any(&needs), needs('S'));
     let full = details(&client, &jobs, |job| {
-        "PZoEkB".chars().any(&needs) || (node && !is_waiting(job)) || (reason && is_waiting(job))
+        rare || (nodes && ran(job)) || (start && job.expected_start.is_none() && is_in_line(job))
     })
     .await?;
     let rows = jobs.iter().map(|job| {
@@ -151,8 +151,14 @@ async fn once(desk: &Desk, args: &Squeue, pieces: &[Piece<char>]) -> Result<Stri
     Ok(heading.into_iter().chain(rows).collect())
 }
 
-fn is_waiting(job: &JobSummary) -> bool {
-    matches!(job.state, JobState::Pending | JobState::Held)
+/// It has ended, and only its attempts tell where it ran.
+fn ran(job: &JobSummary) -> bool {
+    !job.state.is_open() && job.started_at.is_some()
+}
+
+/// Its start can be expected, though a list told none: lists do so for the first jobs of a page only.
+fn is_in_line(job: &JobSummary) -> bool {
+    job.reason.as_ref().is_some_and(|reason| matches!(reason.code.as_str(), "resources" | "priority" | "queued"))
 }
 
 /// Jobs by name; an array's root stands for all its elements.
@@ -245,7 +251,7 @@ fn field(row: &Row<'_>, code: char) -> String {
         'o' => job.name.clone(),
         'k' => row.text(|job| job.comment.as_ref(), "(null)"),
         'E' => row.dependency(),
-        'B' => row.full.and_then(|job| job.attempts.last()?.nodes.first().cloned()).unwrap_or_else(|| "n/a".into()),
+        'B' => row.first_node().unwrap_or_else(|| "n/a".into()),
         _ => "(null)".into(),
     }
 }
@@ -293,7 +299,7 @@ fn of_name(name: &str) -> Option<char> {
 mod tests {
     use super::*;
     use crate::slurm::format::FormatFault;
-    use crate::view::tests_support::summary;
+    use crate::view::tests_support::{reason, summary};
 
     fn show(job: &JobSummary, format: &str) -> Result<String, FormatFault> {
         let pieces = format::percent(format, |code| head(code).is_some())?;
@@ -308,7 +314,10 @@ mod tests {
         let pieces = format::percent(USUAL, |code| head(code).is_some()).unwrap();
         let heading = format::line(&pieces, |code| head(*code).unwrap().to_string());
         assert_eq!(heading, "             JOBID PARTITION     NAME     USER ST       TIME  NODES NODELIST(REASON)");
-        assert_eq!(show(&job, USUAL).unwrap(), "                12     local     melt      ann  R    1:02:03      1");
+        assert_eq!(
+            show(&job, USUAL).unwrap(),
+            "                12     local     melt      ann  R    1:02:03      1 n[1-2]"
+        );
     }
 
     #[test]
@@ -316,13 +325,17 @@ mod tests {
         let mut job = summary(13, JobState::Pending);
         job.array = Some(wire::job::ArrayPosition { root_number: 12, index: 1 });
         job.started_at = None;
+        job.reason = Some(reason("dependency"));
+        job.nodes.clear();
+        (job.pool, job.pool_name, job.pools) = (None, None, vec!["local".into()]);
         for (format, text) in [
             ("%i|%A|%F|%K", "12_1|13|12|1"),
             ("%t|%T|%M|%l|%L", "PD|PENDING|0:00|2:00:00|2:00:00"),
             ("%D|%C|%m|%b", "1|4|8G|N/A"),
             ("%V|%S|%e", "2026-11-21T07:59:00|N/A|N/A"),
             ("%a|%q|%Q", "default|normal|200"),
-            ("%R", "(None)"),
+            ("%R|%r|%N", "(Dependency)|Dependency|"),
+            ("%P", "local"),
         ] {
             assert_eq!(show(&job, format).as_deref(), Ok(text), "{format}");
         }

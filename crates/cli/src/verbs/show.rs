@@ -78,7 +78,7 @@ pub fn job_view(job: &Job, events: &Page<Event>, now: Timestamp) -> View {
 fn facts(job: &Job, now: Timestamp) -> Vec<(Word, Cell)> {
     let summary = &job.summary;
     let asked = &summary.requested;
-    let reason = job.reason.as_ref().map(|r| Cell::Both { en: r.text_en.clone(), zh: r.text_zh.clone() });
+    let reason = summary.reason.as_ref().map(|r| Cell::Both { en: r.text_en.clone(), zh: r.text_zh.clone() });
     let waits: Vec<String> = job.dependencies.iter().map(|d| format!("{}:{}", d.kind, d.on)).collect();
     let nodes = job.attempts.last().map(|attempt| nodes_text(&attempt.nodes)).unwrap_or_default();
     let running = summary.state == JobState::Running;
@@ -100,13 +100,13 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(Word, Cell)> {
         (Word::Tasks, Cell::number(asked.tasks)),
         (Word::CpusPerTask, Cell::number(asked.cpus_per_task)),
         (Word::Chips, Cell::text(asked.chips.join("|"))),
-        (Word::PoolsAllowed, Cell::text(job.pools.join(","))),
+        (Word::PoolsAllowed, Cell::text(summary.pools.join(","))),
         (Word::TimeLimit, Cell::Seconds(summary.time_limit_seconds)),
         (Word::Begin, Cell::maybe(job.begin, Cell::Time)),
         (Word::Deadline, Cell::maybe(job.deadline, Cell::Time)),
         (Word::Dependencies, Cell::text(waits.join(","))),
         (Word::SubmittedAt, Cell::Time(summary.submitted_at)),
-        (Word::ExpectedStart, Cell::maybe(job.expected_start.filter(|_| summary.started_at.is_none()), Cell::Time)),
+        (Word::ExpectedStart, Cell::maybe(summary.expected_start.filter(|_| summary.started_at.is_none()), Cell::Time)),
         (Word::Started, Cell::maybe(summary.started_at, Cell::Time)),
         (Word::Ended, Cell::maybe(summary.ended_at, Cell::Time)),
         (Word::RunTime, Cell::maybe(run_seconds(summary, now), Cell::Seconds)),

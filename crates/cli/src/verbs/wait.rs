@@ -178,7 +178,7 @@ impl Progress {
     fn state(&self, desk: &Desk, job: &Job) {
         let Some(bar) = &self.bar else { return };
         let lang = desk.lang();
-        let why = job.reason.as_ref().map(|reason| lang.pick(&reason.text_en, &reason.text_zh).to_string());
+        let why = job.summary.reason.as_ref().map(|reason| lang.pick(&reason.text_en, &reason.text_zh).to_string());
         let what = why.unwrap_or_else(|| format!("{} {}", job.summary.charged, job.summary.currency));
         bar.set_message(format!("{} {} {what}", job.summary.number, job.summary.state));
     }

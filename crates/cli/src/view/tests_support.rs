@@ -1,7 +1,7 @@
 //! Wire values that tests of views share.
 
 use base::Timestamp;
-use wire::job::{Exit, JobSummary};
+use wire::job::{Exit, JobSummary, Reason};
 use wire::submit::Requested;
 use wire::supply::{Node, Pool, PoolPrice};
 use wire::{Amounts, JobState, MoneyText, NodeState, PriorityClass, SupplyMode, TimeText};
@@ -36,6 +36,10 @@ pub fn summary(number: u64, state: JobState) -> JobSummary {
         user_name: "ann".into(),
         pool: Some(id("pol", 1)),
         pool_name: Some("local".into()),
+        nodes: if ended { Vec::new() } else { vec!["n1".into(), "n2".into()] },
+        pools: Vec::new(),
+        reason: None,
+        expected_start: None,
         class: PriorityClass::Normal,
         requested: Requested {
             nodes: 1,
@@ -54,6 +58,19 @@ pub fn summary(number: u64, state: JobState) -> JobSummary {
         exit: ended.then_some(Exit { code: i32::from(state != JobState::Completed), signal: 0 }),
         charged: money("1.25"),
         currency: "CNY".into(),
+    }
+}
+
+pub fn reason(code: &str) -> Reason {
+    Reason {
+        code: code.into(),
+        text_en: code.into(),
+        text_zh: code.into(),
+        requested: None,
+        available: None,
+        pool: None,
+        on: None,
+        at: None,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Jobs, attempts, intervals and reasons as the API shows them.
 
+use std::sync::Arc;
+
 use base::{JobId, Resources, Span, Timestamp};
+use engine::Engine;
 use model::{Attempt, DependencyKind, Exit, Holder, Phase, Reason, Request};
 use rating::Interval;
 use store::JobEntry;
@@ -10,7 +13,8 @@ use wire::{Amounts, TimeText, job, submit};
 use super::{attempt_phase, class, line, outcome, state};
 use crate::access::Supply;
 
-pub fn summary(entry: &JobEntry) -> job::JobSummary {
+/// `nodes`: where it runs, by node; of no meaning for work that does not run.
+pub fn summary(entry: &JobEntry, live: &Live, nodes: &[Arc<str>], supply: &Supply) -> job::JobSummary {
     let JobEntry { row, spec, tenant_name, currency, project_name, user_name, pool_name } = entry;
     job::JobSummary {
         id: row.job.id,
@@ -26,6 +30,13 @@ pub fn summary(entry: &JobEntry) -> job::JobSummary {
         user_name: user_name.to_string(),
         pool: row.pool,
         pool_name: pool_name.as_ref().map(ToString::to_string),
+        nodes: match row.job.phase() {
+            Phase::Running { .. } | Phase::Ending { .. } => nodes.iter().map(ToString::to_string).collect(),
+            Phase::Pending | Phase::Held { .. } | Phase::Starting { .. } | Phase::Ended { .. } => Vec::new(),
+        },
+        pools: spec.pools.iter().map(ToString::to_string).collect(),
+        reason: live.reason.as_ref().map(|r| reason(r, live.on_number, entry, supply)),
+        expected_start: time(live.expected_start),
         class: class(spec.class),
         requested: requested(&spec.request),
         time_limit_seconds: spec.time_limit.as_secs_f64(),
@@ -48,6 +59,20 @@ pub struct Live {
 }
 
 impl Live {
+    /// What the engine knows of an open job. `start`: also when it is expected to start, which takes a glance at each pool.
+    pub fn look(engine: &Engine, id: JobId, start: bool) -> Self {
+        let reason = engine.reason(id);
+        let on = match &reason {
+            Some(Reason::Dependency { on } | Reason::DependencyNever { on }) => Some(*on),
+            _ => None,
+        };
+        Self {
+            expected_start: reason.as_ref().filter(|_| start).and_then(|_| engine.expected_start(id)),
+            on_number: on.and_then(|on| engine.job(on)).map(|job| job.number),
+            reason,
+        }
+    }
+
     /// What a job's own phase says, where there is no live engine to ask.
     pub fn of_phase(phase: &Phase) -> Self {
         let reason = match phase {
@@ -62,16 +87,14 @@ impl Live {
 
 pub fn full(entry: &JobEntry, attempts: &[Attempt], live: &Live, supply: &Supply, notes: bool) -> job::Job {
     let spec = &entry.spec;
-    let text = |t: &Option<std::sync::Arc<str>>| t.as_ref().map(ToString::to_string);
+    let text = |t: &Option<Arc<str>>| t.as_ref().map(ToString::to_string);
+    let current = entry.row.job.phase().attempt().and_then(|number| attempts.iter().find(|a| a.id.number == number));
     job::Job {
-        summary: summary(entry),
-        reason: live.reason.as_ref().map(|r| reason(r, live.on_number, entry, supply)),
+        summary: summary(entry, live, current.map(|a| &a.nodes[..]).unwrap_or_default(), supply),
         line: line(spec.line),
-        expected_start: time(live.expected_start),
         begin: time(spec.begin),
         deadline: time(spec.deadline),
         attempts: attempts.iter().map(|a| attempt(a, supply, notes)).collect(),
-        pools: spec.pools.iter().map(ToString::to_string).collect(),
         args: spec.args.clone(),
         work_dir: text(&spec.work_dir),
         stdout: text(&spec.stdout),
@@ -225,8 +248,6 @@ pub fn seconds_ceil(span: Span) -> u64 {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::sync::Arc;
-
     use base::{Bytes, Currency, Money, PoolId, ProjectId, ScriptId, SpecId, TenantId, UserId};
     use engine::JobRow;
     use model::{Job, JobSpec};
@@ -302,10 +323,25 @@ pub(crate) mod tests {
 
     #[test]
     fn a_summary_says_what_was_asked_for_in_all() {
-        let shown = summary(&entry());
+        let shown = summary(&entry(), &Live::default(), &[], &Supply::default());
         assert_eq!(shown.requested.tres, "cpu=8,mem=16G");
         assert_eq!((shown.requested.nodes, shown.requested.cpu_millis), (2, 8_000));
         assert_eq!((shown.charged.to_string().as_str(), shown.currency.as_str()), ("1.50", "CNY"));
         assert_eq!(shown.submitted_at.to_string(), "2023-11-14T22:13:20.000000Z");
+    }
+
+    #[test]
+    fn a_summary_names_nodes_only_while_they_are_used() {
+        let nodes: Vec<Arc<str>> = vec!["n1".into(), "n2".into()];
+        let mut entry = entry();
+        let live = Live::of_phase(entry.row.job.phase());
+        let waiting = summary(&entry, &live, &nodes, &Supply::default());
+        assert_eq!((waiting.nodes.len(), waiting.reason.unwrap().code.as_str()), (0, "queued"));
+        let (pool, at) = (PoolId::from_u128(1), Timestamp::from_secs(1));
+        for input in [model::JobInput::Place { pool }, model::JobInput::Started { attempt: 1, at }] {
+            entry.row.job.apply(input, at).unwrap();
+        }
+        let running = summary(&entry, &Live::of_phase(entry.row.job.phase()), &nodes, &Supply::default());
+        assert_eq!((running.nodes, running.reason), (vec!["n1".to_owned(), "n2".to_owned()], None));
     }
 }

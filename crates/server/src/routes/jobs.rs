@@ -1,5 +1,7 @@
 //! Jobs: the list, one job and what belongs to it, and what can be done to it.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -8,7 +10,7 @@ use engine::{Command, Once, Report};
 use futures::{StreamExt, stream};
 use jobscript::JobRef;
 use model::Phase;
-use store::{JobFilter, NameMatch, Scope};
+use store::{JobEntry, JobFilter, NameMatch, Scope};
 use wire::events::Event;
 use wire::job::{BulkCancel, BulkItem, BulkResult, Interval, Job, JobChanged, JobPatch, JobSummary, JobsQuery};
 use wire::page::PageQuery;
@@ -19,7 +21,10 @@ use super::{page, plain_text, unexpected};
 use crate::access::{Body, JobAccess, Meta, Params, Read, Sight, SubmitAccess, Write};
 use crate::app::CommandError;
 use crate::convert::{self, event::Mentioned, job::Live};
-use crate::limits::{BULK_JOBS_AT_ONCE, BULK_JOBS_MAX, FILTER_CHARS_MAX, FILTER_STATES_MAX, PATH_SEGMENT_BYTES_MAX};
+use crate::limits::{
+    BULK_JOBS_AT_ONCE, BULK_JOBS_MAX, FILTER_CHARS_MAX, FILTER_STATES_MAX, LIST_START_GLANCES_MAX,
+    PATH_SEGMENT_BYTES_MAX,
+};
 use crate::problem::Failure;
 
 /// Jobs, newest first.
@@ -34,7 +39,46 @@ pub(super) async fn list(sight: Sight, Params(query): Params<JobsQuery>) -> Resu
         return Ok(Json(Page { items: Vec::new(), next_cursor: None }));
     };
     let found = sight.app().store.jobs(scope, &filter, request).await?;
-    Ok(Json(convert::page(found, |entry| convert::job::summary(&entry))))
+    let lives = lives(&sight, &found.items).await?;
+    let running =
+        found.items.iter().filter(|entry| is_running(entry)).map(|entry| entry.row.job.id).collect::<Vec<_>>();
+    let nodes = sight.app().store.nodes_of(&running).await?;
+    let supply = sight.names().supply().await?;
+    let none = Live::default();
+    Ok(Json(convert::page(found, |entry| {
+        let id = entry.row.job.id;
+        let nodes = nodes.get(&id).map(|nodes| &nodes[..]).unwrap_or_default();
+        convert::job::summary(&entry, lives.get(&id).unwrap_or(&none), nodes, &supply)
+    })))
+}
+
+fn is_running(entry: &JobEntry) -> bool {
+    matches!(entry.row.job.phase(), Phase::Running { .. } | Phase::Ending { .. })
+}
+
+fn waits(job: &model::Job) -> bool {
+    matches!(job.phase(), Phase::Pending | Phase::Held { .. } | Phase::Starting { .. })
+}
+
+/// What the engine knows of the jobs of a page that wait: one question for all of them.
+async fn lives(sight: &Sight, entries: &[JobEntry]) -> Result<HashMap<JobId, Live>, Failure> {
+    let waiting: Vec<&model::Job> = entries.iter().map(|e| &e.row.job).filter(|job| waits(job)).collect();
+    let ids: Vec<JobId> = waiting.iter().map(|job| job.id).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let asked = sight.app().engine.ask(move |engine, _| {
+        let starts = LIST_START_GLANCES_MAX / engine.pools().count().max(1);
+        let looks = ids.into_iter().enumerate();
+        looks.map(|(at, id)| (id, Live::look(engine, id, at < starts))).collect::<HashMap<_, _>>()
+    });
+    match asked.await {
+        Ok(lives) => Ok(lives),
+        Err(CommandError::NotActive { .. } | CommandError::Unavailable(_) | CommandError::Stopping) => {
+            Ok(waiting.into_iter().map(|job| (job.id, Live::of_phase(job.phase()))).collect())
+        }
+        Err(CommandError::Denied(denied)) => Err(denied.into()),
+    }
 }
 
 /// The store's filter; `None` when a name in it names nothing, so that no job can pass.
@@ -129,19 +173,7 @@ pub(super) async fn get(access: JobAccess<Read>) -> Result<Json<Job>, Failure> {
 /// What the engine knows now; without an active engine here, what the job's phase says.
 async fn live(access: &JobAccess<Read>) -> Result<Live, Failure> {
     let id = access.id();
-    let asked = access.app().engine.ask(move |engine, _| {
-        let reason = engine.reason(id);
-        let on = match &reason {
-            Some(model::Reason::Dependency { on } | model::Reason::DependencyNever { on }) => Some(*on),
-            _ => None,
-        };
-        Live {
-            expected_start: reason.as_ref().and_then(|_| engine.expected_start(id)),
-            on_number: on.and_then(|on| engine.job(on)).map(|job| job.number),
-            reason,
-        }
-    });
-    match asked.await {
+    match access.app().engine.ask(move |engine, _| Live::look(engine, id, true)).await {
         Ok(live) => Ok(live),
         Err(CommandError::NotActive { .. } | CommandError::Unavailable(_) | CommandError::Stopping) => {
             Ok(Live::of_phase(access.entry.row.job.phase()))

@@ -171,6 +171,41 @@ async fn lists_are_filtered_and_paged() {
 }
 
 #[tokio::test]
+async fn a_list_says_why_jobs_wait_and_where_they_run() {
+    let platform = Platform::start().await;
+    let admin = &platform.admin;
+    let long = "#!/bin/sh\n#SBATCH --job-name=long --time=60 --ntasks=8 --mem=1G\nsleep 3000\n";
+    let first = platform.submit(admin, long).await;
+    platform.until(admin, &first, &["RUNNING"]).await;
+    platform.submit(admin, long).await;
+    let after = json!({ "script": WAITS.replace("--hold", "--dependency=afterok:1") });
+    platform.post(admin, "/v1/jobs", after).await.expect(201);
+    platform.submit(admin, WAITS).await;
+    let list = async || platform.get(admin, "/v1/jobs").await.expect(200)["items"].as_array().unwrap().clone();
+    // Right after a submission a job has not been looked at.
+    let mut jobs = list().await;
+    while jobs[2]["reason"]["code"] == "queued" {
+        jobs = list().await;
+    }
+    let codes: Vec<&Value> = jobs.iter().map(|job| &job["reason"]["code"]).collect();
+    assert_eq!(codes, [&json!("held"), &json!("dependency"), &json!("resources"), &Value::Null]);
+    assert!(jobs[1]["reason"]["text_zh"].as_str().unwrap().contains("作业 1"), "{}", jobs[1]);
+    let nodes: Vec<&Value> = jobs.iter().map(|job| &job["nodes"]).collect();
+    assert_eq!(nodes, [&json!([]), &json!([]), &json!([]), &json!(["main"])]);
+    assert!(jobs[2]["expected_start"].is_string() && jobs[3]["expected_start"].is_null(), "{jobs:?}");
+    // The list and the job itself say the same.
+    for job in &jobs {
+        let shown = platform.get(admin, &format!("/v1/jobs/{}", job["number"])).await.expect(200);
+        let fields = job.as_object().unwrap().iter().filter(|(name, _)| *name != "charged");
+        fields.for_each(|(name, value)| assert_eq!(&shown[name], value, "{name} of {job}"));
+    }
+    platform.post(admin, "/v1/jobs/1/cancel", json!({})).await.expect(200);
+    platform.until(admin, &first, &["CANCELLED"]).await;
+    let ended = list().await.pop().unwrap();
+    assert_eq!((&ended["nodes"], &ended["reason"], &ended["pool_name"]), (&json!([]), &Value::Null, &json!("main")));
+}
+
+#[tokio::test]
 async fn many_jobs_are_cancelled_at_once_each_with_its_result() {
     let platform = Platform::start().await;
     let admin = &platform.admin;

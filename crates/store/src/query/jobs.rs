@@ -1,5 +1,6 @@
 //! Questions about jobs: lists, one job, its attempts, intervals, explanations, script.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::{AttemptId, Currency, JobId, PoolId, ProjectId, ScriptId, TenantId, Timestamp, UserId};
@@ -10,7 +11,9 @@ use rating::Interval;
 use serde::de::DeserializeOwned;
 
 use crate::codec::{self, EXPLANATION_VERSION, INTERVAL_COLUMNS, JOB_COLUMNS, JOB_WIDTH};
-use crate::db::{Columns as _, Row, Sql, unreadable};
+use crate::db::{Args, Columns as _, Row, Sql, unreadable};
+use crate::error::store_error;
+use crate::load::by_key;
 use crate::query::build::Select;
 use crate::query::page::{Cursor, Page, PageRequest, Scope};
 use crate::store::SqlStore;
@@ -193,6 +196,15 @@ impl SqlStore {
         args.id(job.as_u128());
         let sql = "SELECT v, doc FROM attempts WHERE job = $1 ORDER BY number";
         self.list(sql, args, |row| codec::get(row, 0)).await
+    }
+
+    /// The nodes of the attempts that are out there now, by job. Jobs without one are left out.
+    pub async fn nodes_of(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, Vec<Arc<str>>>, StoreError> {
+        let keys: Vec<u128> = jobs.iter().map(|job| job.as_u128()).collect();
+        let read = |row: &Row| codec::get::<Attempt>(row, 0).map(|attempt| (attempt.id.job, attempt.nodes));
+        let select = "SELECT v, doc FROM attempts WHERE open = 1 AND job";
+        let found = by_key(&self.readers, select, "", &keys, Args::id, read).await.map_err(store_error)?;
+        Ok(found.into_iter().collect())
     }
 
     /// Billed stretches of time of a job, oldest attempt and stretch first.
