@@ -5,6 +5,7 @@ pub mod id;
 pub mod id_map;
 pub mod money;
 pub mod quantity;
+pub mod recent;
 pub mod seed;
 pub mod time;
 
@@ -12,5 +13,6 @@ pub use id::*;
 pub use id_map::IdMap;
 pub use money::{Currency, Money, ParseMoneyError};
 pub use quantity::{Bytes, CpuMillis, ParseQuantityError, Resources, Tres};
+pub use recent::Recent;
 pub use seed::{Seed, Stream, digest128};
 pub use time::{ParseSpanError, Span, Timestamp};

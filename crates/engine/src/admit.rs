@@ -264,8 +264,7 @@ impl Engine {
         let hold = NewHold { id, account: wallet, amount, opened_at: self.now, expires_at: None };
         // At admission the sum was checked before; while work runs a refusal leaves it without a hold, which metering
         // treats as an empty one.
-        let applied = self.ledger.hold(hold).ok()?;
-        out.records.extend(applied.into_records().into_iter().map(Record::Ledger));
+        self.ledger.hold_onto(hold, &mut out.records).ok()?;
         Some(id)
     }
 

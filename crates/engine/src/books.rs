@@ -117,15 +117,14 @@ impl Engine {
             reference: posting.reference,
             hold,
         };
-        keep(out, self.ledger.post(transfer)?);
+        self.ledger.post_onto(transfer, &mut out.records)?;
         Ok(())
     }
 
     pub(crate) fn release_hold(&mut self, job: JobId, out: &mut Batch) {
         let Some(hold) = self.jobs.get_mut(&job).and_then(|e| e.hold.take()) else { return };
-        if let Ok(applied) = self.ledger.release(hold) {
-            keep(out, applied);
-        }
+        // A hold that is closed already is what was asked for.
+        let _ = self.ledger.release_onto(hold, &mut out.records);
     }
 
     pub(crate) fn top_up(

@@ -168,10 +168,10 @@ impl Engine {
 
     pub(crate) fn apply(&mut self, job: JobId, input: JobInput) -> Result<Transition, Denied> {
         let now = self.now;
-        if let Some((_, _, outcome)) = self.ended.get(&job).filter(|_| !self.jobs.contains_key(&job)) {
-            return Err(Denied::Lifecycle(model::Refusal::AlreadyEnded(*outcome)));
-        }
-        let entry = self.jobs.get_mut(&job).ok_or(Denied::NoSuchJob(job))?;
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            let ended = self.ended.get(&job).map(|(_, _, outcome)| model::Refusal::AlreadyEnded(*outcome));
+            return Err(ended.map_or(Denied::NoSuchJob(job), Denied::Lifecycle));
+        };
         Ok(entry.job.apply(input, now)?)
     }
 
@@ -362,8 +362,8 @@ impl Engine {
             self.timers.remove(&(at, Due::Eligible(job)));
         }
         self.numbers.remove(&entry.job.number);
-        self.ended.insert(job, (entry.job.number, entry.job.array.map(|a| a.index), outcome));
-        self.ended_numbers.insert(entry.job.number, job);
+        self.ended.put(job, (entry.job.number, entry.job.array.map(|a| a.index), outcome));
+        self.ended_numbers.put(entry.job.number, job);
         for dependency in &entry.job.dependencies {
             self.forget_dependent(dependency.on, job);
         }
@@ -387,8 +387,8 @@ impl Engine {
             if state.open.is_empty() {
                 let end = state.worst.unwrap_or(Outcome::Completed);
                 self.arrays.remove(&array.root);
-                self.ended.insert(array.root, (array.root_number, None, end));
-                self.ended_numbers.insert(array.root_number, array.root);
+                self.ended.put(array.root, (array.root_number, None, end));
+                self.ended_numbers.put(array.root_number, array.root);
                 if self.dependents.contains_key(&array.root) {
                     self.settled_ends.insert(array.root, end);
                 }

@@ -7,7 +7,7 @@ use model::{Actor, ClusterHealth, EndCause, EventKind};
 use rating::{Interval, Meter, PriceBook, book};
 use sched::ResourceSeconds;
 
-use crate::books::{Book, Posting, keep};
+use crate::books::{Book, Posting};
 use crate::record::{Batch, Record};
 use crate::state::{Due, Engine};
 
@@ -240,7 +240,7 @@ impl Engine {
         let Some(entry) = self.jobs.get(&job) else { return false };
         let tenant = entry.job.tenant;
         if let Some(hold) = entry.hold {
-            return self.ledger.extend_hold(hold, to).map(|applied| keep(out, applied)).is_ok();
+            return self.ledger.extend_hold_onto(hold, to, &mut out.records).is_ok();
         }
         // Admitted for nothing, and now it costs something.
         let hold = self.open_hold(job, tenant, to, out);

@@ -83,6 +83,12 @@ pub enum Record {
     },
 }
 
+impl From<LedgerRecord> for Record {
+    fn from(record: LedgerRecord) -> Record {
+        Record::Ledger(record)
+    }
+}
+
 /// What a record takes in a batch: the largest kind is a transfer. A new kind that is wider is to be boxed.
 const RECORD_BYTES_MAX: usize = 224;
 const _: () = assert!(size_of::<Record>() <= RECORD_BYTES_MAX);

@@ -56,7 +56,7 @@ impl Engine {
             return if fingerprint == once.fingerprint { Ok(report) } else { Err(Denied::KeyReused) };
         }
         let report = self.perform(actor, operator, command, out)?;
-        self.answers.insert(once.key, (once.fingerprint, report.clone()));
+        self.answers.put(once.key, (once.fingerprint, report.clone()));
         let record =
             Record::Once { key: once.key, fingerprint: once.fingerprint, report: report.clone(), at: self.now };
         out.records.push(record);

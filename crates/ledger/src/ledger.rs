@@ -7,12 +7,12 @@ mod restore;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{AccountId, HoldId, Money, Timestamp, TransferId};
+use base::{AccountId, HoldId, IdMap, Money, Recent, Timestamp, TransferId};
 
 use crate::account::{Account, Floor, NewAccount, clamp};
 use crate::code::{Code, Field, Refusal};
+use crate::dense::Dense;
 use crate::hold::{Hold, HoldState, NewHold};
-use crate::id_map::{Dense, IdMap, Recent};
 use crate::record::{Applied, LedgerRecord};
 use crate::text::AccountCode;
 use crate::transfer::Transfer;
@@ -21,13 +21,13 @@ pub use queries::TrialBalance;
 pub use restore::RestoreError;
 
 /// How many of the latest transfers are kept to recognise repeats: 65,536 × 240 B + 131,072 index
-/// buckets × 33 B ≈ 19 MiB.
+/// cells × 8 B ≈ 16 MiB.
 /// At 1,000 transfers a second that is a minute, far longer than a batch stays undecided.
 /// An older repeat is caught by the store's unique key on the transfer's id.
 pub const TRANSFERS_REMEMBERED: usize = 65_536;
 
 /// How many of the latest closed holds are kept, so that a late release is a repeat and a late settlement is told
-/// [`Code::HoldClosed`]: 65,536 × 112 B + 131,072 index buckets × 33 B ≈ 11 MiB.
+/// [`Code::HoldClosed`]: 65,536 × 112 B + 131,072 index cells × 8 B ≈ 8 MiB.
 pub const CLOSED_HOLDS_REMEMBERED: usize = 65_536;
 
 /// All accounts and open holds of one realm, in memory.
@@ -111,15 +111,25 @@ impl Ledger {
         Ok(Applied::New(vec![LedgerRecord::Account(self.accounts[slot].clone())]))
     }
 
-    /// Moves money. A transfer that names a hold is paid by it, as in [`Ledger::settle`].
+    /// Moves money; as [`Ledger::post_onto`], with the records by themselves.
+    pub fn post(&mut self, transfer: Transfer) -> Result<Applied, Refusal> {
+        applied(|records| self.post_onto(transfer, records))
+    }
+
+    /// Moves money and puts the records at the end of a list; false for a repeat. A transfer that names a hold is paid by
+    /// it, as in [`Ledger::settle`].
     ///
     /// Refuses, in this order: [`Code::IdReused`], [`Code::AccountMissing`], [`Code::CurrenciesDiffer`],
     /// [`Code::AmountNotPositive`], [`Code::SameAccount`], [`Code::CorrectsItself`], the codes of holds (see
     /// [`Ledger::settle`]), [`Code::Overflow`], [`Code::InsufficientFunds`].
     /// Whether a corrected transfer exists is not checked here, because old ones are not in memory; the auditor does.
-    pub fn post(&mut self, transfer: Transfer) -> Result<Applied, Refusal> {
+    pub fn post_onto<R: From<LedgerRecord>>(
+        &mut self,
+        transfer: Transfer,
+        records: &mut Vec<R>,
+    ) -> Result<bool, Refusal> {
         let named = transfer.hold;
-        self.post_paid_by(transfer, named)
+        self.post_paid_by(transfer, named, records)
     }
 
     /// Moves money out of `hold`: the hold's account pays, and its held part shrinks by the same amount, so this
@@ -130,7 +140,7 @@ impl Ledger {
     /// [`Code::HoldMissing`], [`Code::HoldClosed`], [`Code::HoldOfOtherAccount`], [`Code::ExceedsHold`].
     pub fn settle(&mut self, hold: HoldId, mut transfer: Transfer) -> Result<Applied, Refusal> {
         transfer.hold.get_or_insert(hold);
-        self.post_paid_by(transfer, Some(hold))
+        applied(|records| self.post_paid_by(transfer, Some(hold), records))
     }
 
     /// Posts all transfers in order, or none: each is judged as if those before it were posted. Repeats within the
@@ -167,15 +177,20 @@ impl Ledger {
         Ok(Applied::New(records))
     }
 
-    /// Sets money aside. The same id with the same account, amount and expiry is a repeat, also after extensions
+    /// Sets money aside; as [`Ledger::hold_onto`], with the records by themselves.
+    pub fn hold(&mut self, new: NewHold) -> Result<Applied, Refusal> {
+        applied(|records| self.hold_onto(new, records))
+    }
+
+    /// Sets money aside and puts the records at the end of a list; false for a repeat. The same id with the same account, amount and expiry is a repeat, also after extensions
     /// and, while it is remembered, after closing.
     /// Refuses: [`Code::IdReused`], [`Code::AccountMissing`], [`Code::AmountNotPositive`], [`Code::ExpiryNotLater`],
     /// [`Code::Overflow`], [`Code::InsufficientFunds`].
-    pub fn hold(&mut self, new: NewHold) -> Result<Applied, Refusal> {
+    pub fn hold_onto<R: From<LedgerRecord>>(&mut self, new: NewHold, records: &mut Vec<R>) -> Result<bool, Refusal> {
         if let Some(known) = self.find_hold(new.id) {
             return match known.first_difference(&new) {
                 Some(field) => Err(Refusal::reused(field)),
-                None => Ok(Applied::Already),
+                None => Ok(false),
             };
         }
         let slot = self.slot(new.account)?;
@@ -190,20 +205,31 @@ impl Ledger {
         let hold = Hold::opened(new);
         self.accounts[slot].held = held;
         self.insert_hold(hold.clone());
-        Ok(self.hold_and_account(hold, slot))
+        self.tell(hold, slot, records);
+        Ok(true)
     }
 
-    /// Raises what a hold authorises to the total `to`. A hold that authorises that much already is a repeat.
+    /// Raises what a hold authorises to the total `to`; as [`Ledger::extend_hold_onto`], with the records by themselves.
+    pub fn extend_hold(&mut self, id: HoldId, to: Money) -> Result<Applied, Refusal> {
+        applied(|records| self.extend_hold_onto(id, to, records))
+    }
+
+    /// Raises what a hold authorises to the total `to` and puts the records at the end of a list; false for a repeat. A hold that authorises that much already is a repeat.
     /// Refuses: [`Code::AmountNotPositive`], [`Code::HoldMissing`], [`Code::HoldClosed`], [`Code::Overflow`],
     /// [`Code::InsufficientFunds`] (`needed` is the increase).
-    pub fn extend_hold(&mut self, id: HoldId, to: Money) -> Result<Applied, Refusal> {
+    pub fn extend_hold_onto<R: From<LedgerRecord>>(
+        &mut self,
+        id: HoldId,
+        to: Money,
+        records: &mut Vec<R>,
+    ) -> Result<bool, Refusal> {
         if to <= Money::ZERO {
             return Err(Refusal::new(Code::AmountNotPositive));
         }
         let at = self.open_hold(id)?;
         let hold = self.holds.at(at);
         if to <= hold.amount {
-            return Ok(Applied::Already);
+            return Ok(false);
         }
         let slot = self.slot(hold.account)?;
         // Both are positive, so the difference fits.
@@ -211,16 +237,25 @@ impl Ledger {
         // From here on nothing fails.
         self.accounts[slot].held = held;
         self.holds.at_mut(at).amount = to;
-        Ok(self.hold_and_account(self.holds.at(at).clone(), slot))
+        self.tell(self.holds.at(at).clone(), slot, records);
+        Ok(true)
     }
 
-    /// Closes a hold and frees what it still keeps. Releasing a closed one is a repeat.
-    /// Refuses: [`Code::HoldMissing`].
+    /// Closes a hold and frees what it still keeps; as [`Ledger::release_onto`], with the records by themselves.
     pub fn release(&mut self, id: HoldId) -> Result<Applied, Refusal> {
-        match (self.close_hold(id), self.closed.get(id)) {
-            (Some((hold, slot)), _) => Ok(self.hold_and_account(hold, slot)),
-            (None, Some(_)) => Ok(Applied::Already),
-            (None, None) => Err(Refusal::new(Code::HoldMissing)),
+        applied(|records| self.release_onto(id, records))
+    }
+
+    /// Closes a hold, frees what it still keeps, and puts the records at the end of a list; false for a repeat. Releasing a closed one is a repeat.
+    /// Refuses: [`Code::HoldMissing`].
+    pub fn release_onto<R: From<LedgerRecord>>(&mut self, id: HoldId, records: &mut Vec<R>) -> Result<bool, Refusal> {
+        match self.close_hold(id) {
+            Some((hold, slot)) => {
+                self.tell(hold, slot, records);
+                Ok(true)
+            }
+            None if self.closed.get(&id).is_some() => Ok(false),
+            None => Err(Refusal::new(Code::HoldMissing)),
         }
     }
 
@@ -239,28 +274,31 @@ impl Ledger {
         records
     }
 
-    fn post_paid_by(&mut self, transfer: Transfer, paid_by: Option<HoldId>) -> Result<Applied, Refusal> {
+    fn post_paid_by<R: From<LedgerRecord>>(
+        &mut self,
+        transfer: Transfer,
+        paid_by: Option<HoldId>,
+        records: &mut Vec<R>,
+    ) -> Result<bool, Refusal> {
         let Some(plan) = self.check(&transfer, paid_by)? else {
-            return Ok(Applied::Already);
+            return Ok(false);
         };
         // From here on nothing fails.
         self.move_money(&transfer, plan);
-        // Transfer, perhaps a hold, two accounts.
-        let mut records = Vec::with_capacity(4);
-        records.push(LedgerRecord::Transfer(transfer.clone()));
-        records.extend(plan.hold.map(|slot| LedgerRecord::Hold(self.holds.at(slot).clone())));
+        records.push(LedgerRecord::Transfer(transfer.clone()).into());
+        records.extend(plan.hold.map(|slot| LedgerRecord::Hold(self.holds.at(slot).clone()).into()));
         let (debit, credit) = (&self.accounts[plan.debit], &self.accounts[plan.credit]);
         let (first, second) = if debit.id < credit.id { (debit, credit) } else { (credit, debit) };
-        records.push(LedgerRecord::Account(first.clone()));
-        records.push(LedgerRecord::Account(second.clone()));
+        records.push(LedgerRecord::Account(first.clone()).into());
+        records.push(LedgerRecord::Account(second.clone()).into());
         self.recent.push(transfer.id, transfer);
         self.recent.trim();
-        Ok(Applied::New(records))
+        Ok(true)
     }
 
     /// Judges a transfer against the present state, in the order of [`Code`]; `None` for a repeat.
     fn check(&self, t: &Transfer, paid_by: Option<HoldId>) -> Result<Option<Plan>, Refusal> {
-        if let Some(known) = self.recent.get(t.id) {
+        if let Some(known) = self.recent.get(&t.id) {
             return match known.first_difference(t) {
                 Some(field) => Err(Refusal::reused(field)),
                 None => Ok(None),
@@ -360,7 +398,7 @@ impl Ledger {
     fn open_hold(&self, id: HoldId) -> Result<usize, Refusal> {
         match self.holds.slot(id) {
             Some(slot) => Ok(slot),
-            None if self.closed.get(id).is_some() => Err(Refusal::new(Code::HoldClosed)),
+            None if self.closed.get(&id).is_some() => Err(Refusal::new(Code::HoldClosed)),
             None => Err(Refusal::new(Code::HoldMissing)),
         }
     }
@@ -397,16 +435,24 @@ impl Ledger {
         Some((hold, slot))
     }
 
-    fn hold_and_account(&self, hold: Hold, slot: usize) -> Applied {
-        Applied::New(vec![LedgerRecord::Hold(hold), LedgerRecord::Account(self.accounts[slot].clone())])
+    /// Records of a hold and its account.
+    fn tell<R: From<LedgerRecord>>(&self, hold: Hold, slot: usize, records: &mut Vec<R>) {
+        records.push(LedgerRecord::Hold(hold).into());
+        records.push(LedgerRecord::Account(self.accounts[slot].clone()).into());
     }
 
     fn remember_closed(&mut self, hold: Hold) {
-        if self.closed.get(hold.id).is_none() {
+        if self.closed.get(&hold.id).is_none() {
             self.closed.push(hold.id, hold);
             self.closed.trim();
         }
     }
+}
+
+/// What an operation that appends its records leaves by itself.
+fn applied(run: impl FnOnce(&mut Vec<LedgerRecord>) -> Result<bool, Refusal>) -> Result<Applied, Refusal> {
+    let mut records = Vec::new();
+    Ok(if run(&mut records)? { Applied::New(records) } else { Applied::Already })
 }
 
 fn lacks(account: &Account, needed: Money) -> Refusal {

@@ -7,8 +7,8 @@
 mod account;
 pub mod auditor;
 mod code;
+mod dense;
 mod hold;
-mod id_map;
 mod ledger;
 mod record;
 mod text;

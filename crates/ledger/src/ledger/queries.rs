@@ -56,7 +56,7 @@ impl Ledger {
 
     /// An open hold, or one of the lately closed ones.
     pub fn find_hold(&self, id: HoldId) -> Option<&Hold> {
-        self.holds.get(id).or_else(|| self.closed.get(id))
+        self.holds.get(id).or_else(|| self.closed.get(&id))
     }
 
     /// All open holds in the order of their ids; sorted at each call.
@@ -77,7 +77,7 @@ impl Ledger {
 
     /// A transfer, if it is among the latest [`TRANSFERS_REMEMBERED`].
     pub fn recent_transfer(&self, id: TransferId) -> Option<&Transfer> {
-        self.recent.get(id)
+        self.recent.get(&id)
     }
 
     /// Sums per currency, which must be balanced.

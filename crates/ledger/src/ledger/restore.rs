@@ -115,7 +115,7 @@ impl Ledger {
     }
 
     fn remember_transfer(&mut self, transfer: Transfer) {
-        if self.recent.get(transfer.id).is_none() {
+        if self.recent.get(&transfer.id).is_none() {
             self.recent.push(transfer.id, transfer);
             self.recent.trim();
         }
