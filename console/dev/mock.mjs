@@ -189,6 +189,7 @@ const change = (job, kind, state, en, zh) => {
 function answer(method, path, query, body, empty) {
   const [, , resource, name, part] = path.split('/');
   if (resource === 'pools') return { status: 200, body: page(empty ? [] : pools, query) };
+  if (resource === 'clusters') return { status: 200, body: page([{ id: id('clu', 1), name: 'local', backend: 'local', supplier: id('sup', 1), supplier_name: 'own', site: 'bench', health: 'reachable', pools: 1, version: 'local, Linux 6.1.0', remarks: ['jobs run as nobody', 'the pool test declares 64 cores; this machine has 2'] }], query) };
   if (resource === 'tenants' && part === 'wallet') return { status: 200, body: { tenant: user.tenant, balance: empty ? '0.00' : '12480.55', held: empty ? '0.00' : '1156.40', available: empty ? '0.00' : '11324.15', credit_limit: '0.00', currency: 'CNY' } };
   if (resource !== 'jobs') return undefined;
   if (!name && method === 'GET') return { status: 200, body: page(empty ? [] : listJobs(query), query) };

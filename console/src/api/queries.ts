@@ -81,6 +81,12 @@ export const poolsQuery = queryOptions({
   queryFn: ({ signal }) => unwrap(api.GET('/v1/pools', { params: { query: { limit: POOLS_PAGE } }, signal })),
 });
 
+/** What clusters say of themselves is told to operators and auditors only. */
+export const clustersQuery = queryOptions({
+  queryKey: ['clusters'],
+  queryFn: ({ signal }) => unwrap(api.GET('/v1/clusters', { params: { query: { limit: POOLS_PAGE } }, signal })),
+});
+
 export const walletQuery = (tenant: string) =>
   queryOptions({
     queryKey: ['wallet', tenant],

@@ -45,7 +45,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Clusters, by name. */
+        /** Clusters, by name; to operators and auditors with what each says of itself. */
         get: operations["clusters"];
         put?: never;
         post?: never;
@@ -831,9 +831,13 @@ export interface components {
              * @description Number of its pools.
              */
             pools: number;
+            /** @description What it cannot do and what that means; operators and auditors only. */
+            remarks: string[];
             site: string;
             supplier: string;
             supplier_name: string;
+            /** @description What it is, in its own words; operators and auditors only. */
+            version?: string | null;
         };
         /** @enum {string} */
         ClusterHealth: "reachable" | "unreachable";
@@ -1034,14 +1038,14 @@ export interface components {
             id: string;
             name: string;
             /** @description Where it runs now; empty for work that does not. */
-            nodes?: string[];
+            nodes: string[];
             /** Format: int64 */
             number: number;
             /** @description Of the current or last attempt. */
             pool?: string | null;
             pool_name?: string | null;
             /** @description Pools it may run in, by name; empty means any. */
-            pools?: string[];
+            pools: string[];
             project: string;
             project_name: string;
             reason?: components["schemas"]["Reason"] | null;
@@ -1178,9 +1182,13 @@ export interface components {
                  * @description Number of its pools.
                  */
                 pools: number;
+                /** @description What it cannot do and what that means; operators and auditors only. */
+                remarks: string[];
                 site: string;
                 supplier: string;
                 supplier_name: string;
+                /** @description What it is, in its own words; operators and auditors only. */
+                version?: string | null;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -1241,14 +1249,14 @@ export interface components {
                 id: string;
                 name: string;
                 /** @description Where it runs now; empty for work that does not. */
-                nodes?: string[];
+                nodes: string[];
                 /** Format: int64 */
                 number: number;
                 /** @description Of the current or last attempt. */
                 pool?: string | null;
                 pool_name?: string | null;
                 /** @description Pools it may run in, by name; empty means any. */
-                pools?: string[];
+                pools: string[];
                 project: string;
                 project_name: string;
                 reason?: components["schemas"]["Reason"] | null;

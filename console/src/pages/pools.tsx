@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
-import { poolsQuery } from '../api/queries';
+import { clustersQuery, poolsQuery, sessionQuery } from '../api/queries';
 import type { Pool } from '../api/types';
 import { useFormat, useTitle } from '../ui/hooks';
 import { AmountsText, Empty, ErrorNote, Facts, Loading, PageHead, Section } from '../ui/parts';
@@ -36,9 +36,43 @@ export function PoolsPage() {
           {pools.data.items.map((pool) => (
             <PoolPanel key={pool.id} pool={pool} />
           ))}
+          <ClusterRemarks />
         </div>
       )}
     </>
+  );
+}
+
+/** What clusters say of themselves, for those who run them; nothing to say shows nothing. */
+function ClusterRemarks() {
+  const { t } = useTranslation();
+  const role = useQuery(sessionQuery).data?.user.role;
+  const clusters = useQuery({ ...clustersQuery, enabled: role === 'operator' || role === 'auditor' });
+  const telling = (clusters.data?.items ?? []).filter((cluster) => cluster.remarks.length > 0);
+  if (telling.length === 0) return null;
+  return (
+    <Section title={t('pools.clusterRemarks')}>
+      {telling.map((cluster) => (
+        <div key={cluster.id}>
+          <h3>
+            {cluster.name} {cluster.version && <span className="chip">{cluster.version}</span>}
+          </h3>
+          <Remarks remarks={cluster.remarks} />
+        </div>
+      ))}
+    </Section>
+  );
+}
+
+function Remarks({ remarks }: { remarks: string[] }) {
+  return (
+    <ul>
+      {remarks.map((remark) => (
+        <li key={remark} lang="en">
+          {remark}
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -74,13 +108,7 @@ function PoolPanel({ pool }: { pool: Pool }) {
       {pool.remarks.length > 0 && (
         <details className="remarks">
           <summary>{t('pools.remarks')}</summary>
-          <ul>
-            {pool.remarks.map((remark) => (
-              <li key={remark} lang="en">
-                {remark}
-              </li>
-            ))}
-          </ul>
+          <Remarks remarks={pool.remarks} />
         </details>
       )}
       <p>

@@ -7,7 +7,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base::{ClusterId, Seed, Timestamp};
 use engine::{Denied, Engine, Envelope, Report};
 use model::Event;
+use moka::sync::Cache;
 use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::limits::CLUSTER_FACTS_TRUSTED;
 
 /// Batches of events that a slow listener may be behind before it is told that it missed some. A batch is one commit,
 /// at most some hundred a second: ten seconds of a busy platform. A listener who missed some reads them from the store.
@@ -106,10 +109,19 @@ impl EngineHandle {
     }
 }
 
-/// The connected clusters by id.
-#[derive(Default)]
+/// The connected clusters by id, and what was said of them lately.
 pub struct Clusters {
     by_id: RwLock<BTreeMap<ClusterId, Arc<dyn ports::Cluster>>>,
+    /// What this server itself has to remark on a cluster.
+    notes: RwLock<BTreeMap<ClusterId, Vec<String>>>,
+    facts: Cache<ClusterId, Arc<ports::ClusterFacts>>,
+}
+
+impl Default for Clusters {
+    fn default() -> Self {
+        let facts = Cache::builder().time_to_live(CLUSTER_FACTS_TRUSTED).build();
+        Self { by_id: RwLock::default(), notes: RwLock::default(), facts }
+    }
 }
 
 impl Clusters {
@@ -122,6 +134,27 @@ impl Clusters {
     /// Lets go of all of them; each ends when nobody uses it any more.
     pub fn clear(&self) {
         self.by_id.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.facts.invalidate_all();
+    }
+    /// Adds a sentence for the operator to what a cluster says of itself.
+    pub fn note(&self, id: ClusterId, sentence: String) {
+        self.notes.write().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().push(sentence);
+    }
+    pub fn notes(&self, id: ClusterId) -> Vec<String> {
+        self.notes.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned().unwrap_or_default()
+    }
+    /// What a cluster says of itself, now or a moment ago; `None` for one that is not connected here.
+    ///
+    /// # Errors
+    /// As [`ports::Cluster::describe`].
+    pub async fn facts(&self, id: ClusterId) -> Result<Option<Arc<ports::ClusterFacts>>, ports::ConnectError> {
+        if let Some(known) = self.facts.get(&id) {
+            return Ok(Some(known));
+        }
+        let Some(cluster) = self.get(id) else { return Ok(None) };
+        let facts = Arc::new(cluster.describe().await?);
+        self.facts.insert(id, facts.clone());
+        Ok(Some(facts))
     }
     pub fn ids(&self) -> Vec<ClusterId> {
         self.by_id.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()

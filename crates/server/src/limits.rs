@@ -84,6 +84,12 @@ pub const LOG_PIECE_BYTES: usize = 64 << 10;
 
 /// Rows of a bill or of a margin report: a job each; 100,000 lines are 20 MB of JSON.
 pub const REPORT_ROWS_MAX: usize = 100_000;
+/// Clusters asked at a time what they say of themselves, for one list of clusters.
+pub const CLUSTERS_ASKED_AT_ONCE: usize = 16;
+/// How long a list of clusters waits for what one says of itself: with 16 at a time and 100 that are silent, 14 s.
+pub const CLUSTER_SAYS_WITHIN: Duration = Duration::from_secs(2);
+/// How long what a cluster said of itself is repeated without asking it again.
+pub const CLUSTER_FACTS_TRUSTED: Duration = Duration::from_secs(30);
 /// Nodes shown with a pool in a list.
 pub const POOL_NODES_SHOWN: usize = 1_000;
 /// Chips of one price book.

@@ -120,6 +120,9 @@ pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartErr
     let (role_sender, role) = watch::channel(Role::Starting);
     let (is_set_up, set_up) = watch::channel(false);
     let app = app(&config, clock, store, EngineHandle::new(inbox));
+    if let Some(supply) = &supply {
+        remarks.iter().for_each(|remark| app.clusters.note(supply.cluster, remark.clone()));
+    }
     let parts = Parts {
         store: app.store.clone(),
         clusters: app.clusters.clone(),

@@ -88,10 +88,8 @@ pub struct JobSummary {
     pub pool: Option<PoolId>,
     pub pool_name: Option<String>,
     /// Where it runs now; empty for work that does not.
-    #[serde(default)]
     pub nodes: Vec<String>,
     /// Pools it may run in, by name; empty means any.
-    #[serde(default)]
     pub pools: Vec<String>,
     /// Why it does not run yet; `null` for work that runs or has ended.
     pub reason: Option<Reason>,

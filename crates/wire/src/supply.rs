@@ -57,6 +57,11 @@ pub struct Cluster {
     pub health: ClusterHealth,
     /// Number of its pools.
     pub pools: u32,
+    /// What it is, in its own words; operators and auditors only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// What it cannot do and what that means; operators and auditors only.
+    pub remarks: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

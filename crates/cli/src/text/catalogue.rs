@@ -111,6 +111,7 @@ catalogue! {
     Read "Read" "读取";
     Reason "Reason" "原因";
     Remark "Remark" "说明";
+    Remarks "What clusters say of themselves" "集群说明";
     Requested "Requested" "申请";
     Requeues "Requeue on failure" "故障重跑";
     Revenue "Revenue" "收入";

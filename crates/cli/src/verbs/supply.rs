@@ -205,6 +205,14 @@ pub async fn clusters(desk: &Desk) -> Result<View, Fault> {
         ]
     };
     let heads = [Word::Cluster, Word::Backend, Word::Supplier, Word::Site, Word::Health, Word::Pools];
-    let table = Table::new("cluster", &heads).with(page.items.iter().map(row));
-    Ok(View::table(&page, table))
+    let mut view = View::table(&page, Table::new("cluster", &heads).with(page.items.iter().map(row)));
+    let remarks = page.items.iter().flat_map(|cluster| cluster.remarks.iter().map(move |remark| (cluster, remark)));
+    let rows: Vec<Vec<Cell>> =
+        remarks.map(|(cluster, remark)| vec![Cell::text(&cluster.name), Cell::text(remark)]).collect();
+    // For eyes only: a pipe gets clusters, a line each.
+    if desk.settings.look.terminal && !rows.is_empty() {
+        view.parts.push(Part::Title(Word::Remarks));
+        view.parts.push(Part::Table(Table::new("remark", &[Word::Cluster, Word::Remark]).with(rows)));
+    }
+    Ok(view)
 }

@@ -22,6 +22,8 @@ pub fn cluster(cluster: &model::Cluster, supply: &Supply) -> shown::Cluster {
         site: cluster.site.to_string(),
         health: health(cluster.health),
         pools: u32::try_from(pools).unwrap_or(u32::MAX),
+        version: None,
+        remarks: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base::{Money, PoolId, PriceBookId};
 use engine::{Command, Report};
+use futures::{StreamExt, stream};
 use model::Chip;
 use rating::PriceBook;
 use sched::PoolUse;
@@ -19,9 +20,9 @@ use wire::{ErrorCode, MoneyText, Page};
 use super::money::amount;
 use super::{page_of, unexpected};
 use crate::access::{Body, Caller, Meta, OperatorAccess, Params, Segments};
-use crate::app::CommandError;
+use crate::app::{Clusters, CommandError};
 use crate::convert::{self, supply::PoolNow};
-use crate::limits::PRICE_CHIPS_MAX;
+use crate::limits::{CLUSTER_SAYS_WITHIN, CLUSTERS_ASKED_AT_ONCE, PRICE_CHIPS_MAX};
 use crate::problem::Failure;
 
 /// The clusters in the shape that users of FirecREST know.
@@ -36,7 +37,7 @@ pub(super) async fn systems(caller: Caller) -> Result<Json<Systems>, Failure> {
     Ok(Json(Systems { systems }))
 }
 
-/// Clusters, by name.
+/// Clusters, by name; to operators and auditors with what each says of itself.
 #[utoipa::path(
     get, path = "/v1/clusters", tag = "supply", operation_id = "clusters", params(PageQuery),
     responses((status = 200, description = "A page of clusters", body = Page<Cluster>))
@@ -45,7 +46,30 @@ pub(super) async fn clusters(caller: Caller, Params(query): Params<PageQuery>) -
     let supply = caller.names().supply().await?;
     let mut all: Vec<Cluster> = supply.clusters.values().map(|c| convert::supply::cluster(c, &supply)).collect();
     all.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-    Ok(Json(page_of(all, query.limit, query.cursor.as_deref(), |c| c.id.to_string())?))
+    let mut page = page_of(all, query.limit, query.cursor.as_deref(), |c| c.id.to_string())?;
+    if caller.who.sees_all() {
+        let clusters = &caller.app().clusters;
+        let told = stream::iter(page.items).map(|cluster| tell(clusters, cluster));
+        page.items = told.buffered(CLUSTERS_ASKED_AT_ONCE).collect().await;
+    }
+    Ok(Json(page))
+}
+
+/// Adds what a cluster says of itself, or why it says nothing, for those who run it.
+async fn tell(clusters: &Clusters, mut cluster: Cluster) -> Cluster {
+    let asked = tokio::time::timeout(CLUSTER_SAYS_WITHIN, clusters.facts(cluster.id)).await;
+    match asked {
+        Ok(Ok(Some(facts))) => {
+            cluster.version = Some(facts.version.clone());
+            cluster.remarks.clone_from(&facts.remarks);
+        }
+        // Another server has the connection.
+        Ok(Ok(None)) => {}
+        Ok(Err(error)) => cluster.remarks.push(error.to_string()),
+        Err(_) => cluster.remarks.push(format!("it said nothing of itself within {} s", CLUSTER_SAYS_WITHIN.as_secs())),
+    }
+    cluster.remarks.extend(clusters.notes(cluster.id));
+    cluster
 }
 
 /// Pools that the caller's tenant may use, by name, with what is free and what it costs.

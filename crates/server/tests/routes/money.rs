@@ -108,7 +108,30 @@ async fn pools_show_what_is_free_and_nodes_can_be_drained() {
     );
     let clusters = platform.get(admin, "/v1/clusters").await.expect(200);
     assert_eq!((&clusters["items"][0]["supplier_name"], &clusters["items"][0]["pools"]), (&json!("own"), &json!(1)));
+    assert_eq!(clusters["items"][0]["version"], "fake");
     platform.machine.tick(Span::from_secs(120)).await;
+}
+
+#[tokio::test]
+async fn what_a_cluster_says_of_itself_is_for_those_who_run_it() {
+    let platform = Platform::start().await;
+    let cluster = platform.running.app.clusters.ids()[0];
+    platform.running.app.clusters.note(cluster, "jobs run as nobody".into());
+    // The first question meets a cut link, and nothing of that is remembered.
+    platform.machine.next_call(ports::fake::Fault::Unreachable);
+    let asked = async |token: &str| platform.get(token, "/v1/clusters").await.expect(200)["items"][0].clone();
+    let cut = asked(&platform.admin).await;
+    assert!(cut["remarks"][0].as_str().unwrap().contains("does not answer"), "{cut}");
+    assert_eq!((&cut["version"], &cut["remarks"][1]), (&Value::Null, &json!("jobs run as nobody")));
+    let told = asked(&platform.admin).await;
+    assert_eq!((&told["version"], &told["remarks"]), (&json!("fake"), &json!(["jobs run as nobody"])));
+    let calls = platform.machine.calls();
+    assert_eq!(asked(&platform.admin).await, told);
+    assert_eq!(platform.machine.calls(), calls, "asked again within half a minute");
+    platform.tenant("lab").await;
+    let anna = platform.user("anna", "owner", "lab").await;
+    let shown = asked(&anna).await;
+    assert_eq!((&shown["name"], &shown["version"], &shown["remarks"]), (&json!("local"), &Value::Null, &json!([])));
 }
 
 #[tokio::test]
