@@ -127,6 +127,7 @@ impl Bench {
                 nodes: (0..NODES).map(node).collect(),
                 time_limit_max: None,
                 tenants: Vec::new(),
+                retired: Vec::new(),
             };
             let cost = PoolCost {
                 purchase_price: Money::from_units(100_000),

@@ -91,6 +91,10 @@ impl Engine {
         }
         found.state = state;
         let name = found.name.clone();
+        if actor != Actor::Platform {
+            // From here on the node's state is somebody else's doing.
+            entry.pool.retired.retain(|n| *n != name);
+        }
         out.records.push(Record::Pool(entry.pool.clone()));
         self.sched.set_node(pool, node, state);
         self.admissions.clear();

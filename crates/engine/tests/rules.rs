@@ -134,6 +134,7 @@ fn pool() -> Pool {
         nodes: vec![Node { name: "n1".into(), state: NodeState::Up }],
         time_limit_max: None,
         tenants: Vec::new(),
+        retired: Vec::new(),
     }
 }
 

@@ -89,6 +89,9 @@ pub struct Pool {
     /// Tenants that may use the pool; empty means every tenant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tenants: Vec<TenantId>,
+    /// Nodes that the platform itself drained when the configuration no longer named the pool, by name in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Arc<str>>,
 }
 
 impl Pool {

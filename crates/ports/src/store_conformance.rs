@@ -322,6 +322,7 @@ pub fn supply() -> Vec<Record> {
             nodes: vec![Node { name: "n1".into(), state: model::NodeState::Up }],
             time_limit_max: Some(Span::from_hours(1)),
             tenants: vec![TenantId::from_u128(1)],
+            retired: vec!["n1".into()],
         }),
         Record::PoolCost {
             pool,

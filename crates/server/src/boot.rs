@@ -11,7 +11,7 @@ use model::{
     Actor, BackendKind, Cluster, Node, NodeState, Observation, Observed, Pool, Role, Supplier, SupplyMode, Token,
     TokenScope, User,
 };
-use rating::PriceBook;
+use rating::{PoolCost, PriceBook};
 use tokio::sync::mpsc;
 
 use crate::access::Secret;
@@ -186,8 +186,16 @@ pub async fn register_local(
         // The driver takes it in after the registration, which it has stored.
         let _ = observe.send(Observation { cluster: supply.cluster, what: Observed::Reachable }).await;
     }
+    for (pool, cost) in known.iter().filter(|(p, _)| p.cluster == supply.cluster) {
+        if !supply.pools.iter().any(|(id, _, _)| *id == pool.id) {
+            retire(app, pool, *cost).await?;
+        }
+    }
     for (id, pool, nodes) in &supply.pools {
         let before = known.iter().find(|(p, _)| p.id == *id);
+        if let Some((before, _)) = before {
+            restore(app, before, nodes).await?;
+        }
         let state = |name: &str| {
             let node = before.and_then(|(p, _)| p.nodes.iter().find(|n| &*n.name == name));
             node.map_or(NodeState::Up, |n| n.state)
@@ -204,12 +212,46 @@ pub async fn register_local(
             nodes: named,
             time_limit_max: pool.time_limit_max,
             tenants: before.map_or_else(Vec::new, |(p, _)| p.tenants.clone()),
+            retired: Vec::new(),
         };
         if before.is_none_or(|(p, cost)| *p != wanted || *cost != Some(config.cost)) {
             command(app, Command::RegisterPool { pool: wanted, cost: Some(config.cost) }).await?;
         }
     }
     Ok(())
+}
+
+/// A pool that the configuration no longer names: what runs there goes on, nothing new starts. Which nodes were drained
+/// for that is noted first, so that a start cut in between goes on here.
+async fn retire(app: &App, pool: &Pool, cost: Option<PoolCost>) -> Result<(), BootError> {
+    let up: Vec<Arc<str>> = pool.nodes.iter().filter(|n| n.state == NodeState::Up).map(|n| n.name.clone()).collect();
+    if up.is_empty() {
+        return Ok(());
+    }
+    let mut retired = [&pool.retired[..], &up[..]].concat();
+    retired.sort();
+    retired.dedup();
+    tracing::warn!(pool = %pool.name, nodes = up.len(), "the configuration no longer names this pool: its nodes are drained");
+    command(app, Command::RegisterPool { pool: Pool { retired, ..pool.clone() }, cost }).await?;
+    for node in up {
+        set_node(app, pool.id, &node, NodeState::Drained).await?;
+    }
+    Ok(())
+}
+
+/// A pool that the configuration names, perhaps again: the nodes that were drained only because it did not are in use again.
+/// What an operator drained stays drained.
+async fn restore(app: &App, pool: &Pool, nodes: &[String]) -> Result<(), BootError> {
+    for node in pool.nodes.iter().filter(|n| n.state == NodeState::Drained && pool.retired.contains(&n.name)) {
+        if nodes.iter().any(|name| **name == *node.name) {
+            set_node(app, pool.id, &node.name, NodeState::Up).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn set_node(app: &App, pool: PoolId, node: &str, state: NodeState) -> Result<(), CommandError> {
+    command(app, Command::SetNode { pool, node: node.to_owned(), state }).await
 }
 
 /// Random lower-case text of `length` characters, five bits each, without letters that look alike: 18 are 90 bits.

@@ -208,7 +208,18 @@ impl Chaos {
         let names: Vec<Arc<str>> = (1..=nodes).map(|n| format!("{name}{n}").into()).collect();
         let nodes = names.iter().map(|n| Node { name: n.clone(), state: NodeState::Up }).collect();
         let (mode, time_limit_max, tenants) = (SupplyMode::Own, None, Vec::new());
-        let pool = Pool { id, cluster, name: name.into(), mode, shape, chip, nodes, time_limit_max, tenants };
+        let pool = Pool {
+            id,
+            cluster,
+            name: name.into(),
+            mode,
+            shape,
+            chip,
+            nodes,
+            time_limit_max,
+            tenants,
+            retired: Vec::new(),
+        };
         let cost = PoolCost {
             purchase_price: Money::from_units(100_000),
             residual: Money::from_units(1_000),

@@ -44,6 +44,8 @@ pub fn system(cluster: &model::Cluster, supply: &Supply) -> shown::System {
     }
 }
 
+const RETIRED: &str = "the configuration no longer names this pool: its nodes are drained, what runs there goes on";
+
 /// What is known of a pool beside its row.
 pub struct PoolNow {
     pub usage: Option<PoolUse>,
@@ -53,7 +55,10 @@ pub struct PoolNow {
 }
 
 pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow) -> shown::Pool {
-    let PoolNow { usage, currency, now, remarks } = now;
+    let PoolNow { usage, currency, now, mut remarks } = now;
+    if !pool.retired.is_empty() {
+        remarks.push(RETIRED.to_owned());
+    }
     let chip = pool.chip.as_ref().map(Chip::as_str);
     let amounts = |r: Resources| Amounts::of(r, chip);
     shown::Pool {

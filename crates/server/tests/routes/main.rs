@@ -6,4 +6,5 @@ mod malformed;
 mod money;
 mod people;
 mod streams;
+mod supply;
 mod support;

@@ -87,6 +87,7 @@ impl Runner {
             nodes: (1..=step.nodes).map(node).collect(),
             time_limit_max: step.time_max,
             tenants,
+            retired: Vec::new(),
         };
         let cost = step.cost.map(|(purchase_price, datacentre_fee_month)| PoolCost {
             purchase_price,
