@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use crate::id_map::IdHasher;
 
-/// The last entries added, found by id; [`Recent::trim`] forgets the oldest.
+/// The last entries added, found by id.
 #[derive(Debug, Clone)]
 pub struct Recent<K, V> {
     entries: VecDeque<(K, V)>,
@@ -31,8 +31,17 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         self.place(id).and_then(|place| self.entries.get(place)).map(|(_, value)| value)
     }
 
-    /// Adds an entry whose id is not among them; the capacity may be exceeded until [`Recent::trim`].
+    /// Adds an entry whose id is not among them, in the place of the oldest when the capacity is reached.
     pub fn push(&mut self, id: K, value: V) {
+        if self.entries.len() >= self.capacity {
+            self.forget();
+        }
+        self.push_beyond(id, value);
+        self.trim();
+    }
+
+    /// Adds an entry whose id is not among them and forgets none: the capacity may be exceeded until [`Recent::trim`].
+    pub fn push_beyond(&mut self, id: K, value: V) {
         self.index.insert(tag(&id), self.first.wrapping_add(self.entries.len() as u32));
         self.entries.push_back((id, value));
     }
@@ -42,14 +51,11 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
     pub fn put(&mut self, id: K, value: V) {
         match self.place(&id).and_then(|place| self.entries.get_mut(place)) {
             Some((_, known)) => *known = value,
-            None => {
-                self.push(id, value);
-                self.trim();
-            }
+            None => self.push(id, value),
         }
     }
 
-    /// Takes back the last [`Recent::push`].
+    /// Takes back the last [`Recent::push_beyond`].
     pub fn pop(&mut self) -> Option<V> {
         let (id, value) = self.entries.pop_back()?;
         self.index.remove(tag(&id), self.first.wrapping_add(self.entries.len() as u32));
@@ -58,9 +64,13 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
 
     /// Forgets the oldest entries beyond the capacity.
     pub fn trim(&mut self) {
-        while self.entries.len() > self.capacity
-            && let Some((id, _)) = self.entries.front()
-        {
+        while self.entries.len() > self.capacity {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        if let Some((id, _)) = self.entries.front() {
             self.index.remove(tag(id), self.first);
             self.first = self.first.wrapping_add(1);
             self.entries.pop_front();
@@ -178,10 +188,9 @@ mod tests {
         let mut recent = Recent::new(2);
         for id in 0..4_u128 {
             recent.push(id, id * 10);
-            recent.trim();
         }
         assert_eq!((recent.get(&1), recent.get(&2), recent.get(&3)), (None, Some(&20), Some(&30)));
-        recent.push(9, 90);
+        recent.push_beyond(9, 90);
         assert_eq!(recent.get(&2), Some(&20), "nothing is forgotten before the trim");
         assert_eq!(recent.pop(), Some(90));
         assert_eq!(recent.iter().copied().collect::<Vec<_>>(), [20, 30]);

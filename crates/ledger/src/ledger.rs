@@ -154,7 +154,7 @@ impl Ledger {
                 Ok(None) => {}
                 Ok(Some(plan)) => {
                     self.move_money(transfer, plan);
-                    self.recent.push(transfer.id, transfer.clone());
+                    self.recent.push_beyond(transfer.id, transfer.clone());
                     records.push(LedgerRecord::Transfer(transfer.clone()));
                     done.push(plan);
                 }
@@ -292,7 +292,6 @@ impl Ledger {
         records.push(LedgerRecord::Account(first.clone()).into());
         records.push(LedgerRecord::Account(second.clone()).into());
         self.recent.push(transfer.id, transfer);
-        self.recent.trim();
         Ok(true)
     }
 
@@ -444,7 +443,6 @@ impl Ledger {
     fn remember_closed(&mut self, hold: Hold) {
         if self.closed.get(&hold.id).is_none() {
             self.closed.push(hold.id, hold);
-            self.closed.trim();
         }
     }
 }

@@ -117,7 +117,6 @@ impl Ledger {
     fn remember_transfer(&mut self, transfer: Transfer) {
         if self.recent.get(&transfer.id).is_none() {
             self.recent.push(transfer.id, transfer);
-            self.recent.trim();
         }
     }
 }
