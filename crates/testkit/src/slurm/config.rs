@@ -106,8 +106,10 @@ pub(super) fn slurm_conf(spec: &ClusterSpec, at: &Layout, ports: Addresses, user
     line(format!("KillWait={KILL_WAIT_SECONDS}\nMessageTimeout={MESSAGE_TIMEOUT_SECONDS}\nSlurmctldTimeout=30"));
     line(format!("SlurmdTimeout={}\nMinJobAge={}", spec.slurmd_timeout.as_secs(), spec.min_job_age.as_secs()));
     line("InactiveLimit=0\nWaitTime=0\nCompleteWait=0\nMaxJobCount=50000\nMaxArraySize=10001".into());
+    // Unless told otherwise a job that is submitted soon after another waits up to 3 s to be looked at.
     line(format!(
-        "SchedulerType=sched/backfill\nSchedulerParameters=bf_interval={SCHEDULER_SECONDS},sched_interval={SCHEDULER_SECONDS}"
+        "SchedulerType=sched/backfill\nSchedulerParameters=bf_interval={SCHEDULER_SECONDS},\
+         sched_interval={SCHEDULER_SECONDS},batch_sched_delay=0"
     ));
     if spec.topology.is_some() {
         line("TopologyPlugin=topology/tree".into());

@@ -24,7 +24,7 @@ pub fn beta() -> ClusterSpec {
             Accounting::default()
                 .sacctmgr(&["add", "qos", "small", "set", "MaxTRESPerJob=cpu=8", "MaxWall=60"])
                 .sacctmgr(&["add", "qos", "stopped", "set", "MaxJobsPerUser=0"])
-                .sacctmgr(&["modify", "user", "set", "qos=normal,small,stopped", "where", "cluster=beta"]),
+                .sacctmgr(&["modify", "cluster", "beta", "set", "qos=normal,small,stopped"]),
         )
 }
 
