@@ -24,7 +24,9 @@ macro_rules! ids {
         impl $name {
             pub const PREFIX: &'static str = $prefix;
             /// Wraps a number drawn at the edge (the 128 bits of a UUID v7) or read from the store.
+            #[inline]
             pub const fn from_u128(raw: u128) -> Self { Self(raw) }
+            #[inline]
             pub const fn as_u128(self) -> u128 { self.0 }
             pub const fn to_bytes(self) -> [u8; 16] { self.0.to_be_bytes() }
             pub const fn from_bytes(raw: [u8; 16]) -> Self { Self(u128::from_be_bytes(raw)) }

@@ -86,23 +86,27 @@ impl Money {
 
 impl std::ops::Add for Money {
     type Output = Money;
+    #[inline]
     fn add(self, o: Money) -> Money {
         Money(self.0 + o.0)
     }
 }
 impl std::ops::Sub for Money {
     type Output = Money;
+    #[inline]
     fn sub(self, o: Money) -> Money {
         Money(self.0 - o.0)
     }
 }
 impl std::ops::Neg for Money {
     type Output = Money;
+    #[inline]
     fn neg(self) -> Money {
         Money(-self.0)
     }
 }
 impl std::ops::AddAssign for Money {
+    #[inline]
     fn add_assign(&mut self, o: Money) {
         self.0 += o.0;
     }

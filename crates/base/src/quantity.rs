@@ -106,10 +106,12 @@ impl Resources {
         Self { cpu: CpuMillis::from_cores(cores), mem, gpus }
     }
     /// True when every component of `self` is at most that of `room`.
+    #[inline]
     pub const fn fits(&self, room: &Resources) -> bool {
         self.cpu.0 <= room.cpu.0 && self.mem.0 <= room.mem.0 && self.gpus <= room.gpus
     }
     /// Component-wise sum; stops at the largest number.
+    #[inline]
     pub const fn plus(&self, o: &Resources) -> Resources {
         Resources {
             cpu: CpuMillis(self.cpu.0.saturating_add(o.cpu.0)),
@@ -126,6 +128,7 @@ impl Resources {
         })
     }
     /// `n` times as much; stops at the largest number.
+    #[inline]
     pub const fn times(&self, n: u32) -> Resources {
         Resources {
             cpu: CpuMillis(self.cpu.0.saturating_mul(n as u64)),

@@ -19,12 +19,14 @@ pub struct Span(i64);
 impl Timestamp {
     pub const ZERO: Timestamp = Timestamp(0);
     pub const MAX: Timestamp = Timestamp(i64::MAX);
+    #[inline]
     pub const fn from_micros(us: i64) -> Self {
         Self(us)
     }
     pub const fn from_secs(s: i64) -> Self {
         Self(s * 1_000_000)
     }
+    #[inline]
     pub const fn as_micros(self) -> i64 {
         self.0
     }
@@ -56,6 +58,7 @@ impl Timestamp {
 impl Span {
     pub const ZERO: Span = Span(0);
     pub const MAX: Span = Span(i64::MAX);
+    #[inline]
     pub const fn from_micros(us: i64) -> Self {
         Self(us)
     }
@@ -71,6 +74,7 @@ impl Span {
     pub const fn from_hours(h: i64) -> Self {
         Self::from_secs(h * 3600)
     }
+    #[inline]
     pub const fn as_micros(self) -> i64 {
         self.0
     }
@@ -97,24 +101,28 @@ impl Span {
 
 impl Add<Span> for Timestamp {
     type Output = Timestamp;
+    #[inline]
     fn add(self, span: Span) -> Timestamp {
         Timestamp(self.0.saturating_add(span.0))
     }
 }
 impl Sub<Span> for Timestamp {
     type Output = Timestamp;
+    #[inline]
     fn sub(self, span: Span) -> Timestamp {
         Timestamp(self.0.saturating_sub(span.0))
     }
 }
 impl Sub for Timestamp {
     type Output = Span;
+    #[inline]
     fn sub(self, other: Timestamp) -> Span {
         Span(self.0.saturating_sub(other.0))
     }
 }
 impl Add for Span {
     type Output = Span;
+    #[inline]
     fn add(self, other: Span) -> Span {
         Span(self.0.saturating_add(other.0))
     }
@@ -126,6 +134,7 @@ impl AddAssign for Span {
 }
 impl Sub for Span {
     type Output = Span;
+    #[inline]
     fn sub(self, other: Span) -> Span {
         Span(self.0.saturating_sub(other.0))
     }

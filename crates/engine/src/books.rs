@@ -1,5 +1,7 @@
 //! The engine's side of the ledger: which accounts there are, wallets, prices, and the postings by name.
 
+use std::hash::{Hash, Hasher};
+
 use base::{AccountId, Currency, JobId, Money, PoolId, TenantId, TransferId, digest128};
 use ledger::{AccountCode, AccountKind, Applied, Floor, Memo, NewAccount, Reference, Transfer, TransferReason};
 use model::{Actor, EventKind};
@@ -11,7 +13,7 @@ use crate::record::{Batch, Record};
 use crate::state::{Due, Engine};
 
 /// The operator's accounts, one of each per currency, and those of pools and tenants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Book {
     Cash,
     Revenue,
@@ -38,6 +40,19 @@ impl Book {
             Self::Datacentre(pool) => format!("pool/{pool}/cost/datacentre"),
         }
     }
+    /// What tells books apart: a number for the sort and the id of whose it is.
+    const fn parts(self) -> (u8, u128) {
+        match self {
+            Self::Cash => (0, 0),
+            Self::Revenue => (1, 0),
+            Self::Uncollected => (2, 0),
+            Self::DatacentrePayable => (3, 0),
+            Self::Wallet(tenant) => (4, tenant.as_u128()),
+            Self::Depreciation(pool) => (5, pool.as_u128()),
+            Self::AccumulatedDepreciation(pool) => (6, pool.as_u128()),
+            Self::Datacentre(pool) => (7, pool.as_u128()),
+        }
+    }
     const fn kind(self) -> AccountKind {
         match self {
             Self::Cash | Self::AccumulatedDepreciation(_) => AccountKind::Asset,
@@ -45,6 +60,14 @@ impl Book {
             Self::Uncollected | Self::Depreciation(_) | Self::Datacentre(_) => AccountKind::Expense,
             Self::DatacentrePayable | Self::Wallet(_) => AccountKind::Liability,
         }
+    }
+}
+
+/// In one word, since each transfer looks two of them up.
+impl Hash for Book {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (sort, id) = self.parts();
+        state.write_u128(id ^ u128::from(sort));
     }
 }
 

@@ -95,7 +95,7 @@ pub struct Engine {
     pub(crate) sched: Scheduler,
     pub(crate) ledger: Ledger,
     /// Accounts in use by what they are for, so that their codes are spelled once.
-    pub(crate) accounts: BTreeMap<(crate::books::Book, base::Currency), base::AccountId>,
+    pub(crate) accounts: IdMap<(crate::books::Book, base::Currency), base::AccountId>,
     pub(crate) suppliers: BTreeMap<SupplierId, Supplier>,
     pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
     pub(crate) pools: BTreeMap<PoolId, PoolEntry>,
@@ -135,7 +135,7 @@ impl Engine {
             sched: Scheduler::new(policy.sched),
             policy,
             ledger: Ledger::new(),
-            accounts: BTreeMap::new(),
+            accounts: IdMap::default(),
             suppliers: BTreeMap::new(),
             clusters: BTreeMap::new(),
             pools: BTreeMap::new(),

@@ -91,6 +91,7 @@ impl Account {
 
     /// The balance in the account's natural direction: positive means "has", "owes", "earned" or "used up".
     /// Both totals are non-negative, so their difference always fits.
+    #[inline]
     pub fn balance(&self) -> Money {
         if self.kind.grows_by_debit() { self.debits - self.credits } else { self.credits - self.debits }
     }
@@ -98,6 +99,7 @@ impl Account {
     /// Balance − held − floor: what may still leave or be held. `None` where the floor is unlimited.
     /// Never negative for an account of a [`crate::Ledger`]. Clamped to the range of `Money`, which only a floor
     /// near the end of that range can reach.
+    #[inline]
     pub fn available(&self) -> Option<Money> {
         match self.floor {
             Floor::NotBelow(floor) => Some(clamp(self.above(floor))),

@@ -57,11 +57,13 @@ impl Hold {
         }
     }
 
+    #[inline]
     pub fn is_open(&self) -> bool {
         self.state == HoldState::Open
     }
 
     /// What it still keeps back: authorised − settled while open, nothing once closed.
+    #[inline]
     pub fn remaining(&self) -> Money {
         match self.state {
             HoldState::Open => self.amount - self.settled,
