@@ -25,7 +25,10 @@ pub enum Daemon {
     Slurmctld,
     /// That of a node, from 0.
     Slurmd(u16),
+    /// On the unix socket.
     Slurmrestd,
+    /// On the loopback port: a process of its own, for one slurmrestd serves either its caller's user or tokens.
+    SlurmrestdTcp,
     /// Of the login node.
     Sshd,
     /// Of the jump host before it.
@@ -40,6 +43,7 @@ impl std::fmt::Display for Daemon {
             Daemon::Slurmctld => f.write_str("slurmctld"),
             Daemon::Slurmd(node) => write!(f, "slurmd-n{}", node + 1),
             Daemon::Slurmrestd => f.write_str("slurmrestd"),
+            Daemon::SlurmrestdTcp => f.write_str("slurmrestd-tcp"),
             Daemon::Sshd => f.write_str("sshd"),
             Daemon::JumpSshd => f.write_str("sshd-jump"),
         }

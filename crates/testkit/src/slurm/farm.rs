@@ -138,7 +138,9 @@ impl Farm {
         // A slurmd which registers before the controller listens tries again a second later.
         start_all(&clusters, |daemon| daemon == Daemon::Slurmctld)?;
         lap("slurmctld");
-        start_all(&clusters, |daemon| matches!(daemon, Daemon::Slurmd(_) | Daemon::Slurmrestd))?;
+        start_all(&clusters, |daemon| {
+            matches!(daemon, Daemon::Slurmd(_) | Daemon::Slurmrestd | Daemon::SlurmrestdTcp)
+        })?;
         for cluster in &clusters {
             cluster.wait_idle(cluster.spec.node_count(), READY_WAIT)?;
         }
@@ -184,7 +186,7 @@ impl Farm {
 
     /// Everything of a cluster but running daemons: folders, keys, configurations, ports.
     fn prepare(&self, spec: ClusterSpec) -> Result<Cluster, FarmError> {
-        if spec.has_restd() {
+        if spec.restd_socket || spec.restd_port {
             missing(NEEDED_FOR_RESTD)?;
         }
         if spec.ssh {
@@ -330,10 +332,17 @@ fn daemons(
         slurmd.extend(["-N".into(), spec.node_name(index), "-d".into(), path(at.bin("slurmstepd"))]);
         add(Daemon::Slurmd(index), Ready::Port(ports.first_slurmd + index), conf.clone(), slurmd, &[]);
     }
-    if spec.has_restd() {
-        let (ready, argv) = restd(spec, at, restd_port);
-        // It refuses to run as root or as SlurmUser otherwise.
-        add(Daemon::Slurmrestd, ready, conf, argv, &[("SLURMRESTD_SECURITY", "disable_user_check")]);
+    // slurmrestd refuses to run as root or as SlurmUser otherwise.
+    const ANY_USER: (&str, &str) = ("SLURMRESTD_SECURITY", "disable_user_check");
+    if spec.restd_socket {
+        let argv = restd(spec, at, "rest_auth/local", format!("unix:{}", at.restd_socket().display()));
+        add(Daemon::Slurmrestd, Ready::Socket(at.restd_socket()), conf.clone(), argv, &[ANY_USER]);
+    }
+    if spec.restd_port {
+        let argv = restd(spec, at, "rest_auth/jwt", format!("127.0.0.1:{restd_port}"));
+        // With any value it speaks to slurmctld by its caller's token; else by munge, which refuses tokens.
+        let by_token = ("SLURM_JWT", "daemon");
+        add(Daemon::SlurmrestdTcp, Ready::Port(restd_port), conf, argv, &[ANY_USER, by_token]);
     }
     if let Some(access) = ssh_access {
         let sshd = |daemon: Daemon, host: &str, port| ssh::process(at, host, &daemon.to_string(), port);
@@ -345,29 +354,16 @@ fn daemons(
     daemons
 }
 
-fn restd(spec: &ClusterSpec, at: &Layout, port: u16) -> (Ready, Vec<String>) {
-    let (mut kinds, mut listen) = (Vec::new(), Vec::new());
-    let mut ready = Ready::Port(port);
-    if spec.restd_port {
-        kinds.push("rest_auth/jwt");
-        listen.push(format!("127.0.0.1:{port}"));
-    }
-    if spec.restd_socket {
-        kinds.push("rest_auth/local");
-        listen.push(format!("unix:{}", at.restd_socket().display()));
-        ready = Ready::Socket(at.restd_socket());
-    }
+/// slurmrestd with one way of knowing its callers.
+fn restd(spec: &ClusterSpec, at: &Layout, authentication: &str, listen: String) -> Vec<String> {
     let mut apis = vec![REST_API];
     if spec.accounting.is_some() {
         apis.push(REST_ACCOUNTING_API);
     }
     let conf = at.conf().display().to_string();
-    let mut argv: Vec<String> =
-        ["/usr/sbin/slurmrestd", "-f", &conf, "-t", REST_THREADS, "-a", &kinds.join(","), "-s", &apis.join(",")]
-            .map(str::to_owned)
-            .to_vec();
-    argv.extend(listen);
-    (ready, argv)
+    ["/usr/sbin/slurmrestd", "-f", &conf, "-t", REST_THREADS, "-a", authentication, "-s", &apis.join(","), &listen]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 fn write(path: &Path, text: &str, bits: u32) -> Result<(), FarmError> {

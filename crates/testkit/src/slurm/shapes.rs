@@ -22,6 +22,7 @@ pub fn beta() -> ClusterSpec {
         .partition(Partition::new("fat").sets(&[1]).with("MaxTime=1-00:00:00"))
         .accounting(
             Accounting::default()
+                .enforce("associations,limits,qos")
                 .sacctmgr(&["add", "qos", "small", "set", "MaxTRESPerJob=cpu=8", "MaxWall=60"])
                 .sacctmgr(&["add", "qos", "stopped", "set", "MaxJobsPerUser=0"])
                 .sacctmgr(&["modify", "cluster", "beta", "set", "qos=normal,small,stopped"]),
@@ -31,7 +32,8 @@ pub fn beta() -> ClusterSpec {
 /// A login node behind a jump host, slurmrestd on a socket and on a port; four small nodes on two switches.
 pub fn gamma() -> ClusterSpec {
     ClusterSpec::new("gamma")
-        .nodes(NodeSet::new(4).cpus(8).mem_mb(32_000).gres("gpu:a30:2"))
+        .nodes(NodeSet::new(1).cpus(8).mem_mb(32_000))
+        .nodes(NodeSet::new(3).cpus(8).mem_mb(32_000).gres("gpu:a30:2"))
         .partition(Partition::new("main").default())
         .partition(Partition::new("debug").sets(&[0]).with("MaxTime=10:00").with("PriorityTier=2"))
         .topology(

@@ -276,7 +276,4 @@ impl ClusterSpec {
             count => format!("{}-n[{}-{}]", self.name, before + 1, before + count),
         }
     }
-    pub(super) fn has_restd(&self) -> bool {
-        self.restd_socket || self.restd_port
-    }
 }
