@@ -25,9 +25,38 @@ const CLASSES: usize = PriorityClass::ALL.len();
 /// Fewer dead entries than this are left to be popped one by one.
 const SWEEP_MIN: u32 = 64;
 
-/// Heads of strands by position: (position, lane).
+/// Heads of strands by position: (position, lane, shape).
 type Heads = BinaryHeap<Head>;
-type Head = Reverse<(Position, u32)>;
+type Head = Reverse<(Position, u32, u32)>;
+
+/// Fresh strands of one tenant in one class. They are put in order when the tenant's turn comes: by then most shapes are dead,
+/// because the tenants before took the turns of their pool sets.
+#[derive(Clone, Debug, Default)]
+struct Line {
+    /// Before the turn: all heads in any order, and the position of the first.
+    unsorted: Vec<Head>,
+    first: Option<Position>,
+    /// From then on.
+    heads: Heads,
+}
+
+impl Line {
+    fn clear(&mut self) {
+        if self.unsorted.capacity() == 0 {
+            self.unsorted = std::mem::take(&mut self.heads).into_vec();
+        }
+        self.unsorted.clear();
+        self.first = None;
+    }
+    fn add(&mut self, position: Position, lane: u32, shape: u32) {
+        self.unsorted.push(Reverse((position, lane, shape)));
+        self.first = Some(self.first.map_or(position, |first| first.min(position)));
+    }
+    /// The position of the next job, or one before it.
+    fn head(&self) -> Option<Position> {
+        self.first.or_else(|| self.heads.peek().map(|Reverse((position, ..))| *position))
+    }
+}
 
 /// The state of one pass; its buffers serve the next one too.
 #[derive(Clone, Debug, Default)]
@@ -38,9 +67,7 @@ pub(crate) struct Walk {
     /// Aged, by class.
     aged: [Heads; CLASSES],
     /// Fresh, by class and tenant.
-    fresh: [Vec<Vec<Head>>; CLASSES],
-    /// Of the class under way, by tenant.
-    under_way: Vec<Heads>,
+    fresh: [Vec<Line>; CLASSES],
     /// Strands of shapes that are not dead: the pass is over when none is left.
     alive: u32,
     /// Entries of dead shapes still in the heaps.
@@ -61,6 +88,7 @@ impl Scheduler {
     pub fn plan(&mut self, now: Timestamp, budget: WorkBudget) -> Plan {
         let mut plan = Plan { complete: true, ..Plan::default() };
         self.clock = now;
+        self.prolong_foreign(now);
         let aged = self.queue.age(now.as_micros(), self.policy.age_bound.as_micros());
         if self.queue.len() == 0 {
             self.clear_claims();
@@ -186,20 +214,22 @@ impl Scheduler {
         self.changes.full = false;
         let mut walk = self.heads(now);
         let budget = budget.0;
-        while let Some(Reverse((position, lane))) = walk.overdue.pop().filter(|_| walk.goes_on(plan, budget)) {
-            if let Step::Next(next) = self.step(&mut walk, lane, true, position, plan) {
+        while let Some(Reverse((position, lane, shape))) = walk.overdue.pop().filter(|_| walk.goes_on(plan, budget)) {
+            if let Step::Next(next) = self.step(&mut walk, lane, shape, true, position, plan) {
                 let heap = if self.is_overdue(next.submitted, now) {
                     &mut walk.overdue
                 } else {
                     &mut walk.aged[self.queue.lanes[lane as usize].class as usize]
                 };
-                heap.push(Reverse((next, lane)));
+                heap.push(Reverse((next, lane, shape)));
             }
         }
         for class in (0..CLASSES).rev() {
-            while let Some(Reverse((position, lane))) = walk.aged[class].pop().filter(|_| walk.goes_on(plan, budget)) {
-                if let Step::Next(next) = self.step(&mut walk, lane, true, position, plan) {
-                    walk.aged[class].push(Reverse((next, lane)));
+            while let Some(Reverse((position, lane, shape))) =
+                walk.aged[class].pop().filter(|_| walk.goes_on(plan, budget))
+            {
+                if let Step::Next(next) = self.step(&mut walk, lane, shape, true, position, plan) {
+                    walk.aged[class].push(Reverse((next, lane, shape)));
                 }
             }
             self.walk_tenants(&mut walk, class, plan, budget);
@@ -212,39 +242,46 @@ impl Scheduler {
 
     /// Fresh jobs of one class: always the tenant with the least share next.
     fn walk_tenants(&mut self, walk: &mut Walk, class: usize, plan: &mut Plan, budget: u64) {
-        walk.under_way.clear();
-        walk.under_way.extend(walk.fresh[class].iter_mut().map(|heads| Heads::from(std::mem::take(heads))));
-        let first = |t: u32| Some(Reverse((self.shares.key(t), walk.head(t)?, t)));
-        let mut tenants: BinaryHeap<_> = (0..walk.under_way.len() as u32).filter_map(first).collect();
+        let lines = (0..).zip(&walk.fresh[class]);
+        let first = |(t, line): (u32, &Line)| Some(Reverse((self.shares.key(t), line.head()?, t)));
+        let mut tenants: BinaryHeap<_> = lines.filter_map(first).collect();
         while let Some(Reverse((_, position, tenant))) = tenants.pop().filter(|_| walk.goes_on(plan, budget)) {
-            // After a sweep the head may be another one.
-            if walk.head(tenant) == Some(position)
-                && let Some(Reverse((_, lane))) = walk.under_way[tenant as usize].pop()
-                && let Step::Next(next) = self.step(walk, lane, false, position, plan)
+            self.sort(walk, class, tenant);
+            let line = &mut walk.fresh[class][tenant as usize];
+            // After dead shapes were taken out the head may be another one.
+            if line.head() == Some(position)
+                && let Some(Reverse((_, lane, shape))) = line.heads.pop()
+                && let Step::Next(next) = self.step(walk, lane, shape, false, position, plan)
             {
-                walk.under_way[tenant as usize].push(Reverse((next, lane)));
+                walk.fresh[class][tenant as usize].heads.push(Reverse((next, lane, shape)));
             }
             if walk.dead > walk.alive + SWEEP_MIN {
                 self.sweep(walk);
             }
-            if let Some(next) = walk.head(tenant) {
+            if let Some(next) = walk.fresh[class][tenant as usize].head() {
                 tenants.push(Reverse((self.shares.key(tenant), next, tenant)));
             }
         }
-        for (place, heads) in walk.fresh[class].iter_mut().zip(&mut walk.under_way) {
-            *place = std::mem::take(heads).into_vec();
+    }
+
+    /// Puts a tenant's heads in order, without those of dead shapes, if that was not done yet.
+    fn sort(&self, walk: &mut Walk, class: usize, tenant: u32) {
+        let line = &mut walk.fresh[class][tenant as usize];
+        if line.first.take().is_some() {
+            let all = line.unsorted.len();
+            line.unsorted.retain(|Reverse((.., shape))| !self.shapes.get(*shape).dead);
+            walk.dead = walk.dead.saturating_sub((all - line.unsorted.len()) as u32);
+            line.heads = std::mem::take(&mut line.unsorted).into();
         }
     }
 
-    /// Takes the strands of dead shapes out of all heaps. As it waits until they are the greater part, all sweeps together cost
+    /// Takes the strands of dead shapes out of all heaps; those not in order yet are left for later. As it waits until they are the greater part, all sweeps together cost
     /// no more than reading the heads did.
     fn sweep(&self, walk: &mut Walk) {
-        let dead: Vec<bool> = self.shapes.slots.iter().map(|s| s.as_ref().is_some_and(|s| s.dead)).collect();
-        let lives = |entry: &Head| !dead[self.queue.fronts[entry.0.1 as usize].shape as usize];
+        let lives = |Reverse((.., shape)): &Head| !self.shapes.get(*shape).dead;
         walk.overdue.retain(lives);
         walk.aged.iter_mut().for_each(|heads| heads.retain(lives));
-        walk.fresh.iter_mut().flatten().for_each(|heads| heads.retain(lives));
-        walk.under_way.iter_mut().for_each(|heads| heads.retain(lives));
+        walk.fresh.iter_mut().flatten().for_each(|line| line.heads.retain(lives));
         walk.dead = 0;
     }
 
@@ -254,8 +291,8 @@ impl Scheduler {
         walk.overdue.clear();
         walk.aged.iter_mut().for_each(Heads::clear);
         for class in &mut walk.fresh {
-            class.iter_mut().for_each(Vec::clear);
-            class.resize_with(self.waiting.len(), Vec::new);
+            class.iter_mut().for_each(Line::clear);
+            class.resize_with(self.waiting.len(), Line::default);
         }
         let mut aged: [Vec<Head>; CLASSES] = Default::default();
         let mut overdue = Vec::new();
@@ -273,7 +310,7 @@ impl Scheduler {
             let class = front.class as usize;
             if let Some(slot) = self.queue.lanes[ordinal as usize].aged.first().filter(|_| front.aged) {
                 let job = &self.queue.slots[slot as usize];
-                let entry = Reverse((job.position(), ordinal));
+                let entry = Reverse((job.position(), ordinal, front.shape));
                 let is_overdue = job.submitted.saturating_add(bound) <= now.as_micros();
                 if is_overdue {
                     overdue.push(entry)
@@ -284,7 +321,7 @@ impl Scheduler {
                 walk.alive += 1;
             }
             if let Some(position) = front.fresh {
-                walk.fresh[class][front.tenant as usize].push(Reverse((position, ordinal)));
+                walk.fresh[class][front.tenant as usize].add(position, ordinal, front.shape);
                 shape.strands += 1;
                 walk.alive += 1;
             }
@@ -295,13 +332,20 @@ impl Scheduler {
     }
 
     /// Looks at the job at `position` of a strand, or finds the next one worth a look.
-    fn step(&mut self, walk: &mut Walk, lane: u32, aged: bool, position: Position, plan: &mut Plan) -> Step {
-        let home = &self.queue.lanes[lane as usize];
-        let shape = home.shape;
+    fn step(
+        &mut self,
+        walk: &mut Walk,
+        lane: u32,
+        shape: u32,
+        aged: bool,
+        position: Position,
+        plan: &mut Plan,
+    ) -> Step {
         if self.shapes.get(shape).dead {
             walk.dead = walk.dead.saturating_sub(1);
             return Step::Done;
         }
+        let home = &self.queue.lanes[lane as usize];
         if let Some(slot) = home.strand(aged).next(&self.queue.slots, position, self.limit_below(home)) {
             let found = self.queue.slot(slot).position();
             if found != position {
@@ -551,11 +595,6 @@ impl Scheduler {
 }
 
 impl Walk {
-    /// Position of the next job of a tenant in the class under way.
-    fn head(&self, tenant: u32) -> Option<Position> {
-        self.under_way[tenant as usize].peek().map(|Reverse((position, _))| *position)
-    }
-
     /// False when nothing is left to look at, or the budget is spent and at least one job was placed (so that calling
     /// again comes to an end).
     fn goes_on(&mut self, plan: &Plan, budget: u64) -> bool {

@@ -37,6 +37,8 @@ pub struct Policy {
     /// A job older than this goes before the fair-share order of its class; one older than twice this goes before every class.
     pub age_bound: Span,
     pub weights: Weights,
+    /// When work that is not the platform's ends on a shared cluster is not known: it is taken to go on for this long yet.
+    pub foreign_hold: Span,
     /// Rows of an [`crate::Explanation`] made by `explain` and `quote`.
     pub explain_candidates_max: u32,
     /// Rows of the explanation kept with each placement: the chosen pool and its closest rivals.
@@ -50,6 +52,7 @@ impl Default for Policy {
             fair_share_half_life: Span::from_hours(7 * 24),
             age_bound: Span::from_hours(3 * 24),
             weights: Weights::default(),
+            foreign_hold: Span::from_hours(1),
             // A table that a person still reads; a platform of 10,000 pools must not answer with 10,000 rows.
             explain_candidates_max: 64,
             // 5 rows × about 200 bytes = 1 KB for every started job.

@@ -55,6 +55,10 @@ pub(crate) struct Occupation {
     pub nodes: NodeList,
 }
 
+/// Ordinals from here on are no runs of the scheduler's table: what others take on a node of a shared cluster stands among
+/// the pool's runs under this number plus the node's. 2^31 runs would be 100 GB.
+pub(crate) const FOREIGN: u32 = 1 << 31;
+
 /// A reservation as later jobs must respect it.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
@@ -100,6 +104,8 @@ pub(crate) struct Pool {
     pub nodes: Vec<Node>,
     pub nodes_up: u32,
     pub runs: Vec<Occupation>,
+    /// When the work of others is taken to end, by node.
+    pub foreign: BTreeMap<u32, i64>,
     pub claims: Vec<Claim>,
     /// Changes with every change of nodes or runs (not of claims).
     pub version: u32,
@@ -134,6 +140,7 @@ impl Pool {
             nodes,
             nodes_up,
             runs: Vec::new(),
+            foreign: BTreeMap::new(),
             claims: Vec::new(),
             version,
         }
@@ -206,6 +213,34 @@ impl Pool {
         gone
     }
 
+    /// What others take on a node until `end`, in place of what was said before. False when nothing changes.
+    pub fn set_foreign(&mut self, node: u32, busy: Resources, end: i64) -> bool {
+        let run = FOREIGN + node;
+        let known = self.foreign.get(&node).and_then(|end| self.occupation(*end, run));
+        if known.map_or(Resources::ZERO, |o| o.per_node) == busy {
+            return false;
+        }
+        if let Some(old) = self.foreign.remove(&node) {
+            self.vacate(old, run);
+        }
+        if busy != Resources::ZERO {
+            self.foreign.insert(node, end);
+            self.occupy(Occupation { end, run, per_node: busy, nodes: NodeList::One(node) });
+        }
+        true
+    }
+
+    /// The work of others that should have ended by `now` goes on until `end`.
+    pub fn prolong_foreign(&mut self, now: i64, end: i64) -> bool {
+        let late: Vec<(u32, i64)> = self.foreign.iter().filter(|f| *f.1 <= now).map(|(n, e)| (*n, *e)).collect();
+        for &(node, old) in &late {
+            let gone = self.vacate(old, FOREIGN + node);
+            self.foreign.insert(node, end);
+            self.occupy(Occupation { end, ..gone });
+        }
+        !late.is_empty()
+    }
+
     pub fn occupation(&self, end: i64, run: u32) -> Option<&Occupation> {
         let at = self.runs.partition_point(|r| (r.end, r.run) < (end, run));
         self.runs.get(at).filter(|r| r.run == run)
@@ -271,7 +306,7 @@ impl Pool {
             free,
             nodes_up: self.nodes_up,
             nodes_total: self.nodes.len() as u32,
-            jobs_running: self.runs.len() as u32,
+            jobs_running: (self.runs.len() - self.foreign.len()) as u32,
         }
     }
 

@@ -40,6 +40,8 @@ pub enum Rule {
         requested: Span,
         available: Span,
     },
+    /// The job has just been moved away from it. Passing.
+    Avoided,
     /// The cluster does not answer. Passing.
     Unreachable,
     /// Too few nodes are up. Passing.
@@ -60,6 +62,7 @@ impl Rule {
             Self::NodesTooFew { .. } => "nodes_too_few",
             Self::NoGpuPrice => "no_gpu_price",
             Self::TimeLimit { .. } => "time_limit",
+            Self::Avoided => "avoided",
             Self::Unreachable => "unreachable",
             Self::NodesDown { .. } => "nodes_down",
         }
@@ -67,7 +70,7 @@ impl Rule {
     /// True for a state of health that is expected to end; false where only a change of the pool or the job helps.
     pub const fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable | Self::NodesDown { .. } => true,
+            Self::Avoided | Self::Unreachable | Self::NodesDown { .. } => true,
             Self::PoolNotNamed
             | Self::TenantNotAdmitted
             | Self::Chip { .. }

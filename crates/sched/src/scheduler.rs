@@ -8,7 +8,7 @@ use model::NodeState;
 
 use crate::place::Walk;
 use crate::policy::Policy;
-use crate::pool::{NodeList, Occupation, Pool};
+use crate::pool::{FOREIGN, NodeList, Occupation, Pool};
 use crate::profile::Scratch;
 use crate::queue::{JobMap, Queue, Slot};
 use crate::shape::{Pools, Shapes};
@@ -89,6 +89,8 @@ pub struct Scheduler {
     pub(crate) ranking: Vec<(u32, bool)>,
     pub(crate) pass: u64,
     pub(crate) clock: Timestamp,
+    /// When the first work of others is taken to end.
+    pub(crate) foreign_end: i64,
     pub(crate) scratch: Scratch,
     pub(crate) walk_buffers: Walk,
 }
@@ -108,6 +110,7 @@ impl Scheduler {
             ranking: Vec::new(),
             pass: 0,
             clock: Timestamp::ZERO,
+            foreign_end: i64::MAX,
             scratch: Scratch::default(),
             walk_buffers: Walk::default(),
         }
@@ -139,7 +142,11 @@ impl Scheduler {
                 let names = run.nodes.as_slice().iter().map(|n| &*old.names[*n as usize]);
                 let mut nodes: Vec<u32> = names.filter_map(|name| pool.node(name)).collect();
                 nodes.sort_unstable();
-                if nodes.is_empty() {
+                if run.run >= FOREIGN {
+                    if let [node] = nodes[..] {
+                        pool.set_foreign(node, run.per_node, run.end);
+                    }
+                } else if nodes.is_empty() {
                     lost.push(run.run);
                 } else {
                     pool.occupy(Occupation { nodes: NodeList::from_slice(&nodes), ..run.clone() });
@@ -154,7 +161,7 @@ impl Scheduler {
     /// Removes a pool with everything that runs on it. Unknown pools are no matter.
     pub fn remove_pool(&mut self, id: PoolId) {
         if let Some(old) = self.take_pool(id, false) {
-            let lost: Vec<u32> = old.runs.iter().map(|r| r.run).collect();
+            let lost: Vec<u32> = old.runs.iter().map(|r| r.run).filter(|r| *r < FOREIGN).collect();
             self.forget_runs(&lost);
             self.changes.full = true;
         }
@@ -177,6 +184,39 @@ impl Scheduler {
             self.touched(ordinal);
         }
         true
+    }
+
+    /// What work that is not the platform's takes on a node of a shared cluster, in place of what was said before. It is taken
+    /// to go on for [`Policy::foreign_hold`], again and again until it is said to be gone. False when pool or node are unknown.
+    pub fn set_foreign(&mut self, pool: PoolId, node: &str, busy: Resources, now: Timestamp) -> bool {
+        let Some(&ordinal) = self.pools.by_id.get(&pool) else { return false };
+        let Some(node) = self.pools.get(ordinal).and_then(|p| p.node(node)) else { return false };
+        let end = (now + self.policy.foreign_hold).as_micros();
+        if self.pools.change(ordinal, |pool| pool.set_foreign(node, busy, end)) == Some(true) {
+            self.foreign_end = self.foreign_end.min(end);
+            self.touched(ordinal);
+        }
+        true
+    }
+
+    /// The work of others has not ended when it was taken to end.
+    pub(crate) fn prolong_foreign(&mut self, now: Timestamp) {
+        if self.foreign_end > now.as_micros() {
+            return;
+        }
+        let end = (now + self.policy.foreign_hold).as_micros();
+        let mut first = end;
+        for ordinal in self.pools.by_id.values().copied().collect::<Vec<_>>() {
+            if self.pools.get(ordinal).is_none_or(|p| p.foreign.is_empty()) {
+                continue;
+            }
+            if self.pools.change(ordinal, |pool| pool.prolong_foreign(now.as_micros(), end)) == Some(true) {
+                self.touched(ordinal);
+            }
+            let ends = self.pools.get(ordinal).and_then(|p| p.foreign.values().min().copied());
+            first = first.min(ends.unwrap_or(end));
+        }
+        self.foreign_end = first;
     }
 
     /// Weight in fair sharing, at least 1. Tenants never named have 1.
