@@ -744,13 +744,13 @@ export interface components {
         /** @enum {string} */
         Backend: "local" | "slurm" | "kubernetes";
         Bill: {
-            currency: string;
             from: components["schemas"]["Time"];
-            /** @description In the order of the jobs' numbers. */
+            /** @description In the order of the currencies, then of the jobs' numbers. */
             lines: components["schemas"]["BillLine"][];
             tenant?: string | null;
             to: components["schemas"]["Time"];
-            total: components["schemas"]["Money"];
+            /** @description One per currency, in the order of the currencies; at least one. */
+            total: components["schemas"]["BillTotal"][];
             /** @description There were more lines than one bill may have: narrow the time. */
             truncated: boolean;
         };
@@ -765,6 +765,8 @@ export interface components {
             charge: components["schemas"]["Money"];
             /** @description Decimal text with six places, as are the next two. */
             core_hours: string;
+            /** @description Of the charge: the tenant's. */
+            currency: string;
             from: components["schemas"]["Time"];
             gib_hours: string;
             job: string;
@@ -776,6 +778,11 @@ export interface components {
             tenant: string;
             to: components["schemas"]["Time"];
             user: string;
+        };
+        /** @description What the work of a bill cost in one currency. */
+        BillTotal: {
+            currency: string;
+            total: components["schemas"]["Money"];
         };
         BulkCancel: {
             /** @description Up to 1000 jobs by id, number or array element. */
@@ -1910,7 +1917,7 @@ export interface operations {
     bill: {
         parameters: {
             query?: {
-                /** @description Name or id; the caller's own tenant when left out (all tenants of one currency for operators). */
+                /** @description Name or id; the caller's own tenant when left out (all tenants for operators). */
                 tenant?: string;
                 project?: string;
                 user?: string;

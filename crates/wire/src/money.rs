@@ -70,7 +70,7 @@ pub struct Transfer {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct BillQuery {
-    /// Name or id; the caller's own tenant when left out (all tenants of one currency for operators).
+    /// Name or id; the caller's own tenant when left out (all tenants for operators).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,6 +104,8 @@ pub struct BillLine {
     pub user: String,
     pub project: String,
     pub pool: String,
+    /// Of the charge: the tenant's.
+    pub currency: String,
     pub from: TimeText,
     pub to: TimeText,
     /// Decimal text with six places, as are the next two.
@@ -113,15 +115,22 @@ pub struct BillLine {
     pub charge: MoneyText,
 }
 
+/// What the work of a bill cost in one currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BillTotal {
+    pub currency: String,
+    pub total: MoneyText,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Bill {
     pub tenant: Option<String>,
     pub from: TimeText,
     pub to: TimeText,
-    pub currency: String,
-    /// In the order of the jobs' numbers.
+    /// In the order of the currencies, then of the jobs' numbers.
     pub lines: Vec<BillLine>,
-    pub total: MoneyText,
+    /// One per currency, in the order of the currencies; at least one.
+    pub total: Vec<BillTotal>,
     /// There were more lines than one bill may have: narrow the time.
     pub truncated: bool,
 }

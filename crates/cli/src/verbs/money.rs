@@ -207,6 +207,7 @@ pub fn bill_view(bill: &Billed) -> View {
         Word::GibHours,
         Word::CardHours,
         Word::Charge,
+        Word::Currency,
     ];
     let row = |line: &BillLine| {
         vec![
@@ -221,15 +222,16 @@ pub fn bill_view(bill: &Billed) -> View {
             Cell::number(&line.gib_hours),
             Cell::number(&line.card_hours),
             Cell::Money(line.charge),
+            Cell::text(&line.currency),
         ]
     };
     let table = Table::new("line", &heads).with(bill.lines.iter().map(row));
-    let facts = vec![
+    let mut facts = vec![
         (Word::Tenant, Cell::maybe(bill.tenant.as_ref(), Cell::text)),
         (Word::From, Cell::Time(bill.from)),
         (Word::Until, Cell::Time(bill.to)),
-        (Word::Sum, Cell::price(bill.total, &bill.currency)),
     ];
+    facts.extend(bill.total.iter().map(|sum| (Word::Sum, Cell::price(sum.total, &sum.currency))));
     View::of(bill, vec![Part::Table(table), Part::Title(Word::Summary), Part::Facts(facts)])
 }
 
@@ -289,4 +291,51 @@ pub fn margin_view(margin: &Earned) -> View {
     let sum = |one| row(one, Cell::Both { en: "TOTAL".into(), zh: "合计".into() });
     let table = Table::new("row", &heads).with(rows).with(margin.total.iter().map(sum));
     View::table(margin, table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Lang;
+    use crate::view::Look;
+    use crate::view::tests_support::{money, time};
+
+    #[test]
+    fn a_bill_sums_each_currency() {
+        let line = |number, currency: &str, charge| BillLine {
+            job: "job_00000000000000000000000000000001".parse().unwrap(),
+            number,
+            attempt: 1,
+            name: "melt".into(),
+            tenant: "bio".into(),
+            user: "ann".into(),
+            project: "default".into(),
+            pool: "main".into(),
+            currency: currency.into(),
+            from: time("2026-11-21T08:00:00Z"),
+            to: time("2026-11-21T09:00:00Z"),
+            core_hours: "4.000000".into(),
+            gib_hours: "8.000000".into(),
+            card_hours: "0.000000".into(),
+            charge: money(charge),
+        };
+        let total = |currency: &str, total| wire::money::BillTotal { currency: currency.into(), total: money(total) };
+        let bill = Billed {
+            tenant: None,
+            from: time("2026-11-01T00:00:00Z"),
+            to: time("2026-12-01T00:00:00Z"),
+            lines: vec![line(2, "CNY", "0.52"), line(1, "USD", "0.08")],
+            total: vec![total("CNY", "0.52"), total("USD", "0.08")],
+            truncated: false,
+        };
+        let look = Look {
+            lang: Lang::En,
+            terminal: true,
+            colour: false,
+            width: None,
+            json: false,
+            zone: jiff::tz::TimeZone::UTC,
+        };
+        insta::assert_snapshot!(look.render(&bill_view(&bill)));
+    }
 }

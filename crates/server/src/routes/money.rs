@@ -134,23 +134,19 @@ pub(super) async fn bill(sight: Sight, Params(query): Params<BillQuery>) -> Resu
     };
     let currency = tenant.as_ref().map_or(sight.who.currency, |t| t.currency);
     let filter = bill_filter(&sight, scope, &query, from, to).await?;
-    let (lines, truncated) = match &filter {
-        Some(filter) => bill_lines(&sight, scope, filter, currency).await?,
-        None => (Vec::new(), false),
+    let (lines, truncated, sums) = match &filter {
+        Some(filter) => {
+            let (lines, truncated) = bill_lines(&sight, scope, filter).await?;
+            (lines, truncated, sight.app().store.bill_total(scope, filter).await?)
+        }
+        None => (Vec::new(), false, Vec::new()),
     };
-    let total = match &filter {
-        Some(filter) => sight.app().store.bill_total(scope, filter).await?,
-        None => Vec::new(),
-    };
-    let total = total.into_iter().find(|(c, _, _)| *c == currency);
-    let total = total.map_or(Money::ZERO, |(_, charge, uncollected)| charge.saturating_sub(uncollected));
     let bill = Bill {
         tenant: tenant.map(|t| t.name.to_string()),
         from: from.into(),
         to: to.into(),
-        currency: currency.to_string(),
         lines,
-        total: total.into(),
+        total: render::totals(&sums, currency),
         truncated,
     };
     Ok(match query.format.unwrap_or(BillFormat::Json) {
@@ -202,23 +198,19 @@ async fn bill_filter(
     Ok(Some(filter))
 }
 
-/// Lines in one currency, up to a bill's bound.
-async fn bill_lines(
-    sight: &Sight,
-    scope: Scope,
-    filter: &BillFilter,
-    currency: base::Currency,
-) -> Result<(Vec<BillLine>, bool), Failure> {
+/// Lines by currency and number, up to a bill's bound.
+async fn bill_lines(sight: &Sight, scope: Scope, filter: &BillFilter) -> Result<(Vec<BillLine>, bool), Failure> {
     let mut lines = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
         let request = next_page(cursor.as_deref())?;
         let page = sight.app().store.bill(scope, filter, request).await?;
-        lines.extend(page.items.iter().filter(|l| l.currency == currency).map(render::line));
+        lines.extend(page.items.iter().map(render::line));
         cursor = page.next;
         if cursor.is_none() || lines.len() >= REPORT_ROWS_MAX {
             let truncated = cursor.is_some() || lines.len() > REPORT_ROWS_MAX;
             lines.truncate(REPORT_ROWS_MAX);
+            lines.sort_by(|a, b| (&a.currency, a.number, a.attempt).cmp(&(&b.currency, b.number, b.attempt)));
             return Ok((lines, truncated));
         }
     }

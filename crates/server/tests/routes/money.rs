@@ -24,7 +24,8 @@ async fn work_appears_on_the_bill_and_in_the_margin() {
 
     let bill = platform.get(&anna, "/v1/bill").await.expect(200);
     let line = &bill["lines"][0];
-    assert_eq!((&line["job"], &line["charge"], &bill["total"]), (&json!(job), &json!(charged), &json!(charged)));
+    assert_eq!((&line["job"], &line["charge"], &line["currency"]), (&json!(job), &json!(charged), &json!("CNY")));
+    assert_eq!(bill["total"], json!([{ "currency": "CNY", "total": charged }]));
     assert_eq!((&line["pool"], &line["user"]), (&json!("main"), &json!("anna")));
     let csv = platform.get(&anna, "/v1/bill?format=csv").await;
     assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
@@ -56,6 +57,38 @@ async fn work_appears_on_the_bill_and_in_the_margin() {
         let margin = platform.get(&platform.admin, &format!("/v1/margin?by={by}")).await.expect(200);
         assert_eq!(margin["rows"].as_array().unwrap().len(), 1, "{by}");
     }
+}
+
+#[tokio::test]
+async fn a_bill_over_several_currencies_has_a_total_in_each() {
+    let platform = Platform::start().await;
+    let admin = &platform.admin;
+    let bill = async |query: &str| platform.get(admin, &format!("/v1/bill{query}")).await.expect(200);
+    assert_eq!(bill("").await["total"], json!([{ "currency": "CNY", "total": "0.00" }]));
+    let book = json!({ "name": "dollars", "currency": "USD", "core_hour": "0.02", "gib_hour": "0.002" });
+    platform.post(admin, "/v1/prices", book).await.expect(201);
+    platform.tenant("lab").await;
+    let abroad = json!({ "name": "abroad", "currency": "USD", "credit_limit": "100" });
+    platform.post(admin, "/v1/tenants", abroad).await.expect(201);
+    let (anna, bob) = (platform.user("anna", "member", "lab").await, platform.user("bob", "member", "abroad").await);
+    let mut charged = Vec::new();
+    // The first job's currency comes last.
+    for token in [&bob, &anna] {
+        let job = platform.submit(token, WORKS).await;
+        platform.until(token, &job, &["RUNNING"]).await;
+        platform.machine.tick(Span::from_secs(90)).await;
+        charged.push(platform.until(token, &job, &["COMPLETED"]).await["charged"].clone());
+    }
+    let whole = bill("").await;
+    let lines: Vec<Value> =
+        ["currency", "tenant", "charge"].map(|f| json!([whole["lines"][0][f], whole["lines"][1][f]])).into();
+    assert_eq!(lines, [json!(["CNY", "USD"]), json!(["lab", "abroad"]), json!([charged[1], charged[0]])]);
+    let totals = json!([{ "currency": "CNY", "total": charged[1] }, { "currency": "USD", "total": charged[0] }]);
+    assert_eq!(whole["total"], totals);
+    assert_eq!(bill("?tenant=abroad").await["total"], json!([totals[1]]));
+    let csv = platform.get(admin, "/v1/bill?format=csv").await.text();
+    let currencies: Vec<&str> = csv.lines().skip(1).filter_map(|line| line.split(',').nth(2)).collect();
+    assert_eq!(currencies, ["CNY", "USD"]);
 }
 
 #[tokio::test]
