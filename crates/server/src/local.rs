@@ -9,8 +9,10 @@ use crate::boot::LocalSupply;
 use crate::config::{Checked, Local, LocalPool};
 use crate::shell::{Connected, Observe};
 
-/// The pool that stands for the whole machine when none is configured.
+/// The pool that stands for the whole machine when none is configured, on the machine whose cluster has the usual name.
+/// Names of pools are the platform's: on a machine whose cluster has a name of its own the pool has the same.
 const WHOLE: &str = "main";
+const USUAL_CLUSTER: &str = "local";
 /// Where jobs live when their user cannot pass into the data folder (a root's home, say).
 const OPEN_ROOT: &str = "/var/tmp";
 
@@ -35,7 +37,7 @@ impl Machine {
 /// # Errors
 /// A user that does not exist, a pool without cores, a folder that the jobs' user cannot pass.
 pub fn prepare(local: &Local, config: &Checked) -> Result<Machine, LocalError> {
-    let pools = if local.pools.is_empty() { whole_machine() } else { local.pools.clone() };
+    let pools = if local.pools.is_empty() { whole_machine(&local.name) } else { local.pools.clone() };
     let run_as = match &local.run_as {
         Some(name) => Some(User::named(name)?),
         None if nix::unistd::geteuid().is_root() => Some(User::named("nobody")?),
@@ -92,9 +94,10 @@ pub fn machine_id() -> String {
     }
 }
 
-fn whole_machine() -> Vec<LocalPool> {
-    let facts = connect_local::detect(WHOLE);
-    vec![LocalPool { name: WHOLE.into(), shape: facts.shape, chip: facts.chip, nodes: 1, time_limit_max: None }]
+fn whole_machine(cluster: &str) -> Vec<LocalPool> {
+    let name = if cluster == USUAL_CLUSTER { WHOLE } else { cluster };
+    let facts = connect_local::detect(name);
+    vec![LocalPool { name: name.into(), shape: facts.shape, chip: facts.chip, nodes: 1, time_limit_max: None }]
 }
 
 fn connector_pool(id: base::PoolId, pool: &LocalPool) -> ConnectorPool {

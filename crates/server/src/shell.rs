@@ -23,6 +23,9 @@ const STREAM_GRACE: Duration = Duration::from_secs(2);
 /// Old idempotency keys are swept this often.
 const SWEEP: Duration = Duration::from_secs(600);
 
+/// The embedded database in the data folder, as the store names it.
+pub(crate) const DATABASE_FILE: &str = "headworks.db";
+
 /// Why a server does not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -67,11 +70,7 @@ pub async fn start(mut config: Checked) -> Result<Running, StartError> {
     let clock = Clock::steady();
     make_absolute(&mut config)?;
     prepare_folder(&config.data)?;
-    let location = match &config.database {
-        Database::Embedded => store::Location::Folder(config.data.clone()),
-        Database::Postgres(url) => store::Location::Postgres(url.clone()),
-    };
-    let store = Arc::new(store::SqlStore::open(&location).await?);
+    let store = Arc::new(store::SqlStore::open(&location(&config)).await?);
     let listener = listen(config.listen).await?;
     let machine = config.local.as_ref().map(|local| local::prepare(local, &config)).transpose()?;
     let remarks = machine.as_ref().map_or_else(Vec::new, |m| m.remarks.clone());
@@ -82,6 +81,14 @@ pub async fn start(mut config: Checked) -> Result<Running, StartError> {
     let connect: Connect =
         Arc::new(move |observe| machine.as_ref().map_or_else(|| Ok(Vec::new()), |m| m.connect(observe)));
     start_on(Foundation { config, clock, store, listener, supply, connect, remarks }).await
+}
+
+/// Where the configured database is.
+pub(crate) fn location(config: &Checked) -> store::Location {
+    match &config.database {
+        Database::Embedded => store::Location::Folder(config.data.clone()),
+        Database::Postgres(url) => store::Location::Postgres(url.clone()),
+    }
 }
 
 /// Servers of one database may stand on several machines. Each is a cluster of its own and needs a name of its own: the jobs
@@ -246,7 +253,7 @@ fn prepare_folder(path: &Path) -> Result<(), StartError> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711))
         .map_err(fault("cannot own the data folder"))?;
     // The database's log and index take the mode of its file, so it must be closed before anything is in it.
-    let database = path.join("headworks.db");
+    let database = path.join(DATABASE_FILE);
     let closed = std::fs::Permissions::from_mode(0o600);
     std::fs::OpenOptions::new()
         .append(true)
@@ -317,3 +324,7 @@ impl Clock {
 
 /// Where connectors deliver.
 pub type Observe = mpsc::Sender<Observation>;
+
+#[cfg(test)]
+#[path = "shell_tests.rs"]
+mod tests;
