@@ -38,6 +38,7 @@ mod tests {
         for line in [
             "hw up --data d --listen 127.0.0.1:1 --set log=debug",
             "hw config --json",
+            "hw admin reset-password ann --data d",
             "hw login ann --password-stdin --expires 30d --scope jobs",
             "hw submit -N2 -n 4 --time=1:00 --wait job.sh -x --y z",
             "hw submit - --gres=gpu:a100:2 -q",
@@ -79,6 +80,8 @@ mod tests {
         for line in [
             "hw",
             "hw frobnicate",
+            "hw admin",
+            "hw admin reset-password",
             "hw submit",
             "hw submit job.sh --requeue --no-requeue",
             "hw jobs -s NOWHERE",

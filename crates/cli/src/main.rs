@@ -75,6 +75,12 @@ fn carry_out(app: App, around: &Surroundings) -> Result<ExitCode, Fault> {
             desk.show(&view)?;
             Ok(view.exit.into())
         }
+        Verb::Admin(args) => {
+            let desk = Desk { settings: Settings::gather(&app.global, around, &Credentials::default()) };
+            let view = block_on(up::repair(args, desk.lang()))?;
+            desk.show(&view)?;
+            Ok(view.exit.into())
+        }
         verb => {
             let desk = desk(&app.global, around)?;
             let view = block_on(verbs::run(&desk, verb))?;

@@ -5,11 +5,12 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use server::config::{Flags, Setting};
+use server::recovery::{NewPassword, RecoveryError};
 use tracing_subscriber::EnvFilter;
 
 use crate::fault::Fault;
-use crate::text::Word;
-use crate::verbs::house::Up;
+use crate::text::{Lang, Word};
+use crate::verbs::house::{Admin, AdminAct, ResetPassword, Up};
 use crate::view::{Cell, Table, View};
 
 fn flags(args: Up) -> Flags {
@@ -61,6 +62,22 @@ pub fn explain(args: Up) -> Result<View, Fault> {
     });
     let table = Table::new("setting", &[Word::Key, Word::Value, Word::Origin]).with(rows);
     Ok(View::table(&json, table))
+}
+
+/// Repairs what needs no server, and must not have one.
+pub async fn repair(args: Admin, lang: Lang) -> Result<View, Fault> {
+    let AdminAct::ResetPassword(ResetPassword { user, data, config, database }) = args.act;
+    let flags = flags(Up { data, config, database, ..Up::default() });
+    let (_, checked) = server::up::configure(&flags).map_err(|fault| Fault::Server(fault.into()))?;
+    let done = server::recovery::reset_password(&checked, &user).await;
+    let NewPassword { user, password, disabled } = done.map_err(|fault| match fault {
+        RecoveryError::NoSuchUser(user) => Fault::NotFound(Word::NoSuchUser, vec![("name", user)]),
+        other => Fault::Server(other.into()),
+    })?;
+    let json = serde_json::json!({ "user": user, "password": password, "disabled": disabled });
+    let facts = vec![(Word::User, Cell::text(&user)), (Word::OneTimePassword, Cell::text(password))];
+    let view = View::facts(&json, facts).and(Word::PasswordShownOnce.text(lang));
+    Ok(if disabled { view.and(Word::PasswordOfDisabled.fill(lang, &[("name", user)])) } else { view })
 }
 
 /// A database address without its password.

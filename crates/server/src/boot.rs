@@ -20,6 +20,8 @@ use crate::config::{Checked, LocalPool};
 
 /// Lifetime of the first administrator's token. A year: it lies in a file that only root reads.
 const ADMIN_TOKEN_LIFE: Span = Span::from_hours(24 * 365);
+/// Letters of a password that the platform makes: 90 bits.
+pub(crate) const PASSWORD_LETTERS: usize = 18;
 pub const ADMIN_NAME: &str = "admin";
 pub const FIRST_TENANT: &str = "house";
 
@@ -113,7 +115,7 @@ pub async fn first_run(app: &App, config: &Checked) -> Result<Option<FirstAdmin>
         }
         None => create_tenant(app, config).await?,
     };
-    let password = readable_secret(18)?;
+    let password = readable_secret(PASSWORD_LETTERS)?;
     let token = Secret::draw().map_err(|_| BootError::NoRandomness)?;
     let user = UserId::from_u128(app.ids.draw());
     let admin = User {
@@ -254,8 +256,8 @@ async fn set_node(app: &App, pool: PoolId, node: &str, state: NodeState) -> Resu
     command(app, Command::SetNode { pool, node: node.to_owned(), state }).await
 }
 
-/// Random lower-case text of `length` characters, five bits each, without letters that look alike: 18 are 90 bits.
-fn readable_secret(length: usize) -> Result<String, BootError> {
+/// Random lower-case text of `length` characters, five bits each, without letters that look alike.
+pub(crate) fn readable_secret(length: usize) -> Result<String, BootError> {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut raw = vec![0u8; length];
     getrandom::fill(&mut raw).map_err(|_| BootError::NoRandomness)?;

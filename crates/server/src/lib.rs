@@ -16,6 +16,7 @@ pub mod openapi;
 mod ops;
 mod page;
 pub mod problem;
+pub mod recovery;
 pub mod routes;
 pub mod shell;
 #[doc(hidden)]

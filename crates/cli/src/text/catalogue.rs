@@ -155,6 +155,7 @@ catalogue! {
 
     // Prompts and questions.
     UserName "User name" "用户名";
+    OneTimePassword "One-time password" "一次性密码";
     Password "Password" "密码";
     PasswordOld "Present password" "当前密码";
     PasswordNew "New password" "新密码";
@@ -193,6 +194,8 @@ catalogue! {
     ProjectCreated "Project {name} is made: {id}" "项目 {name} 已创建：{id}";
     UserCreated "User {name} is made: {id}" "用户 {name} 已创建：{id}";
     UserChanged "User {name} is changed." "用户 {name} 已修改。";
+    PasswordShownOnce "It is shown this once; change it with `hw users password`." "仅显示这一次；请用 `hw users password` 修改。";
+    PasswordOfDisabled "User {name} is disabled: an operator must enable it first (`hw users enable {name}`)." "用户 {name} 已停用：须先由运营方启用（`hw users enable {name}`）。";
     UserDisabled "User {name} is disabled." "用户 {name} 已停用。";
     UserEnabled "User {name} may sign in again." "用户 {name} 已启用。";
     PasswordSet "The password of {name} is set." "{name} 的密码已设置。";
@@ -221,6 +224,7 @@ catalogue! {
     BadFile "{path}: {why}" "{path}：{why}";
     CancelWhat "say which jobs: numbers, or filters such as --user" "请指定作业编号，或 --user 等筛选条件";
     CancelNamesOrFilters "give numbers or filters, not both" "作业编号与筛选条件只能二选一";
+    NoSuchUser "there is no user `{name}`" "没有名为 `{name}` 的用户";
     NoSuchPool "there is no pool `{pool}`" "没有名为 `{pool}` 的资源池";
     NoSuchState "`{state}` is not a state" "`{state}` 不是有效的状态";
     NoSuchKey "there is no setting `{key}`; `hw config` lists them" "没有配置项 `{key}`；可用 `hw config` 查看全部";

@@ -1,6 +1,6 @@
 //! The program itself: starting the platform, completions, versions, help.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, CommandFactory, Subcommand};
 use clap_complete::Shell;
 
 use crate::app::App;
@@ -28,6 +28,34 @@ pub struct Up {
     /// Any other setting, by its key; `hw config` lists them
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub struct Admin {
+    #[command(subcommand)]
+    pub act: AdminAct,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AdminAct {
+    /// Give a user a new password, shown once; all servers of the database must be stopped
+    ResetPassword(ResetPassword),
+}
+
+#[derive(Debug, Args)]
+pub struct ResetPassword {
+    /// The user's name
+    #[arg(value_name = "USER")]
+    pub user: String,
+    /// Folder of everything the platform keeps
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
+    /// Configuration file [default: HW_CONFIG, else headworks.toml in this folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Database: postgres://…; empty is the embedded one in the data folder
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -35,6 +35,8 @@ pub enum Verb {
     Up(house::Up),
     /// Show the configuration `up` would use, with where each value comes from
     Config(house::Up),
+    /// Repairs on a platform whose servers are stopped
+    Admin(house::Admin),
     /// Sign in and keep a token
     Login(account::Login),
     /// Forget the kept token and revoke it
@@ -166,7 +168,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Completions(args) => house::completions(args),
         Verb::Version => house::version(desk).await,
         Verb::Help(args) => house::help(desk, &args),
-        Verb::Up(_) | Verb::Config(_) => unreachable!("main starts servers"),
+        Verb::Up(_) | Verb::Config(_) | Verb::Admin(_) => unreachable!("main does what needs no server"),
         Verb::Sbatch(_) | Verb::Squeue(_) | Verb::Scancel(_) | Verb::Sacct(_) | Verb::Sinfo(_) => {
             unreachable!("main hands Slurm's commands to their own reader")
         }
