@@ -11,7 +11,7 @@ use crate::check;
 use crate::explain::{Explanation, Wanted, penalty};
 use crate::pool::{NoPick, NodeList, Occupation};
 use crate::profile::{NOW, Respect, claim, earliest};
-use crate::queue::{Blocked, Lane, Position};
+use crate::queue::{Blocked, Lane, NEVER, Position};
 use crate::rule::{Rule, refused_for_now};
 use crate::scheduler::{Holder, Run, Scheduler};
 use crate::shape::Shape;
@@ -29,32 +29,22 @@ const SWEEP_MIN: u32 = 64;
 type Heads = BinaryHeap<Head>;
 type Head = Reverse<(Position, u32, u32)>;
 
-/// Fresh strands of one tenant in one class. They are put in order when the tenant's turn comes: by then most shapes are dead,
+/// Fresh strands of one tenant in one class. They are looked at when the tenant's turn comes: by then most shapes are dead,
 /// because the tenants before took the turns of their pool sets.
 #[derive(Clone, Debug, Default)]
 struct Line {
-    /// Before the turn: all heads in any order, and the position of the first.
-    unsorted: Vec<Head>,
-    first: Option<Position>,
-    /// From then on.
+    looked_at: bool,
     heads: Heads,
 }
 
 impl Line {
     fn clear(&mut self) {
-        if self.unsorted.capacity() == 0 {
-            self.unsorted = std::mem::take(&mut self.heads).into_vec();
-        }
-        self.unsorted.clear();
-        self.first = None;
+        self.looked_at = false;
+        self.heads.clear();
     }
-    fn add(&mut self, position: Position, lane: u32, shape: u32) {
-        self.unsorted.push(Reverse((position, lane, shape)));
-        self.first = Some(self.first.map_or(position, |first| first.min(position)));
-    }
-    /// The position of the next job, or one before it.
+    /// The position of the next job.
     fn head(&self) -> Option<Position> {
-        self.first.or_else(|| self.heads.peek().map(|Reverse((position, ..))| *position))
+        self.heads.peek().map(|Reverse((position, ..))| *position)
     }
 }
 
@@ -242,13 +232,13 @@ impl Scheduler {
 
     /// Fresh jobs of one class: always the tenant with the least share next.
     fn walk_tenants(&mut self, walk: &mut Walk, class: usize, plan: &mut Plan, budget: u64) {
-        let lines = (0..).zip(&walk.fresh[class]);
-        let first = |(t, line): (u32, &Line)| Some(Reverse((self.shares.key(t), line.head()?, t)));
-        let mut tenants: BinaryHeap<_> = lines.filter_map(first).collect();
+        // Before all positions: a tenant that may come first by its share is looked at before it is compared by position.
+        let tenants = (0..walk.fresh[class].len() as u32).filter(|t| !self.queue.line(class, *t).is_empty());
+        let mut tenants: BinaryHeap<_> = tenants.map(|t| Reverse((self.shares.key(t), Position::FIRST, t))).collect();
         while let Some(Reverse((_, position, tenant))) = tenants.pop().filter(|_| walk.goes_on(plan, budget)) {
-            self.sort(walk, class, tenant);
+            self.look_at(walk, class, tenant);
             let line = &mut walk.fresh[class][tenant as usize];
-            // After dead shapes were taken out the head may be another one.
+            // The first time, and after dead shapes were taken out, the head is another one.
             if line.head() == Some(position)
                 && let Some(Reverse((_, lane, shape))) = line.heads.pop()
                 && let Step::Next(next) = self.step(walk, lane, shape, false, position, plan)
@@ -264,19 +254,27 @@ impl Scheduler {
         }
     }
 
-    /// Puts a tenant's heads in order, without those of dead shapes, if that was not done yet.
-    fn sort(&self, walk: &mut Walk, class: usize, tenant: u32) {
+    /// Collects the heads of a tenant's living strands, if that was not done yet.
+    fn look_at(&self, walk: &mut Walk, class: usize, tenant: u32) {
         let line = &mut walk.fresh[class][tenant as usize];
-        if line.first.take().is_some() {
-            let all = line.unsorted.len();
-            line.unsorted.retain(|Reverse((.., shape))| !self.shapes.get(*shape).dead);
-            walk.dead = walk.dead.saturating_sub((all - line.unsorted.len()) as u32);
-            line.heads = std::mem::take(&mut line.unsorted).into();
+        if std::mem::replace(&mut line.looked_at, true) {
+            return;
         }
+        let mut heads = std::mem::take(&mut line.heads).into_vec();
+        for &lane in self.queue.line(class, tenant) {
+            let front = &self.queue.fronts[lane as usize];
+            let Some(position) = front.fresh else { continue };
+            if self.shapes.get(front.shape).dead {
+                walk.dead = walk.dead.saturating_sub(1);
+            } else {
+                heads.push(Reverse((position, lane, front.shape)));
+            }
+        }
+        line.heads = heads.into();
     }
 
-    /// Takes the strands of dead shapes out of all heaps; those not in order yet are left for later. As it waits until they are the greater part, all sweeps together cost
-    /// no more than reading the heads did.
+    /// Takes the strands of dead shapes out of all heaps. As it waits until they are the greater part of all strands, looked at
+    /// or not, all sweeps together cost no more than looking did.
     fn sweep(&self, walk: &mut Walk) {
         let lives = |Reverse((.., shape)): &Head| !self.shapes.get(*shape).dead;
         walk.overdue.retain(lives);
@@ -294,36 +292,23 @@ impl Scheduler {
             class.iter_mut().for_each(Line::clear);
             class.resize_with(self.waiting.len(), Line::default);
         }
+        for (ordinal, slot) in (0..).zip(&mut self.shapes.slots) {
+            let Some(shape) = slot.as_mut().filter(|s| s.queued > 0) else { continue };
+            shape.strands = self.queue.strands(ordinal);
+            shape.dead = !shape.roomy && self.policy.backfill_depth == 0;
+            walk.alive += if shape.dead { 0 } else { shape.strands };
+        }
         let mut aged: [Vec<Head>; CLASSES] = Default::default();
         let mut overdue = Vec::new();
-        let bound = self.policy.age_bound.as_micros().saturating_mul(2);
-        for (ordinal, front) in (0..).zip(&self.queue.fronts) {
-            if !front.aged && front.fresh.is_none() {
-                continue;
-            }
-            let shape = self.shapes.get_mut(front.shape);
-            shape.limit_min = shape.limit_min.min(front.limit_min);
-            shape.dead = !shape.roomy && self.policy.backfill_depth == 0;
-            if shape.dead {
-                continue;
-            }
-            let class = front.class as usize;
-            if let Some(slot) = self.queue.lanes[ordinal as usize].aged.first().filter(|_| front.aged) {
-                let job = &self.queue.slots[slot as usize];
-                let entry = Reverse((job.position(), ordinal, front.shape));
-                let is_overdue = job.submitted.saturating_add(bound) <= now.as_micros();
-                if is_overdue {
-                    overdue.push(entry)
-                } else {
-                    aged[class].push(entry)
-                }
-                shape.strands += 1;
-                walk.alive += 1;
-            }
-            if let Some(position) = front.fresh {
-                walk.fresh[class][front.tenant as usize].add(position, ordinal, front.shape);
-                shape.strands += 1;
-                walk.alive += 1;
+        for &lane in &self.queue.aged_lanes {
+            let home = &self.queue.lanes[lane as usize];
+            let Some(slot) = home.aged.first().filter(|_| !self.shapes.get(home.shape).dead) else { continue };
+            let job = self.queue.slot(slot);
+            let entry = Reverse((job.position(), lane, home.shape));
+            if self.is_overdue(job.submitted, now) {
+                overdue.push(entry)
+            } else {
+                aged[home.class as usize].push(entry)
             }
         }
         walk.overdue = overdue.into();
@@ -399,9 +384,13 @@ impl Scheduler {
             *unserved = limit.min(*unserved);
         }
         if self.shapes.sets[set as usize].turns >= self.policy.backfill_depth {
-            for member in self.shapes.sets[set as usize].shapes.clone() {
-                let member = self.shapes.get_mut(member);
-                if !member.dead && (!member.roomy || member.blocked <= member.limit_min) {
+            for ordinal in self.shapes.sets[set as usize].shapes.clone() {
+                let member = self.shapes.get_mut(ordinal);
+                // Nothing that has room is hopeless before something was blocked; only then every lane is asked.
+                let hopeless = !member.roomy
+                    || member.blocked != NEVER
+                        && member.blocked <= *member.limit_min.get_or_insert_with(|| self.queue.limit_min(ordinal));
+                if !member.dead && hopeless {
                     member.dead = true;
                     walk.alive -= member.strands;
                     walk.dead += member.strands;

@@ -160,17 +160,22 @@ impl Blocked {
     }
 }
 
-/// What a pass needs of a lane to begin, dense: with 20,000 lanes a megabyte read in a row.
+/// What a pass needs of a lane to begin, dense: there may be 20,000 lanes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Front {
     /// Of the first fresh job.
     pub fresh: Option<Position>,
     /// The shortest limit in the lane.
     pub limit_min: i64,
-    pub tenant: u32,
     pub shape: u32,
-    pub class: PriorityClass,
+    /// It has aged jobs.
     pub aged: bool,
+}
+
+impl Front {
+    fn strands(&self) -> u32 {
+        u32::from(self.fresh.is_some()) + u32::from(self.aged)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -181,6 +186,8 @@ pub(crate) struct Lane {
     pub aged: Strand,
     pub fresh: Strand,
     pub blocked: Blocked,
+    /// In the list of its class and tenant.
+    place: usize,
 }
 
 impl Lane {
@@ -227,7 +234,14 @@ pub(crate) struct Queue {
     /// By lane.
     pub fronts: Vec<Front>,
     vacant_lanes: Vec<u32>,
+    /// By shape, tenant and class.
     lane_index: BTreeMap<(u32, u32, PriorityClass), u32>,
+    /// By class and tenant, in no order.
+    lines: [Vec<Vec<u32>>; PriorityClass::ALL.len()],
+    /// Those with aged jobs.
+    pub aged_lanes: BTreeSet<u32>,
+    /// By shape: strands with jobs.
+    strands: Vec<u32>,
     index: JobMap,
     /// When each job passes its next age threshold.
     ageing: BTreeSet<(i64, u32)>,
@@ -253,9 +267,19 @@ impl Queue {
             return lane;
         }
         let blocked = Blocked::nothing(0);
-        let fresh = Lane { class, tenant, shape, aged: Strand::default(), fresh: Strand::default(), blocked };
+        let lines = &mut self.lines[class as usize];
+        if lines.len() <= tenant as usize {
+            lines.resize_with(tenant as usize + 1, Vec::new);
+        }
+        let line = &mut lines[tenant as usize];
+        let (aged, place) = (Strand::default(), line.len());
+        let fresh = Lane { class, tenant, shape, aged, fresh: Strand::default(), blocked, place };
         let lane = self.vacant_lanes.pop().unwrap_or(self.lanes.len() as u32);
-        let front = Front { fresh: None, limit_min: NEVER, tenant, shape, class, aged: false };
+        line.push(lane);
+        if self.strands.len() <= shape as usize {
+            self.strands.resize(shape as usize + 1, 0);
+        }
+        let front = Front { fresh: None, limit_min: NEVER, shape, aged: false };
         match self.lanes.get_mut(lane as usize) {
             Some(place) => {
                 *place = fresh;
@@ -289,9 +313,31 @@ impl Queue {
     fn renew_front(&mut self, lane: u32, limit_min: i64) {
         let home = &self.lanes[lane as usize];
         let front = &mut self.fronts[lane as usize];
+        let (strands, aged) = (front.strands(), front.aged);
         front.fresh = home.fresh.first().map(|s| self.slots[s as usize].position());
         front.aged = !home.aged.is_empty();
         front.limit_min = limit_min;
+        let of_shape = &mut self.strands[home.shape as usize];
+        *of_shape = *of_shape - strands + front.strands();
+        match (aged, front.aged) {
+            (false, true) => drop(self.aged_lanes.insert(lane)),
+            (true, false) => drop(self.aged_lanes.remove(&lane)),
+            _ => {}
+        }
+    }
+
+    /// The lanes of a tenant in a class, in no order.
+    pub fn line(&self, class: usize, tenant: u32) -> &[u32] {
+        self.lines[class].get(tenant as usize).map_or(&[], Vec::as_slice)
+    }
+    /// Strands with jobs of a shape.
+    pub fn strands(&self, shape: u32) -> u32 {
+        self.strands.get(shape as usize).copied().unwrap_or(0)
+    }
+    /// The shortest limit of all jobs of a shape.
+    pub fn limit_min(&self, shape: u32) -> i64 {
+        let lanes = self.lane_index.range((shape, 0, PriorityClass::ALL[0])..).take_while(|(key, _)| key.0 == shape);
+        lanes.map(|(_, lane)| self.fronts[*lane as usize].limit_min).min().unwrap_or(NEVER)
     }
 
     /// Removes a job; `bound` is the policy's age bound.
@@ -303,8 +349,14 @@ impl Queue {
         let before = self.fronts[lane as usize].limit_min;
         let limit_min = if limit > before { before } else { home.aged.limit_min().min(home.fresh.limit_min()) };
         if home.is_empty() {
-            self.lane_index.remove(&(home.shape, home.tenant, home.class));
+            let (class, tenant, place) = (home.class, home.tenant, home.place);
+            self.lane_index.remove(&(home.shape, tenant, class));
             self.vacant_lanes.push(lane);
+            let line = &mut self.lines[class as usize][tenant as usize];
+            line.swap_remove(place);
+            if let Some(&moved) = line.get(place) {
+                self.lanes[moved as usize].place = place;
+            }
         }
         self.renew_front(lane, limit_min);
         self.index.remove(&job);
@@ -412,7 +464,13 @@ mod tests {
                 prop_assert_eq!(first, kept.iter().find(|s| s.aged == aged).map(|s| s.job));
             }
             prop_assert_eq!(queue.len(), kept.len());
-            prop_assert_eq!(queue.fronts[lane as usize].limit_min, kept.iter().map(|s| s.limit).min().unwrap_or(NEVER));
+            let shortest = kept.iter().map(|s| s.limit).min().unwrap_or(NEVER);
+            prop_assert_eq!(queue.fronts[lane as usize].limit_min, shortest);
+            prop_assert_eq!(queue.limit_min(0), if kept.is_empty() { NEVER } else { shortest });
+            let has = |aged: bool| kept.iter().any(|s| s.aged == aged);
+            prop_assert_eq!(queue.strands(0), u32::from(has(true)) + u32::from(has(false)));
+            prop_assert_eq!(queue.aged_lanes.contains(&lane), has(true));
+            prop_assert_eq!(queue.line(PriorityClass::Normal as usize, 0), if kept.is_empty() { &[][..] } else { &[lane] });
             let past = |s: &Slot| s.submitted + if s.aged { 2 * BOUND } else { BOUND };
             let next = kept.iter().map(past).filter(|t| *t > now).min().map(Timestamp::from_micros);
             prop_assert_eq!(queue.next_threshold(), next);

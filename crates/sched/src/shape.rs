@@ -161,8 +161,8 @@ pub(crate) struct Shape {
     pub roomy: bool,
     /// Of the present pass: the shortest limit that could start nowhere, whoever asks.
     pub blocked: i64,
-    /// Of the present pass: the shortest limit in the queue when it began.
-    pub limit_min: i64,
+    /// Of the present pass: the shortest limit in the queue when it was first asked for.
+    pub limit_min: Option<i64>,
     /// Of the present pass: nothing of this shape can start or reserve any more.
     pub dead: bool,
     /// Of the present pass: strands not yet walked to their end.
@@ -183,7 +183,7 @@ impl Shape {
             maybe: Vec::new(),
             roomy: false,
             blocked: NEVER,
-            limit_min: NEVER,
+            limit_min: None,
             dead: false,
             strands: 0,
         }
@@ -394,7 +394,7 @@ impl Shapes {
             shape.strands = 0;
             shape.dead = false;
             shape.blocked = NEVER;
-            shape.limit_min = NEVER;
+            shape.limit_min = None;
             shape.find_room(pools);
             self.sets[shape.set as usize].shapes.push(ordinal);
         }
