@@ -2,6 +2,7 @@
 //! time, and nothing is left. Prints how long starts take. Skipped, with the reason, where Slurm is not installed.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use testkit::slurm::{Cluster, ClusterSpec, Daemon, Farm, NodeSet, alpha, beta, gamma};
-use testkit::wait_for;
+use testkit::{Cut, wait_for};
 
 /// A job starts within a second or two of its submission; a loaded machine is slower.
 const JOB_WAIT: Duration = Duration::from_secs(60);
@@ -48,10 +49,12 @@ fn completed(cluster: &Cluster, arguments: &[&str], script: &str) -> String {
     fs::read_to_string(out).unwrap()
 }
 
-/// Submits a job that runs until `gate` exists, and waits until it runs.
+/// Submits a job that runs until `gate` exists, and waits until its script runs: the controller says RUNNING before.
 fn running(cluster: &Cluster, gate: &Path) -> u32 {
-    let script = format!("#!/bin/sh\nwhile [ ! -e {} ]; do sleep 0.1; done\n", gate.display());
+    let (gate, begun) = (gate.display(), gate.with_extension("begun"));
+    let script = format!("#!/bin/sh\n: >{}\nwhile [ ! -e {gate} ]; do sleep 0.1; done\n", begun.display());
     let job = cluster.sbatch(&["--output=/dev/null"], &script).unwrap();
+    wait_for("the job's script to begin", JOB_WAIT, || begun.exists().then_some(()));
     cluster.wait_job(job, "RUNNING", JOB_WAIT).unwrap();
     job
 }
@@ -144,6 +147,15 @@ fn farm_behind_a_jump_host_is_reached_by_ssh_and_by_slurmrestd() {
     let submitted = remote(&["sbatch", "--parsable", "--output=/dev/null", "--wrap=true"]);
     let job = String::from_utf8_lossy(&submitted.stdout).trim().parse().unwrap_or_else(|_| panic!("{submitted:?}"));
     cluster.wait_job(job, "COMPLETED", JOB_WAIT).unwrap();
+
+    let line = Cut::to(SocketAddr::from((Ipv4Addr::LOCALHOST, ssh.first_hop()))).unwrap();
+    let through = ssh.through(line.address().port()).unwrap();
+    let reached = || through.command().arg("true").stdin(Stdio::null()).status().unwrap().success();
+    assert!(reached());
+    line.cut();
+    assert!(!reached());
+    line.resume();
+    assert!(reached());
 
     let curl = |words: &[&str]| {
         let output =
@@ -277,10 +289,12 @@ fn farm_runs_lammps_with_mpi_over_two_nodes() {
 fn farm_that_ends_leaves_nothing_and_leaves_its_neighbour_alone() {
     let Some((first, first_dir)) = farm([one_node("theta")]) else { return };
     let Some((second, second_dir)) = farm([one_node("theta")]) else { return };
+    let payloads = |dir: &str| processes_with(dir).iter().filter(|p| p.contains("sleep 1000")).count() >= 2;
     let detached = "#!/bin/sh\nsetsid sh -c 'while :; do sleep 1000; done' &\nsleep 1000\n";
     let submit = |farm: &Farm| {
         let job = farm.cluster("theta").sbatch(&["--output=/dev/null"], detached).unwrap();
-        farm.cluster("theta").wait_job(job, "RUNNING", JOB_WAIT).unwrap();
+        let dir = farm.dir().display().to_string();
+        wait_for("the job's processes", JOB_WAIT, || payloads(&dir).then_some(()));
         job
     };
     submit(&first);
@@ -289,14 +303,14 @@ fn farm_that_ends_leaves_nothing_and_leaves_its_neighbour_alone() {
     first.cluster("theta").kill(Daemon::Slurmd(0), Signal::SIGKILL);
     first.cluster("theta").stop(Daemon::Slurmctld);
     let (dir, run) = (first_dir.path().display().to_string(), first.run_dir().to_path_buf());
-    assert!(processes_with(&dir).iter().any(|p| p.contains("sleep 1000")), "{:?}", processes_with(&dir));
+    assert!(payloads(&dir), "{:?}", processes_with(&dir));
     let begun = Instant::now();
     drop(first);
     eprintln!("the farm ended in {:?}", begun.elapsed());
     assert_eq!(processes_with(&dir), Vec::<String>::new());
     assert!(!run.exists());
     assert_eq!(second.cluster("theta").job_state(neighbour).unwrap().as_deref(), Some("RUNNING"));
-    assert!(processes_with(&second_dir.path().display().to_string()).iter().any(|p| p.contains("sleep 1000")));
+    assert!(payloads(&second_dir.path().display().to_string()));
 }
 
 #[test]

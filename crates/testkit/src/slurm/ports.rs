@@ -83,10 +83,10 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 100);
-        let port = leases[0].at(0);
-        assert!(hold_one(port).is_none());
+        assert!(all.iter().all(|&port| hold_one(port).is_none()));
         drop(leases);
-        assert!(hold_one(port).is_some());
+        // Another process may have leased some of them since.
+        assert!(all.iter().any(|&port| hold_one(port).is_some()));
     }
 
     #[test]

@@ -44,6 +44,27 @@ impl SshAccess {
         command.arg("-F").arg(&self.config).arg(&self.host);
         command
     }
+
+    /// The same login node with its first hop (the jump host, where there is one) reached through another port, such
+    /// as that of a [`crate::Cut`] before [`SshAccess::first_hop`].
+    ///
+    /// # Errors
+    /// When the second configuration cannot be written beside the first.
+    pub fn through(&self, port: u16) -> Result<SshAccess, FarmError> {
+        let mut access = self.clone();
+        *access.jump_port.as_mut().unwrap_or(&mut access.port) = port;
+        access.config = self.config.with_extension(port.to_string());
+        access.known_hosts = self.known_hosts.with_extension(port.to_string());
+        let (old, new) = (format!("[127.0.0.1]:{},", self.first_hop()), format!("[127.0.0.1]:{port},"));
+        write(&access.known_hosts, &read(&self.known_hosts)?.replace(&old, &new), 0o600)?;
+        write(&access.config, &client_config(&access), 0o600)?;
+        Ok(access)
+    }
+
+    /// The port on 127.0.0.1 that a client connects to first.
+    pub fn first_hop(&self) -> u16 {
+        self.jump_port.unwrap_or(self.port)
+    }
 }
 
 /// Writes keys and configurations into `<cluster>/ssh`.
