@@ -85,6 +85,7 @@ impl Farm {
     }
 
     /// A farm without clusters. `dir` is made where it does not exist; sockets go into a short folder elsewhere.
+    /// A folder used before keeps its keys and what Slurm had saved: its clusters go on where they were killed.
     ///
     /// # Errors
     /// When Slurm is not installed or the folders cannot be made.
