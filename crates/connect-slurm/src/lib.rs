@@ -3,8 +3,15 @@
 //! behind one [`Carrier`]. Refuses to know: the engine, the store, what a job costs.
 
 pub mod carrier;
+pub mod check;
 pub mod config;
+pub mod evidence;
 pub mod key;
+pub mod render;
+pub mod states;
+pub mod supply;
+pub mod trial;
 
 pub use carrier::{Carrier, CarrierError, SubmitError, SubmitRequest};
 pub use config::SlurmConfig;
+pub use render::SlurmPool;

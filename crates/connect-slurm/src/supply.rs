@@ -1,0 +1,286 @@
+//! From what a Slurm cluster says of itself to pools: nodes of one shape in one partition, and the words that make a job land
+//! on them. Pure. Refuses to know how the survey came here, and what the platform does with the pools.
+
+mod chips;
+mod names;
+mod states;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::{Bytes, ClusterId, CpuMillis, PoolId, Resources, Span, digest128};
+use model::NodeState;
+
+use crate::carrier::{NodeFacts, PartitionFacts, Survey};
+use crate::check::Finding;
+use crate::config::SlurmConfig;
+use crate::render::SlurmPool;
+
+pub use chips::{Accelerator, accelerator, is_accelerator};
+pub use states::node_state;
+
+/// Memory that differs by less than a sixteenth between nodes counts as one size; the pool offers the least of it. Nodes of
+/// one order rarely report the same number (187 of 192 GiB here, 188 there), and a pool for each would be none at all.
+const MEM_SLACK: u64 = 16;
+/// A node that is configured without `RealMemory` says it has this much: Slurm's default.
+const MEM_UNSAID: Bytes = Bytes::from_mib(1);
+
+/// A pool with what changes while it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlurmPoolPlan {
+    pub pool: SlurmPool,
+    /// As `pool.nodes`.
+    pub states: Vec<NodeState>,
+    /// The partition's; `None` means any.
+    pub time_limit_max: Option<Span>,
+}
+
+/// What a cluster has to offer, and what is to be said of it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Supply {
+    /// In name order.
+    pub plans: Vec<SlurmPoolPlan>,
+    pub findings: Vec<Finding>,
+}
+
+/// Ids follow from names: a restart and a second look mean the same pool.
+pub fn pool_id(cluster: ClusterId, name: &str) -> PoolId {
+    PoolId::from_u128(digest128(&[b"pool", &cluster.to_bytes(), name.as_bytes()]))
+}
+
+/// Nodes of one partition that look alike.
+struct Group<'a> {
+    accelerator: Option<Accelerator>,
+    cpus: u32,
+    /// The least of its nodes.
+    mem: Bytes,
+    nodes: Vec<&'a NodeFacts>,
+}
+
+/// What nodes of one group have in common but their memory: accelerator, cores, architecture.
+type Look<'a> = (Option<Accelerator>, u32, Option<&'a str>);
+
+/// Groups the nodes of every usable partition by shape. `cluster_name` is the platform's name of it.
+///
+/// A partition over which others also stand makes pools of its own: the same node may be in several, and what is taken of
+/// it in one is foreign work in the others.
+pub fn pools(survey: &Survey, config: &SlurmConfig, cluster: ClusterId, cluster_name: &str) -> Supply {
+    let mut findings = Vec::new();
+    let ours = reserved(survey, config, &mut findings);
+    let by_name: BTreeMap<&str, &NodeFacts> = survey.nodes.iter().map(|n| (n.name.as_str(), n)).collect();
+    let mut drafts = Vec::new();
+    for partition in usable(survey, config, &mut findings) {
+        let nodes = partition.nodes.iter().filter_map(|name| by_name.get(name.as_str()).copied());
+        let nodes: Vec<&NodeFacts> = nodes.filter(|n| ours.as_ref().is_none_or(|set| set.contains(&*n.name))).collect();
+        let sized = without_memory(partition, nodes, &mut findings);
+        drafts.extend(groups(&sized, config, &mut findings).into_iter().map(|group| (partition, group)));
+    }
+    let described: Vec<names::Described<'_>> = drafts
+        .iter()
+        .map(|(partition, group)| names::Described {
+            partition: &partition.name,
+            chip: group.accelerator.as_ref().map(|a| a.chip.as_str()),
+            cards: group.accelerator.as_ref().map_or(0, |a| a.gres.count),
+            cpus: group.cpus,
+            mem: group.mem,
+        })
+        .collect();
+    let names = names::unique(cluster_name, &described);
+    let mut plans: Vec<SlurmPoolPlan> = drafts
+        .iter()
+        .zip(names)
+        .map(|((partition, group), name)| {
+            plan(partition, group, &by_name, ours.is_some(), pool_id(cluster, &name), &name)
+        })
+        .collect();
+    plans.sort_by(|a, b| a.pool.name.cmp(&b.pool.name));
+    shared(&plans, &mut findings);
+    Supply { plans, findings }
+}
+
+/// The nodes of the reservation that jobs go into; `None` when there is none to go into.
+fn reserved<'a>(survey: &'a Survey, config: &SlurmConfig, findings: &mut Vec<Finding>) -> Option<BTreeSet<&'a str>> {
+    let wanted = config.reservation.as_ref()?;
+    let found = survey.reservations.iter().find(|r| r.name == *wanted);
+    if found.is_none() {
+        let advice = "ask the site for it, or register the cluster without `reservation`";
+        findings.push(Finding::fail("reservation", format!("the cluster has no reservation `{wanted}`"), advice));
+    }
+    Some(found.map_or_else(BTreeSet::new, |r| r.nodes.iter().map(String::as_str).collect()))
+}
+
+/// Partitions to make pools of: those named, or all that our accounts may use.
+fn usable<'a>(survey: &'a Survey, config: &SlurmConfig, findings: &mut Vec<Finding>) -> Vec<&'a PartitionFacts> {
+    for name in &config.partitions {
+        if !survey.partitions.iter().any(|p| p.name == *name) {
+            let known: Vec<&str> = survey.partitions.iter().map(|p| p.name.as_str()).collect();
+            let advice = format!("the cluster has {}", known.join(", "));
+            findings.push(Finding::fail("partitions", format!("there is no partition `{name}`"), advice));
+        }
+    }
+    let accounts = our_accounts(survey, config);
+    let mut usable = Vec::new();
+    for partition in &survey.partitions {
+        let named = config.partitions.contains(&partition.name);
+        if !named && !config.partitions.is_empty() {
+            continue;
+        }
+        let open = partition.allow_accounts.iter().all(|a| a.is_empty() || a.eq_ignore_ascii_case("all"))
+            || accounts.is_empty()
+            || partition.allow_accounts.iter().any(|a| accounts.contains(a.as_str()));
+        if !named && !open {
+            let found = format!("`{}` takes accounts {} only", partition.name, partition.allow_accounts.join(", "));
+            let advice = "left out; name it in `partitions` if one of these accounts is yours";
+            findings.push(Finding::warn("partitions", found, advice));
+            continue;
+        }
+        if !is_up(partition) {
+            let found = format!("`{}` is {}", partition.name, partition.state.to_ascii_lowercase());
+            findings.push(Finding::warn("partitions", found, "nothing starts there until the site opens it"));
+        }
+        usable.push(partition);
+    }
+    usable
+}
+
+/// Accounts that accounting or the rules of identity name for us; empty when nobody says.
+fn our_accounts<'a>(survey: &'a Survey, config: &'a SlurmConfig) -> BTreeSet<&'a str> {
+    let associations = survey.limits.iter().filter_map(|l| l.of.strip_prefix("association "));
+    let named = config.identity.rules.iter().filter_map(|r| r.account.as_deref()).filter(|a| !a.contains('{'));
+    associations.map(|of| of.split('/').next().unwrap_or(of)).chain(named).collect()
+}
+
+fn is_up(partition: &PartitionFacts) -> bool {
+    partition.state.eq_ignore_ascii_case("UP")
+}
+
+/// Nodes that say how much memory they have; the others are named and left out, since nothing fits into 1 MB.
+fn without_memory<'a>(
+    partition: &PartitionFacts,
+    nodes: Vec<&'a NodeFacts>,
+    findings: &mut Vec<Finding>,
+) -> Vec<&'a NodeFacts> {
+    let (sized, unsaid): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|n| n.mem > MEM_UNSAID && n.cpus > 0);
+    if let Some(first) = unsaid.first() {
+        let found =
+            format!("{} nodes of `{}` do not say their memory ({} …)", unsaid.len(), partition.name, first.name);
+        let advice = "left out; ask the site to set RealMemory of these nodes in slurm.conf";
+        findings.push(Finding::warn("nodes", found, advice));
+    }
+    sized
+}
+
+/// Nodes by accelerator, cores, architecture, then by memory of about one size.
+fn groups<'a>(nodes: &[&'a NodeFacts], config: &SlurmConfig, findings: &mut Vec<Finding>) -> Vec<Group<'a>> {
+    let mut alike: BTreeMap<Look<'_>, Vec<&NodeFacts>> = BTreeMap::new();
+    for node in nodes {
+        let kinds: Vec<Accelerator> = node.gres.iter().filter_map(|g| accelerator(g, &config.chips)).collect();
+        let architecture = node.features.iter().map(String::as_str).find(|f| chips::ARCHITECTURES.contains(f));
+        if kinds.is_empty() {
+            alike.entry((None, node.cpus, architecture)).or_default().push(node);
+        }
+        for kind in kinds {
+            alike.entry((Some(kind), node.cpus, architecture)).or_default().push(node);
+        }
+    }
+    let mut groups = Vec::new();
+    for ((accelerator, cpus, _), mut nodes) in alike {
+        if let Some(unknown) = accelerator.as_ref().filter(|a| !a.known) {
+            let finding = unknown.unknown();
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+        nodes.sort_by(|a, b| (a.mem, &a.name).cmp(&(b.mem, &b.name)));
+        let mut rest = &nodes[..];
+        while let Some(first) = rest.first() {
+            let least = first.mem;
+            let size = rest.partition_point(|n| n.mem.0 <= least.0 + least.0 / MEM_SLACK);
+            let mut of_one_size = rest[..size].to_vec();
+            of_one_size.sort_by(|a, b| a.name.cmp(&b.name));
+            groups.push(Group { accelerator: accelerator.clone(), cpus, mem: least, nodes: of_one_size });
+            rest = &rest[size..];
+        }
+    }
+    groups
+}
+
+fn plan(
+    partition: &PartitionFacts,
+    group: &Group<'_>,
+    all: &BTreeMap<&str, &NodeFacts>,
+    in_reservation: bool,
+    id: PoolId,
+    name: &str,
+) -> SlurmPoolPlan {
+    let inside: BTreeSet<&str> = group.nodes.iter().map(|n| n.name.as_str()).collect();
+    let others: Vec<&str> = partition.nodes.iter().map(String::as_str).filter(|n| !inside.contains(n)).collect();
+    let constraint = distinguishing(&group.nodes, &others, all);
+    let exclude = match &constraint {
+        Some(_) => Vec::new(),
+        None => others.iter().map(|n| (*n).to_owned()).collect(),
+    };
+    let cards = group.accelerator.as_ref().map_or(0, |a| a.gres.count);
+    let open = is_up(partition);
+    let state = |node: &&NodeFacts| match node_state(&node.state, in_reservation) {
+        NodeState::Up if !open => NodeState::Drained,
+        state => state,
+    };
+    SlurmPoolPlan {
+        states: group.nodes.iter().map(state).collect(),
+        time_limit_max: partition.max_time_minutes.map(|m| Span::from_secs(i64::from(m) * 60)),
+        pool: SlurmPool {
+            id,
+            name: name.into(),
+            partition: partition.name.clone(),
+            gres: group.accelerator.as_ref().map(|a| (a.gres.name.clone(), a.gres.kind.clone())),
+            constraint,
+            exclude,
+            nodes: group.nodes.iter().map(|n| n.name.clone()).collect(),
+            shape: Resources { cpu: CpuMillis::from_cores(u64::from(group.cpus)), mem: group.mem, gpus: cards },
+            chip: group.accelerator.as_ref().map(|a| a.chip.clone()),
+        },
+    }
+}
+
+/// A feature that all of `inside` have and none of `others`; `None` too when there are no others to tell them from.
+fn distinguishing(inside: &[&NodeFacts], others: &[&str], all: &BTreeMap<&str, &NodeFacts>) -> Option<String> {
+    if others.is_empty() {
+        return None;
+    }
+    // A node of the partition that the controller does not describe may have any feature.
+    let others: Option<Vec<&NodeFacts>> = others.iter().map(|name| all.get(name).copied()).collect();
+    let (others, (first, rest)) = (others?, inside.split_first()?);
+    let tells = |feature: &&String| {
+        plain_feature(feature)
+            && rest.iter().all(|n| n.features.contains(feature))
+            && !others.iter().any(|n| n.features.contains(feature))
+    };
+    first.features.iter().filter(tells).min().cloned()
+}
+
+/// Words that mean nothing else in Slurm's constraint expressions.
+fn plain_feature(feature: &str) -> bool {
+    !feature.is_empty() && feature.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+}
+
+/// Says which pools stand on the same nodes, once per pair of partitions.
+fn shared(plans: &[SlurmPoolPlan], findings: &mut Vec<Finding>) {
+    let mut owners: BTreeMap<&str, Vec<&SlurmPool>> = BTreeMap::new();
+    for plan in plans {
+        plan.pool.nodes.iter().for_each(|node| owners.entry(node).or_default().push(&plan.pool));
+    }
+    let mut pairs: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for pools in owners.values() {
+        for (i, one) in pools.iter().enumerate() {
+            pools[i + 1..].iter().for_each(|two| *pairs.entry((&one.name, &two.name)).or_default() += 1);
+        }
+    }
+    for ((one, two), nodes) in pairs {
+        let found = format!("pools {one} and {two} stand on {nodes} common nodes");
+        let advice = "what runs in one is taken into account in the other; name `partitions` to offer only one of them";
+        findings.push(Finding::ok("pools", found).with(advice));
+    }
+}
+
+#[cfg(test)]
+mod tests;
