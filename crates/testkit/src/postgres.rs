@@ -23,13 +23,14 @@ const START_WAIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
 /// Folders of servers are named by the process they belong to, so that leftovers are recognised.
 const FOLDER_PREFIX: &str = "hwpg-";
-/// Settings of a server that forgets everything: no durability, no network, few resources.
+/// Names the socket; nobody listens on the port itself.
+const PORT: u16 = 5432;
+/// Settings of a server that forgets everything: no durability, few resources.
 const SETTINGS: &[&str] = &[
     "fsync=off",
     "synchronous_commit=off",
     "full_page_writes=off",
     "autovacuum=off",
-    "listen_addresses=",
     "max_connections=100",
     "shared_buffers=64MB",
     "unix_socket_permissions=0777",
@@ -52,10 +53,15 @@ pub enum PostgresError {
     NotReady { log: String },
 }
 
+/// What `openssl` makes a certificate from: for this machine's loopback, its own issuer.
+const CERTIFICATE: &str = "[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\nCN=localhost\n[ext]\n\
+    basicConstraints=critical,CA:FALSE\nsubjectAltName=IP:127.0.0.1\n";
+
 /// A running server.
 #[derive(Debug)]
 pub struct Postgres {
     folder: PathBuf,
+    port: u16,
     pid: Pid,
     databases: AtomicU32,
 }
@@ -83,6 +89,16 @@ impl Postgres {
 
     /// Starts a server of one's own; [`Postgres::stop`] ends it.
     pub fn start() -> Result<Postgres, PostgresError> {
+        Self::launch(false)
+    }
+
+    /// Starts a server of one's own that is also reached through the loopback, and there with TLS only: by a certificate for
+    /// `127.0.0.1` that nobody trusts unless told to, at [`Postgres::certificate`].
+    pub fn start_tls() -> Result<Postgres, PostgresError> {
+        Self::launch(true)
+    }
+
+    fn launch(tls: bool) -> Result<Postgres, PostgresError> {
         for program in ["initdb", "postgres", "createdb", "pg_isready"] {
             if !Path::new(BIN).join(program).exists() {
                 return Err(PostgresError::Missing(program));
@@ -108,8 +124,14 @@ impl Postgres {
             .arg(&data)
             .output();
         success("initdb", init)?;
-        let pid = keep(server(&folder, &data)?).map_err(io("starting postgres"))?;
-        let server = Postgres { folder, pid, databases: AtomicU32::new(0) };
+        let port = if tls { crate::hw::free_address().port() } else { PORT };
+        let mut command = server(&folder, &data, port)?;
+        if tls {
+            encrypt(&folder, &data)?;
+            command.args(["-c", "ssl=on", "-c", "listen_addresses=127.0.0.1"]);
+        }
+        let pid = keep(command).map_err(io("starting postgres"))?;
+        let server = Postgres { folder, port, pid, databases: AtomicU32::new(0) };
         server.wait_until_ready()?;
         Ok(server)
     }
@@ -126,6 +148,7 @@ impl Postgres {
         let made = program("createdb")?
             .args(["--username=postgres", "--strategy=file_copy", "--template", template, "--host"])
             .arg(&self.folder)
+            .args(["--port", &self.port.to_string()])
             .arg(&name)
             .output();
         success("createdb", made)?;
@@ -133,12 +156,24 @@ impl Postgres {
         Ok(format!("postgres://postgres@localhost/{name}?host={}", self.folder.display()))
     }
 
+    /// The database of a URL as it is reached through the loopback.
+    pub fn over_tcp(&self, url: &str) -> String {
+        let name = url.rsplit('/').find_map(|rest| rest.split_once("?host=")).map_or(url, |(name, _)| name);
+        let name = name.rsplit('/').next().unwrap_or(name);
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// The certificate of [`Postgres::start_tls`], as a PEM file.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.join("server.crt")
+    }
+
     fn wait_until_ready(&self) -> Result<(), PostgresError> {
-        let socket = self.folder.join(".s.PGSQL.5432");
+        let socket = self.folder.join(format!(".s.PGSQL.{}", self.port));
         let deadline = Instant::now() + START_WAIT;
         while Instant::now() < deadline {
             let asked = program("pg_isready")?
-                .args(["--quiet", "--timeout=1", "--username=postgres", "--host"])
+                .args(["--quiet", "--timeout=1", "--username=postgres", "--port", &self.port.to_string(), "--host"])
                 .arg(&self.folder)
                 .status()
                 .map_err(|source| PostgresError::Io { what: "asking pg_isready", source })?;
@@ -186,11 +221,35 @@ fn success(what: &'static str, output: io::Result<Output>) -> Result<(), Postgre
     Err(PostgresError::Program { what, said: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
 }
 
-fn server(folder: &Path, data: &Path) -> Result<Command, PostgresError> {
+/// Makes a certificate in `folder` and `data`, and lets connections over the network in with TLS only.
+fn encrypt(folder: &Path, data: &Path) -> Result<(), PostgresError> {
+    let io = |what| move |source| PostgresError::Io { what, source };
+    let wanted = folder.join("server.cnf");
+    fs::write(&wanted, CERTIFICATE).map_err(io("describing a certificate"))?;
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+    command
+        .arg("-config")
+        .arg(&wanted)
+        .arg("-out")
+        .arg(data.join("server.crt"))
+        .arg("-keyout")
+        .arg(data.join("server.key"));
+    if let Some(user) = other_user()? {
+        command.gid(user.gid.as_raw()).uid(user.uid.as_raw());
+    }
+    success("openssl", command.current_dir("/").stdin(Stdio::null()).output())?;
+    fs::copy(data.join("server.crt"), folder.join("server.crt")).map_err(io("showing the certificate"))?;
+    let rules = data.join("pg_hba.conf");
+    let text = fs::read_to_string(&rules).map_err(io("reading who may connect"))?;
+    fs::write(&rules, text.replace("\nhost ", "\nhostssl ")).map_err(io("writing who may connect"))
+}
+
+fn server(folder: &Path, data: &Path, port: u16) -> Result<Command, PostgresError> {
     let io = |what| move |source| PostgresError::Io { what, source };
     let log = fs::File::create(folder.join("log")).map_err(io("creating the server's log"))?;
     let mut command = program("postgres")?;
-    command.arg("-D").arg(data).arg("-k").arg(folder);
+    command.arg("-D").arg(data).arg("-k").arg(folder).args(["-p", &port.to_string(), "-c", "listen_addresses="]);
     for setting in SETTINGS {
         command.arg("-c").arg(setting);
     }
