@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::Weights;
 use crate::pool::Pool;
-use crate::profile::{NOW, Respect, Scratch, earliest};
+use crate::profile::{NOW, Respect, Scratch, WHENEVER, earliest};
 use crate::rule::{PoolVerdict, Rule, Verdict, refused_for_good, refused_for_now};
 use crate::scheduler::Scheduler;
 use crate::shape::{Fit, Shape, money};
@@ -224,6 +224,6 @@ fn expected_start(
     if pool.pick(per_node, *nodes, end, &mut scratch.nodes).is_ok() {
         return Some(NOW);
     }
-    earliest(pool, per_node, *nodes, Respect::ClaimsExcept(job), scratch)
-        .or_else(|| earliest(pool, per_node, *nodes, Respect::Running, scratch))
+    earliest(pool, per_node, *nodes, Respect::ClaimsExcept(job), WHENEVER, scratch)
+        .or_else(|| earliest(pool, per_node, *nodes, Respect::Running, WHENEVER, scratch))
 }

@@ -10,7 +10,7 @@ use model::PriorityClass;
 use crate::check;
 use crate::explain::{Explanation, Wanted, penalty};
 use crate::pool::{NoPick, NodeList, Occupation};
-use crate::profile::{NOW, Respect, claim, earliest};
+use crate::profile::{NOW, Respect, WHENEVER, claim, earliest};
 use crate::queue::{Blocked, Lane, NEVER, Position};
 use crate::rule::{Rule, refused_for_now};
 use crate::scheduler::{Holder, Run, Scheduler};
@@ -507,11 +507,11 @@ impl Scheduler {
             candidates.push(match refused {
                 Some(rule) => wanted.refused(pool, rule),
                 None => {
-                    let alone = fit.start(&self.pools, request, &mut self.scratch);
+                    let alone = fit.start(&self.pools, request, WHENEVER, &mut self.scratch);
                     // Room that was passed over is room claimed by jobs ahead.
                     let claimed = alone == Some(NOW) && at < place;
                     let respect = Respect::ClaimsExcept(None);
-                    let behind = |s| earliest(pool, &request.per_node, request.nodes, respect, s);
+                    let behind = |s| earliest(pool, &request.per_node, request.nodes, respect, WHENEVER, s);
                     wanted.feasible(pool, if claimed { behind(&mut self.scratch) } else { alone })
                 }
             });
@@ -551,7 +551,8 @@ impl Scheduler {
             if taken.contains(&fit.pool) {
                 continue;
             }
-            let alone = shape.fits[place].start(&self.pools, &request, &mut self.scratch);
+            let before = best.map_or(WHENEVER, |b| b.1);
+            let alone = shape.fits[place].start(&self.pools, &request, before, &mut self.scratch);
             let better = |start: i64| {
                 let penalty = penalty(weights, start, fit.money, limit);
                 best.is_none_or(|b| penalty < b.0).then_some((penalty, start, fit.pool))
@@ -561,7 +562,7 @@ impl Scheduler {
                 alone
             } else if alone.is_some_and(|s| s == NOW || better(s).is_some()) {
                 let respect = Respect::ClaimsExcept(None);
-                earliest(pool, &request.per_node, request.nodes, respect, &mut self.scratch)
+                earliest(pool, &request.per_node, request.nodes, respect, before, &mut self.scratch)
             } else {
                 None
             };
@@ -573,7 +574,8 @@ impl Scheduler {
         self.shapes.sets[set as usize].turns += 1;
         let claimed = best.and_then(|(_, start, ordinal)| {
             let pool = self.pools.get(ordinal)?;
-            earliest(pool, &request.per_node, request.nodes, Respect::ClaimsExcept(None), &mut self.scratch)?;
+            let respect = Respect::ClaimsExcept(None);
+            earliest(pool, &request.per_node, request.nodes, respect, WHENEVER, &mut self.scratch)?;
             let claim = claim(pool, job, start, request.per_node, &self.scratch.nodes);
             self.pools.change(ordinal, |pool| pool.claims.push(claim));
             Some(ordinal)

@@ -7,6 +7,8 @@ use crate::pool::{Claim, Pool, left};
 
 /// Start "now", before every end.
 pub(crate) const NOW: i64 = i64::MIN;
+/// Bound of a question for a start at any time.
+pub(crate) const WHENEVER: i64 = i64::MAX;
 
 /// Buffers reused from one question to the next.
 #[derive(Clone, Debug, Default)]
@@ -27,12 +29,13 @@ pub(crate) enum Respect {
 }
 
 /// When `count` open nodes have room for `per_node`: [`NOW`], the expected end that frees the last of them (microseconds;
-/// possibly past, for overdue work), or `None` while too few nodes are up or other claims leave no room.
+/// possibly past, for overdue work), or `None` while too few nodes are up, other claims leave no room, or it is not `before`.
 pub(crate) fn earliest(
     pool: &Pool,
     per_node: &Resources,
     count: u32,
     respect: Respect,
+    before: i64,
     scratch: &mut Scratch,
 ) -> Option<i64> {
     let Scratch { used, found, nodes } = scratch;
@@ -60,7 +63,7 @@ pub(crate) fn earliest(
             }
         }
     }
-    for together in pool.runs.chunk_by(|a, b| a.end == b.end) {
+    for together in pool.runs.chunk_by(|a, b| a.end == b.end).take_while(|together| together[0].end < before) {
         let before = nodes.len();
         for run in together {
             for &n in run.nodes.as_slice() {

@@ -101,10 +101,8 @@ impl Pools {
     }
 }
 
-/// Idle shapes kept for the next job that asks alike; each costs about 30 bytes for every pool that fits.
+/// Idle shapes kept for the next job that asks alike; each costs about 36 bytes for every pool that fits.
 const IDLE_SHAPES_MAX: u32 = 512;
-/// `earliest` gave nothing.
-const NO_START: i64 = i64::MAX;
 /// No pool has this version: they count up from 1.
 const UNKNOWN: u32 = 0;
 
@@ -115,26 +113,31 @@ pub(crate) struct Fit {
     /// The version of the pool for which `start` holds.
     version: u32,
     start: i64,
+    /// It starts then; not only not before.
+    exact: bool,
     /// Weighted micro-units × 1000 per hour.
     pub money: i64,
 }
 
 impl Fit {
-    /// The earliest start for running work alone, remembered until the pool changes.
-    pub fn start(&mut self, pools: &Pools, request: &Request, scratch: &mut Scratch) -> Option<i64> {
+    /// The earliest start for running work alone, remembered until the pool changes; one that is not `before` need not be
+    /// told, since to look no further than that is most often to look at a few of the pool's runs.
+    pub fn start(&mut self, pools: &Pools, request: &Request, before: i64, scratch: &mut Scratch) -> Option<i64> {
         let version = pools.gate(self.pool).version;
-        if self.version != version {
+        if self.version != version || !self.exact && before > self.start {
             let Request { nodes, per_node, .. } = request;
             let find = |pool: &Pool| match pool.has_room(per_node, *nodes) {
                 true => Some(NOW),
-                false => earliest(pool, per_node, *nodes, Respect::Running, scratch),
+                false => earliest(pool, per_node, *nodes, Respect::Running, before, scratch),
             };
-            self.start = pools.get(self.pool).and_then(find).unwrap_or(NO_START);
+            let found = pools.get(self.pool).and_then(find);
+            // Not before `profile::WHENEVER` is never.
+            (self.start, self.exact) = found.map_or((before, false), |start| (start, true));
             self.version = version;
         }
-        (self.start != NO_START).then_some(self.start)
+        self.exact.then_some(self.start)
     }
-    /// What is remembered, or the pool's first expected end where nothing is.
+    /// What is remembered, or the pool's first expected end where nothing is: it starts then or later.
     pub fn remembered_start(&self, pools: &Pools) -> i64 {
         let gate = pools.gate(self.pool);
         if self.version == gate.version { self.start } else { gate.first_end }
@@ -264,7 +267,7 @@ impl Shape {
         list.sort_unstable();
         self.fits = list
             .iter()
-            .map(|(money, _, _, pool)| Fit { pool: *pool, version: UNKNOWN, start: 0, money: *money })
+            .map(|(money, _, _, pool)| Fit { pool: *pool, version: UNKNOWN, start: 0, exact: false, money: *money })
             .collect();
         self.place = vec![u32::MAX; pools.slots.len()];
         for (place, fit) in (0..).zip(&self.fits) {
