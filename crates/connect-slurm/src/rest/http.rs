@@ -1,0 +1,251 @@
+//! HTTP towards slurmrestd: one client with keep-alive, the token, and failures classed by whether anything was sent.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Once, PoisonError};
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+
+use super::{CALL_TIME_MAX, Endpoint, RestError};
+use crate::carrier::{CarrierError, SubmitError};
+
+/// Largest answer taken: 10,000 jobs are 32 MB in version 0.0.38, and a controller keeps 50,000 at most by default here.
+const ANSWER_MAX: usize = 256 << 20;
+/// No answer that follows an error is quoted at greater length.
+const QUOTE_MAX: usize = 300;
+
+/// Slurm's numbers for "the line to the controller is down" that say that nothing was sent.
+const CONNECT_FAILED: [i64; 2] = [1001, 1800];
+/// Other faults of communication: what was sent may have arrived. 1000 to 1999 is the protocol's, 5000 to 5099 the sockets'.
+fn is_communication(code: i64) -> bool {
+    (1000..2000).contains(&code) || (5000..5100).contains(&code)
+}
+/// `Unspecified error`: the controller cannot be asked, or does not know the token.
+const UNSPECIFIED: i64 = -1;
+/// `Invalid job id specified`.
+const NO_SUCH_JOB: i64 = 2017;
+/// `Job/step already completing or completed`, `Job has already finished`.
+const JOB_IS_OVER: [i64; 2] = [2021, 2084];
+
+pub(super) struct Http {
+    client: reqwest::Client,
+    base: String,
+    place: String,
+    token_file: Option<PathBuf>,
+    user: Option<String>,
+    token: Mutex<Option<Arc<str>>>,
+}
+
+/// A whole answer.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub body: Vec<u8>,
+    errors: Vec<Fault>,
+}
+
+/// One entry of `errors`. Version 0.0.38 writes the number under either name.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Fault {
+    #[serde(default, alias = "error_number")]
+    error_code: i64,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Faults {
+    #[serde(default)]
+    errors: Vec<Fault>,
+}
+
+/// No answer.
+pub(super) enum Failure {
+    /// Not even a connection.
+    NotSent(io::Error),
+    Unanswered(io::Error),
+    /// The token is refused, also after reading it again.
+    Unauthorized(String),
+}
+
+impl Failure {
+    pub fn asked(self) -> CarrierError {
+        match self {
+            Failure::NotSent(error) | Failure::Unanswered(error) => CarrierError::Unreachable(error),
+            Failure::Unauthorized(text) => CarrierError::Refused(text),
+        }
+    }
+    pub fn sent(self) -> SubmitError {
+        match self {
+            Failure::NotSent(error) => SubmitError::NotSent(error),
+            Failure::Unanswered(error) => SubmitError::Unanswered(error),
+            // Authentication comes before anything else: nothing was submitted, and a new token may come.
+            Failure::Unauthorized(text) => SubmitError::NotSent(io::Error::new(io::ErrorKind::PermissionDenied, text)),
+        }
+    }
+}
+
+impl Http {
+    pub fn new(endpoint: Endpoint, token_file: Option<PathBuf>, user: Option<String>) -> Result<Http, RestError> {
+        static PROVIDER: Once = Once::new();
+        // Whoever was first may have chosen a provider already; one is as good as another.
+        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let builder = reqwest::Client::builder().default_headers(headers).timeout(CALL_TIME_MAX).no_proxy();
+        let (builder, base, place) = match endpoint {
+            Endpoint::Unix(path) => {
+                let place = format!("unix:{}", path.display());
+                (builder.unix_socket(path), "http://localhost".to_owned(), place)
+            }
+            Endpoint::Tcp(url) => (builder, url.clone(), url),
+        };
+        let http = Http { client: builder.build()?, base, place, token_file, user, token: Mutex::new(None) };
+        http.read_token()?;
+        Ok(http)
+    }
+
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn token(&self) -> Option<Arc<str>> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn read_token(&self) -> Result<(), RestError> {
+        let Some(path) = &self.token_file else { return Ok(()) };
+        let text = std::fs::read_to_string(path).map_err(|source| RestError::Token { path: path.clone(), source })?;
+        // `scontrol token` prints `SLURM_JWT=…`.
+        let token = text.trim().trim_start_matches("SLURM_JWT=").to_owned();
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.into());
+        Ok(())
+    }
+
+    /// One call. A refused token is read again and, when the file has another one, tried once more.
+    pub async fn call(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, Failure> {
+        let mut answer = self.call_once(method.clone(), path, body.clone()).await?;
+        // A wrong or old token is a 401, or (22.05) an "unspecified error", which may be anything else as well: only what changes
+        // nothing is then asked again.
+        let before = self.token();
+        let renewed =
+            self.token_file.is_some() && answer.may_be_token() && self.read_token().is_ok() && self.token() != before;
+        if renewed && (answer.status == StatusCode::UNAUTHORIZED || method == Method::GET) {
+            answer = self.call_once(method, path, body).await?;
+        }
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let words = quote(&answer.body);
+        Err(Failure::Unauthorized(format!("slurmrestd does not know us (401): {words}. Renew the token file")))
+    }
+
+    async fn call_once(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, Failure> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        if let Some(token) = self.token() {
+            request = request.header(HeaderName::from_static("x-slurm-user-token"), &*token);
+            if let Some(user) = &self.user {
+                request = request.header(HeaderName::from_static("x-slurm-user-name"), user);
+            }
+        }
+        let failed = |error: reqwest::Error| {
+            let connect = error.is_connect() || error.is_builder();
+            let error = io::Error::other(chain(&error));
+            if connect { Failure::NotSent(error) } else { Failure::Unanswered(error) }
+        };
+        let mut response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        let mut bytes = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(failed)? {
+            if bytes.len() + piece.len() > ANSWER_MAX {
+                return Err(Failure::Unanswered(io::Error::other("an answer of more than 256 MiB")));
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        let errors = serde_json::from_slice::<Faults>(&bytes).map_or_else(|_| Vec::new(), |faults| faults.errors);
+        Ok(Answer { status, body: bytes, errors })
+    }
+}
+
+impl Answer {
+    fn may_be_token(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+            || (self.status.is_server_error() && self.errors.iter().all(|fault| fault.error_code == UNSPECIFIED))
+    }
+    /// 304: nothing changed since the time asked for.
+    pub fn unchanged(&self) -> bool {
+        self.status == StatusCode::NOT_MODIFIED
+    }
+    /// The controller answered that it has no such job.
+    pub fn no_such_job(&self) -> bool {
+        self.errors.iter().any(|fault| fault.error_code == NO_SUCH_JOB)
+    }
+    pub fn job_is_over(&self) -> bool {
+        self.errors.iter().any(|fault| JOB_IS_OVER.contains(&fault.error_code))
+    }
+
+    /// # Errors
+    /// What is wrong with an answer to a question or a change: only an answer without fault is one.
+    pub fn done(&self) -> Result<(), CarrierError> {
+        let words = || {
+            let told: Vec<String> = self.errors.iter().map(Fault::words).collect();
+            if told.is_empty() { format!("{}: {}", self.status, quote(&self.body)) } else { told.join("; ") }
+        };
+        match self.errors.first() {
+            None if self.status.is_success() => Ok(()),
+            // Version 0.0.38 answers `Unspecified error` when the controller cannot be asked.
+            Some(fault) if is_communication(fault.error_code) || fault.error_code == UNSPECIFIED => {
+                Err(CarrierError::Unreachable(io::Error::other(words())))
+            }
+            None if self.status.is_server_error() => Err(CarrierError::Unreachable(io::Error::other(words()))),
+            _ => Err(CarrierError::Refused(words())),
+        }
+    }
+
+    /// As [`Answer::done`], for a submission that brought no number.
+    pub fn not_submitted(&self) -> SubmitError {
+        let words: Vec<String> = self.errors.iter().map(Fault::words).collect();
+        let words = if words.is_empty() { quote(&self.body) } else { words.join("; ") };
+        let codes = || self.errors.iter().map(|fault| fault.error_code);
+        if codes().any(|code| CONNECT_FAILED.contains(&code)) {
+            SubmitError::NotSent(io::Error::other(words))
+        } else if codes().any(|code| is_communication(code) || code == UNSPECIFIED) || self.errors.is_empty() {
+            SubmitError::Unanswered(io::Error::other(words))
+        } else {
+            SubmitError::Refused(words)
+        }
+    }
+}
+
+impl Fault {
+    fn words(&self) -> String {
+        match (&self.description, &self.error) {
+            (Some(description), Some(error)) if !description.contains(error.as_str()) => {
+                format!("{description} ({error})")
+            }
+            (Some(text), _) | (None, Some(text)) => text.clone(),
+            (None, None) => format!("error {}", self.error_code),
+        }
+    }
+}
+
+fn quote(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).trim().chars().take(QUOTE_MAX).collect()
+}
+
+/// An error with its causes, since the outermost one only says that a request failed.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

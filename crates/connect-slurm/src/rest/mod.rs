@@ -1,0 +1,309 @@
+//! Slurm's REST daemon as a way in: one pinned version of its API, over a unix socket or TCP, with keep-alive.
+//! Talks HTTP only; what is sent is rendered and what comes is read by the pure files beside this one. Never falls back to another way.
+
+mod http;
+mod read;
+mod render;
+mod split;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use reqwest::Method;
+
+use crate::carrier::{
+    AccountedRun, AccountingKind, AccountsWanted, Cancel, Carrier, CarrierError, JobNumber, NodeFacts, Queue,
+    QueueWanted, SubmitError, SubmitRequest, Survey,
+};
+use crate::key::NAME_PREFIX;
+use http::{Answer, Failure, Http};
+pub use split::Split;
+
+/// Where a slurmrestd listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    Unix(PathBuf),
+    /// `http://host:port`.
+    Tcp(String),
+}
+
+/// Why a way through slurmrestd cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum RestError {
+    #[error("`{0}` is not an endpoint: write unix:/path/of/the.socket or http://host:port")]
+    Endpoint(String),
+    #[error("`{0}` is not a version of slurmrestd's API, such as v0.0.38")]
+    Version(String),
+    #[error("the token file {path} cannot be read: {source}")]
+    Token { path: PathBuf, source: io::Error },
+    #[error("no HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// A listing of the whole queue may take this share of a core: 1/20. A slurmrestd of 22.05 spends 4 s on 10,000 jobs and is then
+/// asked again after 80 s at the earliest; what a smaller queue costs is never noticed.
+const LISTING_SHARE: u32 = 20;
+/// Runs are asked for over this window, 400 days: longer than any platform is down.
+const WINDOW_SECS: i64 = 400 * 86_400;
+/// At most this many jobs are asked for one by one (1 to 2 ms each); beyond that the whole queue is cheaper.
+const SINGLE_LOOKS_MAX: usize = 64;
+
+/// One slurmrestd. See [`Split`] for large queues, which this daemon lists at great cost.
+pub struct Rest {
+    http: Http,
+    version: String,
+    /// Account there, as far as known.
+    user: String,
+    /// When the whole queue may be listed again, by what the last listing took.
+    listing: Mutex<Option<Instant>>,
+}
+
+impl Rest {
+    /// `version`: `v0.0.38` and its like. `token_file`: a JWT, read now and again on every 401.
+    ///
+    /// # Errors
+    /// [`RestError`]; nothing is sent yet.
+    pub fn new(
+        endpoint: Endpoint,
+        version: &str,
+        token_file: Option<PathBuf>,
+        user: Option<String>,
+    ) -> Result<Rest, RestError> {
+        let digits = version.strip_prefix("v0.0.").unwrap_or_default();
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(RestError::Version(version.chars().take(40).collect()));
+        }
+        let name = user.clone().unwrap_or_else(|| "this server's account".into());
+        let http = Http::new(endpoint, token_file, user)?;
+        Ok(Rest { http, version: version.to_owned(), user: name, listing: Mutex::new(None) })
+    }
+
+    fn slurm(&self, rest: &str) -> String {
+        format!("/slurm/{}/{rest}", self.version)
+    }
+
+    fn slurmdb(&self, rest: &str) -> String {
+        format!("/slurmdb/{}/{rest}", self.version)
+    }
+
+    async fn get(&self, path: &str) -> Result<Answer, CarrierError> {
+        self.http.call(Method::GET, path, None).await.map_err(Failure::asked)
+    }
+
+    /// The controller's clock: the time at which it answered for its statistics.
+    async fn clock(&self) -> Result<i64, CarrierError> {
+        read::clock(&self.get(&self.slurm("diag")).await?)
+    }
+
+    async fn whole_queue(&self, since: Option<i64>) -> Result<Queue, CarrierError> {
+        let begun = Instant::now();
+        let path = match since {
+            Some(time) => format!("{}?update_time={time}", self.slurm("jobs")),
+            None => self.slurm("jobs"),
+        };
+        let answer = self.get(&path).await?;
+        if answer.unchanged() {
+            return Ok(Queue { clock: None, jobs: Vec::new(), whole: false });
+        }
+        let jobs = read::jobs(&answer, NAME_PREFIX)?;
+        let again = Instant::now() + begun.elapsed() * LISTING_SHARE;
+        *self.listing.lock().unwrap_or_else(PoisonError::into_inner) = Some(again);
+        Ok(Queue { clock: None, jobs, whole: true })
+    }
+
+    async fn some_jobs(&self, numbers: &[JobNumber]) -> Result<Queue, CarrierError> {
+        if numbers.len() > SINGLE_LOOKS_MAX {
+            let mut queue = self.whole_queue(None).await?;
+            queue.jobs.retain(|job| numbers.contains(&job.number));
+            return Ok(Queue { whole: false, ..queue });
+        }
+        let mut jobs = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let answer = self.http.call(Method::GET, &self.slurm(&format!("job/{number}")), None).await;
+            match answer.map_err(Failure::asked) {
+                Ok(answer) if answer.no_such_job() => {}
+                Ok(answer) => jobs.extend(read::jobs(&answer, "")?),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Queue { clock: None, jobs, whole: false })
+    }
+
+    async fn survey_now(&self) -> Result<Survey, CarrierError> {
+        let ping = self.get(&self.slurm("ping")).await?;
+        let version = read::version(&ping)?;
+        let clock = self.clock().await?;
+        let partitions = read::partitions(&self.get(&self.slurm("partitions")).await?)?;
+        let nodes = read::nodes(&self.get(&self.slurm("nodes")).await?)?;
+        let reservations = read::reservations(&self.get(&self.slurm("reservations")).await?)?;
+        let licences = read::licences(&self.get(&self.slurm("licenses")).await?)?;
+        let clusters = self.get(&self.slurmdb("clusters")).await.and_then(|answer| read::clusters(&answer));
+        let accounting = if clusters.is_ok() { AccountingKind::Slurmdbd } else { AccountingKind::Controller };
+        let cluster_name = clusters.unwrap_or_default().into_iter().next().unwrap_or_default();
+        let mut config = vec![("RestApiVersion".to_owned(), self.version.clone())];
+        config.push(("NodeCount".to_owned(), nodes.len().to_string()));
+        Ok(Survey {
+            version,
+            cluster_name,
+            user: self.user.clone(),
+            accounting,
+            clock,
+            config,
+            partitions,
+            nodes,
+            reservations,
+            licences,
+            limits: Vec::new(),
+            topology: Vec::new(),
+        })
+    }
+
+    async fn accounted(&self, wanted: AccountsWanted) -> Result<Vec<AccountedRun>, CarrierError> {
+        let mut runs = Vec::new();
+        match wanted {
+            AccountsWanted::Jobs(numbers) => {
+                for number in numbers {
+                    let answer = self.get(&self.slurmdb(&format!("job/{number}"))).await?;
+                    let mut found = read::runs(&answer)?;
+                    // slurmdbd's REST of 22.05 tells no exit code but a signal's, and no name of a job that ended before its
+                    // start was written down: the controller's record does, while it lasts.
+                    if let Ok(queue) = self.some_jobs(&[number]).await
+                        && let Some(job) = queue.jobs.into_iter().next()
+                        && let Some(run) = found.last_mut().filter(|run| run.submitted == job.submitted)
+                        && let Some(exit) = job.exit
+                    {
+                        run.exit = exit;
+                        run.name = job.name;
+                    }
+                    runs.append(&mut found);
+                }
+            }
+            AccountsWanted::Since { time, name_prefix } => {
+                // Without an end the window is the one second of its start.
+                let (from, to) = (render::time(time), render::time(time + WINDOW_SECS));
+                let path = format!("{}?start_time={from}&end_time={to}", self.slurmdb("jobs"));
+                runs = read::runs(&self.get(&path).await?)?;
+                runs.retain(|run| run.name.starts_with(&name_prefix));
+            }
+        }
+        Ok(runs)
+    }
+
+    async fn change(&self, numbers: &[JobNumber], body: &str) -> Result<(), CarrierError> {
+        for number in numbers {
+            let path = self.slurm(&format!("job/{number}"));
+            let answer = self.http.call(Method::POST, &path, Some(body.to_owned())).await.map_err(Failure::asked)?;
+            if !answer.no_such_job() && !answer.job_is_over() {
+                answer.done()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Carrier for Rest {
+    fn describe(&self) -> String {
+        format!("slurmrestd {} at {}", self.version, self.http.place())
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Result<Survey, CarrierError>> {
+        Box::pin(self.survey_now())
+    }
+
+    fn nodes(&self, since: Option<i64>) -> BoxFuture<'_, Result<Vec<NodeFacts>, CarrierError>> {
+        Box::pin(async move {
+            let path = match since {
+                Some(time) => format!("{}?update_time={time}", self.slurm("nodes")),
+                None => self.slurm("nodes"),
+            };
+            let answer = self.get(&path).await?;
+            if answer.unchanged() { Ok(Vec::new()) } else { read::nodes(&answer) }
+        })
+    }
+
+    fn submit<'a>(&'a self, request: &'a SubmitRequest) -> BoxFuture<'a, Result<JobNumber, SubmitError>> {
+        Box::pin(async move {
+            let body = render::submission(request)?;
+            let answer = self.http.call(Method::POST, &self.slurm("job/submit"), Some(body)).await;
+            read::submitted(&answer.map_err(Failure::sent)?)
+        })
+    }
+
+    fn queue(&self, wanted: QueueWanted) -> BoxFuture<'_, Result<Queue, CarrierError>> {
+        Box::pin(async move {
+            match wanted {
+                QueueWanted::All => {
+                    let clock = self.clock().await?;
+                    let queue = self.whole_queue(None).await?;
+                    Ok(Queue { clock: Some(clock), ..queue })
+                }
+                QueueWanted::ChangedSince(time) => {
+                    let again = *self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+                    if again.is_some_and(|again| Instant::now() < again) {
+                        return Ok(Queue::default());
+                    }
+                    self.whole_queue(Some(time)).await
+                }
+                QueueWanted::Jobs(numbers) => self.some_jobs(&numbers).await,
+            }
+        })
+    }
+
+    fn accounts(&self, wanted: AccountsWanted) -> BoxFuture<'_, Result<Vec<AccountedRun>, CarrierError>> {
+        Box::pin(self.accounted(wanted))
+    }
+
+    fn cancel<'a>(&'a self, numbers: &'a [JobNumber], how: Cancel) -> BoxFuture<'a, Result<(), CarrierError>> {
+        Box::pin(async move {
+            let query = match how {
+                Cancel::End => String::new(),
+                Cancel::Signal(signal) => format!("?signal={signal}"),
+                Cancel::SignalShell(_) => {
+                    return Err(CarrierError::Refused(format!(
+                        "slurmrestd {} cannot signal the batch shell alone",
+                        self.version
+                    )));
+                }
+            };
+            for number in numbers {
+                let path = self.slurm(&format!("job/{number}{query}"));
+                let answer = self.http.call(Method::DELETE, &path, None).await.map_err(Failure::asked)?;
+                if !answer.no_such_job() && !answer.job_is_over() {
+                    answer.done()?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn hold<'a>(&'a self, numbers: &'a [JobNumber]) -> BoxFuture<'a, Result<(), CarrierError>> {
+        Box::pin(self.change(numbers, r#"{"hold":true}"#))
+    }
+
+    fn release<'a>(&'a self, numbers: &'a [JobNumber]) -> BoxFuture<'a, Result<(), CarrierError>> {
+        Box::pin(self.change(numbers, r#"{"hold":false}"#))
+    }
+
+    fn set_time_limit(&self, number: JobNumber, minutes: u32) -> BoxFuture<'_, Result<(), CarrierError>> {
+        let body = format!(r#"{{"time_limit":{minutes}}}"#);
+        Box::pin(async move { self.change(&[number], &body).await })
+    }
+}
+
+/// `unix:/path` or `http://host:port`.
+///
+/// # Errors
+/// [`RestError::Endpoint`].
+pub fn endpoint(text: &str) -> Result<Endpoint, RestError> {
+    match (text.strip_prefix("unix:"), text.strip_prefix("http://")) {
+        (Some(path), _) if path.starts_with('/') => Ok(Endpoint::Unix(path.into())),
+        (_, Some(host)) if !host.is_empty() && !host.contains('/') => Ok(Endpoint::Tcp(text.to_owned())),
+        _ => Err(RestError::Endpoint(text.chars().take(200).collect())),
+    }
+}
+
+/// A call may take this long: 10,000 jobs are listed in 4 s on an idle machine, and a stopped controller answers after 20 s.
+pub(crate) const CALL_TIME_MAX: Duration = Duration::from_secs(60);
