@@ -183,15 +183,19 @@ impl Scheduler {
         let request = &*shape.request;
         let limit = self.queue.slot(slot).limit;
         let tenant = self.shares.id(lane.tenant);
-        let open = || shape.fits.iter().filter(|f| self.pools.admits(f.pool, tenant, limit));
+        let fits = || (0..).zip(&shape.fits);
+        let open = || fits().filter(|(_, f)| self.pools.admits(f.pool, tenant, limit));
         if open().next().is_none() {
             return Reason::NoFeasiblePool;
         }
-        let serving = || open().filter(|f| self.pools.serves(f.pool, request.nodes));
-        let Some(first) = serving().min_by_key(|f| (f.remembered_start(&self.pools), f.money)) else {
+        let serving = || open().filter(|(_, f)| self.pools.serves(f.pool, request.nodes));
+        let start = |place: usize| shape.soonest(place, &self.pools).unwrap_or(NOW);
+        let Some((_, first)) = serving().min_by_key(|(place, f)| (start(*place), f.money)) else {
             return Reason::PoolsUnavailable;
         };
-        let has_room = |f: &Fit| self.pools.get(f.pool).is_some_and(|p| p.has_room(&request.per_node, request.nodes));
+        let has_room = |(_, f): (usize, &Fit)| {
+            self.pools.get(f.pool).is_some_and(|p| p.has_room(&request.per_node, request.nodes))
+        };
         if shape.roomy && serving().any(has_room) {
             let rank = self.rank(slot, now);
             let ahead = self.holders.iter().filter(|h| h.pool.is_some() && self.rank(h.slot, now) < rank).count();

@@ -481,7 +481,7 @@ impl Scheduler {
     ) -> Explanation {
         let tenant = self.shares.id(tenant);
         let shape = self.shapes.get_mut(shape);
-        let request = &*shape.request;
+        let request = shape.request.clone();
         let run_time = Span::from_micros(limit);
         let wanted = Wanted { total: request.total(), run_time, now, weights: &self.policy.weights };
         let rows = (self.policy.placement_candidates_max as usize).clamp(1, shape.fits.len());
@@ -489,8 +489,7 @@ impl Scheduler {
         let order = std::iter::once(place).chain((0..shape.fits.len()).filter(|p| *p != place)).take(rows);
         let mut chosen = None;
         for at in order {
-            let fit = &mut shape.fits[at];
-            let Some(pool) = self.pools.get(fit.pool) else { continue };
+            let Some(pool) = self.pools.get(shape.fits[at].pool) else { continue };
             if at == place {
                 chosen = Some(pool.id);
                 candidates.push(wanted.feasible(pool, Some(NOW)));
@@ -507,7 +506,7 @@ impl Scheduler {
             candidates.push(match refused {
                 Some(rule) => wanted.refused(pool, rule),
                 None => {
-                    let alone = fit.start(&self.pools, request, WHENEVER, &mut self.scratch);
+                    let alone = shape.start(at, &self.pools, WHENEVER, &mut self.scratch);
                     // Room that was passed over is room claimed by jobs ahead.
                     let claimed = alone == Some(NOW) && at < place;
                     let respect = Respect::ClaimsExcept(None);
@@ -532,17 +531,21 @@ impl Scheduler {
         let at = |start: i64| if start == NOW { now.as_micros() } else { start };
         let mut serves = false;
         let mut best: Option<(i128, i64, u32)> = None;
-        for place in 0..shape.fits.len() {
+        let mut from = 0;
+        // The list ascends in money: once there is one that serves, only an earlier start is worth a look.
+        while let Some(place) = shape.next_start(from, best.map(|b| b.1)) {
+            from = place + 1;
             let fit = shape.fits[place];
-            // Lower bounds. A pool without room starts at its first expected end or later; one whose room is claimed could
-            // start now, or at the end of work that is overdue already. The list ascends in money: only an earlier start is
-            // worth a look.
-            let soonest = match fit.remembered_start(&self.pools) {
-                _ if shape.maybe(place) => at(self.pools.gate(fit.pool).first_end).min(now.as_micros()),
-                start => at(start),
-            };
-            if serves && best.is_some_and(|b| b.1 <= soonest) {
-                continue;
+            if let Some((_, start, _)) = best.filter(|_| serves) {
+                match shape.soonest(place, &self.pools) {
+                    Some(soonest) if start <= soonest => {
+                        shape.passed(place, soonest);
+                        continue;
+                    }
+                    // Room that is claimed could serve now, or at the end of work that is overdue already.
+                    None if start <= self.pools.gate(fit.pool).first_end.min(now.as_micros()) => continue,
+                    _ => {}
+                }
             }
             if !self.pools.serves(fit.pool, request.nodes) || !self.pools.admits(fit.pool, tenant, limit) {
                 continue;
@@ -552,7 +555,7 @@ impl Scheduler {
                 continue;
             }
             let before = best.map_or(WHENEVER, |b| b.1);
-            let alone = shape.fits[place].start(&self.pools, &request, before, &mut self.scratch);
+            let alone = shape.start(place, &self.pools, before, &mut self.scratch);
             let better = |start: i64| {
                 let penalty = penalty(weights, start, fit.money, limit);
                 best.is_none_or(|b| penalty < b.0).then_some((penalty, start, fit.pool))

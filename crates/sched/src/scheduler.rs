@@ -64,7 +64,7 @@ pub(crate) struct Holder {
 pub(crate) struct Changes {
     /// Something that may let waiting jobs start or claims move.
     pub full: bool,
-    /// Pools that may have more room.
+    /// Pools that may have more room, or have it sooner.
     pub freed: Vec<u32>,
     /// Slots of jobs not looked at yet; some may have left since.
     pub fresh: Vec<u32>,
@@ -340,7 +340,8 @@ impl Scheduler {
                 let gone = pool.vacate(old, slot);
                 pool.occupy(Occupation { end, ..gone });
             });
-            self.changes.full = true;
+            // An end that comes sooner is room sooner.
+            self.touched(pool);
         }
         true
     }
