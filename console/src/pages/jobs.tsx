@@ -133,16 +133,26 @@ function JobTable({ jobs }: { jobs: JobSummary[] }) {
         </Link>
       ),
     },
-    { key: 'name', title: t('jobs.name'), card: 'head', className: 'name-cell', cell: (job) => <span title={job.name}>{job.name}</span> },
+    {
+      // Of what waits, also why.
+      key: 'name',
+      title: t('jobs.name'),
+      card: 'head',
+      className: 'name-cell',
+      cell: (job) => (
+        <>
+          <span title={job.name}>{job.name}</span>
+          {job.reason && (
+            <span className="row-why" title={text(job.reason)}>
+              {text(job.reason)}
+            </span>
+          )}
+        </>
+      ),
+    },
     { key: 'state', title: t('jobs.state'), card: 'head-end', cell: (job) => <StateTag state={job.state} /> },
     { key: 'user', title: t('jobs.user'), cell: (job) => (across ? `${job.tenant_name} › ${job.user_name}` : job.user_name) },
-    {
-      // Where it runs or ran; of what waits, why.
-      key: 'pool',
-      title: t('jobs.pool'),
-      className: 'place-cell',
-      cell: (job) => (job.reason ? <span className="faint" title={text(job.reason)}>{text(job.reason)}</span> : job.pool_name),
-    },
+    { key: 'pool', title: t('jobs.pool'), cell: (job) => job.pool_name },
     { key: 'asks', title: t('jobs.asks'), cell: (job) => <AmountsText amounts={job.requested} chip={job.requested.chips[0]} /> },
     {
       key: 'submitted',
