@@ -221,3 +221,21 @@ CREATE TABLE holds (
     expires_at BIGINT
 );
 CREATE INDEX holds_open ON holds (id) WHERE open = 1;
+CREATE TABLE cluster_links (
+    id BYTEA NOT NULL PRIMARY KEY,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE TABLE cluster_reports (
+    id BYTEA NOT NULL PRIMARY KEY,
+    cluster BYTEA NOT NULL,
+    at BIGINT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX cluster_reports_cluster ON cluster_reports (cluster, id);
+-- One row: the platform's own id, drawn once. Two platforms that use one account on one cluster tell their jobs apart by it.
+CREATE TABLE platform (
+    one BIGINT PRIMARY KEY,
+    id BYTEA NOT NULL
+);

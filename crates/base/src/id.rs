@@ -74,6 +74,8 @@ ids! {
     ClusterId, "cluster", "clu";
     PoolId, "pool", "pol";
     PriceBookId, "price book", "pri";
+    /// One kept report on a cluster: a check or a trial.
+    ReportId, "report", "rep";
     /// One account of the ledger.
     AccountId, "account", "acc";
     /// One transfer of the ledger; also its idempotency key.

@@ -104,6 +104,8 @@ impl Bench {
             supplier,
             site: "here".into(),
             health: ClusterHealth::Unreachable,
+            service: Default::default(),
+            tried_at: None,
         }));
         self.observe(Observed::Reachable);
         self.operator(Command::PublishPrices(PriceBook {
@@ -116,7 +118,7 @@ impl Bench {
             card_hour: Default::default(),
         }));
         for pool in 0..POOLS {
-            let node = |n: u32| Node { name: format!("p{pool:02}n{n:04}").into(), state: NodeState::Up };
+            let node = |n: u32| Node::new(format!("p{pool:02}n{n:04}"), NodeState::Up);
             let pool = Pool {
                 id: PoolId::from_u128(1 + u128::from(pool)),
                 cluster: self.cluster,

@@ -54,6 +54,8 @@ pub enum Denied {
     NoPrice { pool: PoolId, pool_name: Arc<str>, missing: rating::Missing },
     #[error("no price book in {0} is in force; ask the operator to publish one")]
     NoPriceBook(Currency),
+    #[error("no trial has passed on this cluster since it was registered: run one, or force it into service")]
+    Untried,
     #[error("the queue is full: {limit} open jobs on the platform")]
     QueueFull { limit: u64 },
     #[error("the array has {elements} elements, more than the {limit} allowed")]
@@ -85,6 +87,7 @@ impl Denied {
             | Self::Lifecycle(_)
             | Self::TenantSuspended
             | Self::UserDisabled
+            | Self::Untried
             | Self::KeyReused => NextMove::Conflict,
             Self::InsufficientFunds { .. } => NextMove::Pay,
             Self::NoPrice { .. } | Self::NoPriceBook(_) | Self::QueueFull { .. } => NextMove::Wait,
@@ -100,7 +103,7 @@ impl Denied {
             Self::NameTaken { .. } => "name_taken",
             Self::BadName { .. } => "bad_name",
             Self::Invalid(_) => "invalid",
-            Self::Lifecycle(_) => "wrong_state",
+            Self::Lifecycle(_) | Self::Untried => "wrong_state",
             Self::TenantSuspended => "tenant_suspended",
             Self::UserDisabled => "user_disabled",
             Self::ForeignProject => "foreign_project",

@@ -6,8 +6,8 @@ use base::{
     ClusterId, Currency, JobId, Money, PoolId, ProjectId, ScriptId, Span, SpecId, SupplierId, TenantId, TokenId, UserId,
 };
 use model::{
-    Actor, Cluster, DependencyKind, JobSpec, NodeState, Observation, Outcome, Pool, PriorityClass, Role, Supplier,
-    TenantStatus, Token, User,
+    Actor, Cluster, ClusterLink, ClusterReport, DependencyKind, JobSpec, NodeState, Observation, Outcome, Pool,
+    PriorityClass, Role, Service, Supplier, TenantStatus, Token, User,
 };
 use rating::{PoolCost, PriceBook};
 use serde::{Deserialize, Serialize};
@@ -152,6 +152,19 @@ pub enum Command {
 
     RegisterSupplier(Supplier),
     RegisterCluster(Cluster),
+    /// Registers a cluster with the way to it, or another way to a known one. A new one is tested before it serves; what a
+    /// trial showed of the old way no longer counts.
+    ConnectCluster {
+        cluster: Cluster,
+        link: ClusterLink,
+    },
+    /// `force`: into service without a passed trial.
+    SetService {
+        cluster: ClusterId,
+        service: Service,
+        force: bool,
+    },
+    KeepReport(ClusterReport),
     /// Creates the pool or changes its shape; running work stays.
     RegisterPool {
         pool: Pool,
@@ -186,6 +199,9 @@ impl Command {
             Self::PublishPrices(_) => "prices.publish",
             Self::RegisterSupplier(_) => "supplier.register",
             Self::RegisterCluster(_) => "cluster.register",
+            Self::ConnectCluster { .. } => "cluster.connect",
+            Self::SetService { .. } => "cluster.service",
+            Self::KeepReport(_) => "cluster.report",
             Self::RegisterPool { .. } => "pool.register",
             Self::SetNode { .. } => "node.set",
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use base::{AttemptId, ClusterId, JobId, PoolId, ScriptId, SpecId, TenantId, Timestamp, TokenId, UserId};
 use ledger::LedgerRecord;
 use model::{
-    Actor, Attempt, Cluster, EndOrder, Event, Job, JobSpec, Order, Pool, Project, Supplier, Tenant, Token, User,
+    Actor, Attempt, Cluster, ClusterLink, ClusterReport, EndOrder, Event, Job, JobSpec, Order, Pool, Project, Supplier,
+    Tenant, Token, User,
 };
 use rating::{Interval, Meter, PoolCost, PriceBook};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,9 @@ pub enum Record {
     },
     Supplier(Supplier),
     Cluster(Cluster),
+    ClusterLink(ClusterLink),
+    /// Append.
+    ClusterReport(ClusterReport),
     Pool(Pool),
     PoolCost {
         pool: PoolId,

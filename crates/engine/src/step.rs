@@ -83,6 +83,9 @@ impl Engine {
             Command::PublishPrices(book) => self.publish_prices(book, actor, out),
             Command::RegisterSupplier(_)
             | Command::RegisterCluster(_)
+            | Command::ConnectCluster { .. }
+            | Command::SetService { .. }
+            | Command::KeepReport(_)
             | Command::RegisterPool { .. }
             | Command::SetNode { .. } => self.supply_command(command, actor, out),
         }

@@ -2,7 +2,9 @@
 
 use base::{ClusterId, PoolId};
 use model::people::valid_name;
-use model::{Actor, ClusterHealth, EventKind, NodeState, Pool};
+use model::{
+    Actor, Cluster, ClusterHealth, ClusterLink, ClusterReport, EventKind, NodeState, Pool, ReportKind, Service,
+};
 use sched::{NodeView, PoolView};
 
 use crate::denied::Denied;
@@ -22,14 +24,8 @@ impl Engine {
                 Ok(Report::Supplier { supplier: id })
             }
             Command::RegisterCluster(mut cluster) => {
-                check_name("cluster", &cluster.name)?;
-                if !self.suppliers.contains_key(&cluster.supplier) {
-                    return Err(Denied::NotFound("supplier"));
-                }
+                self.check_cluster(&cluster)?;
                 let id = cluster.id;
-                if self.clusters.values().any(|c| c.name == cluster.name && c.id != id) {
-                    return Err(Denied::NameTaken { noun: "cluster", name: cluster.name.to_string() });
-                }
                 // What the platform has seen of its health stays.
                 cluster.health = self.clusters.get(&id).map_or(ClusterHealth::Unreachable, |c| c.health);
                 self.audit(out, actor, action, id.to_string(), None, cluster.name.to_string());
@@ -37,6 +33,9 @@ impl Engine {
                 self.clusters.insert(id, cluster);
                 Ok(Report::Cluster { cluster: id })
             }
+            Command::ConnectCluster { cluster, link } => self.connect_cluster(cluster, link, actor, out),
+            Command::SetService { cluster, service, force } => self.set_service(cluster, service, force, actor, out),
+            Command::KeepReport(report) => self.keep_report(report, actor, out),
             Command::RegisterPool { mut pool, cost } => {
                 check_name("pool", &pool.name)?;
                 if !self.clusters.contains_key(&pool.cluster) {
@@ -52,7 +51,9 @@ impl Engine {
                 // What is known of the nodes' state stays.
                 let known = self.pools.get(&id).map_or(&[][..], |p| &p.pool.nodes);
                 for node in &mut pool.nodes {
-                    node.state = known.iter().find(|n| n.name == node.name).map_or(node.state, |n| n.state);
+                    if let Some(known) = known.iter().find(|n| n.name == node.name) {
+                        (node.state, node.ordered) = (known.state, known.ordered);
+                    }
                 }
                 self.audit(out, actor, action, id.to_string(), None, pool.name.to_string());
                 self.event(out, actor, None, None, EventKind::PoolChanged { pool: id });
@@ -65,7 +66,8 @@ impl Engine {
                 Ok(Report::Pool { pool: id })
             }
             Command::SetNode { pool, node, state } => {
-                if !self.set_node(pool, &node, state, actor, out)? {
+                let ordered = Some(state).filter(|s| *s != NodeState::Up);
+                if !self.set_node(pool, &node, state, ordered, actor, out)? {
                     return Ok(Report::Pool { pool });
                 }
                 self.audit(out, actor, action, format!("{pool}/{node}"), None, format!("{state:?}"));
@@ -75,21 +77,22 @@ impl Engine {
         }
     }
 
-    /// Sets a node's state; `false` when it is in that state already.
+    /// Sets a node's state and what was ordered of it; `false` when both are so already.
     fn set_node(
         &mut self,
         pool: PoolId,
         node: &str,
         state: NodeState,
+        ordered: Option<NodeState>,
         actor: Actor,
         out: &mut Batch,
     ) -> Result<bool, Denied> {
         let entry = self.pools.get_mut(&pool).ok_or(Denied::NotFound("pool"))?;
         let found = entry.pool.nodes.iter_mut().find(|n| &*n.name == node).ok_or(Denied::NotFound("node"))?;
-        if found.state == state {
+        if (found.state, found.ordered) == (state, ordered) {
             return Ok(false);
         }
-        found.state = state;
+        (found.state, found.ordered) = (state, ordered);
         let name = found.name.clone();
         if actor != Actor::Platform {
             // From here on the node's state is somebody else's doing.
@@ -102,7 +105,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// A cluster reports a node; one that an operator drained stays drained while it is up.
+    /// A cluster reports a node; what an operator ordered is not lifted by it.
     pub(crate) fn node_seen(
         &mut self,
         cluster: ClusterId,
@@ -112,12 +115,106 @@ impl Engine {
         out: &mut Batch,
     ) {
         let Some(entry) = self.pools.get(&pool).filter(|p| p.pool.cluster == cluster) else { return };
-        let drained = entry.pool.nodes.iter().any(|n| &*n.name == node && n.state == NodeState::Drained);
-        if drained && state == NodeState::Up {
-            return;
-        }
+        let ordered = entry.pool.nodes.iter().find(|n| &*n.name == node).and_then(|n| n.ordered);
+        let state = ordered.map_or(state, |ordered| ordered.max(state));
         // A node nobody knows is no news.
-        let _ = self.set_node(pool, node, state, Actor::Cluster(cluster), out);
+        let _ = self.set_node(pool, node, state, ordered, Actor::Cluster(cluster), out);
+    }
+
+    fn check_cluster(&self, cluster: &Cluster) -> Result<(), Denied> {
+        check_name("cluster", &cluster.name)?;
+        if !self.suppliers.contains_key(&cluster.supplier) {
+            return Err(Denied::NotFound("supplier"));
+        }
+        let taken = |c: &Cluster| c.name == cluster.name && (c.id != cluster.id || c.backend != cluster.backend);
+        if self.clusters.values().any(taken) {
+            return Err(Denied::NameTaken { noun: "cluster", name: cluster.name.to_string() });
+        }
+        Ok(())
+    }
+
+    fn connect_cluster(
+        &mut self,
+        mut cluster: Cluster,
+        link: ClusterLink,
+        actor: Actor,
+        out: &mut Batch,
+    ) -> Result<Report, Denied> {
+        self.check_cluster(&cluster)?;
+        let id = cluster.id;
+        if link.cluster != id {
+            return Err(Denied::Invalid("the link is another cluster's"));
+        }
+        let known = self.clusters.get(&id);
+        cluster.health = known.map_or(ClusterHealth::Unreachable, |c| c.health);
+        // One in service stays there: its operator changes the way, not the cluster.
+        cluster.service = known.map_or(Service::Testing, |c| c.service);
+        if cluster.service == Service::Retired {
+            cluster.service = Service::Testing;
+        }
+        cluster.tried_at = None;
+        self.audit(out, actor, "cluster.connect", id.to_string(), None, cluster.name.to_string());
+        out.records.push(Record::ClusterLink(link));
+        self.replace_cluster(cluster, out);
+        Ok(Report::Cluster { cluster: id })
+    }
+
+    fn set_service(
+        &mut self,
+        id: ClusterId,
+        service: Service,
+        force: bool,
+        actor: Actor,
+        out: &mut Batch,
+    ) -> Result<Report, Denied> {
+        let known = self.clusters.get(&id).ok_or(Denied::NotFound("cluster"))?;
+        if known.service == service {
+            return Ok(Report::Cluster { cluster: id });
+        }
+        let untried = service == Service::InService && known.tried_at.is_none();
+        if untried && !force {
+            return Err(Denied::Untried);
+        }
+        let mut cluster = known.clone();
+        cluster.service = service;
+        let how = if untried { ", forced: no trial has passed" } else { "" };
+        self.audit(out, actor, "cluster.service", id.to_string(), None, format!("{}{how}", service.as_str()));
+        self.replace_cluster(cluster, out);
+        Ok(Report::Cluster { cluster: id })
+    }
+
+    fn keep_report(&mut self, report: ClusterReport, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
+        let id = report.cluster;
+        let known = self.clusters.get(&id).ok_or(Denied::NotFound("cluster"))?;
+        let word = match report.kind {
+            ReportKind::Check => "check",
+            ReportKind::Trial => "trial",
+        };
+        if report.kind == ReportKind::Trial {
+            let mut cluster = known.clone();
+            cluster.tried_at = report.passed.then_some(self.now);
+            out.records.push(Record::Cluster(cluster.clone()));
+            self.clusters.insert(id, cluster);
+        }
+        let detail = format!("{word} {}", if report.passed { "passed" } else { "failed" });
+        self.audit(out, actor, "cluster.report", id.to_string(), None, detail);
+        out.records.push(Record::ClusterReport(report));
+        Ok(Report::Cluster { cluster: id })
+    }
+
+    /// Stores a changed cluster; its pools are seen anew, since it may take work now, or no more.
+    fn replace_cluster(&mut self, cluster: Cluster, out: &mut Batch) {
+        let id = cluster.id;
+        out.records.push(Record::Cluster(cluster.clone()));
+        self.clusters.insert(id, cluster);
+        let pools: Vec<PoolId> = self.pools.values().filter(|p| p.pool.cluster == id).map(|p| p.pool.id).collect();
+        for pool in pools {
+            if let Some(view) = self.pools.get(&pool).map(|entry| self.view(entry)) {
+                self.sched.upsert_pool(view);
+            }
+            self.event(out, Actor::Platform, None, None, EventKind::PoolChanged { pool });
+        }
+        self.admissions.clear();
     }
 
     /// Prices changed, or supply as a whole: the scheduler sees the pools anew and admission forgets its verdicts.
@@ -145,7 +242,7 @@ impl Engine {
             nodes: pool.nodes.iter().map(|n| NodeView { name: n.name.clone(), state: n.state }).collect(),
             time_limit_max: pool.time_limit_max,
             tenants: pool.tenants.clone(),
-            reachable: self.clusters.get(&pool.cluster).is_some_and(|c| c.health == ClusterHealth::Reachable),
+            reachable: self.clusters.get(&pool.cluster).is_some_and(Cluster::takes_work),
             price,
             cost,
         }

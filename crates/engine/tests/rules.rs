@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use base::{
-    AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Resources, Span, SupplierId,
-    TenantId, Timestamp, UserId,
+    AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, ReportId, Resources, Span,
+    SupplierId, TenantId, Timestamp, UserId,
 };
 use engine::{Batch, Command, Denied, Effect, Engine, Envelope, Input, JobRef, Policy, Record, Report, Submission};
 use model::{
-    Actor, ArraySpec, BackendKind, Cluster, ClusterHealth, DependencyKind, JobSpec, Node, NodeState, Observation,
-    Observed, Outcome, Pool, PriorityClass, Request, Role, Supplier, SupplyMode, Usage, User,
+    Actor, ArraySpec, BackendKind, Cluster, ClusterHealth, ClusterLink, ClusterReport, DependencyKind, JobSpec,
+    LinkKind, Node, NodeState, Observation, Observed, Outcome, Pool, PriorityClass, ReportKind, Request, Role, Service,
+    Supplier, SupplyMode, Usage, User,
 };
 use rating::PriceBook;
 
@@ -18,6 +19,20 @@ const USER: UserId = UserId::from_u128(11);
 const PROJECT: ProjectId = ProjectId::from_u128(12);
 const CLUSTER: ClusterId = ClusterId::from_u128(13);
 const POOL: PoolId = PoolId::from_u128(14);
+
+/// A cluster of the fixture's supplier.
+fn cluster(id: ClusterId, name: &str, backend: BackendKind) -> Cluster {
+    Cluster {
+        id,
+        name: name.into(),
+        backend,
+        supplier: SupplierId::from_u128(15),
+        site: "here".into(),
+        health: ClusterHealth::Unreachable,
+        service: Service::InService,
+        tried_at: None,
+    }
+}
 
 struct Fixture {
     engine: Engine,
@@ -33,9 +48,7 @@ impl Fixture {
         let mut f = Fixture { engine, now, out: Batch::default(), next: 1_000 };
         let supplier = SupplierId::from_u128(15);
         f.give(Command::RegisterSupplier(Supplier { id: supplier, name: "own".into(), mode: SupplyMode::Own }));
-        let (backend, health) = (BackendKind::Local, ClusterHealth::Unreachable);
-        let cluster = Cluster { id: CLUSTER, name: "local".into(), backend, supplier, site: "here".into(), health };
-        f.give(Command::RegisterCluster(cluster));
+        f.give(Command::RegisterCluster(cluster(CLUSTER, "local", BackendKind::Local)));
         f.see(Observed::Reachable);
         let card_hour = Default::default();
         f.give(Command::PublishPrices(PriceBook {
@@ -131,7 +144,7 @@ fn pool() -> Pool {
         mode: SupplyMode::Own,
         shape: Resources::new(8, Bytes::from_gib(32), 0),
         chip: None,
-        nodes: vec![Node { name: "n1".into(), state: NodeState::Up }],
+        nodes: vec![Node::new("n1", NodeState::Up)],
         time_limit_max: None,
         tenants: Vec::new(),
         retired: Vec::new(),
@@ -284,4 +297,76 @@ fn a_node_keeps_its_state_when_its_pool_is_registered_again() {
     let submission = f.submission(|_| {});
     f.submit(submission);
     assert!(f.placed().is_empty(), "nothing new starts on a drained node");
+}
+
+fn report(cluster: ClusterId, passed: bool) -> Command {
+    let (id, at) = (ReportId::from_u128(77), Timestamp::ZERO);
+    Command::KeepReport(ClusterReport { id, cluster, at, kind: ReportKind::Trial, passed, report: "{}".into() })
+}
+
+#[test]
+fn a_registered_cluster_is_given_work_after_a_passed_trial_or_by_force() {
+    let mut f = Fixture::new();
+    let service = |cluster, service, force| Command::SetService { cluster, service, force };
+    f.give(service(CLUSTER, Service::Retired, false));
+    let id = ClusterId::from_u128(20);
+    let link = |config: &str| ClusterLink { cluster: id, kind: LinkKind::Slurm, config: config.into() };
+    let connect =
+        |config| Command::ConnectCluster { cluster: cluster(id, "alpha", BackendKind::Slurm), link: link(config) };
+    f.give(connect("{}"));
+    let taken = Command::ConnectCluster { cluster: cluster(CLUSTER, "alpha", BackendKind::Local), link: link("{}") };
+    assert!(matches!(f.ask(true, taken), Err(Denied::NameTaken { .. })));
+    let far = Pool { id: PoolId::from_u128(21), cluster: id, name: "alpha-main".into(), ..pool() };
+    f.give(Command::RegisterPool { pool: far, cost: None });
+    let reachable = Input::Observed(Observation { cluster: id, what: Observed::Reachable });
+    f.engine.step(reachable, f.now, &mut f.out).unwrap();
+    let job = f.submission(|_| {});
+    f.submit(job);
+    assert_eq!(f.placed(), [], "one is retired, the other is tested");
+
+    let known = |f: &Fixture| f.engine.clusters().find(|c| c.id == id).cloned().unwrap();
+    assert_eq!(known(&f).service, Service::Testing);
+    assert_eq!(f.ask(true, service(id, Service::InService, false)), Err(Denied::Untried));
+    f.give(report(id, false));
+    assert_eq!(f.ask(true, service(id, Service::InService, false)), Err(Denied::Untried));
+    f.give(report(id, true));
+    f.give(service(id, Service::InService, false));
+    assert_eq!(f.placed().len(), 1);
+
+    f.give(connect("{\"other\": 1}"));
+    assert_eq!((known(&f).service, known(&f).tried_at), (Service::InService, None), "another way needs another trial");
+    f.give(service(id, Service::Testing, false));
+    assert_eq!(f.ask(true, service(id, Service::InService, false)), Err(Denied::Untried));
+    f.out = Batch::default();
+    f.give(service(id, Service::InService, true));
+    let audited = f.out.records.iter().find_map(|r| match r {
+        Record::Audit(entry) => Some(entry.detail.as_str()),
+        _ => None,
+    });
+    assert_eq!(audited, Some("in_service, forced: no trial has passed"));
+    f.give(service(id, Service::Retired, false));
+    f.give(connect("{}"));
+    assert_eq!(known(&f).service, Service::Testing, "one that comes back is tested anew");
+}
+
+#[test]
+fn what_an_operator_ordered_of_a_node_is_lifted_by_operators_only() {
+    let mut f = Fixture::new();
+    let node = |f: &Fixture| f.engine.pools().next().unwrap().nodes[0].state;
+    let says = |state| Observed::Node { pool: POOL, node: "n1".into(), state };
+    let order = |state| Command::SetNode { pool: POOL, node: "n1".into(), state };
+    f.see(says(NodeState::Drained));
+    assert_eq!(node(&f), NodeState::Drained);
+    f.see(says(NodeState::Up));
+    assert_eq!(node(&f), NodeState::Up, "the cluster drained it and takes it back");
+    f.give(order(NodeState::Drained));
+    f.see(says(NodeState::Down));
+    assert_eq!(node(&f), NodeState::Down);
+    f.see(says(NodeState::Up));
+    assert_eq!(node(&f), NodeState::Drained);
+    f.give(Command::RegisterPool { pool: pool(), cost: None });
+    f.see(says(NodeState::Up));
+    assert_eq!(node(&f), NodeState::Drained, "a new description changes no order");
+    f.give(order(NodeState::Up));
+    assert_eq!(node(&f), NodeState::Up);
 }

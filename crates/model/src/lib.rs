@@ -19,4 +19,7 @@ pub use people::{Project, Role, Tenant, TenantStatus, Token, TokenScope, User};
 pub use reason::Reason;
 pub use request::{Chip, ParseChipError, Request};
 pub use spec::{ArraySpec, Dependency, DependencyKind, ExportPolicy, JobSpec, PriorityClass, ProductLine, SignalSpec};
-pub use supply::{BackendKind, Cluster, ClusterHealth, Node, NodeState, Pool, Supplier, SupplyMode};
+pub use supply::{
+    BackendKind, Cluster, ClusterHealth, ClusterLink, ClusterReport, LinkKind, Node, NodeState, Pool, ReportKind,
+    Service, Supplier, SupplyMode,
+};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{ClusterId, PoolId, Resources, Span, SupplierId, TenantId};
+use base::{ClusterId, PoolId, ReportId, Resources, Span, SupplierId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::request::Chip;
@@ -40,6 +40,28 @@ pub enum ClusterHealth {
     Unreachable,
 }
 
+/// Whether new work is given to a cluster, by the operator's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    /// Registered, and tried by hand and by trials only.
+    Testing,
+    #[default]
+    InService,
+    /// What runs there goes on, nothing new starts; its connector ends with the last of it.
+    Retired,
+}
+
+impl Service {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Testing => "testing",
+            Self::InService => "in_service",
+            Self::Retired => "retired",
+        }
+    }
+}
+
 /// One scheduler endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
@@ -50,6 +72,57 @@ pub struct Cluster {
     pub site: Arc<str>,
     #[serde(default)]
     pub health: ClusterHealth,
+    #[serde(default)]
+    pub service: Service,
+    /// When a trial last passed there, since it was last registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried_at: Option<Timestamp>,
+}
+
+impl Cluster {
+    /// New work may be given to it.
+    pub fn takes_work(&self) -> bool {
+        self.health == ClusterHealth::Reachable && self.service == Service::InService
+    }
+}
+
+/// How a registered cluster is reached. The engine keeps and hands it on; what it says is the server's and the connector's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterLink {
+    pub cluster: ClusterId,
+    pub kind: LinkKind,
+    /// JSON. Holds paths to secrets, never a secret.
+    pub config: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkKind {
+    /// The platform reaches a Slurm cluster from the outside.
+    Slurm,
+    /// An agent at the site dials in.
+    Site,
+}
+
+/// What was once found out about a cluster; kept as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterReport {
+    pub id: ReportId,
+    pub cluster: ClusterId,
+    pub at: Timestamp,
+    pub kind: ReportKind,
+    pub passed: bool,
+    /// JSON of the connector.
+    pub report: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportKind {
+    /// A look at it: what is there and what to do about it.
+    Check,
+    /// Real jobs through its connector.
+    Trial,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -65,8 +138,19 @@ pub enum NodeState {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Node {
     pub name: Arc<str>,
+    /// The worse of what the cluster says and what an operator ordered.
     #[serde(default)]
     pub state: NodeState,
+    /// What an operator ordered, when it is not to be up; the cluster's word does not lift it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered: Option<NodeState>,
+}
+
+impl Node {
+    /// A node as its cluster describes it.
+    pub fn new(name: impl Into<Arc<str>>, state: NodeState) -> Node {
+        Node { name: name.into(), state, ordered: None }
+    }
 }
 
 /// Nodes of one shape in one cluster under one cost: the unit of placement.

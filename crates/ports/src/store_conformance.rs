@@ -311,6 +311,8 @@ pub fn supply() -> Vec<Record> {
             supplier,
             site: "here".into(),
             health: ClusterHealth::Reachable,
+            service: Default::default(),
+            tried_at: None,
         }),
         Record::Pool(Pool {
             id: pool,
@@ -319,7 +321,7 @@ pub fn supply() -> Vec<Record> {
             mode: SupplyMode::Own,
             shape: Resources::new(2, Bytes::from_gib(8), 1),
             chip: Some(chip),
-            nodes: vec![Node { name: "n1".into(), state: model::NodeState::Up }],
+            nodes: vec![Node::new("n1", model::NodeState::Up)],
             time_limit_max: Some(Span::from_hours(1)),
             tenants: vec![TenantId::from_u128(1)],
             retired: vec!["n1".into()],

@@ -183,6 +183,8 @@ pub async fn register_local(
             supplier,
             site: supply.machine.clone(),
             health: Default::default(),
+            service: Default::default(),
+            tried_at: None,
         };
         command(app, Command::RegisterCluster(cluster)).await?;
         // The driver takes it in after the registration, which it has stored.
@@ -198,11 +200,11 @@ pub async fn register_local(
         if let Some((before, _)) = before {
             restore(app, before, nodes).await?;
         }
-        let state = |name: &str| {
+        let node = |name: &str| {
             let node = before.and_then(|(p, _)| p.nodes.iter().find(|n| &*n.name == name));
-            node.map_or(NodeState::Up, |n| n.state)
+            node.cloned().unwrap_or_else(|| Node::new(name, NodeState::Up))
         };
-        let mut named: Vec<Node> = nodes.iter().map(|n| Node { name: n.as_str().into(), state: state(n) }).collect();
+        let mut named: Vec<Node> = nodes.iter().map(|n| node(n)).collect();
         named.sort();
         let wanted = Pool {
             id: *id,

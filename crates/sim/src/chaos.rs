@@ -206,7 +206,7 @@ impl Chaos {
     fn pool(&mut self, name: &str, cluster: ClusterId, nodes: u32, shape: Resources, chip: Option<Chip>) {
         let id = PoolId::from_u128(self.ids.u128());
         let names: Vec<Arc<str>> = (1..=nodes).map(|n| format!("{name}{n}").into()).collect();
-        let nodes = names.iter().map(|n| Node { name: n.clone(), state: NodeState::Up }).collect();
+        let nodes = names.iter().map(|n| Node::new(n.clone(), NodeState::Up)).collect();
         let (mode, time_limit_max, tenants) = (SupplyMode::Own, None, Vec::new());
         let pool = Pool {
             id,

@@ -92,6 +92,8 @@ impl Tables {
             Record::Password { .. } | Record::Token(_) | Record::TokenRevoked { .. } => {}
             Record::Supplier(s) => drop(self.suppliers.insert(s.id, s.clone())),
             Record::Cluster(c) => drop(self.clusters.insert(c.id, c.clone())),
+            // Ways to real clusters and what was found there.
+            Record::ClusterLink(_) | Record::ClusterReport(_) => {}
             Record::Pool(p) => drop(self.pools.insert(p.id, p.clone())),
             Record::PoolCost { pool, cost } => drop(self.costs.insert(*pool, *cost)),
             Record::PriceBook(book) => {

@@ -8,8 +8,8 @@ use base::{
 use engine::{AuditEntry, JobRow, Report};
 use ledger::{Account, AccountCode, AccountKind, Floor, Hold, HoldState, Memo, Transfer, TransferReason};
 use model::{
-    Actor, ArrayRef, Attempt, Cluster, Dependency, Event, EventKind, Exit, Job, JobSpec, Outcome, Phase, Pool, Project,
-    StateCode, Supplier, Tenant, Token, User,
+    Actor, ArrayRef, Attempt, Cluster, ClusterLink, ClusterReport, Dependency, Event, EventKind, Exit, Job, JobSpec,
+    Outcome, Phase, Pool, Project, StateCode, Supplier, Tenant, Token, User,
 };
 use rating::{Interval, Meter, PoolCost, PriceBook};
 use serde::de::DeserializeOwned;
@@ -40,6 +40,8 @@ docs! {
     Token, "token";
     Supplier, "supplier";
     Cluster, "cluster";
+    ClusterLink, "link to a cluster";
+    ClusterReport, "report on a cluster";
     Pool, "pool";
     PoolCost, "pool cost";
     PriceBook, "price book";

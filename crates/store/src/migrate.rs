@@ -16,8 +16,10 @@ pub(crate) struct Step {
 }
 
 /// All steps, oldest first.
-pub(crate) const STEPS: &[Step] =
-    &[Step { version: 1, name: "foundation", sql: include_str!("../migrations/0001_foundation/up.sql") }];
+pub(crate) const STEPS: &[Step] = &[
+    Step { version: 1, name: "foundation", sql: include_str!("../migrations/0001_foundation/up.sql") },
+    Step { version: 2, name: "links", sql: include_str!("../migrations/0002_links/up.sql") },
+];
 
 /// Two servers that start together wait for one another here: the first eight bytes of "headworks" as a number.
 const PG_MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7522537965566520939)";

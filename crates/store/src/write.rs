@@ -66,6 +66,8 @@ tables! {
     Shares Replace "shares" ["tenant"] ["cpu_milli_ms" "mem_mib_ms" "gpu_ms" "at"];
     Suppliers Replace "suppliers" ["id"] ["v" "doc"];
     Clusters Replace "clusters" ["id"] ["name" "v" "doc"];
+    ClusterLinks Replace "cluster_links" ["id"] ["v" "doc"];
+    ClusterReports Refuse "cluster_reports" ["id"] ["cluster" "at" "v" "doc"];
     Pools Replace "pools" ["id"] ["name" "v" "doc"];
     PoolCosts Replace "pool_costs" ["pool"] ["v" "doc"];
     PriceBooks Refuse "price_books" ["id"] ["v" "doc"];
@@ -252,6 +254,8 @@ fn place(record: &Record) -> (T, Option<(u128, u32)>) {
         Record::TokenRevoked { token, .. } => (T::Tokens, Some((token.as_u128(), 1))),
         Record::Supplier(supplier) => (T::Suppliers, one(supplier.id.as_u128())),
         Record::Cluster(cluster) => (T::Clusters, one(cluster.id.as_u128())),
+        Record::ClusterLink(link) => (T::ClusterLinks, one(link.cluster.as_u128())),
+        Record::ClusterReport(_) => (T::ClusterReports, None),
         Record::Pool(pool) => (T::Pools, one(pool.id.as_u128())),
         Record::PoolCost { pool, .. } => (T::PoolCosts, one(pool.as_u128())),
         Record::PriceBook(_) => (T::PriceBooks, None),
@@ -326,6 +330,16 @@ fn encode(record: &Record, args: &mut Args) -> Encoded {
             args.id(cluster.id.as_u128());
             args.text(cluster.name.as_ref());
             codec::put(args, cluster)
+        }
+        Record::ClusterLink(link) => {
+            args.id(link.cluster.as_u128());
+            codec::put(args, link)
+        }
+        Record::ClusterReport(report) => {
+            args.id(report.id.as_u128());
+            args.id(report.cluster.as_u128());
+            args.int(report.at.as_micros());
+            codec::put(args, report)
         }
         Record::Pool(pool) => {
             args.id(pool.id.as_u128());

@@ -1,9 +1,11 @@
 //! The questions of the routes, on both databases: filters, pages, scopes, sums.
 
-use base::{AccountId, Currency, JobId, Money, PoolId, ProjectId, Span, TenantId, Timestamp, UserId};
+use base::{
+    AccountId, ClusterId, Currency, JobId, Money, PoolId, ProjectId, ReportId, Span, TenantId, Timestamp, UserId,
+};
 use engine::{Batch, JobRef, JobRow, Record};
 use ledger::{LedgerRecord, Memo, Transfer, TransferReason};
-use model::{ArrayRef, EndCause, JobInput, StateCode};
+use model::{ArrayRef, ClusterLink, ClusterReport, EndCause, JobInput, LinkKind, ReportKind, StateCode};
 use ports::Store;
 use ports::store_conformance::{job, people, running, supply};
 use store::{BillFilter, JobFilter, Location, MarginBy, NameMatch, PageRequest, Scope, SqlStore};
@@ -206,10 +208,44 @@ async fn money_is_summed(store: &SqlStore) {
     assert_eq!(store.accounts().await.unwrap().len(), 2);
 }
 
+/// A link that was replaced, two reports on its cluster and one on another.
+fn links() -> Vec<Record> {
+    let link = |config: &str| {
+        let (cluster, kind) = (ClusterId::from_u128(1), LinkKind::Slurm);
+        Record::ClusterLink(ClusterLink { cluster, kind, config: config.into() })
+    };
+    let report = |n: u128, cluster: u128, kind, passed| {
+        let (id, cluster) = (ReportId::from_u128(n), ClusterId::from_u128(cluster));
+        Record::ClusterReport(ClusterReport { id, cluster, at: NOW, kind, passed, report: "{}".into() })
+    };
+    vec![
+        link("{\"way\": 1}"),
+        link("{\"way\": 2}"),
+        report(1, 1, ReportKind::Check, true),
+        report(2, 1, ReportKind::Trial, false),
+        report(3, 2, ReportKind::Trial, true),
+    ]
+}
+
+async fn links_and_reports_are_found(store: &SqlStore) {
+    let cluster = ClusterId::from_u128(1);
+    let link = store.cluster_link(cluster).await.unwrap().unwrap();
+    assert_eq!((link.kind, &*link.config), (LinkKind::Slurm, "{\"way\": 2}"));
+    assert_eq!(store.cluster_links().await.unwrap(), [link]);
+    assert!(store.cluster_link(ClusterId::from_u128(9)).await.unwrap().is_none());
+    let first = store.cluster_reports(cluster, PageRequest::first(1)).await.unwrap();
+    assert_eq!(first.items.iter().map(|r| r.kind).collect::<Vec<_>>(), [ReportKind::Trial]);
+    let next = PageRequest::new(Some(1), first.next.as_deref()).unwrap();
+    let second = store.cluster_reports(cluster, next).await.unwrap();
+    assert_eq!(second.items.iter().map(|r| (r.kind, r.passed)).collect::<Vec<_>>(), [(ReportKind::Check, true)]);
+    assert_eq!(store.platform_id(77).await.unwrap(), 77);
+    assert_eq!(store.platform_id(78).await.unwrap(), 77, "it is drawn once");
+}
+
 async fn check(location: Location) {
     let store = SqlStore::open(&location).await.unwrap();
     let fence = store.acquire("queries", NOW, NOW + Span::from_secs(9)).await.unwrap().unwrap().fence;
-    let mut records = [people(1), people(2), supply(), jobs(), transfers()].concat();
+    let mut records = [people(1), people(2), supply(), links(), jobs(), transfers()].concat();
     records.extend(running(4));
     store.commit(fence, &Batch { records, effects: vec![] }).await.unwrap();
     jobs_are_filtered(&store).await;
@@ -218,6 +254,7 @@ async fn check(location: Location) {
     events_are_resumed(&store).await;
     people_are_found(&store).await;
     money_is_summed(&store).await;
+    links_and_reports_are_found(&store).await;
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.jobs, counts.jobs_open, counts.events, counts.users), (12, 9, 1_200, 2));
     assert!(counts.bytes > 0);

@@ -75,7 +75,7 @@ impl Runner {
     pub(super) fn pool(&mut self, step: PoolStep) {
         let cluster = self.cluster(&step.cluster, step.partner);
         let id = self.pools.get(&step.name).copied().unwrap_or(PoolId::from_u128(self.id()));
-        let node = |n: u32| Node { name: format!("n{n}").into(), state: NodeState::Up };
+        let node = |n: u32| Node::new(format!("n{n}"), NodeState::Up);
         let tenants = step.tenants.iter().filter_map(|t| self.tenants.get(t)).map(|(id, _)| *id).collect();
         let pool = Pool {
             id,

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod events;
 pub(crate) mod jobs;
+pub(crate) mod links;
 pub(crate) mod money;
 pub(crate) mod page;
 pub(crate) mod people;
