@@ -5,9 +5,11 @@ use std::sync::Arc;
 use base::{AttemptId, PoolId, Resources};
 use futures::future::BoxFuture;
 use model::{Chip, EndOrder, Observation, Order};
+use serde::{Deserialize, Serialize};
 
 /// Which of an attempt's output files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LogStream {
     Stdout,
     Stderr,
@@ -25,8 +27,8 @@ pub struct LogChunk {
     pub complete: bool,
 }
 
-/// What a cluster says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a cluster says of itself. New fields have a default: agents at sites are older than the platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterFacts {
     pub version: String,
     pub pools: Vec<PoolFacts>,
@@ -34,7 +36,7 @@ pub struct ClusterFacts {
     pub remarks: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolFacts {
     pub name: String,
     pub shape: Resources,

@@ -2,13 +2,15 @@
 //! Every path is relative to it; what leads out of it, by `..` or through a link, is refused by every implementation.
 
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 /// Most bytes that one `read` or `write` moves: 1 MiB, so that a slow link never blocks others for long.
 pub const FILE_PIECE_MAX: usize = 1 << 20;
 /// Longest path, relative to the work root, in bytes; what Linux takes, less room for the root itself.
 pub const FILE_PATH_MAX: usize = 3_072;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EntryKind {
     File,
     Folder,
@@ -19,7 +21,7 @@ pub enum EntryKind {
 }
 
 /// One thing in a folder.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Entry {
     /// Its name alone in a listing, the path asked for in `stat`.
     pub name: String,

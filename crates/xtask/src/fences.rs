@@ -84,6 +84,8 @@ pub const FENCES: &[Fence] = &[
     shell("store", &["base", "model", "ledger", "rating", "engine", "ports"], HTTP),
     shell("connect-local", &["base", "model", "jobscript", "ports"], HTTP_SQL),
     shell("connect-slurm", &["base", "model", "jobscript", "ports"], HTTP_SERVER),
+    shell("link", &["base", "model", "ports"], HTTP_SQL),
+    shell("site", &["base", "model", "ports", "link", "connect-local", "connect-slurm"], HTTP_SQL),
     shell("wire", &["base"], WIRE),
     shell("client", &["base", "wire"], SERVER_SQL),
     shell(

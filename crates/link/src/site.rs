@@ -1,0 +1,596 @@
+//! The server's memory of one site: its present line if there is one, the requests under way, which events were taken in.
+//! Lives as long as the server process; lines come and go.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base::{AttemptId, ClusterId, Timestamp};
+use model::{BackendKind, Observation, Observed};
+use ports::ConnectError;
+use ports::cluster::Observations;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::agent::write_frames;
+use crate::frame::{Bounds, Frame, FrameError, post};
+use crate::limits::{OUTBOX_FRAMES, REQUESTS_MAX, RESUME_PART, Timing};
+use crate::listen::Gatekeeper;
+use crate::message::{Answer, Ask, Attach, Hello, ToAgent, ToServer, attempts_to_bytes};
+use crate::{stamp, wall_clock};
+
+/// Frames of events on their way to the listener, 4 MiB each at most.
+const EVENT_FRAMES: usize = 8;
+
+/// What is known of a site's line.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SiteStatus {
+    /// `None`: no line at the moment.
+    pub connected_since: Option<Timestamp>,
+    /// When something was last heard.
+    pub last_seen: Option<Timestamp>,
+    pub address: Option<SocketAddr>,
+    /// e.g. `hw 0.1.0`.
+    pub software: Option<String>,
+    pub machine: Option<String>,
+    pub protocol: Option<u16>,
+    pub backend: Option<BackendKind>,
+    /// Events at the site that have not been taken in yet.
+    pub waiting: u64,
+    /// How far its clock is ahead of the server's, in milliseconds; the way there included.
+    pub clock_ahead_ms: i64,
+    /// Events that this program could not read: it is older than the agent.
+    pub unreadable: u64,
+}
+
+/// One site, on the server.
+pub struct Site {
+    pub cluster: ClusterId,
+    pub name: String,
+    timing: Timing,
+    /// This server process.
+    run: u64,
+    /// Calls about attempts, and all others: those who wait for a log do not keep a job from its end.
+    orders: Semaphore,
+    reads: Semaphore,
+    state: Mutex<State>,
+    /// Whether there is a line.
+    up: watch::Sender<bool>,
+    /// The number of the present line: an older one ends when it sees that it is not the present one.
+    line: watch::Sender<u64>,
+    /// Who takes the events in.
+    listener: watch::Sender<Option<Listener>>,
+    heard: tokio::sync::Mutex<Heard>,
+    /// One `resume` at a time.
+    resuming: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone)]
+struct Listener {
+    id: u64,
+    to: Observations,
+}
+
+/// The last event taken in, of which log.
+#[derive(Default)]
+struct Heard {
+    log: u64,
+    number: u64,
+}
+
+#[derive(Default)]
+struct State {
+    out: Option<mpsc::Sender<Arc<Frame>>>,
+    status: SiteStatus,
+    absent_since: Option<Instant>,
+    next_id: u64,
+    pending: BTreeMap<u64, Pending>,
+    /// The agent's log, and whether it knows its attempts, as it said when it attached.
+    log: u64,
+    files: bool,
+    /// The log whose agent was told the open attempts by this process.
+    resumed: Option<u64>,
+    /// Nothing is handed over until a new agent was told the open attempts.
+    closed: bool,
+    backend_down: bool,
+    remarks: BTreeMap<String, Vec<String>>,
+}
+
+struct Pending {
+    frame: Arc<Frame>,
+    reply: oneshot::Sender<Reply>,
+}
+
+/// An answer, its body, and the log of the agent that gave it.
+struct Reply {
+    answer: Answer,
+    body: Vec<u8>,
+    log: u64,
+}
+
+/// Why a call got no answer.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    Unreachable(io::Error),
+    /// It can never be sent.
+    TooLarge(String),
+}
+
+impl Site {
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new(cluster: ClusterId, name: &str, timing: Timing) -> io::Result<Site> {
+        let state = State { absent_since: Some(Instant::now()), ..State::default() };
+        Ok(Site {
+            cluster,
+            name: name.to_owned(),
+            timing,
+            run: stamp()?,
+            orders: Semaphore::new(REQUESTS_MAX / 2),
+            reads: Semaphore::new(REQUESTS_MAX / 2),
+            state: Mutex::new(state),
+            up: watch::Sender::new(false),
+            line: watch::Sender::new(0),
+            listener: watch::Sender::new(None),
+            heard: tokio::sync::Mutex::default(),
+            resuming: tokio::sync::Mutex::default(),
+        })
+    }
+
+    pub(crate) fn run(&self) -> u64 {
+        self.run
+    }
+    pub(crate) const fn timing(&self) -> Timing {
+        self.timing
+    }
+    pub fn status(&self) -> SiteStatus {
+        self.state().status.clone()
+    }
+    /// Whether there is a line, for those who wait for a change.
+    pub fn up(&self) -> watch::Receiver<bool> {
+        self.up.subscribe()
+    }
+    /// Ends the present line, if there is one: its key is no longer good.
+    pub fn hang_up(&self) {
+        self.line.send_modify(|line| *line += 1);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn has_files(&self) -> bool {
+        self.state().files
+    }
+    pub(crate) fn backend_is_down(&self) -> bool {
+        self.state().backend_down
+    }
+    pub(crate) fn remarks(&self, pool: &str) -> Vec<String> {
+        self.state().remarks.get(pool).cloned().unwrap_or_default()
+    }
+    pub(crate) fn pools_with_remarks(&self) -> Vec<String> {
+        self.state().remarks.keys().cloned().collect()
+    }
+    pub(crate) fn note_remarks(&self, remarks: BTreeMap<String, Vec<String>>) {
+        self.state().remarks = remarks;
+    }
+
+    /// Events go to `to` from now on. The number says who listens.
+    pub(crate) fn listen(&self, to: Observations) -> u64 {
+        let mut id = 0;
+        self.listener.send_modify(|listener| {
+            id = listener.as_ref().map_or(0, |l| l.id) + 1;
+            *listener = Some(Listener { id, to });
+        });
+        // Whoever listened before may have had events that were not stored: the agent's connector says again what counts.
+        self.state().resumed = None;
+        id
+    }
+
+    // ---- calls ----
+
+    /// Asks the agent, over as many lines as it takes.
+    ///
+    /// # Errors
+    /// [`CallError::Unreachable`] when there is no line for longer than the patience, or no answer in time. It may have been
+    /// done all the same.
+    pub(crate) async fn call(&self, ask: Ask, body: Vec<u8>, within: Duration) -> Result<(Answer, Vec<u8>), CallError> {
+        let Reply { answer, body, .. } = self.ask(ask, body, within).await?;
+        Ok((answer, body))
+    }
+
+    async fn ask(&self, ask: Ask, body: Vec<u8>, within: Duration) -> Result<Reply, CallError> {
+        let until = Instant::now() + within;
+        let late =
+            || CallError::Unreachable(io::Error::new(io::ErrorKind::TimedOut, "the site's agent did not answer"));
+        let lane = if ask.changes() { &self.orders } else { &self.reads };
+        let _permit = tokio::time::timeout_at(until, lane.acquire()).await.map_err(|_| late())?;
+        if self.closed_for(&ask) {
+            return Err(CallError::Unreachable(io::Error::other("the site's agent is new and takes stock")));
+        }
+        let (reply, mut answer) = oneshot::channel();
+        let asked = self.send(ask, body, within, reply)?;
+        if let Some(out) = asked.out.clone() {
+            // A line that breaks meanwhile: the next one asks again.
+            let _ = tokio::time::timeout_at(until, out.send(asked.frame.clone())).await;
+        }
+        tokio::select! {
+            biased;
+            answer = &mut answer => answer.map_err(|_| CallError::Unreachable(io::Error::other("the site was removed"))),
+            () = tokio::time::sleep_until(until) => Err(late()),
+            since = self.absence() => Err(CallError::Unreachable(io::Error::new(
+                io::ErrorKind::NotConnected,
+                format!("no line from the site's agent for {} s", since.as_secs()),
+            ))),
+        }
+    }
+
+    fn closed_for(&self, ask: &Ask) -> bool {
+        self.state().closed && ask.changes() && !matches!(ask, Ask::Resume { .. })
+    }
+
+    fn send(
+        &self,
+        ask: Ask,
+        body: Vec<u8>,
+        within: Duration,
+        reply: oneshot::Sender<Reply>,
+    ) -> Result<Asked<'_>, CallError> {
+        let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let id = {
+            let mut state = self.state();
+            state.next_id += 1;
+            state.next_id
+        };
+        let frame = Frame::new(&ToAgent::Request { id, within_ms, ask: Box::new(ask) }, body)
+            .map_err(|error| CallError::TooLarge(error.to_string()))?;
+        let frame = Arc::new(frame);
+        let mut state = self.state();
+        state.pending.insert(id, Pending { frame: frame.clone(), reply });
+        Ok(Asked { site: self, id, frame, out: state.out.clone() })
+    }
+
+    /// Resolves when there has been no line for longer than the patience.
+    async fn absence(&self) -> Duration {
+        let mut up = self.up.subscribe();
+        loop {
+            // The sender lives as long as the site.
+            let _ = up.wait_for(|up| !*up).await;
+            let since = self.state().absent_since.unwrap_or_else(Instant::now);
+            let over = since + self.timing.patience;
+            if tokio::time::timeout_at(over, up.wait_for(|up| *up)).await.is_err() {
+                return since.elapsed();
+            }
+        }
+    }
+
+    /// Tells the agent which attempts are open; then it may be handed others.
+    ///
+    /// # Errors
+    /// As [`Site::call`], and what its connector says.
+    pub(crate) async fn resume(&self, open: &[AttemptId]) -> Result<(), ConnectError> {
+        let _one = self.resuming.lock().await;
+        self.resume_alone(open).await
+    }
+
+    async fn resume_alone(&self, open: &[AttemptId]) -> Result<(), ConnectError> {
+        let mut logs = Vec::new();
+        let parts: Vec<&[AttemptId]> = if open.is_empty() { vec![&[]] } else { open.chunks(RESUME_PART).collect() };
+        for (part, some) in parts.iter().enumerate() {
+            let ask = Ask::Resume { part: part as u32, last: part + 1 == parts.len() };
+            match self.ask(ask, attempts_to_bytes(some), self.timing.answer).await {
+                Ok(Reply { answer: Answer::Done {}, log, .. }) => logs.push(log),
+                Ok(Reply { answer: Answer::Fault { fault }, .. }) => return Err(fault.into()),
+                Ok(_) => return Err(ConnectError::Unreachable(io::Error::other("an answer that is not understood"))),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut state = self.state();
+        if logs.iter().any(|log| *log != state.log) {
+            return Err(ConnectError::Unreachable(io::Error::other("another agent came in between")));
+        }
+        (state.resumed, state.closed) = (Some(state.log), false);
+        Ok(())
+    }
+
+    /// Tells a new agent which attempts are open, as the platform knows them once nothing more is handed over; until it works.
+    pub(crate) async fn take_stock(&self, gate: &dyn Gatekeeper) {
+        let _one = self.resuming.lock().await;
+        let mut pause = self.timing.redial_first;
+        while self.state().closed {
+            if let Some(open) = gate.open_attempts(self.cluster).await {
+                match self.resume_alone(&open).await {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!(site = self.name, %error, "the new agent did not take stock"),
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.timing.redial_max);
+        }
+    }
+
+    // ---- lines ----
+
+    /// Serves one line to its end. `true` in the first value: the agent must be told the open attempts.
+    pub(crate) fn attach(
+        &self,
+        hello: &Hello,
+        attach: &Attach,
+        protocol: u16,
+        address: SocketAddr,
+    ) -> (Attached<'_>, bool) {
+        let (out, queue) = mpsc::channel(OUTBOX_FRAMES);
+        let mut number = 0;
+        self.line.send_modify(|line| {
+            *line += 1;
+            number = *line;
+        });
+        let now = wall_clock();
+        let mut state = self.state();
+        let is_new = !attach.told || state.log != attach.log;
+        // Before its cluster was taken up nothing is open there, and whoever takes it up says what is.
+        let must_be_told = is_new && state.resumed.is_some();
+        state.closed |= must_be_told;
+        state.log = attach.log;
+        state.files = attach.files;
+        state.absent_since = None;
+        state.status = SiteStatus {
+            connected_since: Some(Timestamp::from_micros(now)),
+            last_seen: Some(Timestamp::from_micros(now)),
+            address: Some(address),
+            software: Some(bounded(&hello.software)),
+            machine: Some(bounded(&hello.machine)),
+            protocol: Some(protocol),
+            backend: Some(attach.backend),
+            clock_ahead_ms: (attach.clock - now) / 1_000,
+            ..SiteStatus { unreadable: state.status.unreadable, ..SiteStatus::default() }
+        };
+        state.out = Some(out.clone());
+        let again = state.pending.values().map(|pending| pending.frame.clone()).collect();
+        drop(state);
+        self.up.send_replace(true);
+        (Attached { site: self, number, log: attach.log, out, queue, again }, must_be_told)
+    }
+
+    fn detach(&self, number: u64) {
+        if *self.line.borrow() != number {
+            return;
+        }
+        let mut state = self.state();
+        state.out = None;
+        state.absent_since = Some(Instant::now());
+        state.status.connected_since = None;
+        drop(state);
+        self.up.send_replace(false);
+    }
+
+    fn heard_of(&self) {
+        self.state().status.last_seen = Some(Timestamp::from_micros(wall_clock()));
+    }
+
+    fn answered(&self, id: u64, reply: Reply) {
+        let pending = self.state().pending.remove(&id);
+        if let Some(pending) = pending {
+            // Who asked may have gone away.
+            let _ = pending.reply.send(reply);
+        }
+    }
+}
+
+/// A request that is taken back when nobody waits for it any more.
+struct Asked<'a> {
+    site: &'a Site,
+    id: u64,
+    frame: Arc<Frame>,
+    out: Option<mpsc::Sender<Arc<Frame>>>,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.site.state().pending.remove(&self.id);
+    }
+}
+
+impl From<CallError> for ConnectError {
+    fn from(error: CallError) -> ConnectError {
+        match error {
+            CallError::Unreachable(error) => ConnectError::Unreachable(error),
+            CallError::TooLarge(note) => ConnectError::Refused {
+                text: "the job is too large to be sent to this cluster".to_owned(),
+                note,
+                permanent: true,
+            },
+        }
+    }
+}
+
+/// A line that was let in.
+pub(crate) struct Attached<'a> {
+    site: &'a Site,
+    number: u64,
+    log: u64,
+    out: mpsc::Sender<Arc<Frame>>,
+    queue: mpsc::Receiver<Arc<Frame>>,
+    /// What was asked on lines before and not answered.
+    again: Vec<Arc<Frame>>,
+}
+
+/// Says that the line is gone, whichever way it ended.
+struct Detach<'a>(&'a Site, u64);
+
+impl Drop for Detach<'_> {
+    fn drop(&mut self) {
+        self.0.detach(self.1);
+    }
+}
+
+impl<'a> Attached<'a> {
+    /// Until the line breaks or another takes its place.
+    pub async fn serve(self, read: impl AsyncRead + Unpin, write: impl AsyncWrite + Unpin) -> FrameError {
+        let Attached { site, number, log, out, queue, again } = self;
+        let _detach = Detach(site, number);
+        let (events, arrived) = mpsc::channel(EVENT_FRAMES);
+        let mut line = site.line.subscribe();
+        tokio::select! {
+            error = write_frames(write, queue, site.timing) => error,
+            error = hear(site, log, read, events) => error,
+            error = take_in(site, log, arrived, out.clone()) => error,
+            error = ask_again_and_live(site, again, out) => error,
+            // Ends with the site only.
+            _ = line.wait_for(|present| *present != number) => FrameError::Closed,
+        }
+    }
+}
+
+async fn hear(
+    site: &Site,
+    log: u64,
+    mut read: impl AsyncRead + Unpin,
+    events: mpsc::Sender<(u64, Vec<u8>)>,
+) -> FrameError {
+    loop {
+        let frame = match Frame::read(&mut read, Bounds::FULL, site.timing.silence).await {
+            Ok(frame) => frame,
+            Err(error) => return error,
+        };
+        site.heard_of();
+        match frame.message() {
+            Ok(ToServer::Answer { id, answer }) => site.answered(id, Reply { answer, body: frame.body, log }),
+            Ok(ToServer::Events { from }) => {
+                if events.send((from, frame.body)).await.is_err() {
+                    return FrameError::Closed;
+                }
+            }
+            Ok(ToServer::Alive { waiting, clock }) => {
+                let mut state = site.state();
+                state.status.waiting = waiting;
+                state.status.clock_ahead_ms = (clock - wall_clock()) / 1_000;
+            }
+            Ok(ToServer::Unknown) => {}
+            Err(error) => return error,
+        }
+    }
+}
+
+async fn ask_again_and_live(site: &Site, again: Vec<Arc<Frame>>, out: mpsc::Sender<Arc<Frame>>) -> FrameError {
+    for frame in again {
+        if out.send(frame).await.is_err() {
+            return FrameError::Closed;
+        }
+    }
+    let mut beat = tokio::time::interval(site.timing.heartbeat);
+    loop {
+        beat.tick().await;
+        if let Err(error) = post(&out, &ToAgent::Alive {}, Vec::new()).await {
+            return error;
+        }
+    }
+}
+
+/// Hands events to the listener, each once and in order, whatever lines they came on.
+async fn take_in(
+    site: &Site,
+    log: u64,
+    mut arrived: mpsc::Receiver<(u64, Vec<u8>)>,
+    out: mpsc::Sender<Arc<Frame>>,
+) -> FrameError {
+    let mut listener = site.listener.subscribe();
+    let mut asked_by = None;
+    loop {
+        let Some(present) = listener.borrow_and_update().clone() else {
+            if listener.changed().await.is_err() {
+                return FrameError::Closed;
+            }
+            continue;
+        };
+        if asked_by.is_none() {
+            let after = {
+                let mut heard = site.heard.lock().await;
+                if heard.log != log {
+                    *heard = Heard { log, number: 0 };
+                }
+                heard.number
+            };
+            asked_by = Some(present.id);
+            if let Err(error) = post(&out, &ToAgent::Listen { after }, Vec::new()).await {
+                return error;
+            }
+        }
+        tokio::select! {
+            _ = listener.changed() => {}
+            some = arrived.recv() => {
+                let Some((from, lines)) = some else { return FrameError::Closed };
+                let taken = match deliver(site, log, from, &lines).await {
+                    Ok(upto) => post(&out, &ToAgent::Taken { upto }, Vec::new()).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = taken {
+                    return error;
+                }
+            }
+        }
+    }
+}
+
+/// The number of the last event that is taken in now.
+async fn deliver(site: &Site, log: u64, from: u64, lines: &[u8]) -> Result<u64, FrameError> {
+    // Lines that break and come again share this: an event is never told twice, nor before the one that was before it.
+    let mut heard = site.heard.lock().await;
+    if heard.log != log {
+        return Err(FrameError::Closed);
+    }
+    // A log that was shortened after this process forgot what it had.
+    if heard.number == 0 && from > 1 {
+        heard.number = from - 1;
+    }
+    for (number, line) in (from..).zip(lines.split(|b| *b == b'\n').filter(|line| !line.is_empty())) {
+        if number <= heard.number {
+            continue;
+        }
+        if number > heard.number + 1 {
+            tracing::error!(site = site.name, number, last = heard.number, "an event is missing; asking again");
+            return Err(FrameError::Closed);
+        }
+        match serde_json::from_slice::<Observed>(line) {
+            Ok(what) => {
+                match what {
+                    Observed::Unreachable => site.state().backend_down = true,
+                    Observed::Reachable => site.state().backend_down = false,
+                    _ => {}
+                }
+                hand_on(site, what).await;
+            }
+            Err(error) => {
+                tracing::error!(site = site.name, %error, "an event of a newer agent cannot be read and is left out");
+                site.state().status.unreadable += 1;
+            }
+        }
+        heard.number = number;
+    }
+    Ok(heard.number)
+}
+
+/// To whoever listens, as soon as somebody does.
+async fn hand_on(site: &Site, what: Observed) {
+    let mut listener = site.listener.subscribe();
+    let mut observation = Observation { cluster: site.cluster, what };
+    loop {
+        let present = listener.borrow_and_update().clone();
+        if let Some(present) = present {
+            match present.to.send(observation).await {
+                Ok(()) => return,
+                Err(returned) => observation = returned.0,
+            }
+        }
+        // The sender lives as long as the site.
+        let _ = listener.changed().await;
+    }
+}
+
+/// Words of the other side, for people.
+fn bounded(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(100).collect()
+}
