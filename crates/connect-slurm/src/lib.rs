@@ -4,6 +4,7 @@
 
 pub mod carrier;
 pub mod check;
+pub mod cli;
 pub mod config;
 pub mod evidence;
 pub mod key;
