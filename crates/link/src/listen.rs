@@ -232,7 +232,7 @@ impl Stranger {
             }
             Purpose::Attach(_) => {
                 let site = self.door.gate.admit(key).await?;
-                let place = Place { site: site.name.clone(), cluster: site.cluster };
+                let place = site.place.clone();
                 let software = house.software.clone();
                 Ok((Welcome::Attached { protocol, software, run: site.run(), place }, Some(site), protocol))
             }
@@ -256,13 +256,13 @@ async fn bye(line: &mut Line, silence: Duration) -> Result<Greeted, FrameError> 
 
 async fn serve_line(door: &Door, line: Line, site: &Site, hello: &Hello, protocol: u16, address: SocketAddr) {
     let Purpose::Attach(attach) = &hello.purpose else { return };
-    tracing::info!(site = site.name, %address, software = %hello.software.escape_debug(), "the site's line is up");
+    tracing::info!(site = site.place.site, %address, software = %hello.software.escape_debug(), "the site's line is up");
     let (read, write) = tokio::io::split(line);
     let (attached, must_be_told) = site.attach(hello, attach, protocol, address);
     let told = async {
         if must_be_told {
             tracing::warn!(
-                site = site.name,
+                site = site.place.site,
                 "the site has a new agent, or one that lost its folder: it is told what is open"
             );
             site.take_stock(&*door.gate).await;
@@ -273,5 +273,5 @@ async fn serve_line(door: &Door, line: Line, site: &Site, hello: &Hello, protoco
         error = attached.serve(read, write) => error,
         never = told => never,
     };
-    tracing::warn!(site = site.name, %address, %error, "the site's line is down");
+    tracing::warn!(site = site.place.site, %address, %error, "the site's line is down");
 }

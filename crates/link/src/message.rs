@@ -95,6 +95,9 @@ pub enum Welcome {
 pub struct Place {
     pub site: String,
     pub cluster: ClusterId,
+    /// The platform's own id, 32 hexadecimal digits: on a shared cluster it tells its jobs from those of another platform.
+    #[serde(default)]
+    pub platform: String,
 }
 
 /// Why a server does not take an agent in.

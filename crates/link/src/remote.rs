@@ -62,7 +62,7 @@ impl Drop for RemoteCluster {
 
 /// Says when the site has had no line for too long, and when it has one again. Silent until the cluster was taken up once.
 async fn watch(site: Arc<Site>, observations: Observations, resumed: Arc<AtomicBool>) {
-    let tell = |what| observations.send(Observation { cluster: site.cluster, what });
+    let tell = |what| observations.send(Observation { cluster: site.place.cluster, what });
     let mut up = site.up();
     loop {
         // The sender lives as long as the site, which this task holds.
@@ -74,7 +74,7 @@ async fn watch(site: Arc<Site>, observations: Observations, resumed: Arc<AtomicB
             let _ = up.wait_for(|up| *up).await;
             continue;
         }
-        tracing::warn!(site = site.name, "no line from the site's agent; its cluster counts as unreachable");
+        tracing::warn!(site = site.place.site, "no line from the site's agent; its cluster counts as unreachable");
         if tell(Observed::Unreachable).await.is_err() {
             return;
         }
@@ -162,7 +162,7 @@ impl Cluster for RemoteCluster {
 
     fn pool_remarks(&self, pool: PoolId) -> Vec<String> {
         let named = self.site.pools_with_remarks();
-        let name = named.iter().find(|name| pool_id(self.site.cluster, name) == pool);
+        let name = named.iter().find(|name| pool_id(self.site.place.cluster, name) == pool);
         name.map_or_else(Vec::new, |name| self.site.remarks(name))
     }
 }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base::{AttemptId, ClusterId, Timestamp};
+use base::{AttemptId, Timestamp};
 use model::{BackendKind, Observation, Observed};
 use ports::ConnectError;
 use ports::cluster::Observations;
@@ -19,7 +19,7 @@ use crate::agent::write_frames;
 use crate::frame::{Bounds, Frame, FrameError, post};
 use crate::limits::{OUTBOX_FRAMES, REQUESTS_MAX, RESUME_PART, Timing};
 use crate::listen::Gatekeeper;
-use crate::message::{Answer, Ask, Attach, Hello, ToAgent, ToServer, attempts_to_bytes};
+use crate::message::{Answer, Ask, Attach, Hello, Place, ToAgent, ToServer, attempts_to_bytes};
 use crate::{stamp, wall_clock};
 
 /// Frames of events on their way to the listener, 4 MiB each at most.
@@ -48,8 +48,7 @@ pub struct SiteStatus {
 
 /// One site, on the server.
 pub struct Site {
-    pub cluster: ClusterId,
-    pub name: String,
+    pub place: Place,
     timing: Timing,
     /// This server process.
     run: u64,
@@ -122,11 +121,10 @@ pub(crate) enum CallError {
 impl Site {
     /// # Errors
     /// When the system gives no random bytes.
-    pub fn new(cluster: ClusterId, name: &str, timing: Timing) -> io::Result<Site> {
+    pub fn new(place: Place, timing: Timing) -> io::Result<Site> {
         let state = State { absent_since: Some(Instant::now()), ..State::default() };
         Ok(Site {
-            cluster,
-            name: name.to_owned(),
+            place,
             timing,
             run: stamp()?,
             orders: Semaphore::new(REQUESTS_MAX / 2),
@@ -301,10 +299,10 @@ impl Site {
         let _one = self.resuming.lock().await;
         let mut pause = self.timing.redial_first;
         while self.state().closed {
-            if let Some(open) = gate.open_attempts(self.cluster).await {
+            if let Some(open) = gate.open_attempts(self.place.cluster).await {
                 match self.resume_alone(&open).await {
                     Ok(()) => return,
-                    Err(error) => tracing::warn!(site = self.name, %error, "the new agent did not take stock"),
+                    Err(error) => tracing::warn!(site = self.place.site, %error, "the new agent did not take stock"),
                 }
             }
             tokio::time::sleep(pause).await;
@@ -551,7 +549,7 @@ async fn deliver(site: &Site, log: u64, from: u64, lines: &[u8]) -> Result<u64, 
             continue;
         }
         if number > heard.number + 1 {
-            tracing::error!(site = site.name, number, last = heard.number, "an event is missing; asking again");
+            tracing::error!(site = site.place.site, number, last = heard.number, "an event is missing; asking again");
             return Err(FrameError::Closed);
         }
         match serde_json::from_slice::<Observed>(line) {
@@ -564,7 +562,7 @@ async fn deliver(site: &Site, log: u64, from: u64, lines: &[u8]) -> Result<u64, 
                 hand_on(site, what).await;
             }
             Err(error) => {
-                tracing::error!(site = site.name, %error, "an event of a newer agent cannot be read and is left out");
+                tracing::error!(site = site.place.site, %error, "an event of a newer agent cannot be read and is left out");
                 site.state().status.unreadable += 1;
             }
         }
@@ -576,7 +574,7 @@ async fn deliver(site: &Site, log: u64, from: u64, lines: &[u8]) -> Result<u64, 
 /// To whoever listens, as soon as somebody does.
 async fn hand_on(site: &Site, what: Observed) {
     let mut listener = site.listener.subscribe();
-    let mut observation = Observation { cluster: site.cluster, what };
+    let mut observation = Observation { cluster: site.place.cluster, what };
     loop {
         let present = listener.borrow_and_update().clone();
         if let Some(present) = present {
