@@ -728,7 +728,7 @@ export interface components {
          * @description Where an attempt stands. `lost`: the cluster can be shown not to have it.
          * @enum {string}
          */
-        AttemptPhase: "submitting" | "queued" | "running" | "ended" | "lost";
+        AttemptPhase: "submitting" | "queued" | "running" | "ended" | "lost" | "abandoned";
         /** @description One change somebody made. */
         AuditEntry: {
             /** @description A stable word: `tenant.create`, `wallet.top_up` … */

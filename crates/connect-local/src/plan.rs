@@ -94,7 +94,7 @@ pub const fn outcome_of(cause: EndCause) -> Outcome {
     match cause {
         EndCause::TimeLimit => Outcome::Timeout,
         EndCause::Preempted => Outcome::Preempted,
-        EndCause::Cancelled | EndCause::Balance | EndCause::Requeued => Outcome::Cancelled,
+        EndCause::Cancelled | EndCause::Balance | EndCause::Requeued | EndCause::Withdrawn => Outcome::Cancelled,
     }
 }
 
@@ -111,8 +111,14 @@ pub enum Relay {
 const SHELL_ONLY: i32 = 1 << 8;
 const END: i32 = 1 << 9;
 const GRACE_MAX: i64 = 0x7fff;
-const CAUSES: [EndCause; 5] =
-    [EndCause::Cancelled, EndCause::TimeLimit, EndCause::Balance, EndCause::Preempted, EndCause::Requeued];
+const CAUSES: [EndCause; 6] = [
+    EndCause::Cancelled,
+    EndCause::TimeLimit,
+    EndCause::Balance,
+    EndCause::Preempted,
+    EndCause::Requeued,
+    EndCause::Withdrawn,
+];
 
 impl Relay {
     pub fn encode(self) -> i32 {

@@ -278,9 +278,8 @@ impl Engine {
             self.arrays.entry(array.root).or_default().open.insert(id);
         }
         let waits_until = [entry.spec.spec.begin, entry.job.not_before].into_iter().flatten().max();
-        if let Some(at) = waits_until
-            && at > self.now
-        {
+        let avoids = entry.job.avoid.as_ref().map(|a| a.until);
+        for at in [waits_until, avoids].into_iter().flatten().filter(|at| *at > self.now) {
             self.timers.insert((at, Due::Eligible(id)));
         }
         self.jobs.insert(id, entry);

@@ -19,6 +19,8 @@ pub(crate) enum Book {
     Revenue,
     /// Charges that neither hold nor wallet could cover.
     Uncollected,
+    /// What work has cost that was given up and done elsewhere.
+    Abandoned,
     /// What the data centres are owed.
     DatacentrePayable,
     Wallet(TenantId),
@@ -33,6 +35,7 @@ impl Book {
             Self::Cash => format!("operator/{currency}/cash"),
             Self::Revenue => format!("operator/{currency}/revenue/compute"),
             Self::Uncollected => format!("operator/{currency}/uncollected"),
+            Self::Abandoned => format!("operator/{currency}/abandoned"),
             Self::DatacentrePayable => format!("operator/{currency}/payable/datacentre"),
             Self::Wallet(tenant) => format!("tenant/{tenant}/wallet"),
             Self::Depreciation(pool) => format!("pool/{pool}/cost/depreciation"),
@@ -51,13 +54,14 @@ impl Book {
             Self::Depreciation(pool) => (5, pool.as_u128()),
             Self::AccumulatedDepreciation(pool) => (6, pool.as_u128()),
             Self::Datacentre(pool) => (7, pool.as_u128()),
+            Self::Abandoned => (8, 0),
         }
     }
     const fn kind(self) -> AccountKind {
         match self {
             Self::Cash | Self::AccumulatedDepreciation(_) => AccountKind::Asset,
             Self::Revenue => AccountKind::Income,
-            Self::Uncollected | Self::Depreciation(_) | Self::Datacentre(_) => AccountKind::Expense,
+            Self::Uncollected | Self::Abandoned | Self::Depreciation(_) | Self::Datacentre(_) => AccountKind::Expense,
             Self::DatacentrePayable | Self::Wallet(_) => AccountKind::Liability,
         }
     }

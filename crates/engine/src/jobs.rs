@@ -45,6 +45,9 @@ impl Engine {
             if transition == Transition::Unchanged {
                 return Ok(false);
             }
+            if let Transition::WithdrawRequested { attempt } = transition {
+                engine.order_end(base::AttemptId::new(id, attempt), EndCause::Withdrawn, out);
+            }
             engine.queue_changed(id, actor, EventKind::Held { by }, out);
             Ok(true)
         })?;
@@ -110,8 +113,14 @@ impl Engine {
         if time_limit.is_some_and(|new| new <= Span::ZERO) {
             return Err(Denied::Invalid("the time limit must be longer than zero"));
         }
-        if !matches!(entry.job.phase(), Phase::Pending | Phase::Held { .. }) {
-            return Err(Denied::Lifecycle(model::Refusal::NotWaiting));
+        // The limit of work that is on a cluster can be changed there; its class has had its say.
+        let placed = match entry.job.phase() {
+            Phase::Pending | Phase::Held { .. } | Phase::Withdrawing { .. } => None,
+            Phase::Starting { attempt, .. } | Phase::Running { attempt, .. } if class.is_none() => Some(*attempt),
+            _ => return Err(Denied::Lifecycle(model::Refusal::NotWaiting)),
+        };
+        if placed.is_some() && time_limit.is_none_or(|new| new == spec.time_limit) {
+            return Ok(false);
         }
         spec.class = class.unwrap_or(spec.class);
         spec.time_limit = time_limit.unwrap_or(spec.time_limit);
@@ -125,11 +134,18 @@ impl Engine {
             out.records.push(Record::Spec { id, spec });
         }
         self.unqueue(job);
+        let placed = placed.map(|attempt| base::AttemptId::new(job, attempt));
+        if let Some(attempt) = placed {
+            self.stop_overdue(attempt);
+        }
         if let Some(entry) = self.jobs.get_mut(&job) {
             entry.spec = shared;
             entry.job.spec = id;
         }
         self.drop_spec(old_id);
+        if let (Some(attempt), Some(limit)) = (placed, time_limit) {
+            self.change_limit_there(attempt, limit, out);
+        }
         self.refresh(job);
         if class.is_some() {
             self.job_event(out, actor, job, EventKind::PriorityChanged);
@@ -224,6 +240,15 @@ impl Engine {
         }
     }
 
+    /// A time has come at which a job may start, or may go back to where it was moved away from.
+    pub(crate) fn eligible(&mut self, job: JobId) {
+        self.refresh(job);
+        let back = |e: &&crate::state::JobEntry| e.queued && e.job.avoid.as_ref().is_some_and(|a| a.until <= self.now);
+        if self.jobs.get(&job).is_some_and(|e| back(&e)) {
+            self.queue_demand(job);
+        }
+    }
+
     fn enqueue(&mut self, job: JobId) {
         let Some(entry) = self.jobs.get(&job) else { return };
         if let Some(array) = entry.job.array
@@ -249,9 +274,17 @@ impl Engine {
                 }
             }
         }
-        let Some(entry) = self.jobs.get_mut(&job) else { return };
-        entry.queued = true;
+        if let Some(entry) = self.jobs.get_mut(&job) {
+            entry.queued = true;
+        }
+        self.queue_demand(job);
+    }
+
+    /// Puts a job into the scheduler's queue as it now stands.
+    fn queue_demand(&mut self, job: JobId) {
+        let Some(entry) = self.jobs.get(&job) else { return };
         let spec = &entry.spec.spec;
+        let open = entry.job.avoid.as_ref().and_then(|_| self.open_pools(job));
         self.sched.enqueue(Demand {
             job,
             number: entry.job.number,
@@ -261,12 +294,12 @@ impl Engine {
             deadline: spec.deadline,
             time_limit: spec.time_limit,
             request: entry.spec.request.clone(),
-            pools: entry.spec.pools.clone(),
+            pools: open.unwrap_or_else(|| entry.spec.pools.clone()),
         });
     }
 
     /// Takes a job out of the scheduler's queue; its place under the array's limit becomes free.
-    fn unqueue(&mut self, job: JobId) {
+    pub(crate) fn unqueue(&mut self, job: JobId) {
         let Some(entry) = self.jobs.get_mut(&job) else { return };
         if std::mem::take(&mut entry.queued) {
             self.sched.dequeue(job);
@@ -351,6 +384,7 @@ impl Engine {
 
     /// Releases the hold of an ended job and takes it out of the maps. What is over by it: the job, perhaps its array.
     fn close(&mut self, job: JobId, outcome: Outcome, exit: Option<Exit>, actor: Actor, out: &mut Batch) -> Vec<JobId> {
+        self.give_up_rivals(job, out);
         self.release_hold(job, out);
         let Some(entry) = self.jobs.get(&job) else { return Vec::new() };
         let charged = entry.charged;
@@ -358,7 +392,8 @@ impl Engine {
         self.write_job(out, job);
         self.unqueue(job);
         let Some(entry) = self.jobs.remove(&job) else { return Vec::new() };
-        for at in [entry.spec.spec.begin, entry.job.not_before].into_iter().flatten() {
+        let avoids = entry.job.avoid.as_ref().map(|a| a.until);
+        for at in [entry.spec.spec.begin, entry.job.not_before, avoids].into_iter().flatten() {
             self.timers.remove(&(at, Due::Eligible(job)));
         }
         self.numbers.remove(&entry.job.number);

@@ -4,6 +4,7 @@
 mod admit;
 mod books;
 mod clock;
+mod course;
 pub mod denied;
 pub mod input;
 mod jobs;
@@ -13,16 +14,18 @@ mod people;
 pub mod policy;
 pub mod query;
 pub mod record;
+mod replace;
 mod restore;
 mod schedule;
 mod state;
 mod step;
+mod stray;
 mod supply;
 
 pub use books::wallet_code;
 pub use denied::{Denied, NextMove};
 pub use input::{Command, Envelope, Input, JobRef, Once, Report, Submission};
-pub use policy::Policy;
+pub use policy::{Policy, Replacement};
 pub use query::WalletView;
 pub use record::{AuditEntry, Batch, Effect, JobRow, Record, Snapshot};
 pub use restore::RestoreError;

@@ -1,10 +1,10 @@
 //! Running work is billed interval by interval: settled from its hold, costed, and stopped when the wallet
 //! no longer covers what comes next.
 
-use base::{AttemptId, HoldId, JobId, Money, Span, TenantId, Timestamp, TransferId, digest128};
+use base::{AttemptId, HoldId, JobId, Money, PriceBookId, Span, TenantId, Timestamp, TransferId, digest128};
 use ledger::{Memo, Reference, Stream, TransferReason};
-use model::{Actor, ClusterHealth, EndCause, EventKind};
-use rating::{Interval, Meter, PriceBook, book};
+use model::{Actor, AttemptPhase, ClusterHealth, EndCause, EventKind};
+use rating::{Interval, Meter, PriceBook, Rates, book};
 use sched::ResourceSeconds;
 
 use crate::books::{Book, Posting};
@@ -31,11 +31,14 @@ impl Engine {
             node: pool.pool.shape,
             started_at,
             metered_until: started_at,
-            intervals: 0,
+            intervals: facts.course.as_ref().map_or(0, |c| c.intervals),
             charged: Money::ZERO,
             costed: Default::default(),
             uncollected: Money::ZERO,
             stop_at: None,
+            paused: Span::ZERO,
+            paused_at: None,
+            waived: false,
         };
         self.timers.insert((self.meter_at(&meter), Due::Meter(attempt)));
         out.records.push(Record::Meter { attempt, meter: Some(Box::new(meter.clone())) });
@@ -44,7 +47,7 @@ impl Engine {
         self.look_ahead(attempt, out);
     }
 
-    fn meter_at(&self, meter: &Meter) -> Timestamp {
+    pub(crate) fn meter_at(&self, meter: &Meter) -> Timestamp {
         meter.metered_until + self.policy.meter_interval + self.policy.meter_lag
     }
 
@@ -52,6 +55,10 @@ impl Engine {
     pub(crate) fn meter_due(&mut self, attempt: AttemptId, at: Timestamp, out: &mut Batch) {
         let Some(meter) = self.meters.get(&attempt) else { return };
         let Some(facts) = self.attempts.get(&attempt) else { return };
+        if at < self.meter_at(meter) || meter.paused_at.is_some() || self.stray.contains(&attempt) {
+            // Set for an earlier run, or before it stood still or was left: whoever sets it going again sets another.
+            return;
+        }
         let reachable = self.clusters.get(&facts.cluster).is_some_and(|c| c.health == ClusterHealth::Reachable);
         if !reachable {
             // Whether it still runs is not known: billed when the cluster answers again.
@@ -72,16 +79,96 @@ impl Engine {
         }
     }
 
-    /// Bills the last stretch of an ended attempt and stops its meter. What became of the job, and with it what it is
-    /// charged, is written by the caller.
+    /// Bills the last stretch of a run that is over, or takes back what was billed beyond its end. What became of the job, and
+    /// with it what it is charged, is written by the caller; the meter is dropped by [`Engine::drop_meter`].
     pub(crate) fn stop_meter(&mut self, attempt: AttemptId, ended_at: Timestamp, out: &mut Batch) {
-        if !self.meters.contains_key(&attempt) {
-            return;
+        if self.meters.contains_key(&attempt) {
+            self.bill(attempt, ended_at, out);
+            self.give_back(attempt, ended_at, out);
         }
-        self.bill(attempt, ended_at, out);
-        self.give_back(attempt, ended_at, out);
-        self.meters.remove(&attempt);
-        out.records.push(Record::Meter { attempt, meter: None });
+    }
+
+    pub(crate) fn drop_meter(&mut self, attempt: AttemptId, out: &mut Batch) {
+        if self.meters.remove(&attempt).is_some() {
+            out.records.push(Record::Meter { attempt, meter: None });
+        }
+    }
+
+    /// The run does not count: what was billed of it is given back, and from now on only its cost is counted.
+    pub(crate) fn waive(&mut self, attempt: AttemptId, out: &mut Batch) {
+        let Some(meter) = self.meters.get_mut(&attempt) else { return };
+        let back = meter.waive();
+        out.records.push(Record::Meter { attempt, meter: Some(Box::new(meter.clone())) });
+        if let Some(interval) = back {
+            let amount = -interval.charge;
+            self.refund(&interval, out);
+            out.records.push(Record::Interval(interval));
+            self.job_event(out, Actor::Platform, attempt.job, EventKind::Waived { attempt, amount });
+        }
+    }
+
+    /// What an abandoned run has cost its pool so far becomes a cost of abandoned work.
+    pub(crate) fn write_off_cost(&mut self, attempt: AttemptId, out: &mut Batch) {
+        let (Some(meter), Some(facts)) = (self.meters.get(&attempt), self.attempts.get(&attempt)) else { return };
+        let (pool, cost) = (facts.pool, meter.costed);
+        // The number of the next interval: no other transfers have it under this name.
+        let (job, number, seq) = (attempt.job.to_bytes(), attempt.number.to_be_bytes(), meter.intervals.to_be_bytes());
+        let key = digest128(&[b"abandoned", &job, &number, &seq]) & !0xf;
+        let reference =
+            Reference::Interval { stream: Stream::from(attempt), from: meter.started_at, to: meter.metered_until };
+        let parts = [
+            (Part::Depreciation, cost.depreciation, Book::Depreciation(pool)),
+            (Part::Datacentre, cost.datacentre, Book::Datacentre(pool)),
+        ];
+        for (part, amount, credit) in parts {
+            let posting = Posting {
+                id: interval_transfer(key, part),
+                debit: Book::Abandoned,
+                credit,
+                amount,
+                currency: self.policy.cost_currency,
+                reason: TransferReason::Accrue,
+                memo: Memo::default(),
+                reference: Some(reference.clone()),
+            };
+            let posted = self.post(posting, None, out);
+            debug_assert!(posted.is_ok(), "{posted:?}");
+        }
+    }
+
+    /// A meter of cost alone, for an abandoned run of which nothing was known.
+    pub(crate) fn start_cost_meter(&mut self, attempt: AttemptId) {
+        let Some(facts) = self.attempts.get(&attempt) else { return };
+        let (Some(pool), Some(started_at)) = (self.pools.get(&facts.pool), facts.started_at) else { return };
+        let nothing = Rates { core_hour: Money::ZERO, gib_hour: Money::ZERO, card_hour: Some(Money::ZERO) };
+        let meter = Meter {
+            attempt,
+            hold: HoldId::from_u128(0),
+            book: PriceBookId::from_u128(0),
+            rates: nothing,
+            cost: pool.cost,
+            granted: facts.granted,
+            node: pool.pool.shape,
+            started_at,
+            metered_until: started_at,
+            intervals: facts.course.as_ref().map_or(0, |c| c.intervals),
+            charged: Money::ZERO,
+            costed: Default::default(),
+            uncollected: Money::ZERO,
+            stop_at: None,
+            paused: Span::ZERO,
+            paused_at: None,
+            waived: true,
+        };
+        self.meters.insert(attempt, meter);
+    }
+
+    /// Counts the cost of a run that nobody is billed for, up to its end.
+    pub(crate) fn bill_cost(&mut self, attempt: AttemptId, until: Timestamp, out: &mut Batch) {
+        let Some(meter) = self.meters.get_mut(&attempt).filter(|m| m.waived) else { return };
+        let Some(interval) = meter.advance(until).or_else(|| meter.retract(until)) else { return };
+        self.cost(&interval, interval_key(&interval), out);
+        out.records.push(Record::Interval(interval));
     }
 
     fn bill(&mut self, attempt: AttemptId, until: Timestamp, out: &mut Batch) {
@@ -107,12 +194,19 @@ impl Engine {
     /// The end became known after time beyond it was billed: the tenant gets it back, and the cost is taken back.
     fn give_back(&mut self, attempt: AttemptId, ended_at: Timestamp, out: &mut Batch) {
         let Some(interval) = self.meters.get_mut(&attempt).and_then(|m| m.retract(ended_at)) else { return };
-        let Some(entry) = self.jobs.get_mut(&attempt.job) else { return };
+        self.refund(&interval, out);
+        self.cost(&interval, interval_key(&interval), out);
+        out.records.push(Record::Interval(interval));
+    }
+
+    /// Gives the tenant back what a negative interval says.
+    fn refund(&mut self, interval: &Interval, out: &mut Batch) {
+        let Some(entry) = self.jobs.get_mut(&interval.attempt.job) else { return };
         entry.charged += interval.charge;
         let tenant = entry.job.tenant;
         let Some(currency) = self.currency(tenant) else { return };
         let written_off = -interval.uncollected;
-        let key = interval_key(&interval);
+        let key = interval_key(interval);
         let parts = [
             (Part::Refund, -interval.charge - written_off, Book::Wallet(tenant)),
             (Part::RefundUncollected, written_off, Book::Uncollected),
@@ -126,14 +220,12 @@ impl Engine {
                 currency,
                 reason: TransferReason::Refund,
                 memo: Memo::default(),
-                reference: Some(reference(&interval)),
+                reference: Some(reference(interval)),
             };
             // The operator's accounts have no floor, and a wallet only grows here.
             let posted = self.post(posting, None, out);
             debug_assert!(posted.is_ok(), "{posted:?}");
         }
-        self.cost(&interval, key, out);
-        out.records.push(Record::Interval(interval));
     }
 
     /// Moves the charge of an interval to revenue: from the hold, then from the wallet; what neither covers is
@@ -178,15 +270,17 @@ impl Engine {
 
     /// Accrues what the interval cost on own capacity; takes back what a negative one did not cost.
     fn cost(&mut self, interval: &Interval, key: u128, out: &mut Batch) {
-        let Some(pool) = self.attempts.get(&interval.attempt).map(|a| a.pool) else { return };
+        let Some((pool, phase)) = self.attempts.get(&interval.attempt).map(|a| (a.pool, a.phase)) else { return };
+        let abandoned = phase == AttemptPhase::Abandoned;
+        let of = |book| if abandoned { Book::Abandoned } else { book };
         let parts = [
             (
                 Part::Depreciation,
                 interval.cost.depreciation,
-                Book::Depreciation(pool),
+                of(Book::Depreciation(pool)),
                 Book::AccumulatedDepreciation(pool),
             ),
-            (Part::Datacentre, interval.cost.datacentre, Book::Datacentre(pool), Book::DatacentrePayable),
+            (Part::Datacentre, interval.cost.datacentre, of(Book::Datacentre(pool)), Book::DatacentrePayable),
         ];
         for (part, amount, debit, credit) in parts {
             let back = amount.is_negative();
@@ -208,10 +302,11 @@ impl Engine {
 
     /// Makes sure that the hold covers what comes before the next look; warns, or takes a warning back.
     fn look_ahead(&mut self, attempt: AttemptId, out: &mut Batch) {
-        let Some(meter) = self.meters.get(&attempt) else { return };
+        let Some(meter) = self.meters.get(&attempt).filter(|_| !self.stray.contains(&attempt)) else { return };
         let Some(entry) = self.jobs.get(&attempt.job) else { return };
         let (hold, tenant) = (entry.hold, entry.job.tenant);
-        let left = (meter.started_at + entry.spec.spec.time_limit + self.policy.kill_grace).since(meter.metered_until);
+        let limit = entry.spec.spec.time_limit + self.policy.kill_grace;
+        let left = (meter.started_at + limit + meter.paused).since(meter.metered_until);
         let needed = meter.ahead(self.policy.cover().min(left));
         let warned = meter.stop_at.is_some();
         let held = hold.and_then(|h| self.ledger.find_hold(h));
@@ -265,7 +360,7 @@ impl Engine {
     pub(crate) fn stop_due(&mut self, attempt: AttemptId, out: &mut Batch) {
         self.look_ahead(attempt, out);
         let due = self.meters.get(&attempt).and_then(|m| m.stop_at).is_some_and(|at| at <= self.now);
-        if due {
+        if due && !self.stray.contains(&attempt) {
             // A refusal means that it is ending already.
             let _ = self.end_job(attempt.job, EndCause::Balance, Actor::Platform, out);
         }

@@ -1,57 +1,78 @@
-//! What clusters were seen to do. Late, repeated and unknown observations change nothing.
+//! What clusters were seen to do with attempts. Late, repeated and unknown observations change nothing.
+//! Runs that do not end an attempt stand in `course`, attempts that were left by their jobs in `stray`.
 
 use std::sync::Arc;
 
 use base::{AttemptId, ClusterId, Span, Timestamp};
 use model::{
-    Actor, AttemptPhase, ClusterHealth, EndCause, EndOrder, EventKind, Exit, JobInput, Observation, Observed, Outcome,
-    Phase, Transition, Usage,
+    Actor, Attempt, AttemptPhase, ClusterHealth, EndCause, EndOrder, EventKind, Exit, JobInput, Observation, Observed,
+    Outcome, Phase, Transition, Usage,
 };
 
+use crate::course::broken_off;
 use crate::record::{Batch, Effect, Record};
 use crate::state::{Due, Engine};
+use crate::stray::ghost;
 
 /// The facts of an end, together.
-struct End {
-    started_at: Option<Timestamp>,
-    at: Timestamp,
-    outcome: Outcome,
-    exit: Option<Exit>,
-    usage: Usage,
-    note: Option<Arc<str>>,
+pub(crate) struct End {
+    pub started_at: Option<Timestamp>,
+    pub at: Timestamp,
+    pub outcome: Outcome,
+    pub exit: Option<Exit>,
+    pub usage: Usage,
+    pub note: Option<Arc<str>>,
 }
 
 impl Engine {
     pub(crate) fn observe(&mut self, observation: Observation, out: &mut Batch) {
         let cluster = observation.cluster;
-        match observation.what {
-            Observed::Accepted { attempt, external } => self.accepted(cluster, attempt, external, out),
-            Observed::Started { attempt, at, nodes, external } => {
-                self.started(cluster, attempt, at, nodes, external, out)
+        let what = if self.stray.is_empty() {
+            Some(observation.what)
+        } else {
+            // Some attempt was left by its job: what is said of it goes another way.
+            self.observe_stray(cluster, observation.what, out)
+        };
+        match what {
+            None => {}
+            Some(Observed::Accepted { attempt, external }) => self.accepted(cluster, attempt, external, out),
+            Some(Observed::Started { attempt, at, nodes, external }) => {
+                self.started(cluster, attempt, at, nodes, external, out);
             }
-            Observed::Ended { attempt, started_at, at, outcome, exit, usage, note } => {
-                self.ended(cluster, attempt, End { started_at, at, outcome, exit, usage, note }, out)
+            Some(Observed::Ended { attempt, started_at, at, outcome, exit, usage, note }) => {
+                self.ended(cluster, attempt, End { started_at, at, outcome, exit, usage, note }, out);
             }
-            Observed::Refused { attempt, text, note, permanent } => {
-                self.refused(cluster, attempt, text, note, permanent, out)
+            Some(Observed::Refused { attempt, text, note, permanent }) => {
+                self.refused(cluster, attempt, text, note, permanent, out);
             }
-            Observed::Gone { attempt, note } => self.gone(cluster, attempt, note, out),
-            Observed::Progress { attempt, usage } => {
+            Some(Observed::Gone { attempt, note }) => self.gone(cluster, attempt, note, out),
+            Some(Observed::Progress { attempt, usage }) => {
                 if let Some(facts) = self.attempts.get_mut(&attempt).filter(|a| a.cluster == cluster) {
                     facts.usage = usage;
                     out.records.push(Record::Attempt(Box::new(facts.clone())));
                 }
             }
-            // Taken in by the next change of this file.
-            Observed::Interrupted { .. }
-            | Observed::Suspended { .. }
-            | Observed::Continued { .. }
-            | Observed::Remark { .. }
-            | Observed::Foreign { .. }
-            | Observed::SupplyChanged => {}
-            Observed::Node { pool, node, state } => self.node_seen(cluster, pool, &node, state, out),
-            Observed::Unreachable => self.set_health(cluster, ClusterHealth::Unreachable, out),
-            Observed::Reachable => self.set_health(cluster, ClusterHealth::Reachable, out),
+            Some(Observed::Interrupted { attempt, started_at, at, outcome, note }) => {
+                let (exit, usage) = (None, Usage::default());
+                let end = End { started_at: Some(started_at), at, outcome, exit, usage, note };
+                self.interrupted(cluster, attempt, end, out);
+            }
+            Some(Observed::Suspended { attempt, at }) => self.suspended(cluster, attempt, at, out),
+            Some(Observed::Continued { attempt, at }) => self.continued(cluster, attempt, at, out),
+            Some(Observed::Remark { attempt, text }) => self.remark(cluster, attempt, &text, out),
+            Some(Observed::Node { pool, node, state }) => self.node_seen(cluster, pool, &node, state, out),
+            Some(Observed::Foreign { pool, node, busy }) => self.foreign_seen(cluster, pool, &node, busy),
+            // Whoever drives the engine asks the cluster what it is like now and registers that: a command.
+            Some(Observed::SupplyChanged) => {}
+            Some(Observed::Unreachable) => self.set_health(cluster, ClusterHealth::Unreachable, out),
+            Some(Observed::Reachable) => self.set_health(cluster, ClusterHealth::Reachable, out),
+        }
+    }
+
+    /// What others take on a node of a shared cluster. Not stored: a cluster says it again after a restart.
+    fn foreign_seen(&mut self, cluster: ClusterId, pool: base::PoolId, node: &str, busy: base::Resources) {
+        if self.pools.get(&pool).is_some_and(|p| p.pool.cluster == cluster) {
+            self.sched.set_foreign(pool, node, busy, self.now);
         }
     }
 
@@ -76,11 +97,11 @@ impl Engine {
         self.job_event(out, Actor::Cluster(cluster), attempt.job, EventKind::Queued { attempt, external });
     }
 
-    fn started(
+    pub(crate) fn started(
         &mut self,
         cluster: ClusterId,
         attempt: AttemptId,
-        at: Timestamp,
+        told: Timestamp,
         nodes: Vec<Arc<str>>,
         external: Option<Arc<str>>,
         out: &mut Batch,
@@ -92,17 +113,26 @@ impl Engine {
             return;
         };
         if facts.phase == AttemptPhase::Running {
+            return self.note_next_run(attempt, told, out);
+        }
+        if is_old_run(facts, told) {
             return;
         }
         // A cluster's clock may be ahead of ours or behind; a start is never before the placement nor after now.
-        let at = self.stamped(at).max(facts.placed_at);
+        let at = self.stamped(told).max(facts.begins_after());
         if self.apply(attempt.job, JobInput::Started { attempt: attempt.number, at }).is_err() {
             return;
         }
         let Some(facts) = self.attempts.get_mut(&attempt) else { return };
         facts.phase = AttemptPhase::Running;
         facts.started_at = Some(at);
-        if !nodes.is_empty() {
+        if told != at {
+            facts.course_mut().ahead = told - at;
+        }
+        // Only a first start tells how long the queue there is.
+        let waited = facts.course.as_ref().is_none_or(|c| c.runs == 0).then(|| (facts.pool, at - facts.placed_at));
+        let moved = !nodes.is_empty() && facts.nodes != nodes;
+        if moved {
             facts.nodes.clone_from(&nodes);
         }
         facts.external = external.or(facts.external.take());
@@ -110,6 +140,12 @@ impl Engine {
         let Some(entry) = self.jobs.get_mut(&attempt.job) else { return };
         entry.started_at = Some(at);
         let limit = entry.spec.spec.time_limit;
+        if let Some(wait) = waited {
+            self.note_wait(wait.0, wait.1);
+        }
+        if moved {
+            self.occupy_nodes(attempt, at + limit);
+        }
         self.sched.set_expected_end(attempt.job, at + limit);
         self.timers.insert((self.overdue_at(at, limit), Due::Overdue(attempt)));
         self.start_meter(attempt, at, out);
@@ -118,32 +154,50 @@ impl Engine {
         self.write_job(out, attempt.job);
     }
 
-    fn ended(&mut self, cluster: ClusterId, attempt: AttemptId, end: End, out: &mut Batch) {
+    pub(crate) fn ended(&mut self, cluster: ClusterId, attempt: AttemptId, end: End, out: &mut Batch) {
         if !self.known(cluster, attempt, out) {
             return;
         }
         if let Some(started_at) = end.started_at {
+            self.close_missed_run(cluster, attempt, started_at, out);
             // The start may not have been seen on its own.
             self.started(cluster, attempt, started_at, Vec::new(), None, out);
         }
-        let at = self.end_time(attempt, &end);
+        let at = self.end_time(attempt, end.at, end.started_at);
         self.stop_meter(attempt, at, out);
+        // A twin that did not complete counts for nothing: the attempt that it was to replace does again.
+        let rival =
+            self.rival_of(attempt.job).filter(|_| end.outcome != Outcome::Completed && !self.is_ending(attempt.job));
+        if rival.is_some() || !self.counts(attempt, end.outcome) {
+            self.waive(attempt, out);
+        }
+        self.drop_meter(attempt, out);
         self.close_attempt(attempt, AttemptPhase::Ended, &end, at, out);
+        out.effects.push(Effect::Forget { cluster, attempt });
+        if rival.is_some_and(|rival| self.return_to(rival, out)) {
+            return;
+        }
         let requeue = self.jobs.get(&attempt.job).is_some_and(|e| e.spec.spec.requeue);
         let input = JobInput::AttemptEnded { attempt: attempt.number, outcome: end.outcome, exit: end.exit, requeue };
         self.after_attempt(cluster, attempt, input, end.exit, out);
-        out.effects.push(Effect::Forget { cluster, attempt });
     }
 
-    /// When an attempt ended, in the engine's time. How long it ran by the cluster's own clock counts, so that a clock that
-    /// is wrong does not change the bill; unless clocks were set while it ran.
-    fn end_time(&self, attempt: AttemptId, end: &End) -> Timestamp {
+    /// Whether the tenant pays for a run that ended so. Not when it was asked back before it should have run, nor, unless the
+    /// policy says otherwise, when its machine failed or its cluster took it off.
+    fn counts(&self, attempt: AttemptId, outcome: Outcome) -> bool {
+        let withdrawn = self.jobs.get(&attempt.job).is_some_and(|e| matches!(e.job.phase(), Phase::Withdrawing { .. }));
+        outcome == Outcome::Completed || !withdrawn && (self.policy.bill_failed_machine || !broken_off(outcome))
+    }
+
+    /// A moment of a run in the engine's time. How long it ran by the cluster's own clock counts, so that a clock that
+    /// is wrong does not change the bill; unless clocks were set while it ran. `started_at` is the start by that clock.
+    pub(crate) fn end_time(&self, attempt: AttemptId, told: Timestamp, started_at: Option<Timestamp>) -> Timestamp {
         let known = self.attempts.get(&attempt).and_then(|a| a.started_at);
-        match (known, end.started_at) {
+        match (known, started_at) {
             (Some(known), Some(started_at)) if self.ahead() == Span::ZERO => {
-                (known + end.at.since(started_at)).min(self.now)
+                (known + told.since(started_at)).min(self.now)
             }
-            _ => self.stamped(end.at),
+            _ => self.stamped(told),
         }
     }
 
@@ -160,15 +214,20 @@ impl Engine {
             return;
         }
         self.job_event(out, Actor::Cluster(cluster), attempt.job, EventKind::HandOverFailed { attempt, text });
+        if self.attempts.get(&attempt).is_some_and(|a| a.started_at.is_some()) {
+            // Its run was broken off without our being told, and it could not be started again.
+            return self.gone(cluster, attempt, note, out);
+        }
         self.start_failed(cluster, attempt, note, permanent, out);
     }
 
     /// It vanished while running, or before it started. One whose hand-over is still under way has not arrived yet:
     /// that it is not there is no news, unless it was to be ended.
-    fn gone(&mut self, cluster: ClusterId, attempt: AttemptId, note: Option<Arc<str>>, out: &mut Batch) {
+    pub(crate) fn gone(&mut self, cluster: ClusterId, attempt: AttemptId, note: Option<Arc<str>>, out: &mut Batch) {
         let Some(facts) = self.attempts.get(&attempt).filter(|a| a.cluster == cluster) else { return };
         if facts.started_at.is_none() {
-            let ending = self.jobs.get(&attempt.job).is_some_and(|e| matches!(e.job.phase(), Phase::Ending { .. }));
+            let asked = |p: &Phase| matches!(p, Phase::Ending { .. } | Phase::Withdrawing { .. });
+            let ending = self.jobs.get(&attempt.job).is_some_and(|e| asked(e.job.phase()));
             if facts.phase == AttemptPhase::Submitting && !ending {
                 return;
             }
@@ -179,7 +238,8 @@ impl Engine {
             return self.start_failed(cluster, attempt, note, false, out);
         }
         let until = self.meters.get(&attempt).map_or(self.now, |m| m.metered_until);
-        let end = End { started_at: None, at: until, outcome: Outcome::NodeFail, exit: None, usage: facts.usage, note };
+        let usage = facts.usage;
+        let end = End { started_at: None, at: until, outcome: Outcome::NodeFail, exit: None, usage, note };
         self.ended(cluster, attempt, end, out);
     }
 
@@ -191,14 +251,9 @@ impl Engine {
         permanent: bool,
         out: &mut Batch,
     ) {
-        let end = End {
-            started_at: None,
-            at: self.now,
-            outcome: Outcome::NodeFail,
-            exit: None,
-            usage: Usage::default(),
-            note,
-        };
+        self.stop_meter(attempt, self.now, out);
+        self.drop_meter(attempt, out);
+        let end = End::nothing(self.now, note);
         self.close_attempt(attempt, AttemptPhase::Lost, &end, self.now, out);
         let tries = self.jobs.get(&attempt.job).map_or(0, |e| e.job.failed_starts);
         let pause = Span::from_micros(self.policy.retry_first.as_micros() << tries.min(16)).min(self.policy.retry_max);
@@ -209,12 +264,16 @@ impl Engine {
         self.after_attempt(cluster, attempt, input, None, out);
     }
 
-    fn close_attempt(&mut self, attempt: AttemptId, phase: AttemptPhase, end: &End, at: Timestamp, out: &mut Batch) {
+    pub(crate) fn close_attempt(
+        &mut self,
+        attempt: AttemptId,
+        phase: AttemptPhase,
+        end: &End,
+        at: Timestamp,
+        out: &mut Batch,
+    ) {
+        self.stop_overdue(attempt);
         let Some(mut facts) = self.attempts.remove(&attempt) else { return };
-        let limit = self.jobs.get(&attempt.job).map(|e| e.spec.spec.time_limit);
-        if let (Some(started_at), Some(limit)) = (facts.started_at, limit) {
-            self.timers.remove(&(self.overdue_at(started_at, limit), Due::Overdue(attempt)));
-        }
         facts.phase = phase;
         facts.ended_at = Some(at.max(facts.started_at.unwrap_or(facts.placed_at)));
         facts.exit = end.exit;
@@ -222,8 +281,12 @@ impl Engine {
         facts.usage = end.usage;
         facts.note.clone_from(&end.note);
         out.records.push(Record::Attempt(Box::new(facts)));
-        self.sched.release(attempt.job);
-        self.leave_cluster(attempt.job);
+        if self.stray.remove(&attempt) {
+            self.sched.release(ghost(attempt));
+        } else {
+            self.sched.release(attempt.job);
+            self.leave_cluster(attempt.job);
+        }
     }
 
     /// What the end of an attempt means to its job.
@@ -244,6 +307,14 @@ impl Engine {
                 self.write_job(out, job);
                 self.refresh(job);
             }
+            Ok(Transition::Withdrawn { .. }) => {
+                self.job_event(out, actor, job, EventKind::Withdrawn { attempt });
+                if let Some(entry) = self.jobs.get_mut(&job) {
+                    entry.started_at = None;
+                }
+                self.write_job(out, job);
+                self.refresh(job);
+            }
             Ok(Transition::BackToQueue { held, .. }) => {
                 if held {
                     self.job_event(out, Actor::Platform, job, EventKind::Held { by: model::Holder::Platform });
@@ -259,6 +330,19 @@ impl Engine {
     /// When the engine itself asks for the end of work that its cluster should have ended at the limit.
     pub(crate) fn overdue_at(&self, started_at: Timestamp, limit: Span) -> Timestamp {
         started_at + limit + self.policy.kill_grace + self.policy.time_limit_margin
+    }
+
+    /// The same of an attempt as it stands: time that it stood still is added. `None` while it does not run.
+    pub(crate) fn overdue_of(&self, attempt: AttemptId) -> Option<Timestamp> {
+        let facts = self.attempts.get(&attempt)?;
+        let limit = self.jobs.get(&attempt.job)?.spec.spec.time_limit;
+        Some(self.overdue_at(facts.started_at? + facts.suspended(), limit))
+    }
+
+    pub(crate) fn stop_overdue(&mut self, attempt: AttemptId) {
+        if let Some(at) = self.overdue_of(attempt) {
+            self.timers.remove(&(at, Due::Overdue(attempt)));
+        }
     }
 
     /// The cluster should have ended it at its limit and has not said so.
@@ -286,5 +370,24 @@ impl Engine {
         let what =
             if reachable { EventKind::ClusterReachable { cluster } } else { EventKind::ClusterUnreachable { cluster } };
         self.event(out, Actor::Cluster(cluster), None, None, what);
+        if reachable {
+            self.silent.remove(&cluster);
+            self.heard_again(cluster, out);
+        } else {
+            self.silent.insert(cluster, self.now);
+        }
     }
+}
+
+impl End {
+    /// It never ran, and nothing is known of an end.
+    pub fn nothing(at: Timestamp, note: Option<Arc<str>>) -> End {
+        End { started_at: None, at, outcome: Outcome::NodeFail, exit: None, usage: Usage::default(), note }
+    }
+}
+
+/// True when a start is that of a run which is known to be over.
+pub(crate) fn is_old_run(facts: &Attempt, told: Timestamp) -> bool {
+    let last = facts.course.as_ref().and_then(|c| c.last_run);
+    last.is_some_and(|(started_at, ended_at)| told <= started_at || told < ended_at)
 }

@@ -35,7 +35,8 @@ impl Engine {
     pub fn reason(&self, job: JobId) -> Option<Reason> {
         let entry = self.jobs.get(&job)?;
         match entry.job.phase() {
-            Phase::Held { by } => return Some(Reason::Held { by: *by }),
+            Phase::Held { by } | Phase::Withdrawing { hold: Some(by), .. } => return Some(Reason::Held { by: *by }),
+            Phase::Withdrawing { hold: None, .. } => return Some(Reason::Queued),
             Phase::Starting { pool, .. } => return Some(Reason::Starting { pool: *pool }),
             Phase::Running { .. } | Phase::Ending { .. } | Phase::Ended { .. } => return None,
             Phase::Pending => {}
@@ -63,6 +64,7 @@ impl Engine {
         let mut explanation = self.sched.explain(job, self.now)?;
         let tenant = self.jobs.get(&job)?.job.tenant;
         let entry = self.jobs.get(&job)?;
+        self.say_avoided(job, &mut explanation);
         self.reprice(&mut explanation, tenant, &entry.spec.spec);
         Some(explanation)
     }

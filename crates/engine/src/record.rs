@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use base::{AttemptId, ClusterId, JobId, PoolId, ScriptId, SpecId, TenantId, Timestamp, TokenId, UserId};
+use base::{AttemptId, ClusterId, JobId, PoolId, ScriptId, Span, SpecId, TenantId, Timestamp, TokenId, UserId};
 use ledger::LedgerRecord;
 use model::{
     Actor, Attempt, Cluster, ClusterLink, ClusterReport, EndOrder, Event, Job, JobSpec, Order, Pool, Project, Supplier,
@@ -146,6 +146,12 @@ pub enum Effect {
         signal: i32,
         shell_only: bool,
     },
+    /// The limit of an attempt that is there was changed. Where the cluster cannot follow the platform ends it itself.
+    SetTimeLimit {
+        cluster: ClusterId,
+        attempt: AttemptId,
+        limit: Span,
+    },
     /// The end is stored; the cluster may drop what it keeps of the attempt.
     Forget {
         cluster: ClusterId,
@@ -157,7 +163,10 @@ impl Effect {
     pub fn attempt(&self) -> AttemptId {
         match self {
             Self::Submit { order, .. } => order.attempt,
-            Self::End { attempt, .. } | Self::Signal { attempt, .. } | Self::Forget { attempt, .. } => *attempt,
+            Self::End { attempt, .. }
+            | Self::Signal { attempt, .. }
+            | Self::SetTimeLimit { attempt, .. }
+            | Self::Forget { attempt, .. } => *attempt,
         }
     }
     pub const fn cluster(&self) -> ClusterId {
@@ -165,6 +174,7 @@ impl Effect {
             Self::Submit { cluster, .. }
             | Self::End { cluster, .. }
             | Self::Signal { cluster, .. }
+            | Self::SetTimeLimit { cluster, .. }
             | Self::Forget { cluster, .. } => *cluster,
         }
     }

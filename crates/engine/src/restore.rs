@@ -2,7 +2,7 @@
 
 use base::{AttemptId, ClusterId, JobId};
 use ledger::Ledger;
-use model::{AttemptPhase, ClusterHealth, EndOrder, Phase};
+use model::{AttemptPhase, ClusterHealth, EndCause, EndOrder, Phase};
 
 use crate::books::wallet_code;
 use crate::policy::Policy;
@@ -100,9 +100,25 @@ impl Engine {
             self.enter(id, entry);
             ids.push(id);
         }
+        self.restore_strays();
         ids.sort_unstable_by_key(|id| self.jobs.get(id).map(|e| e.job.number));
         ids.into_iter().for_each(|id| self.refresh(id));
+        if !self.attempts.is_empty() {
+            self.keep_looking();
+        }
         Ok(())
+    }
+
+    /// Open attempts that their jobs have left, or whose jobs are over, keep their nodes until they are heard of.
+    fn restore_strays(&mut self) {
+        let present =
+            |id: AttemptId| self.jobs.get(&id.job).is_some_and(|e| e.job.phase().attempt() == Some(id.number));
+        self.stray = self.attempts.values().map(|a| a.id).filter(|id| !present(*id)).collect();
+        for id in self.stray.clone() {
+            let known = self.attempts.get(&id).and_then(|a| a.course.as_ref()?.tenant);
+            let tenant = self.jobs.get(&id.job).map(|e| e.job.tenant).or(known);
+            self.haunt(id, tenant.unwrap_or(base::TenantId::from_u128(0)));
+        }
     }
 
     /// Tells the scheduler what a job that is out on a cluster has taken.
@@ -111,25 +127,27 @@ impl Engine {
         let id = AttemptId::new(entry.job.id, number);
         let facts = self.attempts.get(&id).ok_or(RestoreError::Dangling { job: entry.job.id, noun: "attempt" })?;
         let limit = entry.spec.spec.time_limit;
-        let expected_end = facts.started_at.unwrap_or(facts.placed_at) + limit;
+        let begun = facts.started_at.unwrap_or(facts.placed_at) + facts.suspended();
+        let stands = facts.suspended_at().is_some();
         self.sched.occupy(
             entry.job.id,
             facts.pool,
             &facts.nodes,
             entry.spec.request.per_node,
-            expected_end,
+            begun + limit,
             entry.job.tenant,
         );
-        if let Some(started_at) = facts.started_at {
-            self.timers.insert((self.overdue_at(started_at, limit), Due::Overdue(id)));
+        if facts.started_at.is_some() && !stands {
+            self.timers.insert((self.overdue_at(begun, limit), Due::Overdue(id)));
         }
         Ok(())
     }
 
     fn restore_meters(&mut self, meters: Vec<rating::Meter>) {
         for meter in meters {
-            let at = meter.metered_until + self.policy.meter_interval + self.policy.meter_lag;
-            self.timers.insert((at, Due::Meter(meter.attempt)));
+            if meter.paused_at.is_none() && !self.stray.contains(&meter.attempt) {
+                self.timers.insert((self.meter_at(&meter), Due::Meter(meter.attempt)));
+            }
             if let Some(stop_at) = meter.stop_at {
                 self.timers.insert((stop_at, Due::Stop(meter.attempt)));
             }
@@ -144,19 +162,31 @@ impl Engine {
         open.sort_unstable_by_key(|a| a.id);
         let mut effects = Vec::new();
         for attempt in open {
-            let Some(entry) = self.jobs.get(&attempt.id.job) else { continue };
             let cluster = attempt.cluster;
+            let end = |cause| Effect::End {
+                cluster,
+                attempt: attempt.id,
+                how: EndOrder { cause, grace: self.policy.kill_grace },
+            };
+            if attempt.phase == AttemptPhase::Abandoned {
+                effects.push(end(EndCause::Withdrawn));
+                continue;
+            }
+            let present = |e: &&JobEntry| e.job.phase().attempt() == Some(attempt.id.number);
+            let Some(entry) = self.jobs.get(&attempt.id.job).filter(present) else { continue };
             match entry.job.phase() {
-                Phase::Ending { cause, .. } => {
-                    let how = EndOrder { cause: *cause, grace: self.policy.kill_grace };
-                    effects.push(Effect::End { cluster, attempt: attempt.id, how });
-                }
+                Phase::Ending { cause, .. } => effects.push(end(*cause)),
+                Phase::Withdrawing { .. } => effects.push(end(EndCause::Withdrawn)),
                 Phase::Starting { .. } if attempt.phase == AttemptPhase::Submitting => {
                     if let Some(order) = self.order(attempt.id.job) {
                         effects.push(Effect::Submit { cluster, order });
                     }
                 }
                 _ => {}
+            }
+            let limit = attempt.course.as_ref().and_then(|c| c.time_limit);
+            if let (Some(limit), Phase::Starting { .. } | Phase::Running { .. }) = (limit, entry.job.phase()) {
+                effects.push(Effect::SetTimeLimit { cluster, attempt: attempt.id, limit });
             }
         }
         effects

@@ -57,10 +57,12 @@ impl Engine {
             outcome: None,
             usage: Usage::default(),
             note: None,
+            course: None,
         };
         out.records.push(Record::Attempt(Box::new(facts.clone())));
         out.records.push(Record::Explanation { attempt: id, explanation: placement.explanation.clone() });
         self.attempts.insert(id, facts);
+        self.keep_looking();
         self.job_event(out, Actor::Platform, job, EventKind::Placed { attempt: id, pool: placement.pool });
         self.write_job(out, job);
         if let Some(order) = self.order(job) {

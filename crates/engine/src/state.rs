@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base::{
-    AttemptId, ClusterId, HoldId, IdMap, JobId, Money, PoolId, ProjectId, Recent, SpecId, SupplierId, TenantId,
+    AttemptId, ClusterId, HoldId, IdMap, JobId, Money, PoolId, ProjectId, Recent, Span, SpecId, SupplierId, TenantId,
     Timestamp, UserId,
 };
 use ledger::Ledger;
@@ -83,6 +83,8 @@ pub(crate) enum Due {
     Overdue(AttemptId),
     /// A price book comes into force.
     Prices,
+    /// Attempts are looked at for whether they are to be replaced.
+    Look,
 }
 
 /// Ends remembered for dependencies named after the fact, and answers remembered for repeated requests.
@@ -115,6 +117,14 @@ pub struct Engine {
     /// Known ends that open jobs depend on, beyond `ended`'s reach.
     pub(crate) settled_ends: IdMap<JobId, Outcome>,
     pub(crate) attempts: IdMap<AttemptId, Attempt>,
+    /// Open attempts that are not their job's present one, see `stray`.
+    pub(crate) stray: BTreeSet<AttemptId>,
+    /// Since when each cluster that does not answer has not.
+    pub(crate) silent: BTreeMap<ClusterId, Timestamp>,
+    /// How long work waited on the cluster of each pool of late.
+    pub(crate) waits: BTreeMap<PoolId, Span>,
+    /// The timer `Due::Look` is set.
+    pub(crate) looking: bool,
     pub(crate) meters: IdMap<AttemptId, Meter>,
     pub(crate) timers: BTreeSet<(Timestamp, Due)>,
     pub(crate) answers: Recent<u128, (u128, Report)>,
@@ -153,6 +163,10 @@ impl Engine {
             ended_numbers: Recent::new(REMEMBERED),
             settled_ends: IdMap::default(),
             attempts: IdMap::default(),
+            stray: BTreeSet::new(),
+            silent: BTreeMap::new(),
+            waits: BTreeMap::new(),
+            looking: false,
             meters: IdMap::default(),
             timers: BTreeSet::new(),
             answers: Recent::new(REMEMBERED),

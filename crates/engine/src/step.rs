@@ -98,11 +98,12 @@ impl Engine {
             }
             self.timers.pop_first();
             match due {
-                Due::Eligible(job) => self.refresh(job),
+                Due::Eligible(job) => self.eligible(job),
                 Due::Meter(attempt) => self.meter_due(attempt, at, out),
                 Due::Stop(attempt) => self.stop_due(attempt, out),
                 Due::Overdue(attempt) => self.overdue(attempt, out),
                 Due::Prices => self.supply_changed(),
+                Due::Look => self.look(out),
             }
         }
     }

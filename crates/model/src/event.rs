@@ -18,6 +18,29 @@ pub enum Actor {
     Cluster(ClusterId),
 }
 
+/// Why work is moved to another pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MoveCause {
+    /// The cluster does not answer.
+    Unreachable,
+    /// The nodes it was to run on take no work any more.
+    Unavailable,
+    /// It waits on the cluster longer than was to be expected.
+    Stuck,
+}
+
+impl MoveCause {
+    pub const ALL: [MoveCause; 3] = [Self::Unreachable, Self::Unavailable, Self::Stuck];
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Unavailable => "unavailable",
+            Self::Stuck => "stuck",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EventKind {
@@ -67,6 +90,54 @@ pub enum EventKind {
     BalanceRestored,
     TimeLimitWarning {
         signal: i32,
+    },
+    /// The cluster itself queued it again; `text` is what the cluster said.
+    Interrupted {
+        attempt: AttemptId,
+        outcome: Outcome,
+        text: Option<Arc<str>>,
+    },
+    /// The cluster has stopped it for a while; that time is not billed.
+    Suspended {
+        attempt: AttemptId,
+    },
+    Continued {
+        attempt: AttemptId,
+    },
+    /// The cluster's own words.
+    Remark {
+        attempt: AttemptId,
+        text: Arc<str>,
+    },
+    /// The cluster has given back an attempt that had not started.
+    Withdrawn {
+        attempt: AttemptId,
+    },
+    /// What was billed of a run that does not count was given back.
+    Waived {
+        attempt: AttemptId,
+        amount: Money,
+    },
+    /// It is to run elsewhere.
+    Moved {
+        attempt: AttemptId,
+        from: PoolId,
+        why: MoveCause,
+    },
+    /// A second attempt is made elsewhere; the first to complete counts.
+    Twinned {
+        attempt: AttemptId,
+        from: PoolId,
+    },
+    /// Back to an attempt that had been left.
+    Returned {
+        attempt: AttemptId,
+        pool: PoolId,
+    },
+    /// An attempt that had been abandoned was heard of again; it is ended there and counts for nothing.
+    LateAnswer {
+        attempt: AttemptId,
+        outcome: Option<Outcome>,
     },
     PriorityChanged,
     TimeLimitChanged {

@@ -34,6 +34,8 @@ pub enum EndCause {
     Preempted,
     /// Ended to be run again.
     Requeued,
+    /// Asked back from its cluster: to be held, or to run elsewhere. Whatever it does there afterwards is ended.
+    Withdrawn,
 }
 
 /// How a job or an attempt ended.
@@ -135,6 +137,14 @@ pub enum Phase {
         since: Option<Timestamp>,
         cause: EndCause,
     },
+    /// Asked back from the cluster on which it waited: afterwards it is held, or in the queue again. Shown as HELD or
+    /// PENDING. `since` is the start, if it started in spite of it.
+    Withdrawing {
+        attempt: u32,
+        pool: PoolId,
+        since: Option<Timestamp>,
+        hold: Option<Holder>,
+    },
     Ended {
         outcome: Outcome,
         at: Timestamp,
@@ -144,8 +154,8 @@ pub enum Phase {
 impl Phase {
     pub const fn code(&self) -> StateCode {
         match self {
-            Self::Pending | Self::Starting { .. } => StateCode::Pending,
-            Self::Held { .. } => StateCode::Held,
+            Self::Pending | Self::Starting { .. } | Self::Withdrawing { hold: None, .. } => StateCode::Pending,
+            Self::Held { .. } | Self::Withdrawing { hold: Some(_), .. } => StateCode::Held,
             Self::Running { .. } => StateCode::Running,
             Self::Ending { .. } => StateCode::Completing,
             Self::Ended { outcome, .. } => match outcome {
@@ -162,9 +172,10 @@ impl Phase {
     /// The attempt that is out there now, if any.
     pub const fn attempt(&self) -> Option<u32> {
         match self {
-            Self::Starting { attempt, .. } | Self::Running { attempt, .. } | Self::Ending { attempt, .. } => {
-                Some(*attempt)
-            }
+            Self::Starting { attempt, .. }
+            | Self::Running { attempt, .. }
+            | Self::Ending { attempt, .. }
+            | Self::Withdrawing { attempt, .. } => Some(*attempt),
             Self::Pending | Self::Held { .. } | Self::Ended { .. } => None,
         }
     }
@@ -177,6 +188,16 @@ pub struct ArrayRef {
     pub root: JobId,
     pub root_number: u64,
     pub index: u32,
+}
+
+/// Pools that a job has just left and does not go back to for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Avoid {
+    /// In order of id.
+    pub pools: Vec<PoolId>,
+    pub until: Timestamp,
+    /// How often it was moved so far: each time it has more patience.
+    pub moves: u32,
 }
 
 /// A job as the engine keeps it and the store stores it. The specification stands beside it, by id.
@@ -205,6 +226,8 @@ pub struct Job {
     pub not_before: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avoid: Option<Box<Avoid>>,
     phase: Phase,
 }
 
@@ -240,6 +263,26 @@ pub enum JobInput {
         exit: Option<Exit>,
         requeue: bool,
     },
+    /// A run of the attempt is over and the cluster has queued it again.
+    Interrupted {
+        attempt: u32,
+    },
+    /// Ask an attempt that has not started back from its cluster, to run it elsewhere.
+    Withdraw,
+    /// Go on without the attempt, whose cluster does not answer; it counts no more, or only if it completes.
+    Leave {
+        attempt: u32,
+    },
+    /// Back to an attempt that was left and turned out to be the one that counts: its twin is over, or never came about.
+    Return {
+        attempt: u32,
+        pool: PoolId,
+        since: Timestamp,
+    },
+    /// An attempt that was left has completed: it counts, whatever else is under way.
+    Won {
+        exit: Option<Exit>,
+    },
     /// End it: by a person, a limit or a policy.
     End {
         cause: EndCause,
@@ -274,6 +317,27 @@ pub enum Transition {
     Requeued {
         attempt: u32,
         after: Outcome,
+    },
+    /// The attempt waits on its cluster again.
+    Interrupted {
+        attempt: u32,
+    },
+    /// The cluster must be asked to give the attempt back.
+    WithdrawRequested {
+        attempt: u32,
+    },
+    /// The cluster has given it back: in the queue (or held, when `held`).
+    Withdrawn {
+        attempt: u32,
+        held: bool,
+    },
+    /// In the queue (or held, when `held`) without having been given back.
+    Left {
+        attempt: u32,
+        held: bool,
+    },
+    Returned {
+        attempt: u32,
     },
     Ended {
         attempt: Option<u32>,
@@ -330,6 +394,7 @@ impl Job {
             failed_starts: 0,
             not_before: None,
             exit: None,
+            avoid: None,
             phase,
         }
     }
@@ -362,6 +427,11 @@ impl Job {
             JobInput::AttemptEnded { attempt, outcome, exit, requeue } => {
                 self.attempt_ended(attempt, outcome, exit, requeue, now)
             }
+            JobInput::Interrupted { attempt } => self.interrupted(attempt),
+            JobInput::Withdraw => self.withdraw(),
+            JobInput::Leave { attempt } => self.leave(attempt),
+            JobInput::Return { attempt, pool, since } => self.return_to(attempt, pool, since),
+            JobInput::Won { exit } => self.won(exit, now),
             JobInput::End { cause } => self.end(cause, now),
             JobInput::Abandon => self.abandon(now),
         }
@@ -378,23 +448,44 @@ impl Job {
                 self.phase = Phase::Held { by };
                 Ok(Transition::Held)
             }
-            Phase::Starting { .. } | Phase::Running { .. } | Phase::Ending { .. } => Err(Refusal::NotWaiting),
+            Phase::Starting { attempt, pool } => {
+                self.phase = Phase::Withdrawing { attempt, pool, since: None, hold: Some(by) };
+                Ok(Transition::WithdrawRequested { attempt })
+            }
+            Phase::Withdrawing { hold: Some(old), .. } if old == by || by == Holder::User => Ok(Transition::Unchanged),
+            Phase::Withdrawing { attempt, pool, since, .. } => {
+                self.phase = Phase::Withdrawing { attempt, pool, since, hold: Some(by) };
+                Ok(Transition::Held)
+            }
+            Phase::Running { .. } | Phase::Ending { .. } => Err(Refusal::NotWaiting),
             Phase::Ended { outcome, .. } => Err(Refusal::AlreadyEnded(outcome)),
         }
     }
 
     fn release(&mut self, operator: bool) -> Result<Transition, Refusal> {
         match self.phase {
-            Phase::Held { by: Holder::Operator } if !operator => Err(Refusal::HeldByOperator),
+            Phase::Held { by: Holder::Operator } | Phase::Withdrawing { hold: Some(Holder::Operator), .. }
+                if !operator =>
+            {
+                Err(Refusal::HeldByOperator)
+            }
             Phase::Held { .. } => {
                 self.phase = Phase::Pending;
                 self.failed_starts = 0;
                 self.not_before = None;
                 Ok(Transition::Released)
             }
-            Phase::Pending | Phase::Starting { .. } | Phase::Running { .. } | Phase::Ending { .. } => {
-                Err(Refusal::NotHeld)
+            // It is asked back all the same, and queues again then.
+            Phase::Withdrawing { attempt, pool, since, hold: Some(_) } => {
+                self.phase = Phase::Withdrawing { attempt, pool, since, hold: None };
+                self.failed_starts = 0;
+                Ok(Transition::Released)
             }
+            Phase::Pending
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Ending { .. }
+            | Phase::Withdrawing { hold: None, .. } => Err(Refusal::NotHeld),
             Phase::Ended { outcome, .. } => Err(Refusal::AlreadyEnded(outcome)),
         }
     }
@@ -406,9 +497,11 @@ impl Job {
                 self.phase = Phase::Starting { attempt: self.attempts, pool };
                 Ok(Transition::Placed { attempt: self.attempts })
             }
-            Phase::Held { .. } | Phase::Starting { .. } | Phase::Running { .. } | Phase::Ending { .. } => {
-                Err(Refusal::NotQueued)
-            }
+            Phase::Held { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Ending { .. }
+            | Phase::Withdrawing { .. } => Err(Refusal::NotQueued),
             Phase::Ended { outcome, .. } => Err(Refusal::AlreadyEnded(outcome)),
         }
     }
@@ -425,7 +518,11 @@ impl Job {
                 self.phase = Phase::Ending { attempt, pool, since: Some(at), cause };
                 Ok(Transition::Started { attempt })
             }
-            Phase::Running { .. } | Phase::Ending { .. } => Ok(Transition::Unchanged),
+            Phase::Withdrawing { pool, since: None, hold, .. } => {
+                self.phase = Phase::Withdrawing { attempt, pool, since: Some(at), hold };
+                Ok(Transition::Started { attempt })
+            }
+            Phase::Running { .. } | Phase::Ending { .. } | Phase::Withdrawing { .. } => Ok(Transition::Unchanged),
             Phase::Pending | Phase::Held { .. } | Phase::Ended { .. } => Err(Refusal::StaleAttempt(attempt)),
         }
     }
@@ -449,6 +546,7 @@ impl Job {
             // It never ran, and was to be run again.
             Phase::Ending { cause: EndCause::Requeued, .. } => Ok(self.requeue(attempt, Outcome::Cancelled)),
             Phase::Ending { cause, .. } => Ok(self.finish(Some(attempt), cause_outcome(cause), now)),
+            Phase::Withdrawing { hold, .. } => Ok(self.withdrawn(attempt, hold)),
             Phase::Running { .. } => Ok(Transition::Unchanged),
             Phase::Pending | Phase::Held { .. } | Phase::Ended { .. } => Err(Refusal::StaleAttempt(attempt)),
         }
@@ -465,6 +563,9 @@ impl Job {
         self.expect_attempt(attempt)?;
         let ending = match self.phase {
             Phase::Ending { cause, .. } => Some(cause),
+            Phase::Withdrawing { hold, .. } if outcome != Outcome::Completed => {
+                return Ok(self.withdrawn(attempt, hold));
+            }
             _ => None,
         };
         self.exit = exit;
@@ -477,6 +578,77 @@ impl Job {
             (Some(cause), _) => Ok(self.finish(Some(attempt), cause_outcome(cause), now)),
             (None, outcome) => Ok(self.finish(Some(attempt), outcome, now)),
         }
+    }
+
+    fn interrupted(&mut self, attempt: u32) -> Result<Transition, Refusal> {
+        self.expect_attempt(attempt)?;
+        match self.phase {
+            Phase::Running { pool, .. } => self.phase = Phase::Starting { attempt, pool },
+            Phase::Ending { pool, cause, .. } => self.phase = Phase::Ending { attempt, pool, since: None, cause },
+            Phase::Withdrawing { pool, hold, .. } => {
+                self.phase = Phase::Withdrawing { attempt, pool, since: None, hold };
+            }
+            Phase::Starting { .. } => return Ok(Transition::Unchanged),
+            Phase::Pending | Phase::Held { .. } | Phase::Ended { .. } => return Err(Refusal::StaleAttempt(attempt)),
+        }
+        Ok(Transition::Interrupted { attempt })
+    }
+
+    fn withdraw(&mut self) -> Result<Transition, Refusal> {
+        match self.phase {
+            Phase::Starting { attempt, pool } => {
+                self.phase = Phase::Withdrawing { attempt, pool, since: None, hold: None };
+                Ok(Transition::WithdrawRequested { attempt })
+            }
+            Phase::Withdrawing { .. } => Ok(Transition::Unchanged),
+            Phase::Pending | Phase::Held { .. } | Phase::Running { .. } | Phase::Ending { .. } => {
+                Err(Refusal::NotWaiting)
+            }
+            Phase::Ended { outcome, .. } => Err(Refusal::AlreadyEnded(outcome)),
+        }
+    }
+
+    fn leave(&mut self, attempt: u32) -> Result<Transition, Refusal> {
+        self.expect_attempt(attempt)?;
+        match self.phase {
+            Phase::Starting { .. } | Phase::Running { .. } => {
+                self.phase = Phase::Pending;
+                Ok(Transition::Left { attempt, held: false })
+            }
+            Phase::Withdrawing { hold, .. } => {
+                self.withdrawn(attempt, hold);
+                Ok(Transition::Left { attempt, held: hold.is_some() })
+            }
+            Phase::Ending { .. } => Err(Refusal::AlreadyEnding),
+            Phase::Pending | Phase::Held { .. } | Phase::Ended { .. } => Err(Refusal::StaleAttempt(attempt)),
+        }
+    }
+
+    fn return_to(&mut self, attempt: u32, pool: PoolId, since: Timestamp) -> Result<Transition, Refusal> {
+        match self.phase {
+            Phase::Pending | Phase::Starting { .. } | Phase::Running { .. } | Phase::Withdrawing { hold: None, .. } => {
+                self.phase = Phase::Running { attempt, pool, since };
+                Ok(Transition::Returned { attempt })
+            }
+            Phase::Held { .. } | Phase::Withdrawing { .. } => Err(Refusal::NotQueued),
+            Phase::Ending { .. } => Err(Refusal::AlreadyEnding),
+            Phase::Ended { outcome, .. } => Err(Refusal::AlreadyEnded(outcome)),
+        }
+    }
+
+    fn won(&mut self, exit: Option<Exit>, now: Timestamp) -> Result<Transition, Refusal> {
+        if let Phase::Ended { outcome, .. } = self.phase {
+            return Err(Refusal::AlreadyEnded(outcome));
+        }
+        self.exit = exit;
+        Ok(self.finish(None, Outcome::Completed, now))
+    }
+
+    /// Given back before it ran, or ended because it was asked back.
+    fn withdrawn(&mut self, attempt: u32, hold: Option<Holder>) -> Transition {
+        self.phase = hold.map_or(Phase::Pending, |by| Phase::Held { by });
+        self.exit = None;
+        Transition::Withdrawn { attempt, held: hold.is_some() }
     }
 
     fn end(&mut self, cause: EndCause, now: Timestamp) -> Result<Transition, Refusal> {
@@ -496,6 +668,12 @@ impl Job {
                 self.phase = Phase::Ending { attempt, pool, since, cause };
                 Ok(Transition::EndRequested { attempt, cause })
             }
+            // It goes back to the queue anyway.
+            Phase::Withdrawing { .. } if cause == EndCause::Requeued => Err(Refusal::NotRunning),
+            Phase::Withdrawing { attempt, pool, since, .. } => {
+                self.phase = Phase::Ending { attempt, pool, since, cause };
+                Ok(Transition::EndRequested { attempt, cause })
+            }
             Phase::Ending { cause: old, .. } if old == cause => Ok(Transition::Unchanged),
             Phase::Ending { .. } => Err(Refusal::AlreadyEnding),
             Phase::Ended { outcome, .. } => Err(Refusal::AlreadyEnded(outcome)),
@@ -505,7 +683,9 @@ impl Job {
     fn abandon(&mut self, now: Timestamp) -> Result<Transition, Refusal> {
         match self.phase {
             Phase::Pending | Phase::Held { .. } => Ok(self.finish(None, Outcome::Cancelled, now)),
-            Phase::Starting { .. } | Phase::Running { .. } | Phase::Ending { .. } => Err(Refusal::NotQueued),
+            Phase::Starting { .. } | Phase::Running { .. } | Phase::Ending { .. } | Phase::Withdrawing { .. } => {
+                Err(Refusal::NotQueued)
+            }
             Phase::Ended { outcome, .. } => Err(Refusal::AlreadyEnded(outcome)),
         }
     }
@@ -528,7 +708,7 @@ impl Job {
 
 const fn cause_outcome(cause: EndCause) -> Outcome {
     match cause {
-        EndCause::Cancelled | EndCause::Balance | EndCause::Requeued => Outcome::Cancelled,
+        EndCause::Cancelled | EndCause::Balance | EndCause::Requeued | EndCause::Withdrawn => Outcome::Cancelled,
         EndCause::TimeLimit => Outcome::Timeout,
         EndCause::Preempted => Outcome::Preempted,
     }

@@ -42,6 +42,14 @@ fn phases() -> Vec<(&'static str, Phase)> {
     ] {
         all.push((name, Phase::Ending { attempt: 1, pool, since: Some(T0), cause }));
     }
+    for (name, since, hold) in [
+        ("withdrawing", None, None),
+        ("withdrawing, held", None, Some(Holder::User)),
+        ("withdrawing, op hold", None, Some(Holder::Operator)),
+        ("withdrawing, started", Some(T0), None),
+    ] {
+        all.push((name, Phase::Withdrawing { attempt: 1, pool, since, hold }));
+    }
     all.push(("ended", Phase::Ended { outcome: Outcome::Completed, at: T0 }));
     all
 }
@@ -66,6 +74,11 @@ fn inputs() -> Vec<(&'static str, JobInput)> {
         ("time limit", JobInput::End { cause: EndCause::TimeLimit }),
         ("balance", JobInput::End { cause: EndCause::Balance }),
         ("requeue", JobInput::End { cause: EndCause::Requeued }),
+        ("interrupted", JobInput::Interrupted { attempt: 1 }),
+        ("withdraw", JobInput::Withdraw),
+        ("leave", JobInput::Leave { attempt: 1 }),
+        ("return to an attempt", JobInput::Return { attempt: 1, pool: PoolId::from_u128(7), since: T0 }),
+        ("an attempt has won", JobInput::Won { exit: None }),
         ("abandon", JobInput::Abandon),
     ]
 }

@@ -11,10 +11,10 @@ pub mod request;
 pub mod spec;
 pub mod supply;
 
-pub use attempt::{Attempt, AttemptPhase, Usage};
-pub use event::{Actor, Event, EventKind};
+pub use attempt::{Attempt, AttemptPhase, Course, Usage};
+pub use event::{Actor, Event, EventKind, MoveCause};
 pub use hand_over::{EndOrder, Observation, Observed, Order};
-pub use job::{ArrayRef, EndCause, Exit, Holder, Job, JobInput, Outcome, Phase, Refusal, StateCode, Transition};
+pub use job::{ArrayRef, Avoid, EndCause, Exit, Holder, Job, JobInput, Outcome, Phase, Refusal, StateCode, Transition};
 pub use people::{Project, Role, Tenant, TenantStatus, Token, TokenScope, User};
 pub use reason::Reason;
 pub use request::{Chip, ParseChipError, Request};

@@ -292,7 +292,7 @@ const fn outcome_of(cause: EndCause) -> Outcome {
     match cause {
         EndCause::TimeLimit => Outcome::Timeout,
         EndCause::Preempted => Outcome::Preempted,
-        EndCause::Cancelled | EndCause::Balance | EndCause::Requeued => Outcome::Cancelled,
+        EndCause::Cancelled | EndCause::Balance | EndCause::Requeued | EndCause::Withdrawn => Outcome::Cancelled,
     }
 }
 

@@ -407,6 +407,7 @@ fn attempt(number: u64) -> Attempt {
         outcome: None,
         usage: Usage { cpu_time: Span::from_secs(1), ..Usage::default() },
         note: None,
+        course: None,
     }
 }
 

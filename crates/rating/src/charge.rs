@@ -1,6 +1,7 @@
 //! The meter of one attempt: what has been billed so far and up to when.
-//! Amounts are always computed from the attempt's start and reduced by what was billed before, so that rounding
+//! Amounts are always computed from the run's start and reduced by what was billed before, so that rounding
 //! never drifts: after any number of intervals the sum is the amount for the whole time, rounded once.
+//! The meter stands still while the run is suspended, and a waived run costs the tenant nothing.
 
 use base::{AttemptId, HoldId, Money, PriceBookId, Resources, Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -32,10 +33,22 @@ pub struct Meter {
     /// Set when the wallet could not cover what comes next: the time the job is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_at: Option<Timestamp>,
+    /// How long the run has stood still so far, without the time since `paused_at`.
+    #[serde(default, skip_serializing_if = "no_time")]
+    pub paused: Span,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_at: Option<Timestamp>,
+    /// The tenant does not pay for this run: only its cost is counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waived: bool,
+}
+
+fn no_time(span: &Span) -> bool {
+    *span == Span::ZERO
 }
 
 /// One billed stretch of time of one attempt; or, with negative amounts, the stretch at its end that was billed before the
-/// end became known and is given back.
+/// end became known and is given back; or, with a negative charge alone, a whole run that is not billed after all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
     pub attempt: AttemptId,
@@ -51,18 +64,30 @@ pub struct Interval {
 }
 
 impl Meter {
-    /// Bills from `metered_until` to `to` and moves on. `None` when `to` is not later (a late or repeated
-    /// observation, a clock that stepped back), or an amount leaves the range of money.
-    pub fn advance(&mut self, to: Timestamp) -> Option<Interval> {
-        if to <= self.metered_until {
-            return None;
-        }
-        let span = to - self.started_at;
-        let charge = self.rates.amount(self.granted, span)? - self.charged;
+    /// Running time from the start to `to`, without the time that it stood still; never less than nothing.
+    pub fn worked(&self, to: Timestamp) -> Span {
+        let to = self.paused_at.map_or(to, |at| to.min(at));
+        (to.since(self.started_at) - self.paused).max(Span::ZERO)
+    }
+
+    /// What is still to be charged and costed when the run is billed for `span` in all.
+    fn rest(&self, span: Span) -> Option<(Money, CostParts)> {
+        let whole = if self.waived { Money::ZERO } else { self.rates.amount(self.granted, span)? };
         let cost = match &self.cost {
             Some(cost) => cost.of(self.granted, self.node, span)?.minus(&self.costed),
             None => CostParts::default(),
         };
+        Some((whole - self.charged, cost))
+    }
+
+    /// Bills from `metered_until` to `to`, or to the moment since which it stands still, and moves on. `None` when that is not
+    /// later (a late or repeated observation, a clock that stepped back), or an amount leaves the range of money.
+    pub fn advance(&mut self, to: Timestamp) -> Option<Interval> {
+        let to = self.paused_at.map_or(to, |at| to.min(at));
+        if to <= self.metered_until {
+            return None;
+        }
+        let (charge, cost) = self.rest(self.worked(to))?;
         self.intervals += 1;
         let interval = Interval {
             attempt: self.attempt,
@@ -88,12 +113,7 @@ impl Meter {
         if to >= self.metered_until {
             return None;
         }
-        let span = to - self.started_at;
-        let charge = self.rates.amount(self.granted, span)? - self.charged;
-        let cost = match &self.cost {
-            Some(cost) => cost.of(self.granted, self.node, span)?.minus(&self.costed),
-            None => CostParts::default(),
-        };
+        let (charge, cost) = self.rest(self.worked(to))?;
         let uncollected = -self.uncollected.min(-charge);
         let from = to;
         let to = std::mem::replace(&mut self.metered_until, from);
@@ -106,11 +126,46 @@ impl Meter {
         Some(Interval { attempt, seq, from, to, granted, charge, uncollected, cost })
     }
 
+    /// The run stands still from `at` on. What was billed beyond is to be taken back with [`Meter::retract`] first.
+    pub fn pause(&mut self, at: Timestamp) {
+        self.paused_at.get_or_insert(at.max(self.started_at));
+    }
+
+    /// The run goes on at `at`: the time since the pause is neither billed nor costed. Nothing when it did not stand still.
+    pub fn resume(&mut self, at: Timestamp) {
+        if let Some(since) = self.paused_at.take() {
+            let at = at.max(since);
+            self.paused += at - since;
+            self.metered_until = self.metered_until.max(at);
+        }
+    }
+
+    /// The tenant is not to pay for this run after all: an interval over the whole of it that takes back every charge and no
+    /// cost, and from now on costs alone are counted. `None` when nothing was charged.
+    pub fn waive(&mut self) -> Option<Interval> {
+        self.waived = true;
+        if self.charged == Money::ZERO {
+            return None;
+        }
+        let charge = -std::mem::take(&mut self.charged);
+        let uncollected = -std::mem::take(&mut self.uncollected);
+        self.intervals += 1;
+        Some(Interval {
+            attempt: self.attempt,
+            seq: self.intervals,
+            from: self.started_at,
+            to: self.metered_until,
+            granted: self.granted,
+            charge,
+            uncollected,
+            cost: CostParts::default(),
+        })
+    }
+
     /// What the next `span` after `metered_until` will cost: exactly what `advance` will charge for it.
     pub fn ahead(&self, span: Span) -> Money {
-        let until = self.metered_until + span;
-        let total = self.rates.amount(self.granted, until - self.started_at);
-        total.map_or(Money(i64::MAX / 4), |total| total - self.charged)
+        let rest = self.rest(self.worked(self.metered_until) + span);
+        rest.map_or(Money(i64::MAX / 4), |(charge, _)| charge)
     }
 }
 
@@ -141,6 +196,9 @@ mod tests {
             costed: CostParts::default(),
             uncollected: Money::ZERO,
             stop_at: None,
+            paused: Span::ZERO,
+            paused_at: None,
+            waived: false,
         }
     }
 
@@ -186,6 +244,33 @@ mod tests {
             timely.advance(end);
             prop_assert_eq!((late.charged, late.costed, late.metered_until), (timely.charged, timely.costed, end));
             prop_assert!(late.retract(end).is_none());
+        }
+    }
+
+    proptest! {
+        /// However often it stands still and whenever it is looked at, the sum is the amount for the time it did not.
+        #[test]
+        fn time_that_it_stands_still_is_not_billed(
+            stretches in proptest::collection::vec((1i64..500_000_000, 0i64..500_000_000, 0i64..90_000_000), 1..12),
+        ) {
+            let mut m = meter();
+            let (mut at, mut worked, mut charge) = (m.started_at, Span::ZERO, Money::ZERO);
+            let mut take = |i: Option<Interval>| charge += i.map_or(Money::ZERO, |i| i.charge);
+            for (works, rests, late) in stretches {
+                let (stop, on) = (at + Span::from_micros(works), at + Span::from_micros(works + rests));
+                // It was billed beyond the stop before that became known.
+                take(m.advance(stop + Span::from_micros(late)));
+                take(m.retract(stop));
+                m.pause(stop);
+                take(m.advance(on));
+                m.resume(on);
+                (at, worked) = (on, worked + Span::from_micros(works));
+            }
+            prop_assert_eq!(charge, m.rates.amount(m.granted, worked).unwrap());
+            prop_assert_eq!(m.worked(at), worked);
+            let back = m.waive();
+            prop_assert_eq!(back.map_or(Money::ZERO, |i| i.charge), -charge);
+            prop_assert_eq!(m.advance(at + Span::from_secs(60)).unwrap().charge, Money::ZERO);
         }
     }
 

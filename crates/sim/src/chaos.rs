@@ -6,16 +6,19 @@ mod people;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use base::{Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Resources, Seed, Span, Stream};
+use base::{
+    AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Resources, Seed, Span, Stream,
+};
 use base::{SupplierId, TenantId, UserId};
-use engine::{Command, Envelope, Policy};
+use engine::{Command, Envelope, Policy, Replacement};
 use model::{
-    Actor, BackendKind, Chip, Cluster, ClusterHealth, Node, NodeState, Pool, Role, Supplier, SupplyMode, User,
+    Actor, BackendKind, Chip, Cluster, ClusterHealth, Node, NodeState, Outcome, Pool, Role, Service, Supplier,
+    SupplyMode, User,
 };
 use rating::{PoolCost, PriceBook};
 
 use crate::audit;
-use crate::world::{Crash, Delivery, World};
+use crate::world::{Crash, Delivery, Doing, World};
 
 /// How a run is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +101,11 @@ const WEIGHTS: &[(u64, Act)] = &[
     (10, Act::Prices),
     (12, Act::Clock),
     (30, Act::Compare),
+    (20, Act::Interrupt),
+    (15, Act::Suspend),
+    (20, Act::Continue),
+    (8, Act::Say),
+    (15, Act::Foreign),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +129,11 @@ enum Act {
     Prices,
     Clock,
     Compare,
+    Interrupt,
+    Suspend,
+    Continue,
+    Say,
+    Foreign,
 }
 
 struct Chaos {
@@ -144,7 +157,7 @@ struct Chaos {
 impl Chaos {
     fn new(seed: u64, options: Options) -> Chaos {
         let root = Seed::from_u64(seed).child("chaos");
-        let mut world = World::new(Policy::default(), &root);
+        let mut world = World::new(policy(), &root);
         if options.log {
             world = world.with_log();
         }
@@ -187,6 +200,7 @@ impl Chaos {
         }
         let local = self.cluster("local", SupplyMode::Own);
         let far = self.cluster("far", SupplyMode::Partner);
+        self.world.set_requeues(far);
         self.pool("main", local, 3, Resources::new(8, Bytes::from_gib(32), 0), None);
         self.pool("gpu", local, 2, Resources::new(16, Bytes::from_gib(64), 4), "nvidia-a100-80g".parse().ok());
         self.pool("far", far, 4, Resources::new(4, Bytes::from_gib(16), 0), None);
@@ -196,7 +210,16 @@ impl Chaos {
         let (supplier, id) = (SupplierId::from_u128(self.ids.u128()), ClusterId::from_u128(self.ids.u128()));
         self.operator(Command::RegisterSupplier(Supplier { id: supplier, name: name.into(), mode }));
         let (backend, health) = (BackendKind::Slurm, ClusterHealth::Unreachable);
-        let cluster = Cluster { id, name: name.into(), backend, supplier, site: "here".into(), health };
+        let cluster = Cluster {
+            id,
+            name: name.into(),
+            backend,
+            supplier,
+            site: "here".into(),
+            health,
+            service: Service::InService,
+            tried_at: None,
+        };
         self.operator(Command::RegisterCluster(cluster));
         self.world.add_cluster(id, Span::from_millis(1_500));
         self.clusters.push(id);
@@ -325,8 +348,42 @@ impl Chaos {
                 self.publish(from, complete);
             }
             Act::Clock => self.set_clock(),
+            Act::Interrupt | Act::Suspend | Act::Continue | Act::Say => self.there(act),
+            Act::Foreign => {
+                let (pool, node) = self.any_node();
+                let cores = if self.chance.chance(400) { 0 } else { 1 + self.chance.below(6) };
+                self.world.set_foreign(pool, &node, Resources::new(cores, Bytes(0), 0));
+            }
             Act::Compare => self.failures.extend(audit::restored_equals_live(&self.world)),
         }
+    }
+
+    /// A cluster does something to one of its attempts by itself.
+    fn there(&mut self, act: Act) {
+        let cluster = *self.chance.pick(&self.clusters);
+        let Some(model) = self.world.clusters().find(|c| c.id == cluster) else { return };
+        // A connector tells of a stop after it has told of the start: of what the platform knows to run.
+        let known = |id: &AttemptId| {
+            let stored = self.world.tables().attempts.get(id).and_then(|a| a.start_as_told());
+            stored.is_some() && stored == model.runs_since(*id)
+        };
+        let some = match act {
+            Act::Continue => model.standing(),
+            Act::Suspend => model.alive(true).into_iter().filter(known).collect(),
+            _ => model.alive(true),
+        };
+        if some.is_empty() {
+            return;
+        }
+        let attempt = *self.chance.pick(&some);
+        let doing = match act {
+            Act::Continue => Doing::Continue,
+            Act::Suspend => Doing::Suspend,
+            Act::Say => Doing::Say(format!("Priority {}", self.chance.below(3))),
+            _ if self.chance.chance(500) => Doing::Interrupt(Outcome::NodeFail),
+            _ => Doing::Interrupt(Outcome::Preempted),
+        };
+        self.world.at_attempt(cluster, attempt, doing);
     }
 
     fn any_node(&mut self) -> (PoolId, Arc<str>) {
@@ -354,8 +411,14 @@ impl Chaos {
         // What an armed crash is to strike must not be a command of the repair.
         self.world.round(Vec::new());
         self.clusters.clone().into_iter().for_each(|cluster| self.world.join(cluster));
+        let standing: Vec<_> =
+            self.world.clusters().flat_map(|c| c.standing().into_iter().map(|id| (c.id, id))).collect();
+        for (cluster, attempt) in standing {
+            self.world.at_attempt(cluster, attempt, Doing::Continue);
+        }
         for (pool, nodes) in self.pools.clone() {
             for node in nodes {
+                self.world.set_foreign(pool, &node, Resources::ZERO);
                 self.world.set_node(pool, &node, true);
                 self.operator(Command::SetNode { pool, node: node.to_string(), state: NodeState::Up });
             }
@@ -392,6 +455,18 @@ impl Chaos {
             }
         }
     }
+}
+
+/// The default policy with less patience, so that short cuts are long enough for every remedy.
+fn policy() -> Policy {
+    let all = |move_after, twin_after, restart_after| Replacement {
+        move_after: Some(Span::from_secs(move_after)),
+        twin_after,
+        restart_after,
+    };
+    let (twin, restart) = (Some(Span::from_mins(2)), Some(Span::from_mins(4)));
+    let replacement = [all(120, None, restart), all(60, None, None), all(60, twin, None), all(30, twin, restart)];
+    Policy { replacement, queued_patience_min: Span::from_mins(5), ..Policy::default() }
 }
 
 fn is_held(row: &engine::JobRow) -> bool {

@@ -15,4 +15,4 @@ mod world;
 pub use cluster::{ClusterModel, Execution, RunPlan};
 pub use log::{Log, LogEntry};
 pub use tables::{Conflict, Tables};
-pub use world::{Answer, Crash, Delivery, Lost, World};
+pub use world::{Answer, Crash, Delivery, Doing, Lost, World};

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{ClusterId, JobId, PoolId, Seed, Span, Stream, Timestamp};
+use base::{ClusterId, JobId, PoolId, Resources, Seed, Span, Stream, Timestamp};
 use engine::{Batch, Denied, Effect, Engine, Envelope, Input, Policy, Report};
-use model::{Observation, Observed};
+use model::{Observation, Observed, Outcome};
 
 use crate::cluster::{Clocks, ClusterModel, Moment, RunPlan, Then};
 use crate::log::Log;
@@ -26,6 +26,16 @@ pub enum Crash {
     BeforeCommit,
     /// Stored, neither answered nor acted upon.
     BeforeAct,
+}
+
+/// What a cluster may do to an attempt by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// Break its run off and queue it again.
+    Interrupt(Outcome),
+    Suspend,
+    Continue,
+    Say(String),
 }
 
 /// How the links between platform and clusters behave.
@@ -99,6 +109,8 @@ pub struct World {
     chance: Stream,
     /// Effects on one job keep their order.
     lanes: BTreeMap<JobId, Timestamp>,
+    /// What the present engine was told of others on shared nodes: it is not stored.
+    foreign: BTreeMap<(PoolId, Arc<str>), (ClusterId, Resources)>,
     sequence: u64,
     /// Grows with every restart: messages from and to an earlier engine are lost.
     incarnation: u64,
@@ -127,6 +139,7 @@ impl World {
             delivery: Delivery::default(),
             chance: seed.child("delivery").stream(),
             lanes: BTreeMap::new(),
+            foreign: BTreeMap::new(),
             sequence: 0,
             incarnation: 0,
             cuts: 0,
@@ -308,6 +321,7 @@ impl World {
             }
         }
         self.lanes.clear();
+        self.foreign.clear();
         for place in self.places.values_mut() {
             place.effects.clear();
             place.reports.clear();
@@ -352,6 +366,9 @@ impl World {
             match entry.remove() {
                 Due::Report { to, observation } => {
                     if to == self.incarnation {
+                        if let Observed::Foreign { pool, node, busy } = &observation.what {
+                            self.foreign.insert((*pool, node.clone()), (observation.cluster, *busy));
+                        }
                         inputs.push(Input::Observed(observation));
                     }
                 }
@@ -438,9 +455,17 @@ impl World {
         let mut delay = self.delivery.latency + self.delivery.report_delay;
         // A resume is answered in order: what the cluster has not, then that it is reachable. That something is not there, or
         // that a node is up, is true of one moment only, so a connector must neither delay nor repeat it.
-        if !matches!(what, Observed::Reachable | Observed::Gone { .. } | Observed::Node { .. })
-            && self.delivery.late_max > Span::ZERO
-        {
+        // Stops come in their order, as a connector sees them.
+        let prompt = matches!(
+            what,
+            Observed::Reachable
+                | Observed::Gone { .. }
+                | Observed::Node { .. }
+                | Observed::Foreign { .. }
+                | Observed::Suspended { .. }
+                | Observed::Continued { .. }
+        );
+        if !prompt && self.delivery.late_max > Span::ZERO {
             if self.chance.chance(self.delivery.late) {
                 delay += Span::from_micros(self.chance.below(self.delivery.late_max.as_micros() as u64) as i64);
             }
@@ -492,12 +517,50 @@ impl World {
         self.at_cluster(cluster, |model, at| model.set_node(pool, &node, up, at));
     }
 
+    /// What a cluster does to one attempt by itself.
+    pub fn at_attempt(&mut self, cluster: ClusterId, attempt: base::AttemptId, doing: Doing) {
+        self.note(|| format!("the cluster: {doing:?} {attempt}"));
+        self.at_cluster(cluster, |model, at| match &doing {
+            Doing::Interrupt(outcome) => model.interrupt(attempt, *outcome, at),
+            Doing::Suspend => model.suspend(attempt, true, at),
+            Doing::Continue => model.suspend(attempt, false, at),
+            Doing::Say(text) => model.say(attempt, text),
+        });
+    }
+
+    /// Others take so much of a node from now on.
+    pub fn set_foreign(&mut self, pool: PoolId, node: &str, busy: Resources) {
+        let Some(cluster) = self.tables.pools.get(&pool).map(|p| p.cluster) else { return };
+        let node: Arc<str> = node.into();
+        self.at_cluster(cluster, |model, _| model.set_foreign(pool, &node, busy));
+    }
+
+    /// Others take something of a node, as far as the present engine was told.
+    pub fn has_foreign(&self) -> bool {
+        self.foreign.values().any(|(_, busy)| *busy != Resources::ZERO)
+    }
+
+    /// The cluster queues work again by itself when a node fails under it.
+    pub fn set_requeues(&mut self, cluster: ClusterId) {
+        if let Some(place) = self.places.get_mut(&cluster) {
+            place.model.requeues = true;
+        }
+    }
+
     /// A second engine from what is stored.
     ///
     /// # Errors
     /// What the snapshot lacks.
     pub fn restored_twin(&self) -> Result<Engine, engine::RestoreError> {
-        Engine::restore(self.policy.clone(), self.tables.snapshot())
+        // When attempts are looked at next is not stored: here they are not, since the live engine has not come to it either.
+        let policy = Policy { look_interval: Span::from_hours(24 * 365), ..self.policy.clone() };
+        let mut twin = Engine::restore(policy, self.tables.snapshot())?;
+        for ((pool, node), (cluster, busy)) in &self.foreign {
+            let what = Observed::Foreign { pool: *pool, node: node.clone(), busy: *busy };
+            let observation = Observation { cluster: *cluster, what };
+            let _ = twin.step(Input::Observed(observation), self.engine.now(), &mut Batch::default());
+        }
+        Ok(twin)
     }
 
     /// A second engine from what is stored that has come to the live one's time: the same clusters answer, what is due is

@@ -8,8 +8,8 @@ use base::{
 use engine::{AuditEntry, JobRow, Report};
 use ledger::{Account, AccountCode, AccountKind, Floor, Hold, HoldState, Memo, Transfer, TransferReason};
 use model::{
-    Actor, ArrayRef, Attempt, Cluster, ClusterLink, ClusterReport, Dependency, Event, EventKind, Exit, Job, JobSpec,
-    Outcome, Phase, Pool, Project, StateCode, Supplier, Tenant, Token, User,
+    Actor, ArrayRef, Attempt, Avoid, Cluster, ClusterLink, ClusterReport, Dependency, Event, EventKind, Exit, Job, JobSpec, Outcome, Phase, Pool, Project,
+    StateCode, Supplier, Tenant, Token, User,
 };
 use rating::{Interval, Meter, PoolCost, PriceBook};
 use serde::de::DeserializeOwned;
@@ -106,13 +106,16 @@ pub(crate) struct JobDoc {
     pub(crate) exit: Option<Exit>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) dependencies: Vec<Dependency>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) avoid: Option<Box<Avoid>>,
 }
 
 impl JobDoc {
     fn of(job: &Job) -> Option<JobDoc> {
         let fresh = *job.phase() == Phase::Pending
             && (job.attempts, job.failed_starts, job.not_before, job.exit) == (0, 0, None, None)
-            && job.dependencies.is_empty();
+            && job.dependencies.is_empty()
+            && job.avoid.is_none();
         (!fresh).then(|| JobDoc {
             phase: *job.phase(),
             attempts: job.attempts,
@@ -120,6 +123,7 @@ impl JobDoc {
             not_before: job.not_before,
             exit: job.exit,
             dependencies: job.dependencies.clone(),
+            avoid: job.avoid.clone(),
         })
     }
 }
@@ -224,9 +228,10 @@ pub(crate) fn get_job(row: &impl Columns) -> Sql<JobRow> {
         Timestamp::from_micros(row.int(7)?),
     );
     if let Some(doc) = get_opt::<JobDoc>(row, 12)? {
-        let JobDoc { phase, attempts, failed_starts, not_before, exit, dependencies } = doc;
+        let JobDoc { phase, attempts, failed_starts, not_before, exit, dependencies, avoid } = doc;
         job = job.at_phase(phase);
         job.dependencies = dependencies;
+        job.avoid = avoid;
         (job.attempts, job.failed_starts, job.not_before, job.exit) = (attempts, failed_starts, not_before, exit);
     }
     Ok(JobRow {

@@ -26,6 +26,7 @@ fn job_documents_of_version_1_are_read() {
         not_before: Some(Timestamp::from_secs(60)),
         exit: None,
         dependencies: vec![Dependency { kind: model::DependencyKind::AfterOk, on: JobId::from_u128(7) }],
+        avoid: None,
     };
     check(include_str!("../fixtures/job-1-waiting.json"), &waiting);
     let ended = JobDoc {
@@ -35,6 +36,7 @@ fn job_documents_of_version_1_are_read() {
         not_before: None,
         exit: Some(Exit { code: 137, signal: 9 }),
         dependencies: Vec::new(),
+        avoid: None,
     };
     check(include_str!("../fixtures/job-1-ended.json"), &ended);
     let running = JobDoc { phase: Phase::Running { attempt: 2, pool, since: Timestamp::from_secs(5) }, ..ended };
@@ -58,6 +60,7 @@ fn attempt_documents_of_version_1_are_read() {
         outcome: Some(model::Outcome::Failed),
         usage: model::Usage { cpu_time: Span::from_secs(9), memory_peak: base::Bytes(5), ..Default::default() },
         note: Some("no such node".into()),
+        course: None,
     };
     check(include_str!("../fixtures/attempt-1.json"), &attempt);
 }

@@ -53,6 +53,7 @@ words! {
     /// Where an attempt stands. `lost`: the cluster can be shown not to have it.
     AttemptPhase("snake_case") {
         Submitting = "submitting", Queued = "queued", Running = "running", Ended = "ended", Lost = "lost",
+        Abandoned = "abandoned",
     }
     /// What a user may do.
     Role("snake_case") { Operator = "operator", Auditor = "auditor", Owner = "owner", Member = "member" }

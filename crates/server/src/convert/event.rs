@@ -156,6 +156,16 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         EventKind::TimeLimitWarning { signal } => {
             told("time_limit_warning", vec![("signal", same(signal.to_string()))], json!({ "signal": signal }))
         }
+        EventKind::Interrupted { .. }
+        | EventKind::Suspended { .. }
+        | EventKind::Continued { .. }
+        | EventKind::Remark { .. }
+        | EventKind::Withdrawn { .. }
+        | EventKind::Waived { .. }
+        | EventKind::Moved { .. }
+        | EventKind::Twinned { .. }
+        | EventKind::Returned { .. }
+        | EventKind::LateAnswer { .. } => mentioned.course(what, money),
         EventKind::PriorityChanged => plain("priority_changed"),
         EventKind::TimeLimitChanged { micros } => {
             let span = Span::from_micros(*micros);
@@ -178,6 +188,50 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
 }
 
 impl Mentioned {
+    /// What became of an attempt on its cluster, and of its place.
+    fn course(&self, what: &EventKind, money: impl Fn(&Money) -> Both) -> Told {
+        let told = |kind, values, detail| Told { kind, values, detail };
+        let number = |attempt: &base::AttemptId| ("attempt", same(attempt.number.to_string()));
+        match what {
+            EventKind::Interrupted { attempt, outcome, text } => {
+                let words = text.as_ref().map_or_else(|| same("-"), |t| same(t.as_ref()));
+                let values = vec![("outcome", word(ended(*outcome))), ("text", words)];
+                let detail = json!({ "attempt": attempt, "outcome": ended(*outcome), "text": text });
+                told("interrupted", values, detail)
+            }
+            EventKind::Suspended { attempt } => told("suspended", Vec::new(), json!({ "attempt": attempt })),
+            EventKind::Continued { attempt } => told("continued", Vec::new(), json!({ "attempt": attempt })),
+            EventKind::Remark { attempt, text } => {
+                told("remark", vec![("text", same(text.as_ref()))], json!({ "attempt": attempt, "text": text }))
+            }
+            EventKind::Waived { attempt, amount } => {
+                let detail = json!({ "attempt": attempt, "amount": amount.to_string() });
+                told("waived", vec![("amount", money(amount)), number(attempt)], detail)
+            }
+            EventKind::Moved { attempt, from, why } => {
+                let name = self.supply.pool_name(*from);
+                let detail = json!({ "attempt": attempt, "from": from, "from_name": name, "why": why.as_str() });
+                told("moved", vec![("from", same(name)), ("why", word(why.as_str()))], detail)
+            }
+            EventKind::Twinned { attempt, from } => {
+                let name = self.supply.pool_name(*from);
+                let detail = json!({ "attempt": attempt, "from": from, "from_name": name });
+                told("twinned", vec![("from", same(name))], detail)
+            }
+            EventKind::Returned { attempt, pool } => {
+                let name = self.supply.pool_name(*pool);
+                let detail = json!({ "attempt": attempt, "pool": pool, "pool_name": name });
+                told("returned", vec![number(attempt), ("pool", same(name))], detail)
+            }
+            EventKind::LateAnswer { attempt, outcome } => {
+                let detail = json!({ "attempt": attempt, "outcome": outcome.map(ended) });
+                told("late_answer", vec![number(attempt)], detail)
+            }
+            EventKind::Withdrawn { attempt } => told("withdrawn", Vec::new(), json!({ "attempt": attempt })),
+            _ => told("withdrawn", Vec::new(), json!({})),
+        }
+    }
+
     fn pool_changed(&self, pool: PoolId) -> Told {
         let name = self.supply.pool_name(pool);
         let detail = json!({ "pool": pool, "pool_name": name });
@@ -212,6 +266,7 @@ const fn end_cause(cause: EndCause) -> &'static str {
         EndCause::Balance => "balance",
         EndCause::Preempted => "preempted",
         EndCause::Requeued => "requeued",
+        EndCause::Withdrawn => "withdrawn",
     }
 }
 
@@ -245,6 +300,16 @@ mod tests {
             EventKind::Requeued { after: Outcome::NodeFail },
             EventKind::HandOverFailed { attempt, text: "no".into() },
             EventKind::BalanceLow { available: one, needed: one, stop_at: Timestamp::from_secs(1) },
+            EventKind::Interrupted { attempt, outcome: Outcome::NodeFail, text: None },
+            EventKind::Suspended { attempt },
+            EventKind::Continued { attempt },
+            EventKind::Remark { attempt, text: "waits".into() },
+            EventKind::Withdrawn { attempt },
+            EventKind::Waived { attempt, amount: one },
+            EventKind::Moved { attempt, from: pool, why: model::MoveCause::Stuck },
+            EventKind::Twinned { attempt, from: pool },
+            EventKind::Returned { attempt, pool },
+            EventKind::LateAnswer { attempt, outcome: None },
             EventKind::BalanceRestored,
             EventKind::TimeLimitWarning { signal: 10 },
             EventKind::PriorityChanged,
@@ -287,8 +352,17 @@ mod tests {
         for word in [Holder::User, Holder::Operator, Holder::Platform].map(holder) {
             assert!(text::find(text::WORDS, word).is_some(), "{word}");
         }
-        let causes =
-            [EndCause::Cancelled, EndCause::TimeLimit, EndCause::Balance, EndCause::Preempted, EndCause::Requeued];
+        let causes = [
+            EndCause::Cancelled,
+            EndCause::TimeLimit,
+            EndCause::Balance,
+            EndCause::Preempted,
+            EndCause::Requeued,
+            EndCause::Withdrawn,
+        ];
+        for word in model::MoveCause::ALL {
+            assert!(text::find(text::WORDS, word.as_str()).is_some(), "{}", word.as_str());
+        }
         let outcomes = wire::Outcome::ALL.iter().map(|o| o.as_str());
         let nodes = wire::NodeState::ALL.iter().map(|s| s.as_str());
         for word in causes.map(end_cause).into_iter().chain(outcomes).chain(nodes) {

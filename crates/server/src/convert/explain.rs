@@ -58,7 +58,9 @@ fn units(micros: i64) -> f64 {
 fn amounts(rule: &Rule) -> Option<(String, String)> {
     let shape = |r: &Resources| base::Tres(*r, None).to_string();
     Some(match rule {
-        Rule::PoolNotNamed | Rule::TenantNotAdmitted | Rule::NoGpuPrice | Rule::Unreachable => return None,
+        Rule::PoolNotNamed | Rule::TenantNotAdmitted | Rule::NoGpuPrice | Rule::Avoided | Rule::Unreachable => {
+            return None;
+        }
         Rule::Chip { requested, available } => {
             let names: Vec<&str> = requested.iter().map(model::Chip::as_str).collect();
             (names.join("|"), available.as_ref().map_or("-".into(), ToString::to_string))
@@ -104,6 +106,7 @@ mod tests {
             Rule::NodesTooFew { requested: 2, available: 1 },
             Rule::NoGpuPrice,
             Rule::TimeLimit { requested: Span::from_hours(2), available: Span::from_hours(1) },
+            Rule::Avoided,
             Rule::Unreachable,
             Rule::NodesDown { requested: 2, available: 1 },
         ] {

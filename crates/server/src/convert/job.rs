@@ -32,7 +32,11 @@ pub fn summary(entry: &JobEntry, live: &Live, nodes: &[Arc<str>], supply: &Suppl
         pool_name: pool_name.as_ref().map(ToString::to_string),
         nodes: match row.job.phase() {
             Phase::Running { .. } | Phase::Ending { .. } => nodes.iter().map(ToString::to_string).collect(),
-            Phase::Pending | Phase::Held { .. } | Phase::Starting { .. } | Phase::Ended { .. } => Vec::new(),
+            Phase::Pending
+            | Phase::Held { .. }
+            | Phase::Starting { .. }
+            | Phase::Withdrawing { .. }
+            | Phase::Ended { .. } => Vec::new(),
         },
         pools: spec.pools.iter().map(ToString::to_string).collect(),
         reason: live.reason.as_ref().map(|r| reason(r, live.on_number, entry, supply)),
@@ -76,8 +80,8 @@ impl Live {
     /// What a job's own phase says, where there is no live engine to ask.
     pub fn of_phase(phase: &Phase) -> Self {
         let reason = match phase {
-            Phase::Pending => Some(Reason::Queued),
-            Phase::Held { by } => Some(Reason::Held { by: *by }),
+            Phase::Pending | Phase::Withdrawing { hold: None, .. } => Some(Reason::Queued),
+            Phase::Held { by } | Phase::Withdrawing { hold: Some(by), .. } => Some(Reason::Held { by: *by }),
             Phase::Starting { pool, .. } => Some(Reason::Starting { pool: *pool }),
             Phase::Running { .. } | Phase::Ending { .. } | Phase::Ended { .. } => None,
         };

@@ -28,7 +28,7 @@ same_words! {
         Completed, Failed, Cancelled, Timeout, OutOfMemory, NodeFail, Preempted,
     }
     attempt_phase, attempt_phase_from: model::AttemptPhase = wire::AttemptPhase {
-        Submitting, Queued, Running, Ended, Lost,
+        Submitting, Queued, Running, Ended, Lost, Abandoned,
     }
     role, role_from: model::Role = wire::Role { Operator, Auditor, Owner, Member }
     scope, scope_from: model::TokenScope = wire::Scope { Full, Jobs, Read }

@@ -1,6 +1,7 @@
 //! Effects become calls on clusters: in order per attempt, several attempts side by side, retried while a cluster
-//! does not answer. Everything here may be repeated after a crash.
+//! does not answer, which holds up no other cluster. Everything here may be repeated after a crash.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use tokio::task::JoinSet;
 
 use crate::app::Clusters;
 
-/// Calls under way at once. A local start is about 3 ms, an sbatch 10 ms: 32 lanes keep either busy.
+/// Calls under way at once on one cluster. A local start is about 3 ms, an sbatch 10 ms: 32 lanes keep either busy. A lane is a
+/// queue and a task of some hundred bytes: 100 clusters × 32 are below 4 MiB.
 const LANES: usize = 32;
 /// Scripts kept for hand-over, in bytes; those that fell out are read from the store.
 const SCRIPT_CACHE: u64 = 64 << 20;
@@ -39,7 +41,7 @@ struct Resume {
 /// Performs effects for as long as it lives; dropping it abandons what is under way, which a restart repeats.
 pub(super) struct Dispatcher {
     shared: Shared,
-    lanes: Vec<mpsc::UnboundedSender<Effect>>,
+    lanes: mpsc::UnboundedSender<Effect>,
     tasks: JoinSet<()>,
     resumes: mpsc::UnboundedSender<Resume>,
 }
@@ -50,25 +52,21 @@ impl Dispatcher {
             Cache::builder().weigher(|_, text: &Arc<str>| text.len() as u32 + 64).max_capacity(SCRIPT_CACHE).build();
         let shared = Shared { clusters, store, observe, scripts };
         let mut tasks = JoinSet::new();
-        let mut lanes = Vec::with_capacity(LANES);
-        for _ in 0..LANES {
-            let (sender, mut effects) = mpsc::unbounded_channel();
-            let shared = shared.clone();
-            tasks.spawn(async move {
-                while let Some(effect) = effects.recv().await {
-                    shared.perform(effect).await;
-                }
-            });
-            lanes.push(sender);
-        }
+        let (lanes, effects) = mpsc::unbounded_channel();
+        tasks.spawn(spread(shared.clone(), effects));
         let (resumes, mut queue) = mpsc::unbounded_channel::<Resume>();
         let (resuming, after) = (shared.clone(), lanes.clone());
         tasks.spawn(async move {
+            // Side by side: a cluster that does not answer keeps no other from going on.
+            let mut tasks = JoinSet::new();
             while let Some(Resume { cluster, open, outstanding }) = queue.recv().await {
-                resuming.resume(cluster, open).await;
-                // Only now: a hand-over that arrives while the cluster takes stock could be taken for one that never ran.
-                outstanding.into_iter().for_each(|effect| send(&after, effect));
-                resuming.tell(super::active::reachable(cluster)).await;
+                let (resuming, after) = (resuming.clone(), after.clone());
+                tasks.spawn(async move {
+                    resuming.resume(cluster, open).await;
+                    // Only now: a hand-over that arrives while the cluster takes stock could be taken for one that never ran.
+                    outstanding.into_iter().for_each(|effect| drop(after.send(effect)));
+                    resuming.tell(super::active::reachable(cluster)).await;
+                });
             }
         });
         Self { shared, lanes, tasks, resumes }
@@ -80,7 +78,8 @@ impl Dispatcher {
 
     /// Effects on one attempt share a lane and so keep their order.
     pub fn perform(&self, effect: Effect) {
-        send(&self.lanes, effect);
+        // The lanes end only with the dispatcher.
+        let _ = self.lanes.send(effect);
     }
 
     /// Lets a cluster deliver what happened while nobody listened, then does what is outstanding there; it counts as
@@ -95,10 +94,28 @@ impl Dispatcher {
     }
 }
 
-fn send(lanes: &[mpsc::UnboundedSender<Effect>], effect: Effect) {
-    let lane = (effect.attempt().job.as_u128() % LANES as u128) as usize;
-    // A lane ends only with the dispatcher.
-    let _ = lanes[lane].send(effect);
+/// Gives each cluster lanes of its own, so that one that does not answer holds up no other, and spreads effects over them.
+async fn spread(shared: Shared, mut effects: mpsc::UnboundedReceiver<Effect>) {
+    let mut tasks = JoinSet::new();
+    let mut lanes: HashMap<ClusterId, Vec<mpsc::UnboundedSender<Effect>>> = HashMap::new();
+    while let Some(effect) = effects.recv().await {
+        let of_cluster =
+            lanes.entry(effect.cluster()).or_insert_with(|| (0..LANES).map(|_| lane(&shared, &mut tasks)).collect());
+        let lane = (effect.attempt().job.as_u128() % LANES as u128) as usize;
+        // A lane ends only with this function.
+        let _ = of_cluster[lane].send(effect);
+    }
+}
+
+fn lane(shared: &Shared, tasks: &mut JoinSet<()>) -> mpsc::UnboundedSender<Effect> {
+    let (sender, mut effects) = mpsc::unbounded_channel();
+    let shared = shared.clone();
+    tasks.spawn(async move {
+        while let Some(effect) = effects.recv().await {
+            shared.perform(effect).await;
+        }
+    });
+    sender
 }
 
 impl Shared {
@@ -124,6 +141,12 @@ impl Shared {
                 }
                 Err(ConnectError::Refused { text, note, permanent }) => {
                     tracing::warn!(attempt = %effect.attempt(), %text, %note, "the cluster refused");
+                    if let Effect::SetTimeLimit { cluster, attempt, .. } = &effect {
+                        // The platform ends it at its limit itself; if the limit was raised, the cluster may end it before.
+                        let said: Arc<str> = format!("the time limit there stays: {text}").into();
+                        let what = Observed::Remark { attempt: *attempt, text: said };
+                        self.tell(Observation { cluster: *cluster, what }).await;
+                    }
                     if let Effect::Submit { cluster, order } = &effect {
                         let what = Observed::Refused {
                             attempt: order.attempt,
@@ -158,6 +181,7 @@ impl Shared {
             }
             Effect::End { attempt, how, .. } => cluster.end(*attempt, *how).await,
             Effect::Signal { attempt, signal, shell_only, .. } => cluster.signal(*attempt, *signal, *shell_only).await,
+            Effect::SetTimeLimit { attempt, limit, .. } => cluster.set_time_limit(*attempt, *limit).await,
             Effect::Forget { attempt, .. } => cluster.forget(*attempt).await,
         }
     }

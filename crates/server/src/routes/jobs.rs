@@ -57,7 +57,7 @@ fn is_running(entry: &JobEntry) -> bool {
 }
 
 fn waits(job: &model::Job) -> bool {
-    matches!(job.phase(), Phase::Pending | Phase::Held { .. } | Phase::Starting { .. })
+    matches!(job.phase(), Phase::Pending | Phase::Held { .. } | Phase::Starting { .. } | Phase::Withdrawing { .. })
 }
 
 /// What the engine knows of the jobs of a page that wait: one question for all of them.

@@ -44,6 +44,7 @@ impl Chaos {
             exit: if self.chance.chance(150) { 1 } else { 0 },
             dies_after: Span::from_secs(self.chance.below(60) as i64),
             out_of_memory: self.chance.chance(30),
+            waits: if self.chance.chance(150) { Span::from_secs(self.chance.below(1_500) as i64) } else { Span::ZERO },
         };
         self.world.plan(id, plan);
         let submission = Submission {

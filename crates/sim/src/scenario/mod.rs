@@ -9,12 +9,12 @@ mod tell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use base::{ClusterId, JobId, PoolId, Seed, Span, TenantId, UserId};
+use base::{ClusterId, JobId, PoolId, Resources, Seed, Span, TenantId, UserId};
 use engine::{Command, Denied, Envelope, Once, Policy, Report};
 use model::{Actor, NodeState};
 
 use crate::audit;
-use crate::world::{Answer, World};
+use crate::world::{Answer, Doing, World};
 use parse::{Expect, Name, Step, SubmitStep};
 use tell::Names;
 
@@ -153,6 +153,9 @@ impl Runner {
             Step::Books => tell::books(self.world.tables()).iter().for_each(|line| self.say(line)),
             Step::Tick(_)
             | Step::Node { .. }
+            | Step::There { .. }
+            | Step::Foreign { .. }
+            | Step::Requeues(_)
             | Step::Cut(_)
             | Step::Join(_)
             | Step::LoseAnswer
@@ -172,7 +175,15 @@ impl Runner {
                 Some(pool) => self.world.set_node(pool, &node, up),
                 None => self.fail("no such pool"),
             },
-            Step::Cut(name) | Step::Join(name) if !self.clusters.contains_key(&name) => self.fail("no such cluster"),
+            Step::There { job, doing } => self.there(&job, doing),
+            Step::Foreign { pool, node, cores } => match self.pools.get(&pool).copied() {
+                Some(pool) => self.world.set_foreign(pool, &node, Resources::new(cores, base::Bytes(0), 0)),
+                None => self.fail("no such pool"),
+            },
+            Step::Requeues(name) if self.clusters.contains_key(&name) => self.world.set_requeues(self.clusters[&name]),
+            Step::Cut(name) | Step::Join(name) | Step::Requeues(name) if !self.clusters.contains_key(&name) => {
+                self.fail("no such cluster")
+            }
             Step::Cut(name) => self.world.cut(self.clusters[&name]),
             Step::Join(name) => self.world.join(self.clusters[&name]),
             Step::LoseAnswer => self.lose_answer = true,
@@ -191,6 +202,16 @@ impl Runner {
             _ => self.fail("not something that happens outside"),
         }
         self.world.advance_to(self.world.now());
+    }
+
+    /// What the cluster does to the newest attempt of a job.
+    fn there(&mut self, name: &Name, doing: Doing) {
+        let Some(job) = self.job(name) else { return self.fail("no such job") };
+        let of = base::AttemptId::new(job, 0)..=base::AttemptId::new(job, u32::MAX);
+        match self.world.tables().attempts.range(of).next_back().map(|(id, a)| (a.cluster, *id)) {
+            Some((cluster, attempt)) => self.world.at_attempt(cluster, attempt, doing),
+            None => self.fail("it was never placed"),
+        }
     }
 
     /// Gives a command and says what came back.

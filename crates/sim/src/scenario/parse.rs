@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use base::{Bytes, Money, Resources, Span};
-use model::{Chip, DependencyKind, PriorityClass};
+use model::{Chip, DependencyKind, Outcome, PriorityClass};
 
 use crate::cluster::RunPlan;
-use crate::world::Crash;
+use crate::world::{Crash, Doing};
 
 /// Why a line cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -124,6 +124,19 @@ pub enum Step {
     },
     Cut(String),
     Join(String),
+    /// A cluster does something to a job's present attempt by itself.
+    There {
+        job: Name,
+        doing: Doing,
+    },
+    /// Others take so many cores of a node of a shared cluster.
+    Foreign {
+        pool: String,
+        node: String,
+        cores: u64,
+    },
+    /// The cluster queues work of failed nodes again by itself.
+    Requeues(String),
     LoseAnswer,
     Crash(Option<Crash>),
     /// All clocks, by this much.
@@ -198,6 +211,14 @@ fn step(command: &str, w: &mut Words) -> Result<Step, ParseError> {
         "top-up" => Step::TopUp { tenant: w.next("a tenant")?.into(), amount: w.value("an amount")? },
         "tick" => Step::Tick(w.value("tick")?),
         "fail" | "repair" | "drain" => node(command, w)?,
+        "interrupt" | "suspend" | "continue" | "says" => there(command, w)?,
+        "foreign" => {
+            w.takes("node");
+            let (pool, node) = pool_node(w)?;
+            w.takes("cores");
+            Step::Foreign { pool, node, cores: w.value("cores")? }
+        }
+        "requeues" => Step::Requeues(cluster(w)?),
         "cut" => Step::Cut(cluster(w)?),
         "join" => Step::Join(cluster(w)?),
         "lose" => {
@@ -318,6 +339,7 @@ fn submit(w: &mut Words) -> Result<Step, ParseError> {
             "runs" => s.plan.runs = w.value(word)?,
             "exit" => s.plan.exit = w.value(word)?,
             "dies-after" => s.plan.dies_after = w.value(word)?,
+            "waits" => s.plan.waits = w.value(word)?,
             "out-of-memory" => s.plan.out_of_memory = true,
             "array" => s.array = Some(array(w.next(word)?)?),
             "after" => s.after.push((dependency(w.next(word)?)?, w.name()?)),
@@ -377,11 +399,28 @@ fn change(w: &mut Words) -> Result<Step, ParseError> {
     Ok(Step::Change { job, class: new_class, time, operator })
 }
 
-fn node(command: &str, w: &mut Words) -> Result<Step, ParseError> {
-    w.takes("node");
+/// `suspend a`, `interrupt a preempted`, `says a "…"`.
+fn there(command: &str, w: &mut Words) -> Result<Step, ParseError> {
+    let job = w.name()?;
+    let doing = match command {
+        "suspend" => Doing::Suspend,
+        "continue" => Doing::Continue,
+        "says" => Doing::Say(w.0.by_ref().collect::<Vec<_>>().join(" ")),
+        _ if w.takes("preempted") => Doing::Interrupt(Outcome::Preempted),
+        _ => Doing::Interrupt(Outcome::NodeFail),
+    };
+    Ok(Step::There { job, doing })
+}
+
+fn pool_node(w: &mut Words) -> Result<(String, String), ParseError> {
     let text = w.next("a node")?;
     let (pool, node) = text.split_once('/').ok_or_else(|| bad("a node", text))?;
-    let (pool, node) = (pool.to_owned(), node.to_owned());
+    Ok((pool.to_owned(), node.to_owned()))
+}
+
+fn node(command: &str, w: &mut Words) -> Result<Step, ParseError> {
+    w.takes("node");
+    let (pool, node) = pool_node(w)?;
     Ok(if command == "drain" { Step::Drain { pool, node } } else { Step::Node { pool, node, up: command == "repair" } })
 }
 

@@ -8,7 +8,7 @@ use base::{
 use engine::{Command, JobRef, Once, Report, Submission};
 use model::{
     Actor, ArraySpec, BackendKind, Chip, Cluster, ClusterHealth, JobSpec, Node, NodeState, Pool, Request, Role,
-    Supplier, SupplyMode, User,
+    Service, Supplier, SupplyMode, User,
 };
 use rating::{PoolCost, PriceBook};
 
@@ -64,7 +64,16 @@ impl Runner {
         self.command(None, Command::RegisterSupplier(named));
         let backend = if partner { BackendKind::Slurm } else { BackendKind::Local };
         let health = ClusterHealth::Unreachable;
-        let cluster = Cluster { id, name: name.into(), backend, supplier, site: "here".into(), health };
+        let cluster = Cluster {
+            id,
+            name: name.into(),
+            backend,
+            supplier,
+            site: "here".into(),
+            health,
+            service: Service::InService,
+            tried_at: None,
+        };
         self.command(None, Command::RegisterCluster(cluster));
         self.clusters.insert(name.into(), id);
         self.world.add_cluster(id, super::START_DELAY);

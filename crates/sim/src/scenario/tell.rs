@@ -87,6 +87,28 @@ fn what(tables: &Tables, kind: &EventKind) -> String {
         }
         EventKind::BalanceRestored => "balance restored".into(),
         EventKind::TimeLimitWarning { signal } => format!("warned of the time limit by signal {signal}"),
+        EventKind::Interrupted { attempt, outcome, text } => {
+            let words = text.as_ref().map_or_else(String::new, |t| format!(": {t}"));
+            format!("{} interrupted ({outcome:?}), queued there again{words}", number(attempt))
+        }
+        EventKind::Suspended { attempt } => format!("{} suspended", number(attempt)),
+        EventKind::Continued { attempt } => format!("{} goes on", number(attempt)),
+        EventKind::Remark { attempt, text } => format!("{}: \"{text}\"", number(attempt)),
+        EventKind::Withdrawn { attempt } => format!("{} given back", number(attempt)),
+        EventKind::Waived { attempt, amount } => format!("{} not billed, {amount} given back", number(attempt)),
+        EventKind::Moved { attempt, from, why } => {
+            format!("{} moves away from {}: {}", number(attempt), pool_name(tables, *from), why.as_str())
+        }
+        EventKind::Twinned { attempt, from } => {
+            format!("{} on {} is not heard of: a twin elsewhere", number(attempt), pool_name(tables, *from))
+        }
+        EventKind::Returned { attempt, pool } => {
+            format!("{} on {} counts again", number(attempt), pool_name(tables, *pool))
+        }
+        EventKind::LateAnswer { attempt, outcome } => {
+            let what = outcome.map_or_else(|| "is there".to_owned(), |o| format!("ended {o:?}"));
+            format!("{}, abandoned, {what}", number(attempt))
+        }
         EventKind::PriorityChanged => "class changed".into(),
         EventKind::TimeLimitChanged { micros } => format!("time limit now {}", base::Span::from_micros(*micros)),
         EventKind::WalletChanged { amount } => format!("wallet {amount}"),
