@@ -107,14 +107,6 @@ pub async fn stop(files: &dyn Files, realm: Realm, attempt: AttemptId) -> Result
     files.write(&format!("{}/{STOP}", folder(realm, attempt)), 0, b"ended before it began\n".to_vec(), 0o600).await
 }
 
-/// Takes the order to stop back: the attempt is handed over again.
-///
-/// # Errors
-/// When it could not be removed.
-pub async fn unstop(files: &dyn Files, realm: Realm, attempt: AttemptId) -> Result<(), FileError> {
-    files.remove(&format!("{}/{STOP}", folder(realm, attempt))).await
-}
-
 /// Puts a script in its place ahead of its job.
 ///
 /// # Errors

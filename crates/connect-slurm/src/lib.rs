@@ -6,13 +6,17 @@ pub mod carrier;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod core;
 pub mod evidence;
+pub mod fake;
 pub mod key;
 pub mod render;
+pub mod rest;
 pub mod states;
 pub mod supply;
 pub mod trial;
 
+pub use self::core::{Clock, Limits, LinkStatus, Parts, SlurmCluster};
 pub use carrier::{Carrier, CarrierError, SubmitError, SubmitRequest};
 pub use config::SlurmConfig;
 pub use render::SlurmPool;

@@ -1,8 +1,8 @@
-//! Slurm's words in ours: states, exits, reasons, refusals, nodes. Total functions; what is not known stays readable as text.
-//! Sources: the manual pages of squeue, sacct and sinfo (JOB STATE CODES, JOB REASON CODES, NODE STATE CODES) of Slurm 22.05
+//! Slurm's words for jobs in ours: states, exits, reasons, refusals. Total functions; what is not known stays readable as text.
+//! Sources: the manual pages of squeue and sacct (JOB STATE CODES, JOB REASON CODES) of Slurm 22.05
 //! to 24.05, and what was seen of 22.05.8.
 
-use model::{EndCause, Exit, NodeState, Outcome};
+use model::{EndCause, Exit, Outcome};
 
 use crate::carrier::{SlurmState, StateFlags};
 
@@ -189,7 +189,7 @@ pub const fn outcome_of(cause: EndCause) -> Outcome {
     match cause {
         EndCause::TimeLimit => Outcome::Timeout,
         EndCause::Preempted => Outcome::Preempted,
-        EndCause::Cancelled | EndCause::Balance | EndCause::Requeued => Outcome::Cancelled,
+        EndCause::Cancelled | EndCause::Balance | EndCause::Requeued | EndCause::Withdrawn => Outcome::Cancelled,
     }
 }
 
@@ -278,23 +278,6 @@ pub fn short(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
-    }
-}
-
-/// A node's state in ours: base state and flags as `sinfo` and `scontrol` write them, e.g. `MIXED+DRAIN`, `idle*`, `DOWN`.
-pub fn node_state(text: &str) -> NodeState {
-    let text = text.to_uppercase();
-    // `*` is a node that does not answer, `$` one under maintenance, `~` one that is powered down and comes when needed.
-    let silent = text.contains('*') || text.contains("NOT_RESPONDING");
-    let words: Vec<&str> =
-        text.split(['+', ',']).map(|word| word.trim_end_matches(|c: char| !c.is_alphanumeric())).collect();
-    let any = |of: &[&str]| words.iter().any(|word| of.contains(word));
-    if silent || any(&["DOWN", "FAIL", "FAILING", "ERROR", "UNKNOWN", "FUTURE", "INVALID_REG"]) {
-        NodeState::Down
-    } else if any(&["DRAIN", "DRAINED", "DRAINING", "MAINT", "REBOOT", "REBOOT_ISSUED", "BLOCKED"]) {
-        NodeState::Drained
-    } else {
-        NodeState::Up
     }
 }
 

@@ -84,29 +84,6 @@ fn refusals_are_passing_or_for_good() {
 }
 
 #[test]
-fn node_states() {
-    for (text, state) in [
-        ("IDLE", NodeState::Up),
-        ("MIXED", NodeState::Up),
-        ("ALLOCATED+COMPLETING", NodeState::Up),
-        ("IDLE+RESERVED", NodeState::Up),
-        ("IDLE+POWERED_DOWN", NodeState::Up),
-        ("idle~", NodeState::Up),
-        ("MIXED+DRAIN", NodeState::Drained),
-        ("drained", NodeState::Drained),
-        ("drain$", NodeState::Drained),
-        ("IDLE+MAINT", NodeState::Drained),
-        ("DOWN", NodeState::Down),
-        ("DOWN*+DRAIN", NodeState::Down),
-        ("IDLE+DRAIN+NOT_RESPONDING", NodeState::Down),
-        ("idle*", NodeState::Down),
-        ("IDLE+FAIL", NodeState::Down),
-    ] {
-        assert_eq!(node_state(text), state, "{text}");
-    }
-}
-
-#[test]
 fn reasons_keep_slurms_word() {
     assert_eq!(waiting("Priority"), "Slurm: Priority: others are ahead of it");
     assert_eq!(

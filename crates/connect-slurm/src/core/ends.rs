@@ -1,0 +1,610 @@
+//! How attempts ended: asked of accounting in bulk, then of the controller's last record, then of the evidence beside the fence.
+//! "Could not ask" is never "is not there": what is lost is only what every place has been asked for and does not show.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{AttemptId, Bytes, Span, Timestamp};
+use futures::StreamExt;
+use model::{Observed, Outcome, Usage};
+use tokio::time::Instant;
+
+use crate::carrier::{AccountedRun, AccountingKind, AccountsWanted, JobNumber, QueuedJob, SlurmState};
+use crate::core::Inner;
+use crate::core::limits::{
+    ACCOUNTS_BACK_MAX_SECS, ACCOUNTS_BACK_SECS, ACCOUNTS_PATIENCE, ACCOUNTS_PAUSE_FIRST, ACCOUNTS_PAUSE_MAX, COLLECT,
+    EVIDENCE_KEPT, MISSING_PATIENCE, NUMBERS_MAX, WORDS_MAX,
+};
+use crate::core::look::{self, Moment};
+use crate::core::table::{Entry, Phase, Table};
+use crate::evidence::{self, Evidence};
+use crate::states::{self, Course, EXIT_NO_START, EXIT_STOPPED, EXIT_SUPERSEDED, EXIT_UNPREPARED, Verdict, short};
+
+/// Attempts whose evidence is read at the same time.
+const READERS: usize = 16;
+/// Accounting is asked for at most a tenth of the time, as long as it takes that long to answer.
+const SHARE: u32 = 10;
+const GAP_MAX: Duration = Duration::from_secs(2);
+
+pub async fn run(inner: Arc<Inner>) {
+    let mut pause = ACCOUNTS_PAUSE_FIRST;
+    loop {
+        let cases = inner.table().cases();
+        if cases.is_empty() {
+            inner.ends_due.notified().await;
+            tokio::time::sleep(COLLECT).await;
+            pause = ACCOUNTS_PAUSE_FIRST;
+            continue;
+        }
+        let began = Instant::now();
+        let answers = inner.ask(&cases).await;
+        let cost = began.elapsed();
+        let undecided = futures::stream::iter(cases)
+            .map(|case| inner.decide(case, &answers))
+            .buffer_unordered(READERS)
+            .filter(|decided| std::future::ready(!*decided))
+            .count()
+            .await;
+        inner.told();
+        inner.orders_due.notify_one();
+        if undecided > 0 {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(ACCOUNTS_PAUSE_MAX),
+                () = inner.ends_due.notified() => tokio::time::sleep((cost * SHARE).clamp(COLLECT, GAP_MAX)).await,
+            }
+        } else {
+            tokio::time::sleep((cost * SHARE).clamp(COLLECT, GAP_MAX)).await;
+        }
+    }
+}
+
+/// One attempt about which something is to be found out.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    attempt: AttemptId,
+    number: Option<JobNumber>,
+    /// The cluster's time since when it may have been there, where that is known.
+    since: Option<i64>,
+}
+
+/// What accounting said.
+#[derive(Debug, Default)]
+struct Answers {
+    runs: BTreeMap<AttemptId, Vec<AccountedRun>>,
+    /// Whether the questions by number, and those by name, were answered.
+    numbers: bool,
+    names: bool,
+}
+
+impl Table {
+    fn cases(&self) -> Vec<Case> {
+        let case = |(attempt, entry): (&AttemptId, &Entry)| {
+            let (is_due, since) = match entry.phase {
+                Phase::Ending { .. } | Phase::Missing { .. } => (true, None),
+                // A whole look that began after the last moment at which it could appear has not shown it.
+                Phase::Seeking { until, since } => (entry.absent.is_some_and(|at| at >= until), Some(since)),
+                Phase::Queued | Phase::Running => (entry.requeued.is_some(), None),
+                Phase::HandingOver | Phase::Over => (false, None),
+            };
+            is_due.then_some(Case { attempt: *attempt, number: entry.number, since })
+        };
+        self.attempts.iter().filter_map(case).collect()
+    }
+}
+
+/// When an attempt's job was handed in, from its id (a UUID of version 7), where that can be.
+fn born(attempt: AttemptId, now: i64) -> i64 {
+    let seconds = i64::try_from((attempt.job.as_u128() >> 80) / 1_000).unwrap_or(0);
+    if (now - ACCOUNTS_BACK_MAX_SECS..=now).contains(&seconds) { seconds } else { now - ACCOUNTS_BACK_SECS }
+}
+
+impl Inner {
+    async fn ask(&self, cases: &[Case]) -> Answers {
+        let mut answers = Answers { numbers: true, names: true, ..Answers::default() };
+        if self.accounting == AccountingKind::Controller {
+            return answers;
+        }
+        let now = self.cluster_seconds();
+        let numbers: Vec<JobNumber> = cases.iter().filter_map(|case| case.number).collect();
+        for numbers in numbers.chunks(NUMBERS_MAX) {
+            answers.numbers &= self.ask_for(AccountsWanted::Jobs(numbers.to_vec()), &mut answers.runs).await;
+        }
+        let nameless = cases.iter().filter(|case| case.number.is_none());
+        if let Some(time) = nameless.map(|case| case.since.unwrap_or_else(|| born(case.attempt, now))).min() {
+            let wanted = AccountsWanted::Since { time, name_prefix: self.realm.prefix() };
+            answers.names = self.ask_for(wanted, &mut answers.runs).await;
+        }
+        answers
+    }
+
+    async fn ask_for(&self, wanted: AccountsWanted, into: &mut BTreeMap<AttemptId, Vec<AccountedRun>>) -> bool {
+        match self.carrier.accounts(wanted).await {
+            Ok(runs) => {
+                self.link().accounting_error = None;
+                for run in runs {
+                    // A number whose job has another name is somebody else's by now.
+                    if let Some(attempt) = self.realm.attempt(&run.name) {
+                        into.entry(attempt).or_default().push(run);
+                    }
+                }
+                true
+            }
+            Err(error) => {
+                self.link().accounting_error = Some(short(&error.to_string(), WORDS_MAX));
+                false
+            }
+        }
+    }
+
+    /// Finds out about one attempt. False: to be asked again.
+    async fn decide(&self, case: Case, answers: &Answers) -> bool {
+        let mut runs = answers.runs.get(&case.attempt).cloned().unwrap_or_default();
+        runs.sort_by_key(|run| (run.start.unwrap_or(i64::MAX), run.submitted, run.number));
+        let asked = if case.number.is_some() { answers.numbers } else { answers.names };
+        let (phase, requeued, record) = {
+            let table = self.table();
+            let Some(entry) = table.attempts.get(&case.attempt) else { return true };
+            if entry.number != case.number {
+                return false;
+            }
+            (entry.phase, entry.requeued, entry.record.clone())
+        };
+        match phase {
+            Phase::Queued | Phase::Running => match requeued {
+                Some(since) => self.interrupted(case, &runs, since),
+                None => true,
+            },
+            Phase::Ending { since } => self.ending(case, &runs, record, since).await,
+            Phase::Missing { since } => self.missing(case, &runs, asked, since).await,
+            Phase::Seeking { .. } => self.sought(case, &runs, asked).await,
+            Phase::HandingOver | Phase::Over => true,
+        }
+    }
+
+    /// Runs before the present one are told as what they were.
+    fn interrupted(&self, case: Case, runs: &[AccountedRun], since: Instant) -> bool {
+        let mut table = self.table();
+        let Some(entry) = table.attempts.get_mut(&case.attempt) else { return true };
+        let before = entry.told.started;
+        let ended: Vec<&AccountedRun> = runs.iter().filter(|run| run.start.is_some() && run.end.is_some()).collect();
+        let patient = self.accounting != AccountingKind::Controller && since.elapsed() < ACCOUNTS_PATIENCE;
+        let is_there = ended.iter().any(|run| run.start == before);
+        if !is_there && patient {
+            return false;
+        }
+        let mut news = Vec::new();
+        for run in &ended {
+            news.extend(tell_interrupted(entry, case.attempt, run, self.link().offset()));
+        }
+        if let (false, Some(start)) = (is_there, before) {
+            // The controller's word: it ran until it was last seen to.
+            let offset = *entry.offset.get_or_insert(self.link().offset());
+            let (started_at, end) = (Timestamp::from_secs(start), entry.seen_running.unwrap_or(start).max(start));
+            let at = Timestamp::from_secs(end) - offset;
+            let note = Some(
+                "started again by Slurm; accounting has no record of the run, its end is when it was last seen".into(),
+            );
+            let outcome = Outcome::NodeFail;
+            news.push(Observed::Interrupted {
+                attempt: case.attempt,
+                started_at: started_at - offset,
+                at,
+                outcome,
+                note,
+            });
+        }
+        entry.requeued = None;
+        entry.told.started = None;
+        entry.told.suspended = None;
+        entry.told.suspended_seconds = 0;
+        table.outbox.extend(news);
+        let offset = self.link().offset();
+        let clock = (self.now() + offset).as_secs();
+        table.tell_course(case.attempt, Moment { began: Instant::now(), clock, offset });
+        true
+    }
+
+    /// The controller has said that it is over: accounting says exactly how.
+    async fn ending(&self, case: Case, runs: &[AccountedRun], record: Option<Box<QueuedJob>>, since: Instant) -> bool {
+        let mine: Vec<&AccountedRun> = runs.iter().filter(|run| Some(run.number) == case.number).collect();
+        if let Some(run) = mine.last().filter(|run| run.state.course() == Course::Over && run.end.is_some()) {
+            let record = record.as_deref().filter(|record| record.state.course() == Course::Over);
+            let facts = Facts::accounted(run, record);
+            return self.finish(case.attempt, facts, &mine).await;
+        }
+        if self.accounting != AccountingKind::Controller && since.elapsed() < ACCOUNTS_PATIENCE {
+            return false;
+        }
+        let over = record.filter(|record| record.state.course() == Course::Over);
+        if let Some(facts) = over.as_deref().and_then(|record| Facts::of_record(record, self.accounting)) {
+            return self.finish(case.attempt, facts, &mine).await;
+        }
+        let mut table = self.table();
+        if let (Some(entry), true) = (table.attempts.get_mut(&case.attempt), since.elapsed() >= ACCOUNTS_PATIENCE) {
+            // No place has its end: the evidence decides.
+            entry.phase = Phase::Missing { since: Instant::now() };
+        }
+        false
+    }
+
+    /// The controller does not show it.
+    async fn missing(&self, case: Case, runs: &[AccountedRun], asked: bool, since: Instant) -> bool {
+        if let Some(run) =
+            runs.iter().rfind(|run| run.state.course() == Course::Over && run.end.is_some() && !superseded(run))
+        {
+            let facts = Facts::accounted(run, None);
+            let mine: Vec<&AccountedRun> = runs.iter().filter(|other| other.number == run.number).collect();
+            self.number_is(case.attempt, run.number);
+            return self.finish(case.attempt, facts, &mine).await;
+        }
+        let Ok(evidence) = self.evidence(case.attempt).await else { return false };
+        if let Some(owner) = evidence.owner.filter(|owner| Some(*owner) != case.number) {
+            // Another job of this attempt has the fence: that one is asked for.
+            self.number_is(case.attempt, owner);
+            return false;
+        }
+        let patience = if self.accounting == AccountingKind::Controller { COLLECT } else { MISSING_PATIENCE };
+        if since.elapsed() < patience || !asked && since.elapsed() < ACCOUNTS_PATIENCE {
+            return false;
+        }
+        if let Some(facts) = Facts::of_evidence(&evidence) {
+            return self.finish(case.attempt, facts, &[]).await;
+        }
+        if !asked {
+            return false;
+        }
+        let (told, seen, order, end, absent) = {
+            let table = self.table();
+            let Some(entry) = table.attempts.get(&case.attempt) else { return true };
+            if !matches!(entry.phase, Phase::Missing { .. }) || entry.number != case.number {
+                return false;
+            }
+            (entry.told.started, entry.seen_running, entry.order.is_some(), entry.end, entry.absent)
+        };
+        let began = evidence.started.as_ref().map(|started| started.at.as_secs()).or(told);
+        if began.is_some() || evidence.owner.is_some() || runs.iter().any(|run| run.start.is_some()) {
+            // It ran. A node that comes back may still say how it ended.
+            if since.elapsed() < Duration::from_secs(u64::from(self.config.grace_secs)) {
+                return false;
+            }
+            let start = runs.iter().rev().find_map(|run| run.start).or(told).or(began);
+            let facts = Facts::vanished(start, seen.or(began), runs.last());
+            return self.finish(case.attempt, facts, &[]).await;
+        }
+        if let Some(end) = end {
+            if let Some(files) = &self.files
+                && evidence::stop(files.as_ref(), self.realm, case.attempt).await.is_err()
+            {
+                return false;
+            }
+            self.bury(case.attempt, end.how, "the cluster did not have it");
+        } else if order {
+            if absent.is_none() {
+                return false;
+            }
+            self.hand_over_again(case.attempt);
+        } else {
+            self.gone(case.attempt);
+        }
+        true
+    }
+
+    /// What was sent without an answer has not appeared for as long as it could.
+    async fn sought(&self, case: Case, runs: &[AccountedRun], asked: bool) -> bool {
+        if let Some(run) = runs.last() {
+            self.missing_now(case.attempt, run.number);
+            return false;
+        }
+        let Ok(evidence) = self.evidence(case.attempt).await else { return false };
+        if let Some(owner) = evidence.owner {
+            self.missing_now(case.attempt, owner);
+            return false;
+        }
+        if !asked {
+            return false;
+        }
+        self.hand_over_again(case.attempt);
+        true
+    }
+
+    fn number_is(&self, attempt: AttemptId, number: JobNumber) {
+        if let Some(entry) = self.table().attempts.get_mut(&attempt) {
+            entry.number = Some(number);
+        }
+    }
+
+    fn missing_now(&self, attempt: AttemptId, number: JobNumber) {
+        if let Some(entry) = self.table().attempts.get_mut(&attempt) {
+            entry.number = Some(number);
+            entry.phase = Phase::Missing { since: Instant::now() };
+        }
+    }
+
+    async fn evidence(&self, attempt: AttemptId) -> Result<Evidence, ports::FileError> {
+        match &self.files {
+            Some(files) => evidence::read(files.as_ref(), self.realm, attempt).await,
+            None => Ok(Evidence::default()),
+        }
+    }
+
+    fn gone(&self, attempt: AttemptId) {
+        let mut table = self.table();
+        if let Some(entry) = table.attempts.remove(&attempt)
+            && !entry.forget_at_end
+        {
+            let now = Instant::now();
+            table.doubtful.retain(|_, until| *until > now);
+            table.doubtful.insert(attempt, now + self.limits.late);
+            table.tell(Observed::Gone {
+                attempt,
+                note: Some("queue, accounting and work folder have no trace of it".into()),
+            });
+        }
+    }
+
+    /// The last word on an attempt, checked against what the wrapper's own exits mean. False: it was not the last word.
+    async fn finish(&self, attempt: AttemptId, mut facts: Facts, runs: &[&AccountedRun]) -> bool {
+        let is_odd = facts.state == SlurmState::Failed && (EXIT_SUPERSEDED..=EXIT_UNPREPARED).contains(&facts.exit.0);
+        let mut before_it_began = false;
+        if is_odd || facts.needs_code() {
+            let Ok(evidence) = self.evidence(attempt).await else { return false };
+            let number = self.table().attempts.get(&attempt).and_then(|entry| entry.number);
+            if facts.exit.0 == EXIT_SUPERSEDED && is_odd && self.is_superseded(attempt, number, &evidence) {
+                return false;
+            }
+            let ended = evidence.ended.as_ref().filter(|ended| Some(ended.number) == number);
+            match ended.map(|ended| (ended.exit, &ended.words)) {
+                Some((None, words)) => {
+                    facts.exit = (EXIT_NO_START.code, EXIT_NO_START.signal);
+                    facts.note(words);
+                }
+                Some((Some(exit), _)) if facts.state == SlurmState::Failed => facts.exit = (exit.code, exit.signal),
+                _ => {}
+            }
+            before_it_began =
+                is_odd && facts.exit.0 == EXIT_STOPPED && evidence.started.is_none() && self.files.is_some();
+        }
+        let cause = self.table().attempts.get(&attempt).and_then(|entry| entry.end).map(|end| end.how.cause);
+        if before_it_began {
+            facts.state = SlurmState::Cancelled;
+            facts.start = None;
+            facts.note("ended before it began");
+        }
+        let mut verdict =
+            states::verdict(&facts.state, facts.exit, facts.reason.as_deref(), facts.start.is_some(), cause);
+        if verdict.outcome != Outcome::Completed
+            && cause.is_none()
+            && let Some(words) = self.slurm_words(attempt).await
+        {
+            facts.note(&words);
+        }
+        verdict.note = join(verdict.note, facts.note.take());
+        self.tell_end(attempt, &facts, verdict, runs);
+        true
+    }
+
+    /// The job that ended was a copy: the one that has the fence is followed from now on.
+    fn is_superseded(&self, attempt: AttemptId, number: Option<JobNumber>, evidence: &Evidence) -> bool {
+        let mut table = self.table();
+        let Some(entry) = table.attempts.get_mut(&attempt) else { return true };
+        let owner = evidence.owner.filter(|owner| Some(*owner) != number);
+        let Some(other) = owner.or_else(|| entry.rivals.pop_first()) else { return false };
+        entry.number = Some(other);
+        entry.record = None;
+        entry.phase = Phase::Missing { since: Instant::now() };
+        drop(table);
+        self.look_now.notify_one();
+        true
+    }
+
+    /// What Slurm itself wrote at the end of a job.
+    async fn slurm_words(&self, attempt: AttemptId) -> Option<String> {
+        let files = self.files.as_ref()?;
+        let bytes = files.read(&evidence::slurm_words(self.realm, attempt), 0, WORDS_MAX * 4).await.ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        let words: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        (!words.is_empty()).then(|| short(&words.join("; "), WORDS_MAX))
+    }
+
+    fn tell_end(&self, attempt: AttemptId, facts: &Facts, verdict: Verdict, runs: &[&AccountedRun]) {
+        let mut table = self.table();
+        let Some(entry) = table.attempts.get_mut(&attempt) else { return };
+        if entry.phase == Phase::Over {
+            return;
+        }
+        let default = self.link().offset();
+        let mut news = Vec::new();
+        for run in runs.iter().filter(|run| run.start != facts.start && run.end.is_some()) {
+            news.extend(tell_interrupted(entry, attempt, run, default));
+        }
+        let offset = *entry.offset.get_or_insert(default);
+        let ours = |seconds: i64| Timestamp::from_secs(seconds) - offset;
+        let end = facts.end.unwrap_or_else(|| (self.now() + offset).as_secs()).max(facts.start.unwrap_or(i64::MIN));
+        if let Some(start) = facts.start {
+            if entry.told.started != Some(start) {
+                entry.told.suspended = None;
+                entry.told.suspended_seconds = 0;
+                let external = entry.number.map(|number| number.to_string().into());
+                news.push(Observed::Started { attempt, at: ours(start), nodes: look::names(&facts.nodes), external });
+            }
+            suspensions(entry, attempt, facts, ours(end), &mut news);
+        }
+        let ended = Observed::Ended {
+            attempt,
+            started_at: facts.start.map(ours),
+            at: ours(end),
+            outcome: verdict.outcome,
+            exit: verdict.exit,
+            usage: facts.usage,
+            note: verdict.note.map(Into::into),
+        };
+        if !entry.forget_at_end {
+            table.outbox.extend(news);
+        }
+        drop(table);
+        self.over(attempt, ended);
+    }
+
+    /// Tells an end, and that is how it stays.
+    pub(super) fn over(&self, attempt: AttemptId, ended: Observed) {
+        let mut table = self.table();
+        let Some(entry) = table.attempts.get_mut(&attempt) else { return };
+        entry.answer(&crate::core::table::Handed::TakenOn);
+        if entry.forget_at_end {
+            table.forget(attempt, Instant::now() + EVIDENCE_KEPT);
+        } else {
+            entry.phase = Phase::Over;
+            entry.order = None;
+            entry.requeued = None;
+            entry.told.ended = Some(ended.clone());
+            table.tell(ended);
+        }
+        drop(table);
+        self.told();
+    }
+}
+
+/// Suspensions that were not seen, or not seen to end, are told so that their sum is Slurm's to the second.
+fn suspensions(entry: &mut Entry, attempt: AttemptId, facts: &Facts, end: Timestamp, news: &mut Vec<Observed>) {
+    let untold = Span::from_secs((facts.suspended_seconds - entry.told.suspended_seconds).max(0));
+    match entry.told.suspended.take() {
+        Some(since) => news.push(Observed::Continued { attempt, at: (since + untold).min(end) }),
+        None if untold > Span::ZERO => {
+            news.push(Observed::Suspended { attempt, at: end - untold });
+            news.push(Observed::Continued { attempt, at: end });
+        }
+        None => {}
+    }
+}
+
+fn tell_interrupted(entry: &mut Entry, attempt: AttemptId, run: &AccountedRun, offset: Span) -> Option<Observed> {
+    let (start, end) = (run.start?, run.end?);
+    if !entry.told.interrupted.insert(start) {
+        return None;
+    }
+    let offset = *entry.offset.get_or_insert(offset);
+    let words = format!("Slurm started it again after {}", run.state.as_str());
+    let outcome = states::interrupted(&run.state);
+    let (started_at, at) = (Timestamp::from_secs(start) - offset, Timestamp::from_secs(end.max(start)) - offset);
+    Some(Observed::Interrupted { attempt, started_at, at, outcome, note: Some(words.into()) })
+}
+
+fn superseded(run: &AccountedRun) -> bool {
+    run.state == SlurmState::Failed && run.exit.0 == EXIT_SUPERSEDED
+}
+
+fn join(first: Option<String>, second: Option<String>) -> Option<String> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(format!("{first}; {second}")),
+        (first, second) => first.or(second),
+    }
+}
+
+/// An end, wherever it was found. Times are the cluster's, seconds.
+#[derive(Clone, Debug)]
+struct Facts {
+    state: SlurmState,
+    exit: (i32, i32),
+    /// Whether the exit is as accounting shows it, which cuts codes above 128 down.
+    exit_is_accounted: bool,
+    reason: Option<String>,
+    start: Option<i64>,
+    /// `None`: not known; now.
+    end: Option<i64>,
+    suspended_seconds: i64,
+    nodes: Vec<String>,
+    usage: Usage,
+    note: Option<String>,
+}
+
+impl Facts {
+    fn accounted(run: &AccountedRun, record: Option<&QueuedJob>) -> Facts {
+        let exit = record.and_then(|record| record.exit);
+        Facts {
+            state: run.state.clone(),
+            exit: exit.unwrap_or(run.exit),
+            exit_is_accounted: exit.is_none(),
+            reason: record.and_then(|record| record.reason.clone()),
+            start: run.start.filter(|_| !run.nodes.is_empty()),
+            end: run.end,
+            suspended_seconds: run.suspended_seconds,
+            nodes: run.nodes.clone(),
+            usage: Usage {
+                cpu_time: Span::from_micros(run.cpu_micros),
+                memory_peak: Bytes(run.memory_peak),
+                read: Bytes(run.read),
+                written: Bytes(run.written),
+            },
+            note: None,
+        }
+    }
+
+    fn of_record(record: &QueuedJob, accounting: AccountingKind) -> Option<Facts> {
+        let note = match accounting {
+            AccountingKind::Controller => "no accounting here: start and end are the controller's",
+            _ => "accounting has not shown its end: start and end are the controller's",
+        };
+        Some(Facts {
+            state: record.state.clone(),
+            exit: record.exit.unwrap_or_default(),
+            exit_is_accounted: false,
+            reason: record.reason.clone(),
+            start: record.start.filter(|_| !record.nodes.is_empty()),
+            end: Some(record.end?),
+            suspended_seconds: record.suspended_seconds,
+            nodes: record.nodes.clone(),
+            usage: Usage::default(),
+            note: Some(note.to_owned()),
+        })
+    }
+
+    /// Its own last line. A script that never ran has none.
+    fn of_evidence(evidence: &Evidence) -> Option<Facts> {
+        let ended = evidence.ended.as_ref()?;
+        let exit = ended.exit.unwrap_or(EXIT_NO_START);
+        let mut note =
+            "no record of it in the queue or in accounting: start and end are those in its folder".to_owned();
+        if !ended.words.is_empty() {
+            note = format!("{note}; {}", ended.words);
+        }
+        let ok = exit == model::Exit::default();
+        Some(Facts {
+            state: if ok { SlurmState::Completed } else { SlurmState::Failed },
+            exit: (exit.code, exit.signal),
+            exit_is_accounted: false,
+            reason: None,
+            start: evidence.started.as_ref().map(|started| started.at.as_secs()),
+            end: Some(ended.at.as_secs()),
+            suspended_seconds: 0,
+            nodes: evidence.started.iter().map(|started| started.host.clone()).collect(),
+            usage: Usage::default(),
+            note: Some(note),
+        })
+    }
+
+    /// It ran, and no place says how it ended.
+    fn vanished(start: Option<i64>, seen: Option<i64>, run: Option<&AccountedRun>) -> Facts {
+        Facts {
+            state: SlurmState::NodeFail,
+            exit: (0, 0),
+            exit_is_accounted: false,
+            reason: None,
+            start,
+            end: seen.max(start),
+            suspended_seconds: 0,
+            nodes: run.map(|run| run.nodes.clone()).unwrap_or_default(),
+            usage: Usage::default(),
+            note: Some("the cluster has lost it while it ran: its end is when it was last seen".to_owned()),
+        }
+    }
+
+    /// Accounting shows 137 as 9: the wrapper's own line knows better.
+    fn needs_code(&self) -> bool {
+        self.exit_is_accounted && self.state == SlurmState::Failed && self.exit.0 > 0
+    }
+
+    fn note(&mut self, words: &str) {
+        self.note = join(self.note.take(), Some(words.to_owned()));
+    }
+}
