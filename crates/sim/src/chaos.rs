@@ -49,6 +49,8 @@ pub struct RunReport {
     pub executions: usize,
     pub restarts: u32,
     pub transfers: usize,
+    /// Events by their stable words.
+    pub events: BTreeMap<String, usize>,
     pub fingerprint: Option<u128>,
     /// Lines for the viewer, when asked for.
     pub log: String,
@@ -67,6 +69,10 @@ pub fn run(seed: u64, options: Options) -> RunReport {
         chaos.quiesce();
     }
     let tables = chaos.world.tables();
+    let mut events = BTreeMap::new();
+    for event in &tables.events {
+        *events.entry(crate::scenario::word(&event.what)).or_default() += 1;
+    }
     RunReport {
         seed,
         jobs: tables.jobs.len(),
@@ -74,6 +80,7 @@ pub fn run(seed: u64, options: Options) -> RunReport {
         executions: chaos.world.clusters().map(|c| c.executions().len()).sum(),
         restarts: chaos.restarts,
         transfers: tables.transfers.len(),
+        events,
         fingerprint: chaos.world.fingerprint(),
         log: chaos.world.log().to_lines(),
         failures: chaos.failures,

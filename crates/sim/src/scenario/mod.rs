@@ -19,6 +19,7 @@ use parse::{Expect, Name, Step, SubmitStep};
 use tell::Names;
 
 pub use parse::{ParseError, parse};
+pub(crate) use tell::word;
 
 /// What a scenario came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
