@@ -12,6 +12,7 @@ pub mod fake;
 pub mod key;
 pub mod render;
 pub mod rest;
+pub mod ssh;
 pub mod states;
 pub mod supply;
 pub mod trial;
