@@ -84,7 +84,7 @@ pub async fn read(files: &dyn Files, realm: Realm, attempt: AttemptId) -> Result
     let started = started.as_deref().and_then(parse_started);
     let ended = ended.as_deref().and_then(parse_ended);
     Ok(Evidence {
-        owner: owner.and_then(|line| line.split(' ').next()?.parse().ok()),
+        owner: owner.as_deref().and_then(self::owner),
         // A job that Slurm started again leaves the end of its earlier run until it ends itself.
         ended: ended.filter(|end| started.as_ref().is_none_or(|s| s.number == end.number && s.at <= end.at)),
         started,
@@ -99,12 +99,27 @@ async fn text(files: &dyn Files, path: &str) -> Result<Option<String>, FileError
     }
 }
 
-/// Keeps a job of this attempt from beginning, if it has not begun.
+/// Keeps jobs of this attempt from beginning. The job that has begun before, if any: a job looks for this order behind the
+/// fence, and here the fence is looked at behind the order, so that one of the two sees the other.
 ///
 /// # Errors
-/// When it could not be written.
-pub async fn stop(files: &dyn Files, realm: Realm, attempt: AttemptId) -> Result<(), FileError> {
-    files.write(&format!("{}/{STOP}", folder(realm, attempt)), 0, b"ended before it began\n".to_vec(), 0o600).await
+/// When it could not be written, or not be looked at.
+pub async fn stop(files: &dyn Files, realm: Realm, attempt: AttemptId) -> Result<Option<JobNumber>, FileError> {
+    let folder = folder(realm, attempt);
+    files.write(&format!("{folder}/{STOP}"), 0, b"ended before it began\n".to_vec(), 0o600).await?;
+    Ok(text(files, &format!("{folder}/{OWNER}")).await?.as_deref().and_then(owner))
+}
+
+/// Takes the order to stop back: the attempt is wanted again.
+///
+/// # Errors
+/// When it could not be removed.
+pub async fn unstop(files: &dyn Files, realm: Realm, attempt: AttemptId) -> Result<(), FileError> {
+    files.remove(&format!("{}/{STOP}", folder(realm, attempt))).await
+}
+
+fn owner(line: &str) -> Option<JobNumber> {
+    line.split(' ').next()?.parse().ok()
 }
 
 /// Puts a script in its place ahead of its job.

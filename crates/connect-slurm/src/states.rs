@@ -6,13 +6,14 @@ use model::{EndCause, Exit, Outcome};
 
 use crate::carrier::{SlurmState, StateFlags};
 
-/// Exit codes of the wrapper around each script. Taken as such only where something else says the same: a script may use them.
+/// Exit codes of the wrapper around each script, below 128 as accounting cuts larger ones down. Taken as such only where something
+/// else says the same: a script may use them.
 /// Another job has the fence of this attempt.
-pub const EXIT_SUPERSEDED: i32 = 217;
+pub const EXIT_SUPERSEDED: i32 = 117;
 /// The attempt was ended before this job began.
-pub const EXIT_STOPPED: i32 = 218;
+pub const EXIT_STOPPED: i32 = 118;
 /// Folders or files of the job could not be made; the words stand in the evidence.
-pub const EXIT_UNPREPARED: i32 = 219;
+pub const EXIT_UNPREPARED: i32 = 119;
 /// How Slurm itself shows a launch that failed: code 0, "signal" 53. No folder to work in, no file to write to.
 pub const EXIT_NO_START: Exit = Exit { code: 0, signal: 53 };
 /// SIGKILL, which is also what a job gets that used too much memory.

@@ -26,6 +26,8 @@ const READERS: usize = 16;
 /// Accounting is asked for at most a tenth of the time, as long as it takes that long to answer.
 const SHARE: u32 = 10;
 const GAP_MAX: Duration = Duration::from_secs(2);
+/// A job that does not begin is over within milliseconds; a loaded shared file system may take seconds.
+const VOID_SECS_MAX: i64 = 30;
 
 pub async fn run(inner: Arc<Inner>) {
     let mut pause = ACCOUNTS_PAUSE_FIRST;
@@ -141,6 +143,7 @@ impl Inner {
     async fn decide(&self, case: Case, answers: &Answers) -> bool {
         let mut runs = answers.runs.get(&case.attempt).cloned().unwrap_or_default();
         runs.sort_by_key(|run| (run.start.unwrap_or(i64::MAX), run.submitted, run.number));
+        let real: Vec<AccountedRun> = runs.iter().filter(|run| !is_void(run)).cloned().collect();
         let asked = if case.number.is_some() { answers.numbers } else { answers.names };
         let (phase, requeued, record) = {
             let table = self.table();
@@ -156,8 +159,8 @@ impl Inner {
                 None => true,
             },
             Phase::Ending { since } => self.ending(case, &runs, record, since).await,
-            Phase::Missing { since } => self.missing(case, &runs, asked, since).await,
-            Phase::Seeking { .. } => self.sought(case, &runs, asked).await,
+            Phase::Missing { since } => self.missing(case, &real, asked, since).await,
+            Phase::Seeking { .. } => self.sought(case, &real, asked).await,
             Phase::HandingOver | Phase::Over => true,
         }
     }
@@ -230,9 +233,7 @@ impl Inner {
 
     /// The controller does not show it.
     async fn missing(&self, case: Case, runs: &[AccountedRun], asked: bool, since: Instant) -> bool {
-        if let Some(run) =
-            runs.iter().rfind(|run| run.state.course() == Course::Over && run.end.is_some() && !superseded(run))
-        {
+        if let Some(run) = runs.iter().rfind(|run| run.state.course() == Course::Over && run.end.is_some()) {
             let facts = Facts::accounted(run, None);
             let mine: Vec<&AccountedRun> = runs.iter().filter(|other| other.number == run.number).collect();
             self.number_is(case.attempt, run.number);
@@ -272,20 +273,34 @@ impl Inner {
             let facts = Facts::vanished(start, seen.or(began), runs.last());
             return self.finish(case.attempt, facts, &[]).await;
         }
-        if let Some(end) = end {
-            if let Some(files) = &self.files
-                && evidence::stop(files.as_ref(), self.realm, case.attempt).await.is_err()
-            {
-                return false;
-            }
-            self.bury(case.attempt, end.how, "the cluster did not have it");
-        } else if order {
+        if end.is_none() && order {
             if absent.is_none() {
                 return false;
             }
             self.hand_over_again(case.attempt);
-        } else {
-            self.gone(case.attempt);
+            return true;
+        }
+        // From here on no job of it shall begin, also not one that comes late.
+        if let Some(files) = &self.files {
+            match evidence::stop(files.as_ref(), self.realm, case.attempt).await {
+                Ok(None) => {}
+                Ok(Some(_)) | Err(_) => return false,
+            }
+        } else if since.elapsed() < self.limits.late {
+            return false;
+        }
+        match end {
+            Some(end) => self.bury(case.attempt, end.how, "the cluster did not have it"),
+            None if self.gone(case.attempt) => {}
+            None => {
+                // Handed over anew meanwhile: then it shall begin.
+                if let Some(files) = &self.files
+                    && let Err(error) = evidence::unstop(files.as_ref(), self.realm, case.attempt).await
+                {
+                    tracing::warn!(attempt = %case.attempt, %error, "an order to stop could not be taken back");
+                }
+                return false;
+            }
         }
         true
     }
@@ -328,8 +343,13 @@ impl Inner {
         }
     }
 
-    fn gone(&self, attempt: AttemptId) {
+    /// Every place has been asked and none shows it. False: it was handed over anew meanwhile.
+    fn gone(&self, attempt: AttemptId) -> bool {
         let mut table = self.table();
+        let is_wanted = |entry: &Entry| entry.order.is_some() || !matches!(entry.phase, Phase::Missing { .. });
+        if table.attempts.get(&attempt).is_some_and(is_wanted) {
+            return false;
+        }
         if let Some(entry) = table.attempts.remove(&attempt)
             && !entry.forget_at_end
         {
@@ -341,6 +361,7 @@ impl Inner {
                 note: Some("queue, accounting and work folder have no trace of it".into()),
             });
         }
+        true
     }
 
     /// The last word on an attempt, checked against what the wrapper's own exits mean. False: it was not the last word.
@@ -366,6 +387,9 @@ impl Inner {
                 is_odd && facts.exit.0 == EXIT_STOPPED && evidence.started.is_none() && self.files.is_some();
         }
         let cause = self.table().attempts.get(&attempt).and_then(|entry| entry.end).map(|end| end.how.cause);
+        if before_it_began && cause.is_none() && self.is_wanted_again(attempt) {
+            return false;
+        }
         if before_it_began {
             facts.state = SlurmState::Cancelled;
             facts.start = None;
@@ -393,6 +417,23 @@ impl Inner {
         entry.number = Some(other);
         entry.record = None;
         entry.phase = Phase::Missing { since: Instant::now() };
+        drop(table);
+        self.look_now.notify_one();
+        true
+    }
+
+    /// A copy was told to stay away before the attempt was handed over anew: it is handed over once more.
+    fn is_wanted_again(&self, attempt: AttemptId) -> bool {
+        let mut table = self.table();
+        let Some(entry) = table.attempts.get_mut(&attempt) else { return true };
+        entry.number = None;
+        entry.record = None;
+        entry.absent = None;
+        if entry.order.is_some() {
+            entry.phase = Phase::Seeking { until: Instant::now(), since: 0 };
+        } else {
+            entry.phase = Phase::Missing { since: Instant::now() };
+        }
         drop(table);
         self.look_now.notify_one();
         true
@@ -490,8 +531,10 @@ fn tell_interrupted(entry: &mut Entry, attempt: AttemptId, run: &AccountedRun, o
     Some(Observed::Interrupted { attempt, started_at, at, outcome, note: Some(words.into()) })
 }
 
-fn superseded(run: &AccountedRun) -> bool {
-    run.state == SlurmState::Failed && run.exit.0 == EXIT_SUPERSEDED
+/// It did nothing: another job has the fence, or it was told to stay away.
+fn is_void(run: &AccountedRun) -> bool {
+    let is_short = run.start.zip(run.end).is_some_and(|(start, end)| end - start <= VOID_SECS_MAX);
+    run.state == SlurmState::Failed && [EXIT_SUPERSEDED, EXIT_STOPPED].contains(&run.exit.0) && is_short
 }
 
 fn join(first: Option<String>, second: Option<String>) -> Option<String> {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::carrier::{JobNumber, SubmitError};
 use crate::core::Inner;
 use crate::core::limits::{FIRST_LOOK_WAIT, HAND_OVERS};
+use crate::core::orders::files_unreachable;
 use crate::core::table::{Entry, Handed, Phase};
 use crate::evidence;
 use crate::render::{self, Rendered, ScriptError, Surroundings};
@@ -53,6 +54,15 @@ impl Inner {
         // What a connector before this one handed over is seen by the first look.
         if !known && !self.has_looked(FIRST_LOOK_WAIT).await {
             return Err(ConnectError::Unreachable(io::Error::other("the cluster has not answered yet")));
+        }
+        let given_up = {
+            let table = self.table();
+            let missing = |entry: &Entry| matches!(entry.phase, Phase::Missing { .. }) && entry.order.is_none();
+            table.doubtful.contains_key(&attempt) || table.attempts.get(&attempt).is_some_and(missing)
+        };
+        // It may have been told to stay away when it was not found after a restart.
+        if let (true, Some(files)) = (given_up, &self.files) {
+            evidence::unstop(files.as_ref(), self.realm, attempt).await.map_err(files_unreachable)?;
         }
         let Some(answer) = self.take_on(attempt, order, script) else { return Ok(()) };
         match answer.await {

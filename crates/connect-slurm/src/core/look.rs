@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::carrier::{JobNumber, Queue, QueuedJob, SlurmState};
 use crate::core::table::{Entry, Phase, Table};
 use crate::key::Realm;
-use crate::states::{self, Course, EXIT_SUPERSEDED};
+use crate::states::{self, Course, EXIT_STOPPED, EXIT_SUPERSEDED};
 
 /// When a look was made, and by which clock.
 #[derive(Clone, Copy, Debug)]
@@ -207,10 +207,10 @@ fn choose(entry: &mut Entry, jobs: &[&QueuedJob]) -> Vec<JobNumber> {
     let rank = |job: &QueuedJob| {
         let ours = Some(job.number) == entry.number;
         match job.state.course() {
-            _ if is_superseded(job) => 5,
+            _ if is_void(job) => VOID,
             Course::Over if ours => 0,
             // A copy that was ended before it began.
-            Course::Over if job.nodes.is_empty() => 6,
+            Course::Over if job.nodes.is_empty() && !ours => VOID,
             // It has the fence, or it will know at once that it has not.
             Course::Running | Course::Suspended => 1,
             Course::Over => 2,
@@ -219,6 +219,10 @@ fn choose(entry: &mut Entry, jobs: &[&QueuedJob]) -> Vec<JobNumber> {
         }
     };
     let Some(main) = jobs.iter().min_by_key(|job| (rank(job), job.submitted, job.number)) else { return Vec::new() };
+    // What never did anything is no sign of the one that is looked for.
+    if rank(main) == VOID && Some(main.number) != entry.number {
+        return Vec::new();
+    }
     entry.number = Some(main.number);
     entry.rivals.extend(all.filter(|number| *number != main.number));
     // What has not begun never shall; two that run settle it at the fence, and the later one is gone at the next look.
@@ -230,9 +234,12 @@ fn is_active(job: &QueuedJob) -> bool {
     !matches!(job.state.course(), Course::Over)
 }
 
-/// Its own exit says that another job has the fence.
-fn is_superseded(job: &QueuedJob) -> bool {
-    job.state == SlurmState::Failed && job.exit.is_some_and(|exit| exit.0 == EXIT_SUPERSEDED)
+/// The rank of jobs that did nothing.
+const VOID: u8 = 5;
+
+/// Its own exit says that another job has the fence, or that it was not to begin.
+fn is_void(job: &QueuedJob) -> bool {
+    job.state == SlurmState::Failed && job.exit.is_some_and(|exit| [EXIT_SUPERSEDED, EXIT_STOPPED].contains(&exit.0))
 }
 
 /// A look at the whole queue does not show it. True when it is to be asked for elsewhere.

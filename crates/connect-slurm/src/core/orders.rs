@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base::{AttemptId, Span};
 use model::{EndOrder, Observed};
-use ports::ConnectError;
+use ports::{ConnectError, FileError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -158,15 +158,25 @@ impl Inner {
             return Ok(());
         }
         // It may be on its way, or arrive late: then it ends itself.
-        if let Some(files) = &self.files {
-            evidence::stop(files.as_ref(), self.realm, attempt)
-                .await
-                .map_err(|error| ConnectError::Unreachable(io::Error::other(error.to_string())))?;
-        }
+        let begun = match &self.files {
+            Some(files) => evidence::stop(files.as_ref(), self.realm, attempt).await.map_err(files_unreachable)?,
+            None => None,
+        };
         let is_unknown = !self.table().attempts.contains_key(&attempt);
-        if is_unknown {
-            self.table().attempts.insert(attempt, Entry::new(Phase::Queued));
-            self.bury(attempt, how, "ended before it was handed over");
+        match begun {
+            _ if !is_unknown => {}
+            None => {
+                self.table().attempts.insert(attempt, Entry::new(Phase::Queued));
+                self.bury(attempt, how, "ended before it was handed over");
+            }
+            Some(number) => {
+                let mut entry = Entry::new(Phase::Missing { since: Instant::now() });
+                entry.number = Some(number);
+                entry.end = Some(Ending::new(how));
+                self.table().attempts.insert(attempt, entry);
+                self.ends_due.notify_one();
+                self.look_now.notify_one();
+            }
         }
         Ok(())
     }
@@ -255,4 +265,9 @@ impl Inner {
             Err(error) => Err(crate::core::link::unreachable(error)),
         }
     }
+}
+
+/// Files that do not answer: to be asked again.
+pub fn files_unreachable(error: FileError) -> ConnectError {
+    ConnectError::Unreachable(io::Error::other(error.to_string()))
 }

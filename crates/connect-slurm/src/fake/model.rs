@@ -278,6 +278,7 @@ impl Model {
         } else {
             self.files.insert(format!("{dir}/fence/owner"), format!("{me}\n").into_bytes());
             if self.files.contains_key(&format!("{dir}/stop")) {
+                self.files.remove(&format!("{dir}/fence/owner"));
                 process.steps.push_back(Step::Exit(EXIT_STOPPED));
             } else {
                 let started = format!("{}.{:06} {me}\n", self.now / SECOND, self.now % SECOND);

@@ -274,13 +274,16 @@ fn only_one_job_passes_the_fence() {
     assert_eq!(std::fs::read_to_string(node.work().join("ran")).unwrap(), "ran\nagain\n");
 }
 
-#[tokio::test]
-async fn an_ended_attempt_does_not_begin() {
+#[test]
+fn an_ended_attempt_does_not_begin() {
     let node = Node::new(|_| {});
     std::fs::create_dir_all(node.attempt()).unwrap();
     std::fs::write(node.attempt().join("stop"), "").unwrap();
     assert_eq!(node.run("#!/bin/sh\necho ran\n", 7, 0).0.code(), Some(crate::states::EXIT_STOPPED));
     assert!(!node.work().exists() && node.evidence("started").is_none());
+    // It has given the fence back: another copy may begin once the attempt is wanted again.
+    std::fs::remove_file(node.attempt().join("stop")).unwrap();
+    assert!(node.run("#!/bin/sh\necho ran\n", 8, 0).0.success());
 }
 
 #[test]
@@ -383,8 +386,8 @@ fn a_staged_script_is_used_once_it_is_there() {
     assert_eq!(node.output(), "staged\n");
 }
 
-#[tokio::test]
-async fn evidence_is_read_as_it_is_written() {
+#[test]
+fn evidence_is_read_as_it_is_written() {
     let node = Node::new(|_| {});
     node.run("#!/bin/sh\nexit 7\n", 12, 0);
     let at = |name: &str| node.evidence(name).unwrap();

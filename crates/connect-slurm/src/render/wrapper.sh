@@ -63,7 +63,9 @@ if [ "$hw_owner" != "$hw_me" ]; then
     exit @SUPERSEDED@
   fi
 fi
+# Looked at behind the fence: whoever writes it looks at the fence afterwards, so that one of the two sees the other.
 if [ -e "$hw_dir/stop" ]; then
+  rm -rf -- "$hw_dir/fence"
   printf 'headworks: it was ended before it began\n' >&2
   exit @STOPPED@
 fi
