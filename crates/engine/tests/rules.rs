@@ -156,6 +156,121 @@ fn ended(attempt: AttemptId, at: Timestamp) -> Observed {
     Observed::Ended { attempt, started_at, at, outcome: Outcome::Completed, exit, usage, note }
 }
 
+fn interrupted(attempt: AttemptId, started_at: Timestamp, at: Timestamp) -> Observed {
+    Observed::Interrupted { attempt, started_at, at, outcome: Outcome::Preempted, note: None }
+}
+
+fn started(attempt: AttemptId, at: Timestamp) -> Observed {
+    Observed::Started { attempt, at, nodes: Vec::new(), external: None }
+}
+
+/// What a job of one core was charged when everything has been told.
+fn charged(told: impl FnOnce(&mut Fixture, AttemptId, Timestamp)) -> Money {
+    let mut f = Fixture::new();
+    let submission = f.submission(|_| {});
+    let job = f.submit(submission);
+    let attempt = f.placed()[0];
+    let begin = f.now;
+    f.now = f.now + Span::from_hours(2);
+    f.out = Batch::default();
+    told(&mut f, attempt, begin);
+    let rows = f.out.records.iter().filter_map(|r| match r {
+        Record::Job(row) if row.job.id == job => Some(row.charged),
+        _ => None,
+    });
+    rows.last().unwrap()
+}
+
+#[test]
+fn stops_are_taken_off_the_bill_however_they_are_told() {
+    let min = |begin: Timestamp, minutes| begin + Span::from_mins(minutes);
+    // It ran for an hour and stood still from minute 10 to 20 and from 30 to 45.
+    let worked = Money(1_000_000 * 35 / 60);
+    let stops: [(bool, i64); 4] = [(true, 10), (false, 20), (true, 30), (false, 45)];
+    for order in [[0, 1, 2, 3], [1, 0, 2, 3], [0, 1, 3, 2], [1, 0, 3, 2]] {
+        for again in [None, Some(0), Some(1), Some(2)] {
+            let sum = charged(|f, attempt, begin| {
+                f.see(started(attempt, begin));
+                for which in order.into_iter().chain(again) {
+                    let (stop, at) = (stops[which].0, min(begin, stops[which].1));
+                    let told = if stop { Observed::Suspended { attempt, at } } else { Observed::Continued { attempt, at } };
+                    f.see(told);
+                    f.engine.step(Input::Tick, f.now, &mut f.out).unwrap();
+                }
+                f.see(ended(attempt, min(begin, 60)));
+            });
+            assert_eq!(sum, worked, "in the order {order:?}, then {again:?}");
+        }
+    }
+}
+
+#[test]
+fn only_the_run_that_counts_is_billed_however_runs_are_told() {
+    let min = |begin: Timestamp, minutes| begin + Span::from_mins(minutes);
+    let end = |attempt, begin| match ended(attempt, min(begin, 60)) {
+        Observed::Ended { attempt, at, outcome, exit, usage, note, .. } => {
+            Observed::Ended { attempt, started_at: Some(min(begin, 30)), at, outcome, exit, usage, note }
+        }
+        other => other,
+    };
+    let half = Money(500_000);
+    let first = |a, b| interrupted(a, b, min(b, 10));
+    // In order; the end of the first run late; never; told twice; the second start not at all.
+    for told in ["s1 i1 s2 e", "s1 s2 i1 e", "s1 s2 e", "s1 e", "i1 e", "s1 i1 i1 s1 s2 i1 e", "e i1 s2"] {
+        let sum = charged(|f, attempt, begin| {
+            for word in told.split(' ') {
+                let what = match word {
+                    "s1" => started(attempt, begin),
+                    "i1" => first(attempt, begin),
+                    "s2" => started(attempt, min(begin, 30)),
+                    _ => end(attempt, begin),
+                };
+                f.see(what);
+            }
+        });
+        assert_eq!(sum, half, "{told}");
+    }
+}
+
+#[test]
+fn remarks_are_told_once_and_not_without_end() {
+    let mut f = Fixture::new();
+    let submission = f.submission(|_| {});
+    f.submit(submission);
+    let attempt = f.placed()[0];
+    let events = |f: &Fixture| f.out.records.iter().filter(|r| matches!(r, Record::Event(_))).count();
+    f.out = Batch::default();
+    for n in 0..200 {
+        let text: Arc<str> = format!("reason {n} {}", "x".repeat(1_000)).into();
+        f.see(Observed::Remark { attempt, text: text.clone() });
+        f.see(Observed::Remark { attempt, text });
+    }
+    assert_eq!(events(&f), 50);
+}
+
+#[test]
+fn a_limit_changed_on_a_cluster_is_outstanding_until_the_end() {
+    let mut f = Fixture::new();
+    let submission = f.submission(|_| {});
+    let job = f.submit(submission);
+    let attempt = f.placed()[0];
+    f.run(attempt);
+    let limit = Span::from_mins(7);
+    f.give(Command::Change { job, class: None, time_limit: Some(limit) });
+    let order = Effect::SetTimeLimit { cluster: CLUSTER, attempt, limit };
+    assert!(f.out.effects.contains(&order));
+    assert_eq!(f.engine.outstanding(), [order]);
+    let denied = f.ask(true, Command::Change { job, class: Some(PriorityClass::Low), time_limit: None });
+    assert_eq!(denied.unwrap_err().code(), "wrong_state");
+    // The cluster does not follow: the platform ends it itself.
+    f.now = f.now + limit + Span::from_secs(91);
+    f.out = Batch::default();
+    f.engine.step(Input::Tick, f.now, &mut f.out).unwrap();
+    assert!(f.out.effects.iter().any(|e| matches!(e, Effect::End { .. })), "{:?}", f.out.effects);
+    f.end(attempt);
+    assert_eq!(f.engine.outstanding(), []);
+}
+
 #[test]
 fn a_chain_of_hopeless_dependents_as_long_as_the_queue_is_cancelled_at_once() {
     const LONG: usize = 20_000;
@@ -213,6 +328,10 @@ fn what_comes_late_or_again_changes_nothing() {
         Observed::Refused { attempt, text: "no".into(), note: None, permanent: true },
         Observed::Gone { attempt, note: None },
         Observed::Progress { attempt, usage },
+        interrupted(attempt, f.now, f.now),
+        Observed::Suspended { attempt, at: f.now },
+        Observed::Continued { attempt, at: f.now },
+        Observed::Remark { attempt, text: "late".into() },
         Observed::Reachable,
     ];
     for what in late {
