@@ -58,7 +58,9 @@ impl Inner {
         let given_up = {
             let table = self.table();
             let missing = |entry: &Entry| matches!(entry.phase, Phase::Missing { .. }) && entry.order.is_none();
-            table.doubtful.contains_key(&attempt) || table.attempts.get(&attempt).is_some_and(missing)
+            table.doubtful.contains_key(&attempt)
+                || table.strays.contains_key(&attempt)
+                || table.attempts.get(&attempt).is_some_and(missing)
         };
         // It may have been told to stay away when it was not found after a restart.
         if let (true, Some(files)) = (given_up, &self.files) {
@@ -82,14 +84,9 @@ impl Inner {
             return None;
         }
         if let Some(jobs) = table.strays.remove(&attempt) {
-            let mut entry = Entry::new(Phase::Queued);
-            entry.pool = Some(order.pool);
-            table.attempts.insert(attempt, entry);
+            table.attempts.insert(attempt, Entry::new(Phase::Queued));
             self.adopt(&mut table, jobs);
-            drop(table);
-            self.told();
             self.ends_due.notify_one();
-            return None;
         }
         let window = Instant::now() + self.limits.late;
         let since = self.cluster_seconds() - self.limits.late.as_secs() as i64;

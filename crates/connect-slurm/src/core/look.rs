@@ -42,8 +42,13 @@ impl Table {
             match self.attempts.get_mut(attempt) {
                 Some(entry) => {
                     let surplus = choose(entry, jobs);
+                    let shown = entry.number.is_some_and(|number| jobs.iter().any(|job| job.number == number));
+                    if shown {
+                        work |= self.advance(*attempt, jobs, moment);
+                    } else if queue.whole {
+                        work |= absent(entry, moment);
+                    }
                     self.surplus.extend(surplus.into_iter().map(|number| (number, *attempt)));
-                    work |= self.advance(*attempt, jobs, moment);
                 }
                 None => self.stray(*attempt, jobs, moment),
             }

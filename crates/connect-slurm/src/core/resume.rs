@@ -71,7 +71,14 @@ impl Inner {
     /// Makes the jobs seen of an attempt its own. Its entry is in the table.
     pub(super) fn adopt(&self, table: &mut Table, jobs: Vec<QueuedJob>) {
         let moment = self.moment();
+        let attempts: Vec<AttemptId> = jobs.iter().filter_map(|job| self.realm.attempt(&job.name)).collect();
         table.apply(self.realm, &Queue { clock: None, jobs, whole: false }, moment);
+        for attempt in attempts {
+            if let Some(entry) = table.attempts.get_mut(&attempt).filter(|entry| entry.number.is_none()) {
+                // None of them ever did anything.
+                entry.phase = Phase::Missing { since: Instant::now() };
+            }
+        }
     }
 
     fn moment(&self) -> Moment {
