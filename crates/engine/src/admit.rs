@@ -301,6 +301,7 @@ impl Engine {
             time_limit: spec.time_limit,
             request: Arc::new(spec.request.clone()),
             pools: spec.pools.clone().into(),
+            dips: spec.class == PriorityClass::Urgent,
         }
     }
 

@@ -295,6 +295,7 @@ impl Engine {
             time_limit: spec.time_limit,
             request: entry.spec.request.clone(),
             pools: open.unwrap_or_else(|| entry.spec.pools.clone()),
+            dips: spec.class == PriorityClass::Urgent || entry.job.avoid.is_some(),
         });
     }
 

@@ -40,6 +40,8 @@ pub struct Policy {
     pub queued_patience_factor: u32,
     /// A pool that a job was moved away from is left out for so long, as long as another can serve it.
     pub avoid_for: Span,
+    /// Thousandths of an own pool's nodes, rounded up, that only urgent work and work moved from elsewhere may run on.
+    pub reserve_permille: u32,
     /// Cancel jobs whose dependency can never be fulfilled (Slurm's `kill_invalid_depend`).
     pub cancel_unfulfillable: bool,
     /// Currency of the operator's costs.
@@ -92,6 +94,7 @@ impl Default for Policy {
             queued_patience_min: Span::from_mins(10),
             queued_patience_factor: 4,
             avoid_for: Span::from_mins(30),
+            reserve_permille: 0,
             cancel_unfulfillable: true,
             cost_currency: Currency::CNY,
             schedule_budget: 50_000_000,

@@ -161,7 +161,7 @@ impl Engine {
             let mut demand = self.draft_demand(entry.job.tenant, &entry.spec.spec);
             let left = self.left_by(attempt, remedy);
             let Some(names) = self.pools_without(&demand.pools, &left) else { return (false, 0) };
-            demand.pools = names;
+            (demand.pools, demand.dips) = (names, true);
             let serves = |c: &sched::Candidate| {
                 matches!(c.verdict, Verdict::Feasible) && (!at_once || c.expected_start.is_some_and(|s| s <= self.now))
             };

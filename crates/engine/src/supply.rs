@@ -4,6 +4,7 @@ use base::{ClusterId, PoolId};
 use model::people::valid_name;
 use model::{
     Actor, Cluster, ClusterHealth, ClusterLink, ClusterReport, EventKind, NodeState, Pool, ReportKind, Service,
+    SupplyMode,
 };
 use sched::{NodeView, PoolView};
 
@@ -242,6 +243,10 @@ impl Engine {
             nodes: pool.nodes.iter().map(|n| NodeView { name: n.name.clone(), state: n.state }).collect(),
             time_limit_max: pool.time_limit_max,
             tenants: pool.tenants.clone(),
+            reserve: match pool.mode {
+                SupplyMode::Own => (pool.nodes.len() as u32 * self.policy.reserve_permille).div_ceil(1_000),
+                SupplyMode::Partner => 0,
+            },
             reachable: self.clusters.get(&pool.cluster).is_some_and(Cluster::takes_work),
             price,
             cost,

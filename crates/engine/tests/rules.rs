@@ -193,7 +193,8 @@ fn stops_are_taken_off_the_bill_however_they_are_told() {
                 f.see(started(attempt, begin));
                 for which in order.into_iter().chain(again) {
                     let (stop, at) = (stops[which].0, min(begin, stops[which].1));
-                    let told = if stop { Observed::Suspended { attempt, at } } else { Observed::Continued { attempt, at } };
+                    let told =
+                        if stop { Observed::Suspended { attempt, at } } else { Observed::Continued { attempt, at } };
                     f.see(told);
                     f.engine.step(Input::Tick, f.now, &mut f.out).unwrap();
                 }

@@ -65,6 +65,7 @@ fn pools(stream: &mut Stream) -> Vec<PoolView> {
                 } else {
                     Vec::new()
                 },
+                reserve: 0,
                 reachable: true,
                 price: rates,
                 cost: Rates { core_hour: Money(price.micros() / 2), ..rates },
@@ -116,6 +117,7 @@ fn demand(stream: &mut Stream, requests: &[Arc<Request>], names: &Arc<[Arc<str>]
         time_limit: Span::from_mins(minutes),
         request: requests[shape as usize].clone(),
         pools: names.clone(),
+        dips: false,
     }
 }
 

@@ -144,7 +144,7 @@ impl Scheduler {
         let mut scratch = Scratch::default();
         let mut rows = Vec::new();
         for pool in self.pools.iter() {
-            let passing = || refused_for_now(pool, request.nodes);
+            let passing = || refused_for_now(pool, request.nodes, demand.dips);
             if let Some(rule) = refused_for_good(pool, demand).or_else(passing) {
                 rows.push(((2, 0, false, pool.id), wanted.refused(pool, rule)));
                 continue;
@@ -188,13 +188,13 @@ impl Scheduler {
         if open().next().is_none() {
             return Reason::NoFeasiblePool;
         }
-        let serving = || open().filter(|(_, f)| self.pools.serves(f.pool, request.nodes));
+        let serving = || open().filter(|(_, f)| self.pools.serves(f.pool, request.nodes, shape.dips));
         let start = |place: usize| shape.soonest(place, &self.pools).unwrap_or(NOW);
         let Some((_, first)) = serving().min_by_key(|(place, f)| (start(*place), f.money)) else {
             return Reason::PoolsUnavailable;
         };
         let has_room = |(_, f): (usize, &Fit)| {
-            self.pools.get(f.pool).is_some_and(|p| p.has_room(&request.per_node, request.nodes))
+            self.pools.get(f.pool).is_some_and(|p| p.has_room(&request.per_node, request.nodes, shape.dips))
         };
         if shape.roomy && serving().any(has_room) {
             let rank = self.rank(slot, now);
@@ -205,7 +205,7 @@ impl Scheduler {
         match self.pools.get(own.unwrap_or(first.pool)) {
             None => Reason::Queued,
             Some(pool) => {
-                let available = pool.available(request.nodes);
+                let available = pool.available(request.nodes, shape.dips);
                 Reason::Resources { pool: pool.id, requested: request.total(), available }
             }
         }
@@ -225,9 +225,10 @@ fn expected_start(
 ) -> Option<i64> {
     let Request { nodes, per_node, .. } = &*demand.request;
     let end = (now + demand.time_limit).as_micros();
-    if pool.pick(per_node, *nodes, end, &mut scratch.nodes).is_ok() {
+    let dips = demand.dips;
+    if pool.pick(per_node, *nodes, dips, end, &mut scratch.nodes).is_ok() {
         return Some(NOW);
     }
-    earliest(pool, per_node, *nodes, Respect::ClaimsExcept(job), WHENEVER, scratch)
-        .or_else(|| earliest(pool, per_node, *nodes, Respect::Running, WHENEVER, scratch))
+    earliest(pool, per_node, *nodes, dips, Respect::ClaimsExcept(job), WHENEVER, scratch)
+        .or_else(|| earliest(pool, per_node, *nodes, dips, Respect::Running, WHENEVER, scratch))
 }

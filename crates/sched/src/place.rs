@@ -163,8 +163,9 @@ impl Scheduler {
             return true;
         }
         if self.shapes.sets[shape.set as usize].turns < self.policy.backfill_depth {
-            let serves =
-                |pool| self.pools.serves(pool, shape.request.nodes) && self.pools.admits(pool, tenant, job.limit);
+            let serves = |pool| {
+                self.pools.serves(pool, shape.request.nodes, shape.dips) && self.pools.admits(pool, tenant, job.limit)
+            };
             return shape.fits.iter().any(|f| serves(f.pool));
         }
         self.holders.iter().any(|h| h.set == shape.set && rank < self.rank(h.slot, now))
@@ -177,7 +178,7 @@ impl Scheduler {
         let mut nodes = Vec::new();
         places.map(|place| shape.fits[place].pool).filter(|p| self.pools.admits(*p, tenant, limit)).any(|ordinal| {
             let Some(pool) = self.pools.get(ordinal) else { return false };
-            match pool.pick(&request.per_node, request.nodes, end, &mut nodes) {
+            match pool.pick(&request.per_node, request.nodes, shape.dips, end, &mut nodes) {
                 Ok(()) => true,
                 Err(NoPick::NoRoom) => false,
                 Err(NoPick::Claimed) => {
@@ -403,7 +404,7 @@ impl Scheduler {
     fn find_pool(&mut self, shape: u32, tenant: TenantId, limit: i64, now: Timestamp) -> Option<usize> {
         let shape = self.shapes.get_mut(shape);
         let end = now.as_micros().saturating_add(limit);
-        let (per_node, nodes) = (shape.request.per_node, shape.request.nodes);
+        let (per_node, nodes, dips) = (shape.request.per_node, shape.request.nodes, shape.dips);
         let mut roomy = false;
         // Places that shut this tenant out.
         let mut shut: Vec<usize> = Vec::new();
@@ -420,7 +421,7 @@ impl Scheduler {
                 continue;
             }
             let Some(pool) = self.pools.get(ordinal) else { continue };
-            match pool.pick(&per_node, nodes, end, &mut self.scratch.nodes) {
+            match pool.pick(&per_node, nodes, dips, end, &mut self.scratch.nodes) {
                 Ok(()) => return Some(place),
                 Err(NoPick::Claimed) => roomy = true,
                 Err(NoPick::NoRoom) => shape.clear_maybe(place),
@@ -430,7 +431,7 @@ impl Scheduler {
         let mut others_may = false;
         for place in shut {
             let Some(pool) = self.pools.get(shape.fits[place].pool) else { continue };
-            let picked = pool.pick(&per_node, nodes, end, &mut self.scratch.nodes);
+            let picked = pool.pick(&per_node, nodes, dips, end, &mut self.scratch.nodes);
             others_may |= picked.is_ok();
             match picked {
                 Err(NoPick::NoRoom) => shape.clear_maybe(place),
@@ -501,7 +502,7 @@ impl Scheduler {
             } else if let Some(available) = limit_max {
                 Some(Rule::TimeLimit { requested: run_time, available })
             } else {
-                refused_for_now(pool, request.nodes)
+                refused_for_now(pool, request.nodes, shape.dips)
             };
             candidates.push(match refused {
                 Some(rule) => wanted.refused(pool, rule),
@@ -510,7 +511,8 @@ impl Scheduler {
                     // Room that was passed over is room claimed by jobs ahead.
                     let claimed = alone == Some(NOW) && at < place;
                     let respect = Respect::ClaimsExcept(None);
-                    let behind = |s| earliest(pool, &request.per_node, request.nodes, respect, WHENEVER, s);
+                    let (nodes, dips) = (request.nodes, shape.dips);
+                    let behind = |s| earliest(pool, &request.per_node, nodes, dips, respect, WHENEVER, s);
                     wanted.feasible(pool, if claimed { behind(&mut self.scratch) } else { alone })
                 }
             });
@@ -527,7 +529,7 @@ impl Scheduler {
         let weights = &self.policy.weights;
         let taken: Vec<u32> = self.holders.iter().filter(|h| h.set == set).filter_map(|h| h.pool).collect();
         let shape = self.shapes.get_mut(shape);
-        let request = shape.request.clone();
+        let (request, dips) = (shape.request.clone(), shape.dips);
         let at = |start: i64| if start == NOW { now.as_micros() } else { start };
         let mut serves = false;
         let mut best: Option<(i128, i64, u32)> = None;
@@ -547,7 +549,7 @@ impl Scheduler {
                     _ => {}
                 }
             }
-            if !self.pools.serves(fit.pool, request.nodes) || !self.pools.admits(fit.pool, tenant, limit) {
+            if !self.pools.serves(fit.pool, request.nodes, dips) || !self.pools.admits(fit.pool, tenant, limit) {
                 continue;
             }
             serves = true;
@@ -565,7 +567,7 @@ impl Scheduler {
                 alone
             } else if alone.is_some_and(|s| s == NOW || better(s).is_some()) {
                 let respect = Respect::ClaimsExcept(None);
-                earliest(pool, &request.per_node, request.nodes, respect, before, &mut self.scratch)
+                earliest(pool, &request.per_node, request.nodes, dips, respect, before, &mut self.scratch)
             } else {
                 None
             };
@@ -578,7 +580,7 @@ impl Scheduler {
         let claimed = best.and_then(|(_, start, ordinal)| {
             let pool = self.pools.get(ordinal)?;
             let respect = Respect::ClaimsExcept(None);
-            earliest(pool, &request.per_node, request.nodes, respect, WHENEVER, &mut self.scratch)?;
+            earliest(pool, &request.per_node, request.nodes, dips, respect, WHENEVER, &mut self.scratch)?;
             let claim = claim(pool, job, start, request.per_node, &self.scratch.nodes);
             self.pools.change(ordinal, |pool| pool.claims.push(claim));
             Some(ordinal)

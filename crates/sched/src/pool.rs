@@ -20,6 +20,14 @@ pub(crate) struct Node {
     pub free: Resources,
     /// Takes new work.
     pub open: bool,
+    /// Takes only work that may dip into the reserve.
+    pub reserved: bool,
+}
+
+impl Node {
+    fn takes(&self, dips: bool) -> bool {
+        self.open && (dips || !self.reserved)
+    }
 }
 
 /// The nodes of one job: most take one.
@@ -103,6 +111,9 @@ pub(crate) struct Pool {
     index: BTreeMap<Arc<str>, u32>,
     pub nodes: Vec<Node>,
     pub nodes_up: u32,
+    /// Nodes to be kept in reserve, and those that are up beside them.
+    reserve: u32,
+    pub nodes_common: u32,
     pub runs: Vec<Occupation>,
     /// When the work of others is taken to end, by node.
     pub foreign: BTreeMap<u32, i64>,
@@ -111,8 +122,8 @@ pub(crate) struct Pool {
     pub version: u32,
 }
 
-/// Least remaining room first: (starves cards, cards, cores, memory, node).
-type Fitness = (bool, u32, u64, u64, u32);
+/// The reserve first, then least remaining room: (common, starves cards, cards, cores, memory, node).
+type Fitness = (bool, bool, u32, u64, u64, u32);
 
 impl Pool {
     pub fn new(view: PoolView, version: u32) -> Self {
@@ -121,10 +132,14 @@ impl Pool {
         let names: Vec<Arc<str>> = view.nodes.iter().map(|n| n.name.clone()).collect();
         let states: Vec<NodeState> = view.nodes.iter().map(|n| n.state).collect();
         let index = names.iter().cloned().zip(0..).collect();
-        let node = |s: &NodeState| Node { used: Resources::ZERO, free: view.shape, open: *s == NodeState::Up };
+        let node = |s: &NodeState| Node {
+            used: Resources::ZERO,
+            free: view.shape,
+            open: *s == NodeState::Up,
+            reserved: false,
+        };
         let nodes: Vec<Node> = states.iter().map(node).collect();
-        let nodes_up = nodes.iter().filter(|n| n.open).count() as u32;
-        Self {
+        let mut pool = Self {
             id: view.id,
             name: view.name,
             shape: view.shape,
@@ -138,12 +153,27 @@ impl Pool {
             states,
             index,
             nodes,
-            nodes_up,
+            nodes_up: 0,
+            reserve: view.reserve,
+            nodes_common: 0,
             runs: Vec::new(),
             foreign: BTreeMap::new(),
             claims: Vec::new(),
             version,
+        };
+        pool.count_nodes();
+        pool
+    }
+
+    /// After a change of a node's state: which nodes are in reserve, and how many are not.
+    fn count_nodes(&mut self) {
+        let mut wanted = self.reserve;
+        for node in self.nodes.iter_mut().rev() {
+            node.reserved = node.open && wanted > 0;
+            wanted -= u32::from(node.reserved);
         }
+        let count = |is: &dyn Fn(&Node) -> bool| self.nodes.iter().filter(|n| is(n)).count() as u32;
+        (self.nodes_up, self.nodes_common) = (count(&|n| n.open), count(&|n| n.takes(false)));
     }
 
     pub fn admits(&self, tenant: TenantId) -> bool {
@@ -155,9 +185,13 @@ impl Pool {
     pub fn capacity(&self) -> Resources {
         self.shape.times(self.nodes.len() as u32)
     }
+    /// Nodes that one job may have at most, whatever their state.
+    pub fn most_nodes(&self, dips: bool) -> u32 {
+        (self.nodes.len() as u32).saturating_sub(if dips { 0 } else { self.reserve })
+    }
     /// Could take new work if it had the room.
-    pub fn serves(&self, nodes: u32) -> bool {
-        self.reachable && self.nodes_up >= nodes
+    pub fn serves(&self, nodes: u32, dips: bool) -> bool {
+        self.reachable && nodes <= if dips { self.nodes_up } else { self.nodes_common }
     }
 
     /// Returns false when nothing changes.
@@ -168,7 +202,7 @@ impl Pool {
         }
         self.states[i] = state;
         self.nodes[i].open = state == NodeState::Up;
-        self.nodes_up = self.nodes.iter().filter(|n| n.open).count() as u32;
+        self.count_nodes();
         self.version += 1;
         true
     }
@@ -247,26 +281,33 @@ impl Pool {
     }
 
     /// True when `count` open nodes have room for `per_node` now, whoever claims it.
-    pub fn has_room(&self, per_node: &Resources, count: u32) -> bool {
+    pub fn has_room(&self, per_node: &Resources, count: u32, dips: bool) -> bool {
         let mut found = 0;
-        self.serves(count)
+        self.serves(count, dips)
             && self.nodes.iter().any(|n| {
-                found += u32::from(n.open && per_node.fits(&n.free));
+                found += u32::from(n.takes(dips) && per_node.fits(&n.free));
                 found >= count
             })
     }
 
     /// Chooses `count` nodes for work of `per_node` that ends by `end`, best fit first, into `out` (ascending).
-    pub fn pick(&self, per_node: &Resources, count: u32, end: i64, out: &mut Vec<u32>) -> Result<(), NoPick> {
+    pub fn pick(
+        &self,
+        per_node: &Resources,
+        count: u32,
+        dips: bool,
+        end: i64,
+        out: &mut Vec<u32>,
+    ) -> Result<(), NoPick> {
         out.clear();
-        if !self.serves(count) {
+        if !self.serves(count, dips) {
             return Err(NoPick::NoRoom);
         }
         let mut roomy = 0u32;
         let mut best: Option<Fitness> = None;
         let mut all: Vec<Fitness> = Vec::new();
         for (i, node) in (0..).zip(&self.nodes) {
-            if !(node.open && per_node.fits(&node.free)) {
+            if !(node.takes(dips) && per_node.fits(&node.free)) {
                 continue;
             }
             roomy += 1;
@@ -288,11 +329,11 @@ impl Pool {
                 return Err(NoPick::Claimed);
             }
             all.sort_unstable();
-            out.extend(all[..count as usize].iter().map(|f| f.4));
+            out.extend(all[..count as usize].iter().map(|f| f.5));
             out.sort_unstable();
             return Ok(());
         }
-        out.push(best.ok_or(NoPick::Claimed)?.4);
+        out.push(best.ok_or(NoPick::Claimed)?.5);
         Ok(())
     }
 
@@ -311,11 +352,12 @@ impl Pool {
     }
 
     /// The most that a request of `count` nodes finds now: the freest open node for one, all free room for several.
-    pub fn available(&self, count: u32) -> Resources {
+    pub fn available(&self, count: u32, dips: bool) -> Resources {
         if count > 1 {
-            return self.usage().free;
+            let takes = self.nodes.iter().filter(|n| n.takes(dips));
+            return takes.fold(Resources::ZERO, |free, node| free.plus(&node.free));
         }
-        let freest = self.nodes.iter().filter(|n| n.open).map(|n| (n.free.gpus, n.free.cpu, n.free.mem)).max();
+        let freest = self.nodes.iter().filter(|n| n.takes(dips)).map(|n| (n.free.gpus, n.free.cpu, n.free.mem)).max();
         freest.map_or(Resources::ZERO, |(gpus, cpu, mem)| Resources { cpu, mem, gpus })
     }
 }
@@ -327,7 +369,7 @@ fn allows(claim: &Claim, node: u32, per_node: &Resources, end: i64) -> bool {
 fn fitness(index: u32, node: &Node, per_node: &Resources) -> Fitness {
     let left = left(&node.free, per_node);
     let starves = per_node.gpus == 0 && left.gpus > 0 && left.cpu.0 < u64::from(left.gpus) * CPU_MILLIS_PER_FREE_CARD;
-    (starves, left.gpus, left.cpu.0, left.mem.0, index)
+    (!node.reserved, starves, left.gpus, left.cpu.0, left.mem.0, index)
 }
 
 /// Component-wise difference that stops at nothing: restored work may exceed a shape that was reduced since.

@@ -3,7 +3,7 @@
 
 use base::{JobId, Resources};
 
-use crate::pool::{Claim, Pool, left};
+use crate::pool::{Claim, Node, Pool, left};
 
 /// Start "now", before every end.
 pub(crate) const NOW: i64 = i64::MIN;
@@ -34,13 +34,15 @@ pub(crate) fn earliest(
     pool: &Pool,
     per_node: &Resources,
     count: u32,
+    dips: bool,
     respect: Respect,
     before: i64,
     scratch: &mut Scratch,
 ) -> Option<i64> {
     let Scratch { used, found, nodes } = scratch;
+    let takes = |node: &Node| node.open && (dips || !node.reserved);
     nodes.clear();
-    if !pool.serves(count) {
+    if !pool.serves(count, dips) {
         return None;
     }
     used.clear();
@@ -54,7 +56,7 @@ pub(crate) fn earliest(
     }
     found.clear();
     for ((n, node), used) in (0..).zip(&pool.nodes).zip(&*used) {
-        let fits = node.open && per_node.plus(used).fits(&pool.shape);
+        let fits = takes(node) && per_node.plus(used).fits(&pool.shape);
         found.push(fits);
         if fits {
             nodes.push(n);
@@ -69,7 +71,7 @@ pub(crate) fn earliest(
             for &n in run.nodes.as_slice() {
                 let i = n as usize;
                 used[i] = left(&used[i], &run.per_node);
-                if !found[i] && pool.nodes[i].open && per_node.plus(&used[i]).fits(&pool.shape) {
+                if !found[i] && takes(&pool.nodes[i]) && per_node.plus(&used[i]).fits(&pool.shape) {
                     found[i] = true;
                     nodes.push(n);
                 }

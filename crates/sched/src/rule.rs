@@ -49,6 +49,11 @@ pub enum Rule {
         requested: u32,
         available: u32,
     },
+    /// Too few nodes are left beside those kept in reserve for urgent work and replacements.
+    Reserve {
+        requested: u32,
+        available: u32,
+    },
 }
 
 impl Rule {
@@ -65,6 +70,7 @@ impl Rule {
             Self::Avoided => "avoided",
             Self::Unreachable => "unreachable",
             Self::NodesDown { .. } => "nodes_down",
+            Self::Reserve { .. } => "reserve",
         }
     }
     /// True for a state of health that is expected to end; false where only a change of the pool or the job helps.
@@ -77,7 +83,8 @@ impl Rule {
             | Self::NodeShape { .. }
             | Self::NodesTooFew { .. }
             | Self::NoGpuPrice
-            | Self::TimeLimit { .. } => false,
+            | Self::TimeLimit { .. }
+            | Self::Reserve { .. } => false,
         }
     }
 }
@@ -116,6 +123,10 @@ pub(crate) fn refused_for_good(pool: &Pool, demand: &Demand) -> Option<Rule> {
     if request.nodes as usize > pool.nodes.len() {
         return Some(Rule::NodesTooFew { requested: request.nodes, available: pool.nodes.len() as u32 });
     }
+    let available = pool.most_nodes(demand.dips);
+    if request.nodes > available {
+        return Some(Rule::Reserve { requested: request.nodes, available });
+    }
     if request.per_node.gpus > 0 && pool.price.card_hour.is_none() {
         return Some(Rule::NoGpuPrice);
     }
@@ -126,11 +137,15 @@ pub(crate) fn refused_for_good(pool: &Pool, demand: &Demand) -> Option<Rule> {
 }
 
 /// The first rule that refuses because of the pool's health.
-pub(crate) fn refused_for_now(pool: &Pool, nodes: u32) -> Option<Rule> {
+pub(crate) fn refused_for_now(pool: &Pool, nodes: u32, dips: bool) -> Option<Rule> {
     if !pool.reachable {
         return Some(Rule::Unreachable);
     }
-    (pool.nodes_up < nodes).then_some(Rule::NodesDown { requested: nodes, available: pool.nodes_up })
+    if pool.nodes_up < nodes {
+        return Some(Rule::NodesDown { requested: nodes, available: pool.nodes_up });
+    }
+    let available = pool.nodes_common;
+    (!dips && available < nodes).then_some(Rule::Reserve { requested: nodes, available })
 }
 
 pub(crate) fn chip_served(wanted: &[Chip], offered: Option<&Chip>) -> bool {

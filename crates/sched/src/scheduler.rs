@@ -242,7 +242,7 @@ impl Scheduler {
     pub fn enqueue(&mut self, demand: Demand) {
         self.dequeue(demand.job);
         let tenant = self.tenant(demand.tenant);
-        let shape = self.shapes.enter(&demand.request, &demand.pools);
+        let shape = self.shapes.enter(&demand.request, &demand.pools, demand.dips);
         let lane = self.queue.lane(demand.class, tenant, shape);
         let new = Slot {
             job: demand.job,
@@ -396,6 +396,7 @@ impl Scheduler {
             time_limit: base::Span::from_micros(slot.limit),
             request: shape.request.clone(),
             pools: shape.pools.clone(),
+            dips: shape.dips,
         })
     }
 

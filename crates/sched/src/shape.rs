@@ -23,6 +23,8 @@ pub(crate) struct Gate {
     pub first_end: i64,
     /// Nodes up; none when the cluster does not answer or the pool is gone.
     up: u32,
+    /// Of them, those that are not kept in reserve.
+    common: u32,
     version: u32,
     restricted: bool,
 }
@@ -30,12 +32,13 @@ pub(crate) struct Gate {
 impl Gate {
     fn of(pool: Option<&Pool>) -> Self {
         let Some(pool) = pool else {
-            return Self { limit_max: 0, first_end: NOW, up: 0, version: UNKNOWN, restricted: true };
+            return Self { limit_max: 0, first_end: NOW, up: 0, common: 0, version: UNKNOWN, restricted: true };
         };
         Self {
             limit_max: pool.time_limit_max.map_or(i64::MAX, Span::as_micros),
             first_end: pool.runs.first().map_or(NOW, |r| r.end),
             up: if pool.reachable { pool.nodes_up } else { 0 },
+            common: if pool.reachable { pool.nodes_common } else { 0 },
             version: pool.version,
             restricted: !pool.tenants.is_empty(),
         }
@@ -96,8 +99,9 @@ impl Pools {
         limit <= gate.limit_max && (!gate.restricted || self.get(ordinal).is_some_and(|p| p.admits(tenant)))
     }
     /// Whether it is in the health to serve so many nodes.
-    pub fn serves(&self, ordinal: u32, nodes: u32) -> bool {
-        nodes <= self.gate(ordinal).up
+    pub fn serves(&self, ordinal: u32, nodes: u32, dips: bool) -> bool {
+        let gate = self.gate(ordinal);
+        nodes <= if dips { gate.up } else { gate.common }
     }
 }
 
@@ -121,6 +125,7 @@ pub(crate) struct Fit {
 pub(crate) struct Shape {
     pub request: Arc<Request>,
     pub pools: Arc<[Arc<str>]>,
+    pub dips: bool,
     pub queued: u32,
     /// Generation of the pools for which the list was made; the last number before it is.
     built: u64,
@@ -149,10 +154,11 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    fn new(request: Arc<Request>, pools: Arc<[Arc<str>]>) -> Self {
+    fn new(request: Arc<Request>, pools: Arc<[Arc<str>]>, dips: bool) -> Self {
         Self {
             request,
             pools,
+            dips,
             queued: 0,
             built: u64::MAX,
             synced: 0,
@@ -236,9 +242,10 @@ impl Shape {
                 return None;
             }
             let Request { nodes, per_node, .. } = &*self.request;
-            let find = |pool: &Pool| match pool.has_room(per_node, *nodes) {
+            let dips = self.dips;
+            let find = |pool: &Pool| match pool.has_room(per_node, *nodes, dips) {
                 true => Some(NOW),
-                false => earliest(pool, per_node, *nodes, Respect::Running, before, scratch),
+                false => earliest(pool, per_node, *nodes, dips, Respect::Running, before, scratch),
             };
             // None before `profile::WHENEVER` is none at all.
             let found = pools.get(fit.pool).and_then(find);
@@ -254,7 +261,7 @@ impl Shape {
         let mut from = 0;
         while let Some(place) = self.next_maybe(from) {
             let pool = pools.get(self.fits[place].pool);
-            if pool.is_some_and(|p| p.has_room(&self.request.per_node, self.request.nodes)) {
+            if pool.is_some_and(|p| p.has_room(&self.request.per_node, self.request.nodes, self.dips)) {
                 self.roomy = true;
                 return;
             }
@@ -278,7 +285,7 @@ impl Shape {
                             .entry(pool.chip.as_ref().map(|c| c.as_str()))
                             .or_insert_with(|| chip_served(&request.chips, pool.chip.as_ref())));
             let fits = request.per_node.fits(&pool.shape)
-                && request.nodes as usize <= pool.nodes.len()
+                && request.nodes <= pool.most_nodes(self.dips)
                 && (self.pools.is_empty() || self.pools.contains(&pool.name))
                 && request.fault().is_none();
             if fits && chip_ok {
@@ -320,7 +327,7 @@ pub(crate) struct PoolSet {
 }
 
 /// Looked up only, never walked.
-type ShapeIndex = HashMap<(Arc<Request>, Arc<[Arc<str>]>), u32, BuildHasherDefault<DefaultHasher>>;
+type ShapeIndex = HashMap<(Arc<Request>, Arc<[Arc<str>]>, bool), u32, BuildHasherDefault<DefaultHasher>>;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shapes {
@@ -342,12 +349,12 @@ impl Shapes {
     }
 
     /// The shape of such requests, with one more job in the queue.
-    pub fn enter(&mut self, request: &Arc<Request>, pools: &Arc<[Arc<str>]>) -> u32 {
-        let key = (request.clone(), pools.clone());
+    pub fn enter(&mut self, request: &Arc<Request>, pools: &Arc<[Arc<str>]>, dips: bool) -> u32 {
+        let key = (request.clone(), pools.clone(), dips);
         let shape = match self.index.get(&key) {
             Some(&shape) => shape,
             None => {
-                let fresh = Some(Shape::new(request.clone(), pools.clone()));
+                let fresh = Some(Shape::new(request.clone(), pools.clone(), dips));
                 let shape = self.vacant.pop().unwrap_or(self.slots.len() as u32);
                 match self.slots.get_mut(shape as usize) {
                     Some(place) => *place = fresh,
@@ -382,7 +389,7 @@ impl Shapes {
         }
         for (ordinal, slot) in (0..).zip(&mut self.slots) {
             if let Some(shape) = slot.take_if(|s| s.queued == 0) {
-                self.index.remove(&(shape.request, shape.pools));
+                self.index.remove(&(shape.request, shape.pools, shape.dips));
                 self.vacant.push(ordinal);
             }
         }

@@ -66,6 +66,9 @@ pub struct PoolView {
     pub time_limit_max: Option<Span>,
     /// Tenants that may use it; empty means all.
     pub tenants: Vec<TenantId>,
+    /// The last nodes that are up, so many of them, take only work that may dip into the reserve.
+    #[serde(default)]
+    pub reserve: u32,
     /// Its cluster answers; nothing new goes to one that does not.
     pub reachable: bool,
     /// To the tenant.
@@ -89,6 +92,8 @@ pub struct Demand {
     pub request: Arc<Request>,
     /// Names of allowed pools; empty means any.
     pub pools: Arc<[Arc<str>]>,
+    /// May run on nodes that are kept in reserve, and takes these first.
+    pub dips: bool,
 }
 
 /// How much one call of `plan` may do, in jobs looked at: the same on every machine, so that runs are reproducible.

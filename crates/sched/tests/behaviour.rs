@@ -64,6 +64,12 @@ fn every_rule_refuses_with_its_amounts() {
         ),
         (PoolView { reachable: false, ..plain() }, demand(1, 1, res(1, 1, 0), 60), Rule::Unreachable, "unreachable"),
         (down, demand(1, 2, res(1, 1, 0), 60), Rule::NodesDown { requested: 2, available: 0 }, "nodes_down"),
+        (
+            PoolView { reserve: 1, ..plain() },
+            demand(1, 2, res(1, 1, 0), 60),
+            Rule::Reserve { requested: 2, available: 1 },
+            "reserve",
+        ),
     ];
     for (pool, demand, rule, code) in cases {
         let mut s = scheduler([pool]);
@@ -79,6 +85,65 @@ fn every_rule_refuses_with_its_amounts() {
         let reason = if rule.is_passing() { Reason::PoolsUnavailable } else { Reason::NoFeasiblePool };
         assert_eq!(s.reason(demand.job, at(1)), reason, "{code}");
     }
+}
+
+#[test]
+fn the_reserve_is_kept_for_those_who_may_dip_into_it() {
+    let mut s = scheduler([PoolView { reserve: 1, ..pool(1, res(4, 8, 0), 3) }]);
+    let whole = |n| demand(n, 1, res(4, 8, 0), 60);
+    for n in 1..=3 {
+        s.enqueue(whole(n));
+    }
+    assert_eq!(started(&mut s, 10), [1, 2]);
+    assert!(matches!(s.reason(job_id(3), at(10)), Reason::Resources { .. }), "one node is free and kept");
+    s.enqueue(Demand { dips: true, ..whole(4) });
+    let placed = plan(&mut s, 11).placements;
+    assert_eq!((placed.len(), &*placed[0].nodes[0]), (1, "n2"));
+    assert!(s.release(job_id(1)));
+    assert_eq!(started(&mut s, 12), [3]);
+    // The reserve moves with the nodes that are up.
+    assert!(s.release(job_id(2)) && s.release(job_id(3)) && s.release(job_id(4)));
+    assert!(s.set_node(pool_id(1), "n2", NodeState::Down));
+    for n in 5..=6 {
+        s.enqueue(whole(n));
+    }
+    assert_eq!(started(&mut s, 13), [5]);
+    // Who may dip into it takes it first.
+    s.enqueue(Demand { dips: true, ..whole(7) });
+    let placed = plan(&mut s, 14).placements;
+    assert_eq!(&*placed[0].nodes[0], "n1");
+}
+
+#[test]
+fn work_of_others_takes_room_until_it_is_said_to_be_gone() {
+    let mut s = scheduler([pool(1, res(4, 8, 0), 2)]);
+    let others = |s: &mut Scheduler, node: &str, cores, seconds| {
+        assert!(s.set_foreign(pool_id(1), node, res(cores, 0, 0), at(seconds)));
+    };
+    others(&mut s, "n0", 3, 0);
+    others(&mut s, "n1", 2, 0);
+    assert!(!s.set_foreign(pool_id(1), "nowhere", res(1, 0, 0), at(0)));
+    let used = s.free(pool_id(1)).unwrap();
+    assert_eq!((used.free, used.jobs_running), (res(3, 16, 0), 0));
+    s.enqueue(demand(1, 1, res(2, 1, 0), 60));
+    s.enqueue(demand(2, 1, res(2, 1, 0), 60));
+    assert_eq!(started(&mut s, 1), [1]);
+    let hour = 3_600;
+    let expected = |s: &Scheduler, now| s.explain(job_id(2), at(now)).unwrap().candidates[0].expected_start.unwrap();
+    // Job 1 leaves in a minute, the others are taken to stay for an hour.
+    assert_eq!(expected(&s, 1), at(61));
+    others(&mut s, "n1", 4, 2);
+    let _ = plan(&mut s, 2);
+    assert_eq!(expected(&s, 2), at(hour));
+    // They are still there after that.
+    assert_eq!(started(&mut s, hour + 3), [0u128; 0]);
+    assert_eq!(expected(&s, hour + 3), at(2 * hour + 3));
+    // A new definition of the pool keeps what is known of them.
+    s.upsert_pool(pool(1, res(4, 8, 0), 3));
+    assert_eq!(s.free(pool_id(1)).unwrap().free, res(1 + 4, 8 + 7 + 8, 0));
+    assert!(s.set_node(pool_id(1), "n2", NodeState::Down));
+    others(&mut s, "n0", 0, hour + 4);
+    assert_eq!(started(&mut s, hour + 4), [2]);
 }
 
 #[test]

@@ -48,11 +48,14 @@ fn shapes() -> Vec<(u32, Resources)> {
 
 fn pools() -> impl Strategy<Value = Vec<PoolView>> {
     let kinds = prop_oneof![Just(res(4, 8, 0)), Just(res(8, 8, 0)), Just(res(4, 16, 2))];
-    let one = (kinds, 1usize..4, 0i64..3, prop::option::weighted(0.2, 100i64..2_000), 0u8..8);
+    let one = (kinds, 1usize..4, 0i64..3, prop::option::weighted(0.2, 100i64..2_000), 0u8..8, 0u32..4);
     prop::collection::vec(one, 1..5).prop_map(|list| {
-        let build = |(i, (shape, nodes, price, limit, tenants)): (usize, (Resources, usize, i64, Option<i64>, u8))| {
+        type Kind = (Resources, usize, i64, Option<i64>, u8, u32);
+        let build = |(i, (shape, nodes, price, limit, tenants, reserve)): (usize, Kind)| {
             let mut view = pool(i as u128 + 1, shape, nodes);
             view.price = rates(100_000 + price * 50_000);
+            // One pool in two keeps one or two nodes in reserve, perhaps all that it has.
+            view.reserve = reserve.saturating_sub(1);
             view.time_limit_max = limit.map(Span::from_secs);
             view.tenants = if tenants == 0 { vec![tenant(2)] } else { Vec::new() };
             view
@@ -127,6 +130,7 @@ impl Both {
                     deadline: deadline.map(|d| at(d * 100)),
                     request: Arc::new(Request::of(nodes, per_node)),
                     pools: pools.into(),
+                    dips: *class >= 2,
                     ..demand(self.number, nodes, per_node, *seconds)
                 };
                 self.fast.enqueue(job.clone());

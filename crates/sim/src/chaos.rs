@@ -473,7 +473,9 @@ fn policy() -> Policy {
     };
     let (twin, restart) = (Some(Span::from_mins(2)), Some(Span::from_mins(4)));
     let replacement = [all(120, None, restart), all(60, None, None), all(60, twin, None), all(30, twin, restart)];
-    Policy { replacement, queued_patience_min: Span::from_mins(5), ..Policy::default() }
+    // One node of each pool is kept in reserve.
+    let queued_patience_min = Span::from_mins(5);
+    Policy { replacement, queued_patience_min, reserve_permille: 250, ..Policy::default() }
 }
 
 fn is_held(row: &engine::JobRow) -> bool {

@@ -84,6 +84,11 @@ pub const RULES: &[Entry] = &[
         "{available} nodes are up now, asked for are {requested}",
         "当前可用 {available} 个节点，需要 {requested} 个",
     ),
+    entry(
+        "reserve",
+        "{available} nodes are up beside those kept in reserve, asked for are {requested}",
+        "预留水位之外可用 {available} 个节点，需要 {requested} 个",
+    ),
 ];
 
 /// What happened.

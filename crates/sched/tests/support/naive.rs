@@ -152,7 +152,8 @@ impl Naive {
             request.per_node.gpus == 0 || p.price.card_hour.is_some() && served
         };
         let named = |p: &PoolView| job.pools.is_empty() || job.pools.contains(&p.name);
-        let big = |p: &PoolView| request.per_node.fits(&p.shape) && request.nodes as usize <= p.nodes.len();
+        let most = |p: &PoolView| p.nodes.len().saturating_sub(if job.dips { 0 } else { p.reserve as usize });
+        let big = |p: &PoolView| request.per_node.fits(&p.shape) && request.nodes as usize <= most(p);
         (0..self.pools.len())
             .filter(|i| Some(&self.pools[*i]).is_some_and(|p| named(p) && big(p) && chip_ok(p)))
             .collect()
@@ -165,8 +166,18 @@ impl Naive {
     }
 
     fn serves(&self, pool: usize, job: &Demand) -> bool {
-        let up = self.pools[pool].nodes.iter().filter(|n| n.state == NodeState::Up).count();
+        let up = (0..self.pools[pool].nodes.len()).filter(|n| self.takes(pool, *n, job)).count();
         self.pools[pool].reachable && up >= job.request.nodes as usize
+    }
+
+    /// The last nodes that are up are the reserve.
+    fn is_reserved(&self, pool: usize, node: usize) -> bool {
+        let behind = self.pools[pool].nodes[node..].iter().filter(|n| n.state == NodeState::Up).count();
+        behind <= self.pools[pool].reserve as usize
+    }
+
+    fn takes(&self, pool: usize, node: usize, job: &Demand) -> bool {
+        self.pools[pool].nodes[node].state == NodeState::Up && (job.dips || !self.is_reserved(pool, node))
     }
 
     fn preference(&self, pool: usize, job: &Demand) -> Preference {
@@ -189,7 +200,7 @@ impl Naive {
         }
         let (view, per_node) = (&self.pools[pool], &job.request.per_node);
         let mut open = Vec::new();
-        for node in (0..view.nodes.len()).filter(|n| view.nodes[*n].state == NodeState::Up) {
+        for node in (0..view.nodes.len()).filter(|n| self.takes(pool, *n, job)) {
             let Some(free) = view.shape.minus(&self.used(pool, node, NOW)) else { continue };
             let Some(left) = free.minus(per_node) else { continue };
             let harmless = |c: &Claim| {
@@ -198,11 +209,11 @@ impl Naive {
             };
             if self.claims.iter().all(harmless) {
                 let starves = per_node.gpus == 0 && left.gpus > 0 && left.cpu.0 < u64::from(left.gpus) * 2_000;
-                open.push((starves, left.gpus, left.cpu, left.mem, node));
+                open.push((!self.is_reserved(pool, node), starves, left.gpus, left.cpu, left.mem, node));
             }
         }
         open.sort_unstable();
-        let mut nodes: Vec<usize> = open.iter().take(job.request.nodes as usize).map(|o| o.4).collect();
+        let mut nodes: Vec<usize> = open.iter().take(job.request.nodes as usize).map(|o| o.5).collect();
         nodes.sort_unstable();
         (nodes.len() == job.request.nodes as usize).then_some(nodes)
     }
@@ -219,8 +230,7 @@ impl Naive {
             for node in 0..view.nodes.len() {
                 let claimed = self.claims.iter().filter(|c| c.pool == pool && c.nodes.contains(&node));
                 let used = claimed.fold(self.used(pool, node, time), |sum, c| sum.plus(&c.per_node));
-                let fits =
-                    view.nodes[node].state == NodeState::Up && used.plus(&job.request.per_node).fits(&view.shape);
+                let fits = self.takes(pool, node, job) && used.plus(&job.request.per_node).fits(&view.shape);
                 if fits && !found.contains(&node) {
                     found.push(node);
                 }

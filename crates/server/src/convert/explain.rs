@@ -66,7 +66,9 @@ fn amounts(rule: &Rule) -> Option<(String, String)> {
             (names.join("|"), available.as_ref().map_or("-".into(), ToString::to_string))
         }
         Rule::NodeShape { requested, available } => (shape(requested), shape(available)),
-        Rule::NodesTooFew { requested, available } | Rule::NodesDown { requested, available } => {
+        Rule::NodesTooFew { requested, available }
+        | Rule::NodesDown { requested, available }
+        | Rule::Reserve { requested, available } => {
             (requested.to_string(), available.to_string())
         }
         Rule::TimeLimit { requested, available } => (requested.slurm(), available.slurm()),
@@ -109,6 +111,7 @@ mod tests {
             Rule::Avoided,
             Rule::Unreachable,
             Rule::NodesDown { requested: 2, available: 1 },
+            Rule::Reserve { requested: 2, available: 1 },
         ] {
             let code = rule.code();
             let shown = candidate(&row(Verdict::Refused(rule)), &Supply::default(), false);
