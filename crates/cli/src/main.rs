@@ -9,6 +9,7 @@ mod fault;
 mod handin;
 mod parse;
 mod settings;
+mod site;
 mod slurm;
 mod text;
 mod up;
@@ -75,6 +76,7 @@ fn carry_out(app: App, around: &Surroundings) -> Result<ExitCode, Fault> {
             desk.show(&view)?;
             Ok(view.exit.into())
         }
+        Verb::Site(args) => site::run(args),
         Verb::Admin(args) => {
             let desk = Desk { settings: Settings::gather(&app.global, around, &Credentials::default()) };
             let view = block_on(up::repair(args, desk.lang()))?;

@@ -35,7 +35,7 @@ pub fn run(args: Up) -> Result<ExitCode, Fault> {
 }
 
 /// Logs go to standard error, so that what `up` announces on standard output can be read by a script.
-fn start_log(filter: &str, json: bool) {
+pub(crate) fn start_log(filter: &str, json: bool) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let log = log.with_ansi(std::io::stderr().is_terminal());

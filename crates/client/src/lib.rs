@@ -8,6 +8,7 @@ mod page;
 mod people;
 mod places;
 mod session;
+mod sites;
 pub mod sse;
 mod stream;
 mod transport;

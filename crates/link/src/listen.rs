@@ -18,7 +18,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::frame::{Bounds, Frame, FrameError, moved};
 use crate::limits::{ADDRESSES_COUNTED, PROTOCOL, REFUSALS_PER_MINUTE, STRANGERS_MAX, STRANGERS_PER_ADDRESS, Timing};
-use crate::message::{Hello, Place, Purpose, Refusal, RefusalCode, Welcome};
+use crate::message::{Attach, Hello, Place, Purpose, Refusal, RefusalCode, Welcome};
 use crate::site::Site;
 use crate::tls::{Fingerprint, Identity, IdentityError};
 
@@ -27,8 +27,8 @@ pub trait Gatekeeper: Send + Sync + 'static {
     /// Somebody presents a one-time token with a key. When this says yes the key is stored and the token used up.
     fn join<'a>(&'a self, token: &'a str, key: Fingerprint) -> BoxFuture<'a, Result<Place, Refusal>>;
 
-    /// Whose key it is.
-    fn admit(&self, key: Fingerprint) -> BoxFuture<'_, Result<Arc<Site>, Refusal>>;
+    /// Whose key it is, and whether what it has is what the site was enrolled for.
+    fn admit<'a>(&'a self, key: Fingerprint, attach: &'a Attach) -> BoxFuture<'a, Result<Arc<Site>, Refusal>>;
 
     /// The open attempts of a cluster as the platform knows them now; `None` where this server does not run the engine.
     fn open_attempts(&self, cluster: ClusterId) -> BoxFuture<'_, Option<Vec<AttemptId>>>;
@@ -230,8 +230,8 @@ impl Stranger {
                 let place = self.door.gate.join(token, key).await?;
                 Ok((Welcome::Joined(place), None, protocol))
             }
-            Purpose::Attach(_) => {
-                let site = self.door.gate.admit(key).await?;
+            Purpose::Attach(attach) => {
+                let site = self.door.gate.admit(key, attach).await?;
                 let place = site.place.clone();
                 let software = house.software.clone();
                 Ok((Welcome::Attached { protocol, software, run: site.run(), place }, Some(site), protocol))

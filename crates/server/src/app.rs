@@ -26,6 +26,8 @@ pub struct App {
     pub ids: IdSource,
     pub settings: Arc<HttpSettings>,
     pub events: EventBus,
+    /// Sites whose agents dial in, where that is switched on.
+    pub sites: Option<Arc<crate::sites::Sites>>,
 }
 
 /// What the configuration says about HTTP and submissions, checked.

@@ -8,7 +8,7 @@ mod keys;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use checked::{Checked, Database, Local, LocalPool, LocalPoolConfig, Prices};
+pub use checked::{Checked, Database, Local, LocalPool, LocalPoolConfig, Prices, SiteDoor};
 pub use keys::{KEYS, Key};
 
 /// Where a value came from.

@@ -19,6 +19,7 @@ pub mod problem;
 pub mod recovery;
 pub mod routes;
 pub mod shell;
+pub mod sites;
 #[doc(hidden)]
 pub mod testing;
 pub mod up;

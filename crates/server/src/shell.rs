@@ -17,6 +17,7 @@ use crate::config::{Checked, Database};
 use crate::driver::{self, Connect, INBOX, OBSERVATIONS, Parts, Role};
 use crate::forward::{self, Forwarder};
 use crate::local;
+use crate::sites::{self, Sites};
 
 /// Streams (events, logs) still open at a stop are cut after this.
 const STREAM_GRACE: Duration = Duration::from_secs(2);
@@ -42,6 +43,10 @@ pub enum StartError {
          local.name, or none with local.enabled = false"
     )]
     ForeignCluster { name: String, machine: String },
+    #[error("the key by which sites know this platform")]
+    SiteKey(#[from] link::IdentityError),
+    #[error("sites cannot be told apart")]
+    Sites(#[from] std::io::Error),
     #[error(transparent)]
     Boot(#[from] BootError),
     #[error("the driver ended: {0}")]
@@ -78,9 +83,16 @@ pub async fn start(mut config: Checked) -> Result<Running, StartError> {
     if let (Some(supply), Database::Postgres(_)) = (&supply, &config.database) {
         refuse_foreign(&store, supply).await?;
     }
-    let connect: Connect =
-        Arc::new(move |observe| machine.as_ref().map_or_else(|| Ok(Vec::new()), |m| m.connect(observe)));
-    start_on(Foundation { config, clock, store, listener, supply, connect, remarks }).await
+    let sites = sites::open(&config, &store, IdSource::system(clock.clone()).draw()).await?;
+    let distant = sites.clone();
+    let connect: Connect = Arc::new(move |observe| {
+        let mut all = distant.as_ref().map_or_else(Vec::new, |sites| sites.connect(&observe));
+        if let Some(machine) = &machine {
+            all.extend(machine.connect(observe)?);
+        }
+        Ok(all)
+    });
+    start_on(Foundation { config, clock, store, listener, supply, connect, sites, remarks }).await
 }
 
 /// Where the configured database is.
@@ -115,18 +127,19 @@ pub(crate) struct Foundation {
     pub listener: TcpListener,
     pub supply: Option<LocalSupply>,
     pub connect: Connect,
+    pub sites: Option<Arc<Sites>>,
     pub remarks: Vec<String>,
 }
 
 pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartError> {
-    let Foundation { config, clock, store, listener, supply, connect, remarks } = foundation;
+    let Foundation { config, clock, store, listener, supply, connect, sites, remarks } = foundation;
     let address = listener.local_addr().unwrap_or(config.listen);
     let (inbox, messages) = mpsc::channel(INBOX);
     let (observe, observations) = mpsc::channel(OBSERVATIONS);
     let (stop, stopping) = watch::channel(false);
     let (role_sender, role) = watch::channel(Role::Starting);
     let (is_set_up, set_up) = watch::channel(false);
-    let app = app(&config, clock, store, EngineHandle::new(inbox));
+    let app = App { sites, ..app(&config, clock, store, EngineHandle::new(inbox)) };
     if let Some(supply) = &supply {
         remarks.iter().for_each(|remark| app.clusters.note(supply.cluster, remark.clone()));
     }
@@ -145,6 +158,9 @@ pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartErr
         role: role_sender,
     };
     let driver = tokio::spawn(driver::run(parts));
+    if let Some(sites) = &app.sites {
+        sites.begin(app.clone(), observe.clone(), role.clone(), config.cost, stopping.clone());
+    }
     let router = crate::full_router(app.clone(), role.clone(), set_up);
     let router = router.layer(axum::middleware::from_fn_with_state(Forwarder::new(role.clone()), forward::layer));
     let http = tokio::spawn(serve(listener, router, stopping.clone()));
@@ -176,6 +192,7 @@ fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: Engi
         clock,
         settings: Arc::new(settings),
         events: EventBus::default(),
+        sites: None,
     }
 }
 

@@ -56,5 +56,15 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let store = Arc::new(store::SqlStore::open(&store::Location::Folder(config.data.clone())).await?);
     let listener = listen(config.listen).await?;
-    start_on(Foundation { config, clock, store, listener, supply: Some(supply), connect, remarks: Vec::new() }).await
+    start_on(Foundation {
+        config,
+        clock,
+        store,
+        listener,
+        supply: Some(supply),
+        connect,
+        sites: None,
+        remarks: Vec::new(),
+    })
+    .await
 }

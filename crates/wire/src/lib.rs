@@ -9,6 +9,7 @@ pub mod page;
 pub mod people;
 pub mod problem;
 pub mod session;
+pub mod sites;
 pub mod submit;
 pub mod supply;
 pub mod text;

@@ -102,11 +102,12 @@ pub const FENCES: &[Fence] = &[
             "store",
             "connect-local",
             "connect-slurm",
+            "link",
             "wire",
         ],
         &["clap", "sqlx"],
     ),
-    shell("cli", &["base", "wire", "client", "server", "connect-local", "jobscript"], SERVER_SQL),
+    shell("cli", &["base", "wire", "client", "server", "connect-local", "link", "site", "jobscript"], SERVER_SQL),
     // -- tools --
     shell("testkit", &["base", "ports"], HTTP_SERVER),
     shell("xtask", &[], HTTP_SQL),

@@ -27,6 +27,7 @@ macro_rules! catalogue {
 
 catalogue! {
     // Labels; headings of tables are the same in capitals.
+    Address "Address" "地址";
     Amount "Amount" "金额";
     Api "API of the server" "服务器 API";
     Arguments "Arguments" "参数";
@@ -79,8 +80,10 @@ catalogue! {
     Id "ID" "ID";
     Job "Job" "作业";
     Key "Key" "配置项";
+    LastSeen "Last seen" "最近通信";
     Label "Label" "用途";
     LookedAt "Looked at" "评估时间";
+    Machine "Machine" "主机";
     Margin "Margin" "毛利";
     MarginPercent "Margin %" "毛利率 %";
     Meaning "Meaning" "含义";
@@ -149,6 +152,7 @@ catalogue! {
     Verdict "Verdict" "结论";
     What "What" "事件";
     Who "By" "操作者";
+    Waiting "Events waiting" "待收事件";
     WorkDir "Works in" "工作目录";
     WouldRunIn "Would run in" "将运行于";
     Written "Written" "写入";
@@ -163,6 +167,7 @@ catalogue! {
     ReallyCancel "Cancel {n} jobs?" "确定取消 {n} 个作业吗？";
     ReallyDown "Declare {nodes} dead? Work on it will be run again elsewhere." "确定将 {nodes} 标记为故障吗？其上的作业将在别处重跑。";
     ReallyDisable "Disable {name} and revoke all tokens?" "确定停用 {name} 并吊销其全部令牌吗？";
+    ReallyRevokeSite "Take the key of {site} back? Its agent will not be let in until it joins with a new token." "确定收回站点 {site} 的密钥吗？其代理须以新令牌重新加入后才能接入。";
     ReallyPublish "Publish prices {name} in {currency}? A published version cannot be changed." "确定发布 {currency} 价目 {name} 吗？发布后不可更改。";
 
     // Talk.
@@ -189,6 +194,8 @@ catalogue! {
     TokenShownOnce "Token {id}, good until {expires}. It is shown this once." "令牌 {id}，有效期至 {expires}。仅显示这一次。";
     TokenRevoked "Token {id} is revoked." "令牌 {id} 已吊销。";
     NodeIs "Node {node} is {state}." "节点 {node} 现为 {state}。";
+    RunAtSite "Run this at {site} before {expires}; the token is shown this once." "请在 {expires} 之前在站点 {site} 运行以上命令；令牌仅显示这一次。";
+    SiteRevoked "The key of {site} is taken back." "站点 {site} 的密钥已收回。";
     TenantCreated "Tenant {name} is made: {id}" "租户 {name} 已创建：{id}";
     TenantChanged "Tenant {name} is changed." "租户 {name} 已修改。";
     ProjectCreated "Project {name} is made: {id}" "项目 {name} 已创建：{id}";
@@ -230,6 +237,7 @@ catalogue! {
     NoSuchKey "there is no setting `{key}`; `hw config` lists them" "没有配置项 `{key}`；可用 `hw config` 查看全部";
     NoSuchTopic "there is no help about `{topic}`" "没有关于 `{topic}` 的帮助";
     SignalUnsupported "signal `{signal}` cannot be sent: only TERM and KILL, which end the job, are supported" "无法发送信号 `{signal}`：仅支持用于结束作业的 TERM 和 KILL";
+    SiteFailed "{why}" "{why}";
     WrapOrScript "give --wrap or a script, not both" "--wrap 与脚本只能二选一";
 
     // Exit codes.

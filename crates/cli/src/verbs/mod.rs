@@ -7,6 +7,7 @@ pub mod logs;
 pub mod money;
 pub mod people;
 pub mod show;
+pub mod sites;
 pub mod submit;
 pub mod supply;
 pub mod wait;
@@ -71,6 +72,10 @@ pub enum Verb {
     Nodes(supply::Nodes),
     /// Clusters and whether they answer
     Clusters,
+    /// Sites whose agents dial in: list, enroll, revoke
+    Sites(sites::Sites),
+    /// Run the agent of a site: dials out to the platform, stays in the foreground
+    Site(crate::site::Site),
     /// Tenants: list, create, change
     Tenants(people::Tenants),
     /// Projects of a tenant: list, create
@@ -155,6 +160,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Pools(args) => supply::pools(desk, args).await,
         Verb::Nodes(args) => supply::nodes(desk, args).await,
         Verb::Clusters => supply::clusters(desk).await,
+        Verb::Sites(args) => sites::sites(desk, args).await,
         Verb::Tenants(args) => people::tenants(desk, args).await,
         Verb::Projects(args) => people::projects(desk, args).await,
         Verb::Users(args) => people::users(desk, args).await,
@@ -168,7 +174,9 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Completions(args) => house::completions(args),
         Verb::Version => house::version(desk).await,
         Verb::Help(args) => house::help(desk, &args),
-        Verb::Up(_) | Verb::Config(_) | Verb::Admin(_) => unreachable!("main does what needs no server"),
+        Verb::Up(_) | Verb::Config(_) | Verb::Admin(_) | Verb::Site(_) => {
+            unreachable!("main does what needs no server")
+        }
         Verb::Sbatch(_) | Verb::Squeue(_) | Verb::Scancel(_) | Verb::Sacct(_) | Verb::Sinfo(_) => {
             unreachable!("main hands Slurm's commands to their own reader")
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use base::{AttemptId, Bytes, ClusterId, PoolId, Resources, Seed, Span, Timestamp};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use link::message::Attach;
 use link::{
     Agent, Dial, Fingerprint, Gatekeeper, House, Identity, Place, Refusal, RefusalCode, RemoteCluster, Site, Timing,
 };
@@ -68,7 +69,7 @@ impl Gatekeeper for Gate {
         };
         std::future::ready(answer).boxed()
     }
-    fn admit(&self, key: Fingerprint) -> BoxFuture<'_, Result<Arc<Site>, Refusal>> {
+    fn admit<'a>(&'a self, key: Fingerprint, _: &'a Attach) -> BoxFuture<'a, Result<Arc<Site>, Refusal>> {
         let unknown = || Refusal::new(RefusalCode::KeyUnknown, "no site has this key");
         std::future::ready(if key == self.key { Ok(self.site.clone()) } else { Err(unknown()) }).boxed()
     }

@@ -67,6 +67,14 @@ pub struct Local {
     pub pools: Vec<LocalPool>,
 }
 
+/// Where agents of sites come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteDoor {
+    pub listen: SocketAddr,
+    /// `host:port`; `None`: the address itself, under the host's name where it is every address.
+    pub advertise: Option<String>,
+}
+
 /// The first price book.
 #[derive(Clone, Debug)]
 pub struct Prices {
@@ -87,6 +95,7 @@ pub struct Checked {
     pub log_json: bool,
     pub secure_cookies: bool,
     pub local: Option<Local>,
+    pub site: Option<SiteDoor>,
     pub job_defaults: jobscript::Defaults,
     pub policy: Policy,
     pub prices: Prices,
@@ -151,6 +160,10 @@ impl Checked {
             log_json,
             secure_cookies: r.read("secure_cookies")?,
             local: if r.read("local.enabled")? { Some(local(&r)?) } else { None },
+            site: match r.some("site.listen") {
+                Some(_) => Some(SiteDoor { listen: r.read("site.listen")?, advertise: r.some("site.advertise") }),
+                None => None,
+            },
             job_defaults: jobscript::Defaults {
                 time_limit: r.span("jobs.default_time")?,
                 mem_per_cpu: r.read("jobs.default_memory_per_cpu")?,

@@ -33,6 +33,12 @@ pub const KEYS: &[Key] = &[
     key("local.work_root", "", "where jobs without a folder of their own work; empty means LOCAL.DIR/work"),
     key("local.run_as", "", "user of the jobs when the server is root; empty means nobody"),
     key("local.cgroups", "true", "put jobs into control groups where the host permits it"),
+    key("site.listen", "", "address for agents of sites, e.g. 0.0.0.0:7461; empty takes none in"),
+    key(
+        "site.advertise",
+        "",
+        "host:port that agents are told to dial; empty means SITE.LISTEN, under this host's name",
+    ),
     key("metering.interval", "60s", "running work is billed in stretches of this length"),
     key("metering.lag", "5s", "an interval is billed this long after it is over"),
     key("metering.hold", "1h", "running time authorised at once, at most"),

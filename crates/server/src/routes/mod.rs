@@ -7,6 +7,7 @@ mod logs;
 mod money;
 mod people;
 mod session;
+mod sites;
 mod submit;
 mod supply;
 
@@ -84,6 +85,8 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(supply::clusters))
         .routes(routes!(supply::pools))
         .routes(routes!(supply::set_node))
+        .routes(routes!(sites::enroll, sites::list))
+        .routes(routes!(sites::revoke))
         .routes(routes!(supply::prices, supply::publish_prices))
         .routes(routes!(people::tenants, people::create_tenant))
         .routes(routes!(people::tenant, people::change_tenant))

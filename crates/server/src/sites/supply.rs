@@ -1,0 +1,76 @@
+//! What a site's agent describes becomes pools of its cluster.
+
+use std::sync::Arc;
+
+use base::ClusterId;
+use engine::{Command, Envelope};
+use model::{Actor, Node, NodeState, Pool, SupplyMode};
+use ports::{ClusterFacts, StoreError};
+use rating::PoolCost;
+
+use crate::app::{App, CommandError};
+
+/// Why pools are not registered yet; tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum SupplyError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error("the cluster is not registered")]
+    NoCluster,
+}
+
+/// Registers new pools and changed ones. One that is no longer described stays, with what runs there.
+/// `cost`: what a node of one's own machines costs.
+///
+/// # Errors
+/// [`SupplyError`]; a pool that the platform refuses (its name is taken) is left out with a word in the log.
+pub async fn register(app: &App, cluster: ClusterId, facts: &ClusterFacts, cost: PoolCost) -> Result<(), SupplyError> {
+    let clusters = app.store.clusters().await?;
+    let supplier = clusters.iter().find(|c| c.id == cluster).ok_or(SupplyError::NoCluster)?.supplier;
+    let mode = app.store.suppliers().await?.iter().find(|s| s.id == supplier).map_or(SupplyMode::Partner, |s| s.mode);
+    let known = app.store.pools().await?;
+    for facts in &facts.pools {
+        let id = link::pool_id(cluster, &facts.name);
+        let before = known.iter().find(|(pool, _)| pool.id == id);
+        let mut nodes: Vec<Node> = facts.nodes.iter().map(|name| node(before.map(|(pool, _)| pool), name)).collect();
+        nodes.sort();
+        let wanted = Pool {
+            id,
+            cluster,
+            name: facts.name.as_str().into(),
+            mode,
+            shape: facts.shape,
+            chip: facts.chip.clone(),
+            nodes,
+            time_limit_max: before.and_then(|(pool, _)| pool.time_limit_max),
+            tenants: before.map_or_else(Vec::new, |(pool, _)| pool.tenants.clone()),
+            retired: before.map_or_else(Vec::new, |(pool, _)| pool.retired.clone()),
+        };
+        if before.is_some_and(|(pool, _)| *pool == wanted) {
+            continue;
+        }
+        let cost = before.map_or_else(|| (mode == SupplyMode::Own).then_some(cost), |(_, cost)| *cost);
+        match command(app, Command::RegisterPool { pool: wanted, cost }).await {
+            Ok(()) => {}
+            Err(CommandError::Denied(denied)) => {
+                tracing::error!(pool = facts.name, %denied, "a pool of a site cannot be registered");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// A node as it is known, or a new one.
+fn node(pool: Option<&Pool>, name: &str) -> Node {
+    let known = pool.and_then(|pool| pool.nodes.iter().find(|node| &*node.name == name));
+    known.cloned().unwrap_or_else(|| Node::new(Arc::<str>::from(name), NodeState::Up))
+}
+
+/// In the platform's own name.
+pub async fn command(app: &App, command: Command) -> Result<(), CommandError> {
+    let envelope = Envelope { actor: Actor::Platform, operator: true, once: None, command };
+    app.engine.command(envelope).await.map(drop)
+}
