@@ -9,6 +9,7 @@ pub mod config;
 pub mod core;
 pub mod evidence;
 pub mod fake;
+pub mod files;
 pub mod key;
 pub mod render;
 pub mod rest;

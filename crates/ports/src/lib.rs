@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod conformance;
 pub mod fake;
 pub mod files;
+pub mod files_conformance;
 pub mod store;
 pub mod store_conformance;
 

@@ -17,7 +17,10 @@ const AGREE_TIMEOUT: Duration = Duration::from_secs(15);
 pub enum Target {
     /// A unix socket by its absolute path.
     Socket(String),
-    Tcp { host: String, port: u16 },
+    Tcp {
+        host: String,
+        port: u16,
+    },
 }
 
 impl fmt::Display for Target {

@@ -101,7 +101,10 @@ fn name(text: &str) -> io::Result<()> {
 }
 
 fn invalid(text: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("{:?} is no name of a host, a user or a port", text.escape_debug()))
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("{:?} is no name of a host, a user or a port", text.escape_debug()),
+    )
 }
 
 #[cfg(test)]

@@ -49,12 +49,8 @@ mod tests {
             word(&mut input, text);
         }
         input.push(b'\n');
-        let mut child = Command::new(shell)
-            .args(["-c", BOOTSTRAP])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new(shell).args(["-c", BOOTSTRAP]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(&input).unwrap();
         child.wait_with_output().unwrap().stdout
     }
@@ -71,8 +67,8 @@ mod tests {
     #[test]
     fn the_worst_words_come_through() {
         let words = [
-            "", " ", "-n", "'", "''", "\"", "$(id)", "`id`", "${HW_N}", "$HW_N", "a\nb", "\n", "\\", "\\n", "a b", "*", "~", "!x", ";", "&",
-            "|", ">x", "#", "%s", "\r\n", "\t", "🜚", "\u{1f}", "x=y", "\\'\n'\\",
+            "", " ", "-n", "'", "''", "\"", "$(id)", "`id`", "${HW_N}", "$HW_N", "a\nb", "\n", "\\", "\\n", "a b", "*",
+            "~", "!x", ";", "&", "|", ">x", "#", "%s", "\r\n", "\t", "🜚", "\u{1f}", "x=y", "\\'\n'\\",
         ];
         check(&words.map(|text| text.as_bytes().to_vec()));
     }

@@ -217,7 +217,8 @@ mod tests {
             let said = shell.run(&call("env", &[], None)).await.unwrap();
             let text = String::from_utf8(said.stdout).unwrap();
             assert!(text.contains("TZ=UTC it's\n") && !text.contains("SSH_CLIENT"), "{round}: {text}");
-            let output = shell.run(&call("sh", &["-c", "printf 'no\nend' >&2; printf 'a\nb'; exit 7"], None)).await.unwrap();
+            let output =
+                shell.run(&call("sh", &["-c", "printf 'no\nend' >&2; printf 'a\nb'; exit 7"], None)).await.unwrap();
             assert_eq!(output, Output { code: Some(7), stdout: b"a\nb".to_vec(), stderr: b"no\nend".to_vec() });
         }
         let killed = shell.run(&call("sh", &["-c", "kill -9 $$"], None)).await.unwrap();
