@@ -174,11 +174,11 @@ fn charged(told: impl FnOnce(&mut Fixture, AttemptId, Timestamp)) -> Money {
     f.now = f.now + Span::from_hours(2);
     f.out = Batch::default();
     told(&mut f, attempt, begin);
-    let rows = f.out.records.iter().filter_map(|r| match r {
+    let row = f.out.records.iter().rev().find_map(|r| match r {
         Record::Job(row) if row.job.id == job => Some(row.charged),
         _ => None,
     });
-    rows.last().unwrap()
+    row.unwrap()
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod event;
 pub mod hand_over;
 pub mod job;
 pub mod people;
+pub mod phase;
 pub mod reason;
 pub mod request;
 pub mod spec;

@@ -188,16 +188,21 @@ fn policy(r: &Reader<'_>, currency: Currency) -> Result<Policy, ConfigError> {
         meter_lag: r.span("metering.lag")?,
         hold_span: r.span("metering.hold")?,
         balance_grace: r.span("metering.grace")?,
+        bill_failed_machine: r.read("metering.bill_failed_machine")?,
         kill_grace: r.span("jobs.kill_grace")?,
         open_jobs_max: r.read("jobs.open_max")?,
         array_elements_max: r.read("jobs.array_max")?,
         cancel_unfulfillable: r.read("jobs.cancel_unfulfillable")?,
+        reserve_permille: r.read("policy.reserve_permille")?,
+        queued_patience_min: r.span("policy.queued_patience")?,
+        avoid_for: r.span("policy.avoid_for")?,
         cost_currency: currency,
         ..Policy::default()
     };
     policy.sched.age_bound = r.span("policy.age_bound")?;
     policy.sched.fair_share_half_life = r.span("policy.fair_share_half_life")?;
     policy.sched.backfill_depth = r.read("policy.backfill_depth")?;
+    policy.sched.foreign_hold = r.span("policy.foreign_hold")?;
     Ok(policy)
 }
 

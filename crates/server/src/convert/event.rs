@@ -113,24 +113,12 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
     let told = |kind, values, detail| Told { kind, values, detail };
     let plain = |kind| Told { kind, values: Vec::new(), detail: json!({}) };
     let money = |m: &Money| same(currency.map_or_else(|| m.to_string(), |c| format!("{m} {c}")));
-    let pool_name = |id| mentioned.supply.pool_name(id);
     match what {
         EventKind::Submitted { hold } => {
             told("submitted", vec![("hold", money(hold))], json!({ "hold": hold.to_string() }))
         }
         EventKind::Held { by } => told("held", vec![("by", word(holder(*by)))], json!({ "by": holder(*by) })),
         EventKind::Released => plain("released"),
-        EventKind::Placed { attempt, pool } => {
-            let values = vec![("pool", same(pool_name(*pool))), ("attempt", same(attempt.number.to_string()))];
-            told("placed", values, json!({ "attempt": attempt, "pool": pool, "pool_name": pool_name(*pool) }))
-        }
-        EventKind::Queued { attempt, external } => {
-            told("queued", Vec::new(), json!({ "attempt": attempt, "external": external }))
-        }
-        EventKind::Started { attempt, nodes } => {
-            let names = if nodes.is_empty() { "?".to_owned() } else { nodes.join(", ") };
-            told("started", vec![("nodes", same(names))], json!({ "attempt": attempt, "nodes": nodes }))
-        }
         EventKind::Ending { cause } => {
             told("ending", vec![("cause", word(end_cause(*cause)))], json!({ "cause": end_cause(*cause) }))
         }
@@ -147,16 +135,19 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
             told("hand_over_failed", vec![("text", same(text.as_ref()))], json!({ "attempt": attempt, "text": text }))
         }
         EventKind::BalanceLow { available, needed, stop_at } => {
-            let values =
-                vec![("available", money(available)), ("needed", money(needed)), ("stop_at", same(stop_at.rfc3339()))];
-            let (free, wanted) = (available.to_string(), needed.to_string());
-            told("balance_low", values, json!({ "available": free, "needed": wanted, "stop_at": stop_at.rfc3339() }))
+            let stop = stop_at.rfc3339();
+            let detail = json!({ "available": available.to_string(), "needed": needed.to_string(), "stop_at": stop });
+            let values = vec![("available", money(available)), ("needed", money(needed)), ("stop_at", same(stop))];
+            told("balance_low", values, detail)
         }
         EventKind::BalanceRestored => plain("balance_restored"),
         EventKind::TimeLimitWarning { signal } => {
             told("time_limit_warning", vec![("signal", same(signal.to_string()))], json!({ "signal": signal }))
         }
-        EventKind::Interrupted { .. }
+        EventKind::Placed { .. }
+        | EventKind::Queued { .. }
+        | EventKind::Started { .. }
+        | EventKind::Interrupted { .. }
         | EventKind::Suspended { .. }
         | EventKind::Continued { .. }
         | EventKind::Remark { .. }
@@ -188,11 +179,23 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
 }
 
 impl Mentioned {
-    /// What became of an attempt on its cluster, and of its place.
+    /// What became of an attempt: its place, and its course on its cluster.
     fn course(&self, what: &EventKind, money: impl Fn(&Money) -> Both) -> Told {
         let told = |kind, values, detail| Told { kind, values, detail };
         let number = |attempt: &base::AttemptId| ("attempt", same(attempt.number.to_string()));
         match what {
+            EventKind::Placed { attempt, pool } => {
+                let name = self.supply.pool_name(*pool);
+                let detail = json!({ "attempt": attempt, "pool": pool, "pool_name": name });
+                told("placed", vec![("pool", same(name)), number(attempt)], detail)
+            }
+            EventKind::Queued { attempt, external } => {
+                told("queued", Vec::new(), json!({ "attempt": attempt, "external": external }))
+            }
+            EventKind::Started { attempt, nodes } => {
+                let names = if nodes.is_empty() { "?".to_owned() } else { nodes.join(", ") };
+                told("started", vec![("nodes", same(names))], json!({ "attempt": attempt, "nodes": nodes }))
+            }
             EventKind::Interrupted { attempt, outcome, text } => {
                 let words = text.as_ref().map_or_else(|| same("-"), |t| same(t.as_ref()));
                 let values = vec![("outcome", word(ended(*outcome))), ("text", words)];
@@ -228,7 +231,8 @@ impl Mentioned {
                 told("late_answer", vec![number(attempt)], detail)
             }
             EventKind::Withdrawn { attempt } => told("withdrawn", Vec::new(), json!({ "attempt": attempt })),
-            _ => told("withdrawn", Vec::new(), json!({})),
+            // Nothing else is an attempt's.
+            _ => told("remark", vec![("text", same("-"))], json!({})),
         }
     }
 
