@@ -23,6 +23,7 @@ async fn registered(folder: &Path, url: &str, name: &str, machine: &str) {
         listener: listen("127.0.0.1:0".parse().unwrap()).await.unwrap(),
         supply: Some(LocalSupply::new(name, machine, vec![(pool, vec!["main".into()])])),
         connect: Arc::new(|_| Ok(Vec::new())),
+        sites: None,
         remarks: Vec::new(),
     };
     start_on(foundation).await.unwrap().stop().await.unwrap();
