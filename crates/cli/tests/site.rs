@@ -234,9 +234,10 @@ fn heavy_a_machine_joins_with_one_command_and_loses_no_job() {
 
     // Told to stop, the agent leaves jobs running.
     let last = bed.submit("last", 6);
-    bed.wait_run("last");
+    wait_for("the last to run", LONG, || {
+        bed.runtime.block_on(state(&bed.client, &last)).filter(|state| state == "RUNNING")
+    });
     bed.agent.terminate();
-    assert_eq!(bed.runtime.block_on(state(&bed.client, &last)).as_deref(), Some("RUNNING"));
     // The same command as at the beginning joins nothing anew.
     bed.agent.start(Some((&address, &pin, &token)));
     bed.let_go("last");

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::{JobId, TransferId};
+use base::{JobId, Timestamp, TransferId};
 use client::{Client, Retry};
 use ledger::{Auditor, LedgerRecord, Stream};
 use ports::Store as _;
@@ -124,13 +124,31 @@ async fn audit_job(store: &SqlStore, auditor: &mut Auditor, job: JobId, books: &
         let (Some(from), Some(to)) = (attempt.started_at, attempt.ended_at) else { continue };
         let stream = Stream::from(attempt.id);
         let page = store.intervals(job, PageRequest::first(1_000)).await.expect("intervals");
-        for interval in page.items.iter().filter(|i| i.attempt == attempt.id) {
-            auditor.interval(stream, interval.from, interval.to);
-            books.intervals += 1;
-        }
+        let mut billed: Vec<_> = page.items.iter().filter(|i| i.attempt == attempt.id).collect();
+        billed.sort_by_key(|interval| interval.seq);
+        books.intervals += billed.len();
+        let billed = billed.into_iter().map(|i| (i.from, i.to, i.charge.is_negative()));
+        net(billed).into_iter().for_each(|(from, to)| auditor.interval(stream, from, to));
         let uncovered = auditor.expect_covered(stream, from, to);
         books.uncovered.extend(uncovered.iter().map(|f| format!("{}: {f:?}", attempt.id)));
     }
+}
+
+/// What was billed in the end: a stretch that was given back, since its end was learnt late, is cut off.
+fn net(billed: impl Iterator<Item = (Timestamp, Timestamp, bool)>) -> Vec<(Timestamp, Timestamp)> {
+    let mut kept: Vec<(Timestamp, Timestamp)> = Vec::new();
+    for (from, to, given_back) in billed {
+        match kept.last() {
+            Some(last) if given_back && last.1 <= to => {
+                kept.retain(|stretch| stretch.0 < from);
+                if let Some(last) = kept.last_mut() {
+                    last.1 = last.1.min(from);
+                }
+            }
+            _ => kept.push((from, to)),
+        }
+    }
+    kept
 }
 
 /// What an audit found.
