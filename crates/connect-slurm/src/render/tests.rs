@@ -254,6 +254,62 @@ fn the_end_is_the_scripts_own() {
     }
 }
 
+/// A search path without perl.
+fn without_perl(node: &Node) -> String {
+    let bin = node.root.path().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    for name in
+        ["bash", "sh", "env", "tail", "head", "base64", "date", "mkdir", "mv", "rm", "cat", "wc", "chmod", "sleep"]
+    {
+        let found = ["/usr/bin", "/bin"].map(|dir| Path::new(dir).join(name)).into_iter().find(|path| path.exists());
+        std::os::unix::fs::symlink(found.unwrap(), bin.join(name)).unwrap();
+    }
+    bin.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn without_perl_an_end_is_the_number_a_shell_has() {
+    for (line, code) in
+        [("exit 0", 0), ("exit 7", 7), ("exit 127", 127), ("kill -TERM $$", 143), ("kill -KILL $$", 137)]
+    {
+        let node = Node::new(|_| {});
+        let path = without_perl(&node);
+        let status = node.command(&format!("#!/bin/sh\n{line}\n"), 7, 0).env("PATH", path).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{line}");
+        assert!(node.evidence("ended").unwrap().ends_with(&format!(" 7 {code} 0\n")));
+    }
+}
+
+/// Slurm ends a job by a signal to all of its processes at once.
+#[test]
+fn an_end_of_all_processes_at_once_is_written() {
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    for perl in [true, false] {
+        for _ in 0..10 {
+            let node = Node::new(|_| {});
+            let mut command = node.command("#!/bin/sh\necho ready\nsleep 1000\n", 7, 0);
+            if !perl {
+                command.env("PATH", without_perl(&node));
+            }
+            let mut child = command.process_group(0).spawn().unwrap();
+            let ready = || node.work().join("slurm-42.out").exists() && node.output() == "ready\n";
+            while !ready() {
+                std::thread::yield_now();
+            }
+            let group = format!("-{}", child.id());
+            assert!(Command::new("kill").args(["-TERM", "--", &group]).status().unwrap().success());
+            let status = child.wait().unwrap();
+            let (seen, wanted) = match perl {
+                true => (status.signal(), (0, 15)),
+                false => (status.code().map(|code| code - 128), (143, 0)),
+            };
+            assert_eq!(seen, Some(15), "{status:?}");
+            let ended = node.evidence("ended").unwrap();
+            assert!(ended.ends_with(&format!(" 7 {} {}\n", wanted.0, wanted.1)), "{ended}");
+        }
+    }
+}
+
 #[test]
 fn only_one_job_passes_the_fence() {
     let node = Node::new(|_| {});
@@ -334,9 +390,18 @@ fn arrays_know_their_place() {
 
 #[test]
 fn signals_reach_the_script_once_and_its_own_process_alone() {
+    signals_reach_the_script(true);
+    signals_reach_the_script(false);
+}
+
+fn signals_reach_the_script(perl: bool) {
     let node = Node::new(|_| {});
     let script = "#!/bin/bash\ntrap 'echo usr1' USR1\ntrap 'echo term; exit 3' TERM\ntrap 'echo int' INT\necho ready\nwhile :; do read -t 0.05 <> <(:) ; done\n";
-    let mut child = node.command(script, 7, 0).spawn().unwrap();
+    let mut command = node.command(script, 7, 0);
+    if !perl {
+        command.env("PATH", without_perl(&node));
+    }
+    let mut child = command.spawn().unwrap();
     let until = |text: &str| {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
         while !node.work().join("slurm-42.out").exists() || node.output() != text {

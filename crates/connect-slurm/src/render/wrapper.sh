@@ -108,46 +108,56 @@ hw_now
 hw_started="$hw_time $hw_me"
 hw_write started "$hw_started" 2>&3 || { printf 'headworks: cannot write in %s\n' "$hw_dir" >&3; exit @UNPREPARED@; }
 unset SLURM_EXPORT_ENV SLURM_GET_USER_ENV
-# Slurm signals every process of the job, so the script has ordinary signals already: this shell only outlives them. Those meant
-# for the script's own process alone arrive as real-time signals, 33 above their number.
-trap hw_again=1 HUP INT QUIT USR1 USR2 ALRM TERM CONT
+# Slurm signals every process of the job, so the script has ordinary signals already: what waits for it only outlives them. Those
+# meant for the script's own process alone arrive as real-time signals, 33 above their number, and are passed on.
+hw_run='
+  my ($dir, $mark, $job, @run) = @ARGV;
+  my $pid;
+  $SIG{$_} = sub { } for qw(HUP INT QUIT USR1 USR2 ALRM TERM CONT);
+  for my $n (1 .. 31) {
+    my $name = $n == 1 ? "RTMIN" : $n == 31 ? "RTMAX" : "NUM" . (33 + $n);
+    $SIG{$name} = sub { kill $n, $pid if $pid };
+  }
+  $pid = fork;
+  exit 126 unless defined $pid;
+  if (!$pid) { exec { $run[0] } @run; exit 127 }
+  while (waitpid($pid, 0) < 0 && $! == 4) { }
+  my ($code, $signal) = ($? >> 8, $? & 127);
+  my $time = eval { require Time::HiRes; Time::HiRes::time() } || time;
+  unlink "$dir/script";
+  if (open my $file, ">", "$dir/ended.$mark") {
+    printf $file "%.6f %s %d %d\n", $time, $job, $code, $signal;
+    rename "$dir/ended.$mark", "$dir/ended" if close $file;
+  }
+  exec "/bin/bash", "-c", q(ulimit -c 0; kill "-$0" "$$"), $signal if $signal;
+  exit $code;
+'
+exec 3>&-
+if perl -e 'exit 7' 2>/dev/null; [ "$?" = 7 ]; then
+  exec perl -e "$hw_run" -- "$hw_dir" "$hw_mark" "$hw_job" env -- "${hw_env[@]}" "$hw_dir/script" "${hw_args[@]}"
+fi
+# Where there is no perl: a shell cannot tell whether what it waited for exited with 143 or was ended by signal 15, so such an
+# end stays the number it is.
+# Signals are ignored here and not by the script: a trap that runs while a child ends makes some shells lose its status.
+trap '' HUP INT QUIT USR1 USR2 ALRM TERM CONT
 for hw_number in {1..31}; do
   trap "hw_again=1; kill -$hw_number \"\$hw_child\" 2>/dev/null" "$((33 + hw_number))"
 done
 (
-  # The traps keep INT and QUIT from being ignored in a process behind a shell; they do not outlive the exec.
+  # A handler keeps INT and QUIT from staying ignored in a process behind a shell; it does not outlive the exec.
+  trap - HUP USR1 USR2 ALRM TERM CONT
   trap : INT QUIT
-  exec 3>&-
   exec env -- "${hw_env[@]}" "$hw_dir/script" "${hw_args[@]}"
 ) <&0 &
 hw_child=$!
-# Whether it exited with 143 or was ended by signal 15 stands in the list of jobs only, until it is waited for.
-trap 'jobs -l >"$hw_dir/state.$hw_mark"' CHLD
-jobs -l >"$hw_dir/state.$hw_mark"
 while :; do
   hw_again=
   wait "$hw_child" 2>/dev/null
   hw_code=$?
   [ -n "$hw_again" ] || break
 done
-trap - CHLD
-hw_signal=0
-if [ "$hw_code" -gt 128 ]; then
-  hw_state=
-  IFS= read -r hw_state <"$hw_dir/state.$hw_mark"
-  hw_state=${hw_state#*"$hw_child"}
-  case $hw_state in
-    *" $hw_code "* | '' | *Running*) ;;
-    *) hw_signal=$((hw_code - 128)) ;;
-  esac
-fi
-rm -f -- "$hw_dir/state.$hw_mark" "$hw_dir/script"
+[ "$hw_code" -ge 0 ] || hw_code=143
+rm -f -- "$hw_dir/script"
 hw_now
-if [ "$hw_signal" -gt 0 ]; then
-  hw_write ended "$hw_time $hw_job 0 $hw_signal" 2>&3
-  ulimit -c 0
-  trap - "$hw_signal" 2>/dev/null
-  kill "-$hw_signal" "$$"
-fi
-hw_write ended "$hw_time $hw_job $hw_code 0" 2>&3
+hw_write ended "$hw_time $hw_job $hw_code 0"
 exit "$hw_code"
