@@ -476,30 +476,38 @@ async fn rate<F: Future<Output = ()> + Send + 'static>(at_once: usize, calls: us
     calls as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// CPU of the controller, of everything else on this machine that works for a call, and the time it takes.
+/// CPU of the controller, and of everything together that works for a call (this process, the cluster's daemons, its login node,
+/// and what they started), and the time it takes.
 async fn cost(cluster: &Cluster, calls: u32, mut call: impl AsyncFnMut() -> usize) -> String {
-    let (controller, machine, begun) =
-        (ticks_of(cluster.pid(Daemon::Slurmctld).unwrap()), ticks_of_all(), Instant::now());
+    let controller = cluster.pid(Daemon::Slurmctld).unwrap();
+    let before = (ticks(|pid| pid == controller), ticks(|_| true), Instant::now());
     for _ in 0..calls {
         call().await;
     }
     // A tick is 10 ms.
     let each = |ticks: u64| ticks as f64 * 10.0 / f64::from(calls);
-    let controller = each(ticks_of(cluster.pid(Daemon::Slurmctld).unwrap()) - controller);
-    let all = each(ticks_of_all() - machine);
-    let time = begun.elapsed().as_secs_f64() * 1e3 / f64::from(calls);
-    format!("{time:.0} ms each; CPU: controller {controller:.1} ms, the whole machine {all:.1} ms")
+    let (alone, all) = (each(ticks(|pid| pid == controller) - before.0), each(ticks(|_| true) - before.1));
+    let time = before.2.elapsed().as_secs_f64() * 1e3 / f64::from(calls);
+    format!("{time:.0} ms each; CPU {all:.1} ms together, {alone:.1} ms of it the controller's")
 }
 
-fn ticks_of(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<u64> = stat.rsplit_once(") ").unwrap().1.split(' ').map(|word| word.parse().unwrap_or(0)).collect();
-    fields[11] + fields[12]
-}
-
-/// Of all processors, without waiting.
-fn ticks_of_all() -> u64 {
-    let stat = std::fs::read_to_string("/proc/stat").unwrap();
-    let fields: Vec<u64> = stat.lines().next().unwrap().split_whitespace().skip(1).flat_map(str::parse).collect();
-    fields.iter().take(8).sum::<u64>() - fields[3] - fields[4]
+/// CPU of some of this process and all below it, with that of children which have ended.
+fn ticks(counts: impl Fn(u32) -> bool) -> u64 {
+    // (parent, own and children's ticks) by process
+    let mut processes: BTreeMap<u32, (u32, u64)> = BTreeMap::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let fields: Vec<u64> =
+            stat.rsplit_once(") ").unwrap().1.split(' ').map(|word| word.parse().unwrap_or(0)).collect();
+        processes.insert(pid, (fields[1] as u32, fields[11..15].iter().sum()));
+    }
+    let ours = |mut pid: u32| loop {
+        match processes.get(&pid) {
+            _ if pid == std::process::id() => return true,
+            Some((parent, _)) => pid = *parent,
+            None => return false,
+        }
+    };
+    processes.iter().filter(|(pid, _)| counts(**pid) && ours(**pid)).map(|(_, (_, ticks))| ticks).sum()
 }
