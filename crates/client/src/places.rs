@@ -1,7 +1,9 @@
 //! Clusters, pools, nodes.
 
-use wire::NodeState;
+use base::ReportId;
+use wire::cluster::{ClusterCreate, ClusterCreated, ClusterDetail, ClusterReport, ServiceChange, ServiceChanged};
 use wire::supply::{Cluster, NodeChange, NodeChanged, Pool, Systems};
+use wire::{ClusterService, NodeState, ReportKind};
 
 use crate::{Client, ClientError, Pages};
 
@@ -19,5 +21,34 @@ impl Client {
     pub async fn set_node(&self, pool: &str, node: &str, state: NodeState) -> Result<NodeChanged, ClientError> {
         let call = self.post(&["v1", "pools", pool, "nodes", node]);
         self.read(call.json(&NodeChange { state }).repeatable()).await
+    }
+
+    /// Registers a cluster, or another way to a registered one.
+    pub async fn register_cluster(&self, cluster: &ClusterCreate) -> Result<ClusterCreated, ClientError> {
+        self.read(self.post(&["v1", "clusters"]).json(cluster).once(None)).await
+    }
+    /// `cluster` is a name or an id, here and below.
+    pub async fn cluster(&self, cluster: &str) -> Result<ClusterDetail, ClientError> {
+        self.read(self.get(&["v1", "clusters", cluster])).await
+    }
+    /// Begins a check or a trial; its report is read by [`Client::cluster_report`].
+    pub async fn examine_cluster(&self, cluster: &str, kind: ReportKind) -> Result<ClusterReport, ClientError> {
+        self.read(self.post(&["v1", "clusters", cluster, kind.as_str()])).await
+    }
+    pub async fn set_service(
+        &self,
+        cluster: &str,
+        service: ClusterService,
+        force: bool,
+    ) -> Result<ServiceChanged, ClientError> {
+        let call = self.post(&["v1", "clusters", cluster, "service"]);
+        self.read(call.json(&ServiceChange { service, force }).repeatable()).await
+    }
+    /// Checks and trials that are kept, newest first.
+    pub fn cluster_reports(&self, cluster: &str) -> Pages<ClusterReport> {
+        Pages::new(self, &["v1", "clusters", cluster, "reports"], Vec::new())
+    }
+    pub async fn cluster_report(&self, cluster: &str, report: ReportId) -> Result<ClusterReport, ClientError> {
+        self.read(self.get(&["v1", "clusters", cluster, "reports", &report.to_string()])).await
     }
 }

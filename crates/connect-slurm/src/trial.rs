@@ -24,6 +24,9 @@ const SHORT: Span = Span::from_mins(1);
 /// Longer than the trial itself lasts.
 const LONG: Span = Span::from_mins(10);
 const KILL_GRACE: Span = Span::from_secs(5);
+/// Numbers of the trial's jobs: bit 48 set, 32 drawn bits, 8 to count with. Exact in JSON, and no job comes near them.
+const NUMBERS_FROM: u64 = 1 << 48;
+const NUMBERS_DRAWN: u64 = 0xffff_ffff;
 /// Memory of each job, where the pool has it.
 const MEM: Bytes = Bytes::from_mib(128);
 /// Bytes of output looked at.
@@ -204,8 +207,11 @@ fn take_in(jobs: &mut BTreeMap<AttemptId, Job>, what: Observed) {
 fn jobs(trial: &Trial<'_>) -> (BTreeMap<AttemptId, Job>, Vec<Case>) {
     let mut jobs = BTreeMap::new();
     let mut cases = Vec::new();
+    // Work folders are named by number: far above those of jobs, and another one in each trial.
+    let mut number = NUMBERS_FROM | (((trial.draw)() as u64 & NUMBERS_DRAWN) << 8);
     let mut add = |what, pool: &SlurmPool, script: &str, limit, gpus, array, wanted| {
-        let job = job(trial, what, pool, script, limit, gpus, array, wanted);
+        number += 1;
+        let job = job(trial, what, number, pool, script, limit, gpus, array, wanted);
         jobs.insert(job.order.attempt, job);
     };
     let done = |print| Wanted::End { outcome: Outcome::Completed, code: Some(0), print };
@@ -245,6 +251,7 @@ fn skipped(what: &str, why: &str) -> Case {
 fn job(
     trial: &Trial<'_>,
     what: &'static str,
+    number: u64,
     pool: &SlurmPool,
     script: &str,
     limit: Span,
@@ -260,11 +267,10 @@ fn job(
         Some((root, 1)) => root,
         _ => JobId::from_u128((trial.draw)()),
     };
-    let number = array.map_or(1, |(_, index)| u64::from(index));
     let order = Order {
         attempt: AttemptId::new(id, 1),
         number,
-        array: array.map(|(root, index)| ArrayRef { root, root_number: 1, index }),
+        array: array.map(|(root, index)| ArrayRef { root, root_number: number + 1 - u64::from(index), index }),
         array_bounds: array.map(|_| (ELEMENTS, 1, ELEMENTS)),
         tenant: trial.tenant.clone(),
         project: trial.project.clone(),

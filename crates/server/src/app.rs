@@ -22,6 +22,7 @@ pub struct App {
     pub store: Arc<store::SqlStore>,
     pub engine: EngineHandle,
     pub clusters: Arc<Clusters>,
+    pub links: crate::links::Links,
     pub clock: Clock,
     pub ids: IdSource,
     pub settings: Arc<HttpSettings>,
@@ -72,8 +73,13 @@ pub type Question = Box<dyn FnOnce(Result<(&Engine, Timestamp), CommandError>) +
 
 /// What handlers send to the driver.
 pub enum Message {
-    Command { envelope: Box<Envelope>, reply: oneshot::Sender<Result<Report, CommandError>> },
+    Command {
+        envelope: Box<Envelope>,
+        reply: oneshot::Sender<Result<Report, CommandError>>,
+    },
     Ask(Question),
+    /// A connector stands: let it deliver what happened, and do what is outstanding there.
+    Resume(ClusterId),
 }
 
 /// The handlers' end of the driver's inbox.
@@ -93,6 +99,11 @@ impl EngineHandle {
         let message = Message::Command { envelope: Box::new(envelope), reply };
         self.inbox.send(message).await.map_err(|_| CommandError::Stopping)?;
         answer.await.unwrap_or(Err(CommandError::Stopping))
+    }
+
+    /// Tells the driver something that has no answer. One that is going down needs not to know.
+    pub async fn send(&self, message: Message) {
+        let _ = self.inbox.send(message).await;
     }
 
     /// Looks into the live engine between two steps.
@@ -132,6 +143,11 @@ impl Clusters {
     }
     pub fn insert(&self, id: ClusterId, cluster: Arc<dyn ports::Cluster>) {
         self.by_id.write().unwrap_or_else(PoisonError::into_inner).insert(id, cluster);
+    }
+    /// Lets go of one.
+    pub fn remove(&self, id: ClusterId) -> Option<Arc<dyn ports::Cluster>> {
+        self.facts.invalidate(&id);
+        self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(&id)
     }
     /// Lets go of all of them; each ends when nobody uses it any more.
     pub fn clear(&self) {

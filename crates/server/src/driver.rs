@@ -110,5 +110,7 @@ fn refuse(message: Message, error: CommandError) {
         // The asker may have gone away; that is its own affair.
         Message::Command { reply, .. } => drop(reply.send(Err(error))),
         Message::Ask(question) => question(Err(error)),
+        // Its connector ends with this time of being active.
+        Message::Resume(_) => {}
     }
 }

@@ -9,6 +9,7 @@ pub mod convert;
 pub mod driver;
 mod forward;
 pub mod limits;
+pub mod links;
 mod local;
 mod logs;
 pub mod metrics;

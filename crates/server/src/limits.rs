@@ -91,6 +91,10 @@ pub const CLUSTERS_ASKED_AT_ONCE: usize = 16;
 pub const CLUSTER_SAYS_WITHIN: Duration = Duration::from_secs(2);
 /// How long what a cluster said of itself is repeated without asking it again.
 pub const CLUSTER_FACTS_TRUSTED: Duration = Duration::from_secs(30);
+/// Bytes of the JSON that says how a cluster is reached: a thousand rules of identity of 60 bytes.
+pub const CLUSTER_CONFIG_BYTES_MAX: usize = 64 << 10;
+/// Months that a machine may be depreciated over: fifty years.
+pub const LIFE_MONTHS_MAX: u32 = 600;
 /// Nodes shown with a pool in a list.
 pub const POOL_NODES_SHOWN: usize = 1_000;
 /// Chips of one price book.

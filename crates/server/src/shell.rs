@@ -16,6 +16,7 @@ use crate::boot::{self, BootError, FirstAdmin, LocalSupply};
 use crate::config::{Checked, Database};
 use crate::driver::{self, Connect, INBOX, OBSERVATIONS, Parts, Role};
 use crate::forward::{self, Forwarder};
+use crate::links::{self, Links};
 use crate::local;
 use crate::sites::{self, Sites};
 
@@ -139,7 +140,12 @@ pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartErr
     let (stop, stopping) = watch::channel(false);
     let (role_sender, role) = watch::channel(Role::Starting);
     let (is_set_up, set_up) = watch::channel(false);
-    let app = App { sites, ..app(&config, clock, store, EngineHandle::new(inbox)) };
+    let (links, turns) = Links::new();
+    let app = App { sites, ..app(&config, clock, store, EngineHandle::new(inbox), links.clone()) };
+    let connect: Connect = Arc::new(move |observe| {
+        links.begin(observe.clone());
+        connect(observe)
+    });
     if let Some(supply) = &supply {
         remarks.iter().for_each(|remark| app.clusters.note(supply.cluster, remark.clone()));
     }
@@ -164,7 +170,8 @@ pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartErr
     let router = crate::full_router(app.clone(), role.clone(), set_up);
     let router = router.layer(axum::middleware::from_fn_with_state(Forwarder::new(role.clone()), forward::layer));
     let http = tokio::spawn(serve(listener, router, stopping.clone()));
-    tokio::spawn(sweep(app.store.clone(), app.clock.clone(), stopping));
+    tokio::spawn(sweep(app.store.clone(), app.clock.clone(), stopping.clone()));
+    tokio::spawn(links::run(app.clone(), turns, role.clone(), stopping));
     let mut running = Running { address, app, role: role.clone(), first_admin: None, stop, driver, http, remarks };
     if running.settle().await? {
         running.first_admin = boot::set_up(&running.app, &config, supply.as_ref(), &observe).await?;
@@ -178,7 +185,7 @@ pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartErr
     Ok(running)
 }
 
-fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: EngineHandle) -> App {
+fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: EngineHandle, links: Links) -> App {
     let settings = HttpSettings {
         secure_cookies: config.secure_cookies,
         job_defaults: config.job_defaults.clone(),
@@ -188,6 +195,7 @@ fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: Engi
         store,
         engine,
         clusters: Arc::new(Clusters::default()),
+        links,
         ids: IdSource::system(clock.clone()),
         clock,
         settings: Arc::new(settings),

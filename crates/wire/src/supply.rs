@@ -4,8 +4,8 @@ use base::{ClusterId, PoolId, SupplierId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::common::{Amounts, MoneyText};
-use crate::words::{Backend, ClusterHealth, NodeState, SupplyMode};
+use crate::common::{Amounts, MoneyText, TimeText};
+use crate::words::{Backend, ClusterHealth, ClusterService, NodeState, SupplyMode};
 
 /// The list of systems in the shape that users of FirecREST know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -55,8 +55,17 @@ pub struct Cluster {
     pub supplier_name: String,
     pub site: String,
     pub health: ClusterHealth,
+    /// Whether new work is given to it.
+    #[serde(default = "in_service")]
+    pub service: ClusterService,
     /// Number of its pools.
     pub pools: u32,
+    /// When it last answered; operators and auditors only, `null` on a server without the connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_contact: Option<TimeText>,
+    /// Age of the newest picture of its queue, in milliseconds; as `last_contact`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_millis: Option<i64>,
     /// What it is, in its own words; operators and auditors only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -89,6 +98,10 @@ pub struct Pool {
     #[schema(value_type = String)]
     pub cluster: ClusterId,
     pub cluster_name: String,
+    #[serde(default = "reachable")]
+    pub cluster_health: ClusterHealth,
+    #[serde(default = "in_service")]
+    pub cluster_service: ClusterService,
     pub mode: SupplyMode,
     /// Accelerator model, where there are cards.
     pub chip: Option<String>,
@@ -121,4 +134,12 @@ pub struct NodeChanged {
     pub pool: PoolId,
     pub node: String,
     pub state: NodeState,
+}
+
+/// What older servers do not say.
+const fn in_service() -> ClusterService {
+    ClusterService::InService
+}
+const fn reachable() -> ClusterHealth {
+    ClusterHealth::Reachable
 }

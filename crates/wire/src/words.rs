@@ -64,6 +64,14 @@ words! {
     SupplyMode("snake_case") { Own = "own", Partner = "partner" }
     Backend("snake_case") { Local = "local", Slurm = "slurm", Kubernetes = "kubernetes" }
     ClusterHealth("snake_case") { Reachable = "reachable", Unreachable = "unreachable" }
+    /// Whether new work is given to a cluster.
+    ClusterService("snake_case") { Testing = "testing", InService = "in_service", Retired = "retired" }
+    /// What was made: a look at a cluster, or real jobs on it.
+    ReportKind("snake_case") { Check = "check", Trial = "trial" }
+    /// How serious a finding is.
+    FindingLevel("snake_case") { Ok = "ok", Warn = "warn", Fail = "fail" }
+    /// How a case of a trial came out.
+    Verdict("snake_case") { Passed = "passed", Failed = "failed", Skipped = "skipped" }
     NodeState("snake_case") { Up = "up", Drained = "drained", Down = "down" }
     /// Queue class, lowest first; `--qos` names it.
     PriorityClass("snake_case") { Low = "low", Normal = "normal", High = "high", Urgent = "urgent" }

@@ -41,6 +41,7 @@ catalogue! {
     Candidates "Candidates" "候选资源池";
     CardHour "Card-hour" "卡时价";
     CardHours "Card-hours" "卡时";
+    Case "Case" "用例";
     Charge "Charge" "费用";
     Charged "Charged" "已计费";
     ChargedSoFar "Charged so far" "目前费用";
@@ -48,8 +49,10 @@ catalogue! {
     Chips "Chips" "可用芯片";
     Chosen "Chosen" "选中";
     Class "Class" "优先级";
+    ClockOffset "Its clock less ours" "时钟差";
     Cluster "Cluster" "集群";
     Comment "Comment" "备注";
+    Connected "Connected" "已连接";
     CoreHour "Core-hour" "核时价";
     CoreHours "Core-hours" "核时";
     Cost "Cost" "成本";
@@ -71,6 +74,7 @@ catalogue! {
     ExitCode "Exit" "退出码";
     ExpectedStart "Expected start" "预计开始";
     Expires "Expires" "到期时间";
+    Failures "Failures" "失败数";
     Free "Free" "空闲";
     From "From" "起";
     GibHour "GiB-hour" "内存时价";
@@ -82,6 +86,8 @@ catalogue! {
     Key "Key" "配置项";
     LastSeen "Last seen" "最近通信";
     Label "Label" "用途";
+    Lag "Lag" "滞后";
+    LastContact "Last contact" "最近联系";
     LookedAt "Looked at" "评估时间";
     Machine "Machine" "主机";
     Margin "Margin" "毛利";
@@ -115,6 +121,7 @@ catalogue! {
     Reason "Reason" "原因";
     Remark "Remark" "说明";
     Remarks "What clusters say of themselves" "集群说明";
+    Report "Report" "报告";
     Requested "Requested" "申请";
     Requeues "Requeue on failure" "故障重跑";
     Revenue "Revenue" "收入";
@@ -124,7 +131,9 @@ catalogue! {
     Running "Running jobs" "运行作业数";
     Scope "Scope" "权限范围";
     Score "Score" "评分";
+    Seen "Seen" "观察结果";
     Server "Server" "服务器";
+    Service "Service" "服务状态";
     SetAside "Set aside" "冻结";
     Shares "Shares" "份额";
     Site "Site" "站点";
@@ -145,11 +154,16 @@ catalogue! {
     TimeLimitMax "Longest time limit" "最长时限";
     Timeline "Timeline" "时间线";
     Total "Total" "总量";
+    Tried "Trial passed" "试运行通过";
+    Trouble "Trouble" "问题";
     Uncollected "Uncollected" "未收";
     Until "Until" "止";
     User "User" "用户";
     Value "Value" "取值";
     Verdict "Verdict" "结论";
+    Waited "Waited" "等待时长";
+    WaitingJobs "Waiting jobs" "等待作业数";
+    Way "Way in" "接入方式";
     What "What" "事件";
     Who "By" "操作者";
     Waiting "Events waiting" "待收事件";
@@ -166,6 +180,8 @@ catalogue! {
     PasswordAgain "New password again" "再次输入新密码";
     ReallyCancel "Cancel {n} jobs?" "确定取消 {n} 个作业吗？";
     ReallyDown "Declare {nodes} dead? Work on it will be run again elsewhere." "确定将 {nodes} 标记为故障吗？其上的作业将在别处重跑。";
+    ReallyRetire "Retire {cluster}? Nothing new is given to it; what runs there goes on." "确定停用集群 {cluster} 吗？不再分配新作业，运行中的作业继续。";
+    ReallyTrial "Try {cluster} now with a handful of real jobs (about two minutes), and put it into service if they all pass?" "现在用少量真实作业试运行 {cluster}（约两分钟），全部通过后投入服务吗？";
     ReallyDisable "Disable {name} and revoke all tokens?" "确定停用 {name} 并吊销其全部令牌吗？";
     ReallyRevokeSite "Take the key of {site} back? Its agent will not be let in until it joins with a new token." "确定收回站点 {site} 的密钥吗？其代理须以新令牌重新加入后才能接入。";
     ReallyPublish "Publish prices {name} in {currency}? A published version cannot be changed." "确定发布 {currency} 价目 {name} 吗？发布后不可更改。";
@@ -193,6 +209,13 @@ catalogue! {
     NotRevoked "The server did not revoke the token: {why}" "服务器未能吊销令牌：{why}";
     TokenShownOnce "Token {id}, good until {expires}. It is shown this once." "令牌 {id}，有效期至 {expires}。仅显示这一次。";
     TokenRevoked "Token {id} is revoked." "令牌 {id} 已吊销。";
+    ClusterRegistered "Cluster {cluster} is registered; looking at it." "集群 {cluster} 已登记，正在检查。";
+    ClusterIs "Cluster {cluster} is {service}." "集群 {cluster} 现为 {service}。";
+    CheckPassed "Nothing is in the way of using {cluster}; try it with `hw cluster trial {cluster}`." "集群 {cluster} 可以使用；可用 `hw cluster trial {cluster}` 试运行。";
+    CheckFailed "Mend what fails, then look again with `hw cluster check {cluster}`." "请先解决以上失败项，再用 `hw cluster check {cluster}` 检查。";
+    TrialBegun "Real jobs run on {cluster}; this takes about two minutes." "正在 {cluster} 上运行真实作业，约需两分钟。";
+    TrialPassed "The trial of {cluster} passed; put it into service with `hw cluster service {cluster}`." "集群 {cluster} 试运行通过；可用 `hw cluster service {cluster}` 投入服务。";
+    TrialFailed "The trial of {cluster} failed: it stays out of service. Try again with `hw cluster trial {cluster}`." "集群 {cluster} 试运行未通过，暂不投入服务；可用 `hw cluster trial {cluster}` 重试。";
     NodeIs "Node {node} is {state}." "节点 {node} 现为 {state}。";
     RunAtSite "Run this at {site} before {expires}; the token is shown this once." "请在 {expires} 之前在站点 {site} 运行以上命令；令牌仅显示这一次。";
     SiteRevoked "The key of {site} is taken back." "站点 {site} 的密钥已收回。";
@@ -232,6 +255,8 @@ catalogue! {
     CancelWhat "say which jobs: numbers, or filters such as --user" "请指定作业编号，或 --user 等筛选条件";
     CancelNamesOrFilters "give numbers or filters, not both" "作业编号与筛选条件只能二选一";
     NoSuchUser "there is no user `{name}`" "没有名为 `{name}` 的用户";
+    ClusterNeeds "say {flag}, or give a file that does" "请指定 {flag}，或在文件中给出";
+    ReportLost "the report on {cluster} was not finished: was the server restarted? Try again" "集群 {cluster} 的报告未完成：服务器是否重启过？请重试";
     NoSuchPool "there is no pool `{pool}`" "没有名为 `{pool}` 的资源池";
     NoSuchState "`{state}` is not a state" "`{state}` 不是有效的状态";
     NoSuchKey "there is no setting `{key}`; `hw config` lists them" "没有配置项 `{key}`；可用 `hw config` 查看全部";

@@ -1,6 +1,7 @@
 //! The product's own verbs, one file per group; this one only names them and hands on.
 
 pub mod account;
+pub mod cluster;
 pub mod house;
 pub mod jobs;
 pub mod logs;
@@ -76,6 +77,8 @@ pub enum Verb {
     Sites(sites::Sites),
     /// Run the agent of a site: dials out to the platform, stays in the foreground
     Site(crate::site::Site),
+    /// Connect a cluster: look at it, try it, put it into service
+    Cluster(cluster::Clusters),
     /// Tenants: list, create, change
     Tenants(people::Tenants),
     /// Projects of a tenant: list, create
@@ -161,6 +164,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Nodes(args) => supply::nodes(desk, args).await,
         Verb::Clusters => supply::clusters(desk).await,
         Verb::Sites(args) => sites::sites(desk, args).await,
+        Verb::Cluster(args) => cluster::clusters(desk, args).await,
         Verb::Tenants(args) => people::tenants(desk, args).await,
         Verb::Projects(args) => people::projects(desk, args).await,
         Verb::Users(args) => people::users(desk, args).await,

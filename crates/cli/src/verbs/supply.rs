@@ -1,8 +1,8 @@
 //! What there is to run on: pools, nodes, clusters.
 
 use clap::{Args, Subcommand};
-use wire::NodeState;
 use wire::supply::{Cluster, Pool};
+use wire::{ClusterHealth, ClusterService, NodeState};
 
 use crate::desk::Desk;
 use crate::exit::Exit;
@@ -45,6 +45,7 @@ pub fn pools_table(pools: &[Pool]) -> Table {
     let heads = [
         Word::Pool,
         Word::Cluster,
+        Word::Health,
         Word::Mode,
         Word::Chip,
         Word::NodesUp,
@@ -62,6 +63,7 @@ pub fn pools_table(pools: &[Pool]) -> Table {
         vec![
             Cell::text(&pool.name),
             Cell::text(&pool.cluster_name),
+            cluster_health(pool),
             Cell::text(pool.mode.as_str()),
             Cell::maybe(pool.chip.as_ref(), Cell::text),
             Cell::Toned(format!("{}/{}", pool.nodes_up, pool.nodes_total), up),
@@ -77,6 +79,15 @@ pub fn pools_table(pools: &[Pool]) -> Table {
     Table::new("pool", &heads).with(pools.iter().map(row))
 }
 
+/// One word for whether its cluster takes work: the service where it is not in service, else the health.
+fn cluster_health(pool: &Pool) -> Cell {
+    match (pool.cluster_service, pool.cluster_health) {
+        (ClusterService::InService, ClusterHealth::Reachable) => Cell::Toned("reachable".into(), Tone::Good),
+        (ClusterService::InService, health) => Cell::Toned(health.as_str().into(), Tone::Bad),
+        (service, _) => Cell::Toned(service.as_str().into(), Tone::Faint),
+    }
+}
+
 fn pool_facts(pool: &Pool) -> Vec<(Word, Cell)> {
     let in_state = |state| {
         let nodes = pool.nodes.iter().filter(|node| node.state == state);
@@ -86,6 +97,7 @@ fn pool_facts(pool: &Pool) -> Vec<(Word, Cell)> {
         (Word::Pool, Cell::text(&pool.name)),
         (Word::Id, Cell::text(pool.id.to_string())),
         (Word::Cluster, Cell::text(&pool.cluster_name)),
+        (Word::Health, cluster_health(pool)),
         (Word::Mode, Cell::text(pool.mode.as_str())),
         (Word::Chip, Cell::maybe(pool.chip.as_ref(), Cell::text)),
         (Word::NodeShape, Cell::text(&pool.shape.tres)),
@@ -201,10 +213,23 @@ pub async fn clusters(desk: &Desk) -> Result<View, Fault> {
             Cell::text(&cluster.supplier_name),
             Cell::text(&cluster.site),
             Cell::Toned(cluster.health.as_str().into(), tone),
+            Cell::text(cluster.service.as_str()),
+            Cell::maybe(cluster.last_contact, Cell::Time),
+            Cell::maybe(cluster.lag_millis, |ms| Cell::Seconds(ms as f64 / 1e3)),
             Cell::number(cluster.pools),
         ]
     };
-    let heads = [Word::Cluster, Word::Backend, Word::Supplier, Word::Site, Word::Health, Word::Pools];
+    let heads = [
+        Word::Cluster,
+        Word::Backend,
+        Word::Supplier,
+        Word::Site,
+        Word::Health,
+        Word::Service,
+        Word::LastContact,
+        Word::Lag,
+        Word::Pools,
+    ];
     let mut view = View::table(&page, Table::new("cluster", &heads).with(page.items.iter().map(row)));
     let remarks = page.items.iter().flat_map(|cluster| cluster.remarks.iter().map(move |remark| (cluster, remark)));
     let rows: Vec<Vec<Cell>> =

@@ -88,6 +88,8 @@ pub fn pool(name: &str, nodes: u32) -> Pool {
         name: name.into(),
         cluster: id("clu", 1),
         cluster_name: "local".into(),
+        cluster_health: wire::ClusterHealth::Reachable,
+        cluster_service: wire::ClusterService::InService,
         mode: SupplyMode::Own,
         chip: Some("nvidia-a100-80g".into()),
         shape: amounts(32, 64, 2),

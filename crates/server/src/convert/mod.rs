@@ -2,6 +2,7 @@
 //! Pure functions of rows and names; reads nothing.
 
 pub mod bill;
+pub mod cluster;
 pub mod event;
 pub mod explain;
 pub mod job;
@@ -36,6 +37,8 @@ same_words! {
     supply_mode, supply_mode_from: model::SupplyMode = wire::SupplyMode { Own, Partner }
     backend, backend_from: model::BackendKind = wire::Backend { Local, Slurm, Kubernetes }
     health, health_from: model::ClusterHealth = wire::ClusterHealth { Reachable, Unreachable }
+    service, service_from: model::Service = wire::ClusterService { Testing, InService, Retired }
+    report_kind, report_kind_from: model::ReportKind = wire::ReportKind { Check, Trial }
     node_state, node_state_from: model::NodeState = wire::NodeState { Up, Drained, Down }
     class, class_from: model::PriorityClass = wire::PriorityClass { Low, Normal, High, Urgent }
     line, line_from: model::ProductLine = wire::ProductLine { General, Industry, Ai, Maas, Render, Lease }

@@ -1,7 +1,7 @@
 //! Clusters, pools and prices as the API shows them.
 
 use base::{Currency, Resources, Timestamp};
-use model::{Chip, NodeState, Pool};
+use model::{Chip, ClusterHealth, NodeState, Pool, Service};
 use rating::{PriceBook, book};
 use sched::PoolUse;
 use wire::{Amounts, money, supply as shown};
@@ -21,7 +21,10 @@ pub fn cluster(cluster: &model::Cluster, supply: &Supply) -> shown::Cluster {
         supplier_name: supply.supplier_name(cluster.supplier),
         site: cluster.site.to_string(),
         health: health(cluster.health),
+        service: super::service(cluster.service),
         pools: u32::try_from(pools).unwrap_or(u32::MAX),
+        last_contact: None,
+        lag_millis: None,
         version: None,
         remarks: Vec::new(),
     }
@@ -66,6 +69,8 @@ pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow) -> shown::Pool {
         name: pool.name.to_string(),
         cluster: pool.cluster,
         cluster_name: supply.cluster_name(pool.cluster),
+        cluster_health: health(supply.clusters.get(&pool.cluster).map_or(ClusterHealth::Unreachable, |c| c.health)),
+        cluster_service: super::service(supply.clusters.get(&pool.cluster).map_or(Service::Retired, |c| c.service)),
         mode: supply_mode(pool.mode),
         chip: chip.map(Into::into),
         shape: amounts(pool.shape),

@@ -21,16 +21,18 @@ struct Round {
     commands: Vec<(Box<Envelope>, Reply)>,
     observations: Vec<Observation>,
     questions: Vec<Question>,
+    resumes: Vec<ClusterId>,
 }
 
 impl Round {
     fn is_full(&self) -> bool {
-        self.commands.len() + self.observations.len() + self.questions.len() >= BATCH_MAX
+        self.commands.len() + self.observations.len() + self.questions.len() + self.resumes.len() >= BATCH_MAX
     }
     fn take(&mut self, message: Message) {
         match message {
             Message::Command { envelope, reply } => self.commands.push((envelope, reply)),
             Message::Ask(question) => self.questions.push(question),
+            Message::Resume(cluster) => self.resumes.push(cluster),
         }
     }
 }
@@ -264,6 +266,10 @@ impl<'a> Active<'a> {
             question(Ok((&self.engine, now)));
         }
         self.act(batch);
+        for cluster in round.resumes {
+            let outstanding = self.engine.outstanding().into_iter().filter(|e| e.cluster() == cluster).collect();
+            self.dispatch.resume(cluster, self.engine.handed_over(cluster), outstanding);
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The routes under `/v1`, one file per noun, and what surrounds them: request ids, bounds, and the completion of
 //! problem documents. Handlers read top to bottom: proof, input, one question or command, answer.
 
+mod clusters;
 mod events;
 mod jobs;
 mod logs;
@@ -82,7 +83,13 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(events::list))
         .routes(routes!(events::audit))
         .routes(routes!(supply::systems))
-        .routes(routes!(supply::clusters))
+        .routes(routes!(supply::clusters, clusters::register))
+        .routes(routes!(clusters::get))
+        .routes(routes!(clusters::check))
+        .routes(routes!(clusters::trial))
+        .routes(routes!(clusters::service))
+        .routes(routes!(clusters::reports))
+        .routes(routes!(clusters::report))
         .routes(routes!(supply::pools))
         .routes(routes!(supply::set_node))
         .routes(routes!(sites::enroll, sites::list))

@@ -20,7 +20,7 @@ use wire::{ErrorCode, MoneyText, Page};
 use super::money::amount;
 use super::{page_of, unexpected};
 use crate::access::{Body, Caller, Meta, OperatorAccess, Params, Segments};
-use crate::app::{Clusters, CommandError};
+use crate::app::{App, CommandError};
 use crate::convert::{self, supply::PoolNow};
 use crate::limits::{CLUSTER_SAYS_WITHIN, CLUSTERS_ASKED_AT_ONCE, PRICE_CHIPS_MAX};
 use crate::problem::Failure;
@@ -48,20 +48,29 @@ pub(super) async fn clusters(caller: Caller, Params(query): Params<PageQuery>) -
     all.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     let mut page = page_of(all, query.limit, query.cursor.as_deref(), |c| c.id.to_string())?;
     if caller.who.sees_all() {
-        let clusters = &caller.app().clusters;
-        let told = stream::iter(page.items).map(|cluster| tell(clusters, cluster));
+        let app = caller.app();
+        let told = stream::iter(page.items).map(|cluster| tell(app, cluster));
         page.items = told.buffered(CLUSTERS_ASKED_AT_ONCE).collect().await;
     }
     Ok(Json(page))
 }
 
 /// Adds what a cluster says of itself, or why it says nothing, for those who run it.
-async fn tell(clusters: &Clusters, mut cluster: Cluster) -> Cluster {
+pub(super) async fn tell(app: &App, mut cluster: Cluster) -> Cluster {
+    if let Some(link) = app.links.state(cluster.id) {
+        if let Some(status) = link.status {
+            cluster.last_contact = status.last_contact.map(Into::into);
+            cluster.lag_millis = Some(status.lag.as_millis());
+            cluster.remarks.extend(status.last_error);
+        }
+        cluster.remarks.extend(link.error);
+    }
+    let clusters = &app.clusters;
     let asked = tokio::time::timeout(CLUSTER_SAYS_WITHIN, clusters.facts(cluster.id)).await;
     match asked {
         Ok(Ok(Some(facts))) => {
             cluster.version = Some(facts.version.clone());
-            cluster.remarks.clone_from(&facts.remarks);
+            cluster.remarks.extend(facts.remarks.iter().cloned());
         }
         // Another server has the connection.
         Ok(Ok(None)) => {}

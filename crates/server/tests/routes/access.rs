@@ -84,7 +84,9 @@ async fn outcome(platform: &Platform, column: &Column, method: &Method, path: &s
         .replace("{token}", &token_id)
         .replace("{pool}", "main")
         .replace("{node}", "main")
-        .replace("{site}", "harbour");
+        .replace("{site}", "harbour")
+        .replace("{cluster}", "local")
+        .replace("{report}", "rep_none");
     assert!(!target.contains('{'), "{path}: a segment that this test does not know");
     let request = request.uri(target).header(header::CONTENT_TYPE, "application/json");
     let (status, code) = platform.outcome(request.body("{}".into()).unwrap()).await;

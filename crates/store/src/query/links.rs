@@ -1,6 +1,6 @@
 //! Registered clusters: the ways to them, the reports that are kept, and the platform's own id.
 
-use base::ClusterId;
+use base::{ClusterId, ReportId};
 use model::{ClusterLink, ClusterReport};
 use ports::StoreError;
 
@@ -41,6 +41,12 @@ impl SqlStore {
         select.push(" ORDER BY id DESC LIMIT ").int(page.rows());
         let found: Vec<ClusterReport> = self.list(select.text, select.args, |row| codec::get(row, 0)).await?;
         Ok(page.page(found, |report| Cursor { number: 0, id: report.id.as_u128() }))
+    }
+
+    pub async fn cluster_report(&self, id: ReportId) -> Result<Option<ClusterReport>, StoreError> {
+        let mut select = Select::new(self.kind(), REPORTS);
+        select.filter("id = ").id(id.as_u128());
+        self.find(select.text, select.args, |row| codec::get(row, 0)).await
     }
 
     /// The platform's own id; `fresh` becomes it where there is none yet. Whoever comes first decides for all servers.
