@@ -61,9 +61,12 @@ impl Engine {
                 self.rival_ended(cluster, attempt, End::nothing(until, note), out);
                 None
             }
-            // It would begin again from nothing, as its twin did before it.
-            Observed::Interrupted { .. } => {
-                self.give_up(attempt, out);
+            // Its present run is over, and it would begin again from nothing, as its twin did before it.
+            Observed::Interrupted { started_at, .. } => {
+                if self.attempts.get(&attempt).is_some_and(|a| !is_old_run(a, started_at)) {
+                    self.give_up(attempt, out);
+                    self.write_job(out, attempt.job);
+                }
                 None
             }
             Observed::Suspended { .. }
@@ -128,7 +131,7 @@ impl Engine {
     }
 
     /// An attempt that was set aside counts no more: what was billed of it is given back, its cost is no longer its pool's,
-    /// and its cluster is asked to end it.
+    /// and its cluster is asked to end it. The job's row is written by the caller.
     pub(crate) fn give_up(&mut self, attempt: AttemptId, out: &mut Batch) {
         let Some(tenant) = self.jobs.get(&attempt.job).map(|e| e.job.tenant) else { return };
         self.waive(attempt, out);
@@ -231,12 +234,7 @@ impl Engine {
                 }
                 self.order_end(attempt, EndCause::Withdrawn, out);
             }
-            Observed::Interrupted { started_at, at, .. } => {
-                self.late_start(attempt, started_at);
-                let at = self.end_time(attempt, at, Some(started_at));
-                self.late_cost(attempt, at, out);
-                self.order_end(attempt, EndCause::Withdrawn, out);
-            }
+            Observed::Interrupted { started_at, at, .. } => self.late_interruption(attempt, started_at, at, out),
             Observed::Ended { started_at, at, outcome, exit, usage, note, .. } => {
                 self.late_end(cluster, attempt, End { started_at, at, outcome, exit, usage, note }, out);
             }
@@ -260,6 +258,26 @@ impl Engine {
             facts.course_mut().ahead = told - at;
         }
         true
+    }
+
+    /// A run of an abandoned attempt was broken off: its cost is written down, and the attempt still to be ended.
+    fn late_interruption(&mut self, attempt: AttemptId, started_at: Timestamp, told: Timestamp, out: &mut Batch) {
+        if self.attempts.get(&attempt).is_none_or(|a| is_old_run(a, started_at)) {
+            return;
+        }
+        self.late_start(attempt, started_at);
+        let at = self.end_time(attempt, told, Some(started_at));
+        self.late_cost(attempt, at, out);
+        let billed = self.meters.get(&attempt).map(|m| m.intervals);
+        self.drop_meter(attempt, out);
+        let Some(facts) = self.attempts.get_mut(&attempt) else { return };
+        facts.started_at = None;
+        let course = facts.course_mut();
+        (course.runs, course.intervals) = (course.runs + 1, billed.unwrap_or(course.intervals));
+        (course.last_run, course.over_at) = (Some((started_at, told)), Some(at));
+        course.ahead = Span::ZERO;
+        out.records.push(Record::Attempt(Box::new(facts.clone())));
+        self.order_end(attempt, EndCause::Withdrawn, out);
     }
 
     fn late_end(&mut self, cluster: ClusterId, attempt: AttemptId, end: End, out: &mut Batch) {
