@@ -262,7 +262,7 @@ catalogue! {
     NoSuchKey "there is no setting `{key}`; `hw config` lists them" "没有配置项 `{key}`；可用 `hw config` 查看全部";
     NoSuchTopic "there is no help about `{topic}`" "没有关于 `{topic}` 的帮助";
     SignalUnsupported "signal `{signal}` cannot be sent: only TERM and KILL, which end the job, are supported" "无法发送信号 `{signal}`：仅支持用于结束作业的 TERM 和 KILL";
-    SiteFailed "{why}" "{why}";
+    SiteFailed "the agent cannot begin: {why}" "站点代理无法启动：{why}";
     WrapOrScript "give --wrap or a script, not both" "--wrap 与脚本只能二选一";
 
     // Exit codes.
