@@ -48,7 +48,113 @@ export interface paths {
         /** Clusters, by name; to operators and auditors with what each says of itself. */
         get: operations["clusters"];
         put?: never;
+        /** Register a cluster, or another way to a registered one. A new one is tested before it serves. */
+        post: operations["register_cluster"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/clusters/{cluster}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One cluster, with the way to it and how that goes. */
+        get: operations["cluster"];
+        put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/clusters/{cluster}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Look at a cluster: is it reached, what is there, what to do about it. Runs in the background; read its report. */
+        post: operations["check_cluster"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/clusters/{cluster}/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Checks and trials of a cluster that are kept, newest first. */
+        get: operations["cluster_reports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/clusters/{cluster}/reports/{report}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One check or trial, also while it is under way. */
+        get: operations["cluster_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/clusters/{cluster}/service": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put a cluster into service, back to testing, or retire it. Without a passed trial it enters service by force only. */
+        post: operations["set_service"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/clusters/{cluster}/trial": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a cluster with real jobs: success, failure, cancel, time limit, array, cards. Takes about two minutes in the
+         *     background; read its report.
+         */
+        post: operations["try_cluster"];
         delete?: never;
         options?: never;
         head?: never;
@@ -454,6 +560,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sites with the state of their lines, by name. */
+        get: operations["sites"];
+        put?: never;
+        /** Make a one-time token with which a site's agent joins. */
+        post: operations["enroll_site"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sites/{site}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a site's key and its token back. Its line ends at once; what runs there goes on. */
+        post: operations["revoke_site"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/systems": {
         parameters: {
             query?: never;
@@ -832,6 +973,12 @@ export interface components {
             health: components["schemas"]["ClusterHealth"];
             /** @example clu_0192f000000070008000000000000001 */
             id: string;
+            /**
+             * Format: int64
+             * @description Age of the newest picture of its queue, in milliseconds; as `last_contact`.
+             */
+            lag_millis?: number | null;
+            last_contact?: components["schemas"]["Time"] | null;
             name: string;
             /**
              * Format: int32
@@ -840,14 +987,121 @@ export interface components {
             pools: number;
             /** @description What it cannot do and what that means; operators and auditors only. */
             remarks: string[];
+            /** @description Whether new work is given to it. */
+            service?: components["schemas"]["ClusterService"];
             site: string;
             supplier: string;
             supplier_name: string;
             /** @description What it is, in its own words; operators and auditors only. */
             version?: string | null;
         };
+        /** @description A cluster to be registered, or another way to a registered one. */
+        ClusterCreate: {
+            cost?: components["schemas"]["NodeCost"] | null;
+            mode?: components["schemas"]["SupplyMode"] | null;
+            /**
+             * @description 1 to 40 of a-z, 0-9, `-`, `_`, `.`; its pools' names begin with it.
+             * @example alpha
+             */
+            name: string;
+            /** @description Where it stands. */
+            site?: string | null;
+            /**
+             * @description How the Slurm cluster is reached and used: `way`, `files`, `work_root`, `partitions`, `reservation`, `identity`, `chips`,
+             *     `poll_ms`, `grace_secs`, as described in the operations guide. Paths to secrets, never secrets.
+             */
+            slurm: Record<string, never>;
+            /**
+             * @description Name of who provides it; made known when it is new.
+             * @example own
+             */
+            supplier: string;
+        };
+        ClusterCreated: {
+            /** @example clu_0192f000000070008000000000000001 */
+            cluster: string;
+            service: components["schemas"]["ClusterService"];
+        };
+        /** @description A cluster with what only its operator needs. */
+        ClusterDetail: components["schemas"]["Cluster"] & {
+            link?: components["schemas"]["ClusterWay"] | null;
+            tried_at?: components["schemas"]["Time"] | null;
+        };
         /** @enum {string} */
         ClusterHealth: "reachable" | "unreachable";
+        /** @description A check or a trial: under way, or kept. */
+        ClusterReport: {
+            at: components["schemas"]["Time"];
+            /** @description Of a trial. */
+            cases?: components["schemas"]["TrialCase"][];
+            cluster: string;
+            /** @description Why it came to nothing, when it did. */
+            error?: string | null;
+            /** @description Of a check, in the order found. */
+            findings?: components["schemas"]["Finding"][];
+            /** @example rep_0192f000000070008000000000000001 */
+            id: string;
+            kind: components["schemas"]["ReportKind"];
+            /** @description `null` while it is under way. */
+            passed?: boolean | null;
+            summary?: components["schemas"]["ClusterSummary"] | null;
+            /** Format: int64 */
+            took_millis?: number | null;
+        };
+        /**
+         * @description Whether new work is given to a cluster.
+         * @enum {string}
+         */
+        ClusterService: "testing" | "in_service" | "retired";
+        /** @description A cluster in short. */
+        ClusterSummary: {
+            /** @description `slurmdbd`, `completion_log` or `controller`. */
+            accounting: string;
+            /** Format: int64 */
+            clock_ahead_seconds: number;
+            /** @description Slurm's own name of it. */
+            cluster_name: string;
+            /**
+             * Format: int64
+             * @description `null`: no job came to its end.
+             */
+            first_job_millis?: number | null;
+            /** Format: int64 */
+            latency_millis: number;
+            /** Format: int32 */
+            nodes: number;
+            /** Format: int32 */
+            partitions: number;
+            pools: components["schemas"]["SummaryPool"][];
+            /** @description The unix account there. */
+            user: string;
+            version: string;
+            way: string;
+        };
+        /** @description How a registered cluster is reached, and how that goes. */
+        ClusterWay: {
+            /**
+             * Format: int64
+             * @description The cluster's clock less ours.
+             */
+            clock_offset_seconds?: number | null;
+            /** @description The connector stands and serves; `false` also on a server that does not run the engine. */
+            connected: boolean;
+            cost?: components["schemas"]["NodeCost"] | null;
+            /** @description What is wrong at the moment. */
+            error?: string | null;
+            /** Format: int64 */
+            running?: number | null;
+            /** @description As registered. */
+            slurm: Record<string, never>;
+            /**
+             * Format: int64
+             * @description Attempts waiting and running there, as the connector sees them.
+             */
+            waiting?: number | null;
+            /** @description The way in, in the connector's words. */
+            way?: string | null;
+        };
         Dependency: {
             /** @description `afterok`, `afterany` or `afternotok`. */
             kind: string;
@@ -918,6 +1172,20 @@ export interface components {
             /** @description Long name of the option or field. */
             option?: string | null;
         };
+        /** @description One thing that was looked at. */
+        Finding: {
+            /** @description What follows from it, or what to do. */
+            advice?: string;
+            found: string;
+            level: components["schemas"]["FindingLevel"];
+            /** @description A stable word, such as `reachability`, `accounting`, `work_root`. */
+            what: string;
+        };
+        /**
+         * @description How serious a finding is.
+         * @enum {string}
+         */
+        FindingLevel: "ok" | "warn" | "fail";
         /** @description One billed stretch of time. */
         Interval: {
             attempt: string;
@@ -1145,6 +1413,17 @@ export interface components {
             pool: string;
             state: components["schemas"]["NodeState"];
         };
+        /** @description What one node costs: straight-line depreciation and a monthly fee. */
+        NodeCost: {
+            datacentre_fee_month: components["schemas"]["Money"];
+            /**
+             * Format: int32
+             * @description At least 1.
+             */
+            life_months: number;
+            purchase_price: components["schemas"]["Money"];
+            residual: components["schemas"]["Money"];
+        };
         NodeCount: {
             /** Format: int32 */
             available: number;
@@ -1183,6 +1462,12 @@ export interface components {
                 health: components["schemas"]["ClusterHealth"];
                 /** @example clu_0192f000000070008000000000000001 */
                 id: string;
+                /**
+                 * Format: int64
+                 * @description Age of the newest picture of its queue, in milliseconds; as `last_contact`.
+                 */
+                lag_millis?: number | null;
+                last_contact?: components["schemas"]["Time"] | null;
                 name: string;
                 /**
                  * Format: int32
@@ -1191,11 +1476,36 @@ export interface components {
                 pools: number;
                 /** @description What it cannot do and what that means; operators and auditors only. */
                 remarks: string[];
+                /** @description Whether new work is given to it. */
+                service?: components["schemas"]["ClusterService"];
                 site: string;
                 supplier: string;
                 supplier_name: string;
                 /** @description What it is, in its own words; operators and auditors only. */
                 version?: string | null;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_ClusterReport: {
+            items: {
+                at: components["schemas"]["Time"];
+                /** @description Of a trial. */
+                cases?: components["schemas"]["TrialCase"][];
+                cluster: string;
+                /** @description Why it came to nothing, when it did. */
+                error?: string | null;
+                /** @description Of a check, in the order found. */
+                findings?: components["schemas"]["Finding"][];
+                /** @example rep_0192f000000070008000000000000001 */
+                id: string;
+                kind: components["schemas"]["ReportKind"];
+                /** @description `null` while it is under way. */
+                passed?: boolean | null;
+                summary?: components["schemas"]["ClusterSummary"] | null;
+                /** Format: int64 */
+                took_millis?: number | null;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -1287,7 +1597,9 @@ export interface components {
                 /** @description Accelerator model, where there are cards. */
                 chip?: string | null;
                 cluster: string;
+                cluster_health?: components["schemas"]["ClusterHealth"];
                 cluster_name: string;
+                cluster_service?: components["schemas"]["ClusterService"];
                 free?: components["schemas"]["Amounts"] | null;
                 /** @example pol_0192f000000070008000000000000001 */
                 id: string;
@@ -1338,6 +1650,38 @@ export interface components {
                 id: string;
                 name: string;
                 tenant: string;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_Site: {
+            items: {
+                address?: string | null;
+                backend: components["schemas"]["Backend"];
+                /**
+                 * Format: int64
+                 * @description How far the site's clock is ahead of the server's.
+                 */
+                clock_ahead_ms: number;
+                cluster: string;
+                connected_since?: components["schemas"]["Time"] | null;
+                /**
+                 * Format: int64
+                 * @description Events that wait at the site to be taken in.
+                 */
+                events_waiting: number;
+                joined_at?: components["schemas"]["Time"] | null;
+                /** @description Fingerprint of the agent's certificate. */
+                key?: string | null;
+                last_seen?: components["schemas"]["Time"] | null;
+                machine?: string | null;
+                name: string;
+                /** Format: int32 */
+                protocol?: number | null;
+                software?: string | null;
+                state: components["schemas"]["SiteState"];
+                token_expires_at?: components["schemas"]["Time"] | null;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -1422,7 +1766,9 @@ export interface components {
             /** @description Accelerator model, where there are cards. */
             chip?: string | null;
             cluster: string;
+            cluster_health?: components["schemas"]["ClusterHealth"];
             cluster_name: string;
+            cluster_service?: components["schemas"]["ClusterService"];
             free?: components["schemas"]["Amounts"] | null;
             /** @example pol_0192f000000070008000000000000001 */
             id: string;
@@ -1549,6 +1895,11 @@ export interface components {
             text_en: string;
             text_zh: string;
         };
+        /**
+         * @description What was made: a look at a cluster, or real jobs on it.
+         * @enum {string}
+         */
+        ReportKind: "check" | "trial";
         /** @description What is asked for, in the shape placement works on. */
         Requested: {
             /** @description Any of them will do; empty means any. */
@@ -1586,6 +1937,15 @@ export interface components {
             /** Format: double */
             value: number;
         };
+        ServiceChange: {
+            /** @description Into service without a passed trial; the audit log says so. */
+            force?: boolean;
+            service: components["schemas"]["ClusterService"];
+        };
+        ServiceChanged: {
+            cluster: string;
+            service: components["schemas"]["ClusterService"];
+        };
         ServiceHealth: {
             healthy: boolean;
             nodes: components["schemas"]["NodeCount"];
@@ -1608,6 +1968,74 @@ export interface components {
             name: string;
             /** Format: password */
             password: string;
+        };
+        /** @description A site and its line. */
+        Site: {
+            address?: string | null;
+            backend: components["schemas"]["Backend"];
+            /**
+             * Format: int64
+             * @description How far the site's clock is ahead of the server's.
+             */
+            clock_ahead_ms: number;
+            cluster: string;
+            connected_since?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Events that wait at the site to be taken in.
+             */
+            events_waiting: number;
+            joined_at?: components["schemas"]["Time"] | null;
+            /** @description Fingerprint of the agent's certificate. */
+            key?: string | null;
+            last_seen?: components["schemas"]["Time"] | null;
+            machine?: string | null;
+            name: string;
+            /** Format: int32 */
+            protocol?: number | null;
+            software?: string | null;
+            state: components["schemas"]["SiteState"];
+            token_expires_at?: components["schemas"]["Time"] | null;
+        };
+        /** @description Makes a one-time token for a site. A site that is known gets a new one; its key stays good until the token is used. */
+        SiteEnroll: {
+            backend?: components["schemas"]["Backend"] | null;
+            /**
+             * @description The name of the site and of its cluster.
+             * @example harbour
+             */
+            name: string;
+            /** @description The partner that provides it; left out: one's own. */
+            supplier?: string | null;
+            /** @description Give a new `local` site no work until it was tried. Others begin so in any case. */
+            testing?: boolean;
+        };
+        /** @description What is typed at the site. The token is shown this once. */
+        SiteEnrolled: {
+            /** @description `host:port` that the agent dials. */
+            address: string;
+            cluster: string;
+            /** @description The whole command line. */
+            command: string;
+            expires_at: components["schemas"]["Time"];
+            name: string;
+            /** @description SHA-256 of the server's certificate, 64 hexadecimal digits. */
+            pin: string;
+            token: string;
+        };
+        /** @enum {string} */
+        SiteState: "invited" | "connected" | "away" | "closed";
+        /** @description A pool that the cluster makes. */
+        SummaryPool: {
+            chip?: string | null;
+            name: string;
+            /** Format: int32 */
+            nodes: number;
+            /** Format: int32 */
+            nodes_up: number;
+            partition: string;
+            /** @description Of one node, as Slurm's TRES. */
+            shape: string;
         };
         /**
          * @description Own (共建) or bought in from a partner (外购/纳管).
@@ -1719,6 +2147,18 @@ export interface components {
             reason: string;
             to?: components["schemas"]["Time"] | null;
         };
+        /** @description One job of a trial, or an array's. */
+        TrialCase: {
+            pool: string;
+            /** Format: int64 */
+            ran_millis?: number | null;
+            verdict: components["schemas"]["Verdict"];
+            /** Format: int64 */
+            waited_millis?: number | null;
+            /** @description `success`, `failure`, `cancel`, `time_limit`, `array`, `cards`. */
+            what: string;
+            words: string;
+        };
         /** @description What the kernel or the cluster counted; zero where it cannot tell. */
         Usage: {
             /** Format: double */
@@ -1767,6 +2207,11 @@ export interface components {
             password?: string | null;
             role?: components["schemas"]["Role"] | null;
         };
+        /**
+         * @description How a case of a trial came out.
+         * @enum {string}
+         */
+        Verdict: "passed" | "failed" | "skipped";
         Wallet: {
             /** @description Balance and credit limit less what is held. */
             available: components["schemas"]["Money"];
@@ -2089,6 +2534,905 @@ export interface operations {
             };
             /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    register_cluster: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClusterCreate"];
+            };
+        };
+        responses: {
+            /** @description Registered */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterCreated"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cluster: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The cluster */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterDetail"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_cluster: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Begun */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterReport"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cluster_reports: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name or id */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of reports */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ClusterReport"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cluster_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                cluster: string;
+                /** @description Its id */
+                report: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterReport"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_service: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Name or id */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceChange"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceChanged"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_cluster: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Begun */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterReport"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5629,6 +6973,402 @@ export interface operations {
             };
             /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sites: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of sites */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Site"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enroll_site: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SiteEnroll"];
+            };
+        };
+        responses: {
+            /** @description The token, shown this once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SiteEnrolled"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_site: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the site */
+                site: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The site, closed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Site"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
