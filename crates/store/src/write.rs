@@ -322,6 +322,18 @@ fn encode(record: &Record, args: &mut Args) -> Encoded {
             args.int(at.as_micros());
             Ok(())
         }
+        Record::Audit(entry) => {
+            args.int(entry.seq as i64);
+            args.opt_id(entry.tenant.map(base::TenantId::as_u128));
+            codec::put(args, entry)
+        }
+        _ => encode_supply(record, args),
+    }
+}
+
+/// The columns of records about what the operator has to offer.
+fn encode_supply(record: &Record, args: &mut Args) -> Encoded {
+    match record {
         Record::Supplier(supplier) => {
             args.id(supplier.id.as_u128());
             codec::put(args, supplier)
@@ -353,11 +365,6 @@ fn encode(record: &Record, args: &mut Args) -> Encoded {
         Record::PriceBook(book) => {
             args.id(book.id.as_u128());
             codec::put(args, book)
-        }
-        Record::Audit(entry) => {
-            args.int(entry.seq as i64);
-            args.opt_id(entry.tenant.map(base::TenantId::as_u128));
-            codec::put(args, entry)
         }
         _ => encode_work(record, args),
     }
