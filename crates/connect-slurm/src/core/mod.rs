@@ -3,6 +3,7 @@
 //! in the cluster. How exactly-once works is told in `docs/slurm.md`.
 
 mod ends;
+mod facts;
 mod hand_over;
 pub mod limits;
 mod link;
@@ -301,5 +302,7 @@ impl Inner {
     }
 }
 
+#[cfg(test)]
+mod chaos;
 #[cfg(test)]
 mod tests;

@@ -124,7 +124,7 @@ impl Inner {
         let mut same = found.plans.len() == known.len();
         picture.surveyed.clear();
         for plan in found.plans {
-            same &= known.iter().any(|pool| *pool == plan.pool);
+            same &= known.contains(&plan.pool);
             let states = plan.pool.nodes.iter().cloned().zip(plan.states);
             picture.surveyed.extend(states.map(|(node, state)| ((plan.pool.id, node), state)));
         }

@@ -1,6 +1,5 @@
 //! The connector on the cluster in memory, in paused time.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,14 +40,14 @@ async fn it_is_a_cluster_with_every_kind_of_accounting() {
 }
 
 /// The platform's side, with everything it was told.
-struct Platform {
-    cluster: SlurmCluster,
+pub struct Platform {
+    pub cluster: SlurmCluster,
     observations: mpsc::Receiver<Observation>,
-    seen: Vec<Observed>,
+    pub seen: Vec<Observed>,
 }
 
 impl Platform {
-    fn start(slurm: &FakeSlurm) -> Platform {
+    pub fn start(slurm: &FakeSlurm) -> Platform {
         Platform::with(slurm, |_| {})
     }
 
@@ -83,7 +82,7 @@ impl Platform {
         self.cluster.submit(Arc::clone(order), script.into()).await.unwrap();
     }
 
-    async fn wait(&mut self, span: Duration) {
+    pub async fn wait(&mut self, span: Duration) {
         let deadline = tokio::time::Instant::now() + span;
         while let Ok(Some(observation)) = tokio::time::timeout_at(deadline, self.observations.recv()).await {
             self.seen.push(observation.what);
@@ -92,7 +91,7 @@ impl Platform {
 }
 
 const HOUR: Duration = Duration::from_secs(3_600);
-const SECONDS: fn(u64) -> Duration = Duration::from_secs;
+pub const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
 fn end_of(what: &Observed, wanted: AttemptId) -> Option<(Outcome, Option<Exit>, Option<Timestamp>, Timestamp)> {
     match what {
@@ -110,7 +109,7 @@ fn started(what: &Observed, wanted: AttemptId) -> Option<Timestamp> {
     }
 }
 
-fn order(number: u64) -> Arc<Order> {
+pub fn order(number: u64) -> Arc<Order> {
     let per_node = Resources::new(1, Bytes::from_mib(64), 0);
     let spec = JobSpec::minimal("job", script_id(""), Request::of(1, per_node), Span::from_mins(10));
     Arc::new(Order {
@@ -445,159 +444,4 @@ async fn an_order_to_end_survives_a_cut_line() {
     assert_eq!(platform.ended(running.attempt).await.0, Outcome::Timeout);
     assert_eq!(platform.ended(sought.attempt).await.0, Outcome::Timeout);
     assert_eq!(slurm.ran(sought.attempt).0, 0, "it was ended before it began");
-}
-
-/// Attempts under random faults; every one must be told exactly one end, and its script must have run at most once.
-async fn chaos(seed: u64) {
-    const ATTEMPTS: u64 = 25;
-    let mut chance = base::Seed::from_u64(seed).child("chaos").stream();
-    let accounting =
-        *chance.pick(&[AccountingKind::Slurmdbd, AccountingKind::CompletionLog, AccountingKind::Controller]);
-    let min_job_age = SECONDS(*chance.pick(&[5, 60, 300]));
-    let slurm = FakeSlurm::new(Setup { accounting, min_job_age, ..Setup::default() });
-    let mut faults = Faults { late_max: SECONDS(25), ..Faults::default() };
-    (faults.answer_lost, faults.late, faults.dropped) = (chance.below(150), chance.below(150), chance.below(100));
-    (faults.not_sent, faults.silent) = (chance.below(100), chance.below(100));
-    slurm.set_faults(seed, faults);
-    let mut platform = Platform::start(&slurm);
-    platform.cluster.resume(Vec::new()).await.ok();
-    let orders: Vec<Arc<Order>> = (1..=ATTEMPTS).map(order).collect();
-    let mut course: BTreeMap<AttemptId, Course> = BTreeMap::new();
-    let mut cancelled = BTreeSet::new();
-    let mut waiting: VecDeque<Arc<Order>> = orders.iter().cloned().collect();
-    let how = EndOrder { cause: EndCause::Cancelled, grace: Span::from_secs(30) };
-    for round in 0..4_000 {
-        let calm = round > 400;
-        if calm {
-            slurm.set_faults(seed, Faults::default());
-            slurm.set_cut(false);
-            slurm.set_accounting_down(false);
-        }
-        if let Some(order) = waiting.pop_front()
-            && !matches!(course.get(&order.attempt), Some(Course::Over(_)))
-        {
-            course.entry(order.attempt).or_insert(Course::Submitting);
-            let script = format!("#!/bin/sh\nsleep {}\nexit 0\n", order.number % 13);
-            match platform.cluster.submit(Arc::clone(&order), script.into()).await {
-                Ok(()) => {}
-                Err(ConnectError::Unreachable(_)) => waiting.push_back(order),
-                Err(error) => panic!("seed {seed}: {error}"),
-            }
-        }
-        match chance.below(100) {
-            _ if calm => {}
-            0 => slurm.crash(SECONDS(chance.below(8))),
-            1 => slurm.set_cut(true),
-            2..=4 => slurm.set_cut(false),
-            5 => slurm.set_accounting_down(true),
-            6..=8 => slurm.set_accounting_down(false),
-            9 => {
-                let open: Vec<AttemptId> = open(&course);
-                if !open.is_empty() {
-                    let attempt = *chance.pick(&open);
-                    // Whether it answers or not: an order may have been taken in and its answer lost.
-                    cancelled.insert(attempt);
-                    let _ = platform.cluster.end(attempt, how).await;
-                }
-            }
-            10 => {
-                drop(platform);
-                platform = restarted(&slurm, &open(&course)).await;
-                waiting.retain(|order| !course.contains_key(&order.attempt));
-                let submitting = |order: &&Arc<Order>| course.get(&order.attempt) == Some(&Course::Submitting);
-                waiting.extend(orders.iter().filter(submitting).cloned());
-                for attempt in cancelled.iter().filter(|attempt| !matches!(course[attempt], Course::Over(_))) {
-                    while platform.cluster.end(*attempt, how).await.is_err() {
-                        tokio::time::sleep(SECONDS(1)).await;
-                    }
-                }
-            }
-            _ => {}
-        }
-        platform.wait(Duration::from_millis(500)).await;
-        for what in std::mem::take(&mut platform.seen) {
-            take_in(seed, &mut course, &what);
-            if let Observed::Ended { attempt, .. } = what {
-                platform.cluster.forget(attempt).await.unwrap();
-            }
-        }
-        if calm && waiting.is_empty() && open(&course).is_empty() {
-            break;
-        }
-    }
-    let status = platform.cluster.status();
-    assert!(open(&course).is_empty(), "seed {seed}: without an end: {:?}; {status:#?}", open(&course));
-    tokio::time::sleep(SECONDS(120)).await;
-    for order in &orders {
-        let (begun, completed) = slurm.ran(order.attempt);
-        let Course::Over(outcome) = course[&order.attempt] else { unreachable!("checked above") };
-        assert!(begun <= 1, "seed {seed}: {} ran {begun} times", order.attempt);
-        let ran = (begun, completed);
-        match outcome {
-            Some(Outcome::Completed) => assert_eq!(ran, (1, 1), "seed {seed}: {}", order.attempt),
-            Some(Outcome::NodeFail) => assert_eq!(ran, (1, 0), "seed {seed}: {}", order.attempt),
-            Some(Outcome::Cancelled) => assert!(cancelled.contains(&order.attempt), "seed {seed}: {}", order.attempt),
-            // Gone: it may be handed over elsewhere.
-            None => assert_eq!(ran, (0, 0), "seed {seed}: {}", order.attempt),
-            Some(other) => panic!("seed {seed}: {} ended with {other:?}", order.attempt),
-        }
-        assert!(slurm.active(order.attempt).is_empty(), "seed {seed}: {} is still there", order.attempt);
-    }
-}
-
-/// What the platform knows of an attempt, as its engine does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Course {
-    Submitting,
-    There,
-    /// `None`: the cluster did not have it any more.
-    Over(Option<Outcome>),
-}
-
-fn open(course: &BTreeMap<AttemptId, Course>) -> Vec<AttemptId> {
-    course.iter().filter(|(_, course)| !matches!(course, Course::Over(_))).map(|(attempt, _)| *attempt).collect()
-}
-
-async fn restarted(slurm: &FakeSlurm, open: &[AttemptId]) -> Platform {
-    let platform = Platform::start(slurm);
-    while platform.cluster.resume(open.to_vec()).await.is_err() {
-        slurm.set_cut(false);
-        tokio::time::sleep(SECONDS(1)).await;
-    }
-    platform
-}
-
-fn take_in(seed: u64, course: &mut BTreeMap<AttemptId, Course>, what: &Observed) {
-    match what {
-        Observed::Accepted { attempt, .. } | Observed::Started { attempt, .. } => {
-            if let Some(course @ Course::Submitting) = course.get_mut(attempt) {
-                *course = Course::There;
-            }
-        }
-        Observed::Ended { attempt, outcome, .. } => match course.insert(*attempt, Course::Over(Some(*outcome))) {
-            Some(Course::Over(before)) => {
-                assert_eq!(before, Some(*outcome), "seed {seed}: {attempt} ended twice, differently");
-            }
-            _ => {}
-        },
-        // One whose hand-over is under way has not arrived yet: that it is not there is no news.
-        Observed::Gone { attempt, .. } => {
-            if let Some(course @ Course::There) = course.get_mut(attempt) {
-                *course = Course::Over(None);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Seeds of one run of the tests; each takes about a second.
-const SEEDS: u64 = 12;
-
-#[tokio::test(start_paused = true)]
-async fn whatever_breaks_every_attempt_runs_at_most_once_and_has_one_end() {
-    // `HW_SEEDS=1000` is what a soak sets.
-    let seeds = std::env::var("HW_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
-    for seed in 0..seeds {
-        chaos(seed).await;
-    }
 }
