@@ -239,3 +239,44 @@ CREATE TABLE platform (
     one BIGINT PRIMARY KEY,
     id BYTEA NOT NULL
 );
+
+CREATE TABLE blobs (
+    digest BYTEA NOT NULL PRIMARY KEY,
+    size BIGINT NOT NULL,
+    at BIGINT NOT NULL
+);
+CREATE TABLE files (
+    tenant BYTEA NOT NULL,
+    project BYTEA NOT NULL,
+    path BYTEA NOT NULL,
+    digest BYTEA NOT NULL,
+    size BIGINT NOT NULL,
+    mode BIGINT NOT NULL,
+    user_id BYTEA NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, project, path)
+);
+CREATE INDEX files_digest ON files (digest, tenant);
+CREATE TABLE file_usage (
+    tenant BYTEA NOT NULL PRIMARY KEY,
+    bytes BIGINT NOT NULL,
+    files BIGINT NOT NULL
+);
+CREATE TABLE uploads (
+    id BYTEA NOT NULL PRIMARY KEY,
+    tenant BYTEA NOT NULL,
+    project BYTEA NOT NULL,
+    path BYTEA NOT NULL,
+    digest BYTEA NOT NULL,
+    size BIGINT NOT NULL,
+    mode BIGINT NOT NULL,
+    user_id BYTEA NOT NULL,
+    at BIGINT NOT NULL
+);
+CREATE INDEX uploads_tenant ON uploads (tenant);
+CREATE TABLE file_pins (
+    digest BYTEA NOT NULL,
+    spec BYTEA NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (digest, spec)
+);

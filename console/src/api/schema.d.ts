@@ -195,6 +195,76 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Files of the tenant: everything in a folder, all files below it, or one file. */
+        get: operations["files"];
+        put?: never;
+        post?: never;
+        /** Remove a file, or a folder with everything below it. */
+        delete: operations["remove_files"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The bytes of a file, all or a range of them. */
+        get: operations["file_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to bring a file, or go on with one that was cut off: the same path, size and digest give the same upload. */
+        post: operations["begin_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/uploads/{upload}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far an upload has come. */
+        get: operations["upload"];
+        /** Send the next piece of an upload. The last one makes the file appear at its path, if its SHA-256 is the announced one. */
+        put: operations["upload_piece"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs": {
         parameters: {
             query?: never;
@@ -308,6 +378,40 @@ export interface paths {
         };
         /** Why a job runs where it runs, or how the choice looks while it waits. */
         get: operations["explain_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{job}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is in a job's work folder, while it runs and afterwards. Links are shown and never followed. */
+        get: operations["job_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{job}/files/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The bytes of a file in a job's work folder, all or a range of them. */
+        get: operations["job_file_content"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1111,7 +1215,7 @@ export interface components {
          * @description The stable code of a problem. Each has a page under the problem's `type`.
          * @enum {string}
          */
-        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "invalid" | "script_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
+        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
         Event: {
             actor: components["schemas"]["Actor"];
             at: components["schemas"]["Time"];
@@ -1172,6 +1276,32 @@ export interface components {
             /** @description Long name of the option or field. */
             option?: string | null;
         };
+        /** @description A file or a folder. */
+        FileEntry: {
+            kind: components["schemas"]["FileKind"];
+            /**
+             * Format: int32
+             * @description Permission bits; zero of folders in the tenant's space, which have none.
+             */
+            mode: number;
+            modified_at?: components["schemas"]["Time"] | null;
+            /** @description From the root of the file space, or of the job's work folder. */
+            path: string;
+            /** @description Of files in the tenant's space; not known of files in work folders. */
+            sha256?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes of a file; zero of anything else.
+             */
+            size: number;
+        };
+        /** @enum {string} */
+        FileKind: "file" | "folder" | "link" | "other";
+        /** @description What a removal took away. */
+        FilesRemoved: {
+            /** Format: int64 */
+            files: number;
+        };
         /** @description One thing that was looked at. */
         Finding: {
             /** @description What follows from it, or what to do. */
@@ -1186,6 +1316,17 @@ export interface components {
          * @enum {string}
          */
         FindingLevel: "ok" | "warn" | "fail";
+        /** @description A file of the tenant's that a job finds in its work folder. */
+        InputFile: {
+            /** @description What it is called in the work folder; the last part of `path` when left out. */
+            name?: string | null;
+            /**
+             * @description In the file space of the job's project: a file, or a folder with everything below it. What lies there at the
+             *     submission is what the job gets, whatever happens to it later.
+             * @example cases/wing
+             */
+            path: string;
+        };
         /** @description One billed stretch of time. */
         Interval: {
             attempt: string;
@@ -1272,6 +1413,8 @@ export interface components {
             environment?: {
                 [key: string]: string;
             };
+            /** @description Files of the tenant that the job finds in its work folder. */
+            inputs?: components["schemas"]["InputFile"][];
             /**
              * @description Long names of sbatch's options with `_` for `-`; they win over the script.
              * @example {
@@ -1529,6 +1672,29 @@ export interface components {
                 tenant?: string | null;
                 text_en: string;
                 text_zh: string;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_FileEntry: {
+            items: {
+                kind: components["schemas"]["FileKind"];
+                /**
+                 * Format: int32
+                 * @description Permission bits; zero of folders in the tenant's space, which have none.
+                 */
+                mode: number;
+                modified_at?: components["schemas"]["Time"] | null;
+                /** @description From the root of the file space, or of the job's work folder. */
+                path: string;
+                /** @description Of files in the tenant's space; not known of files in work folders. */
+                sha256?: string | null;
+                /**
+                 * Format: int64
+                 * @description Bytes of a file; zero of anything else.
+                 */
+                size: number;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -2159,6 +2325,44 @@ export interface components {
             what: string;
             words: string;
         };
+        /** @description How far a file has come. */
+        Upload: {
+            /** @description The file lies at its path. */
+            done: boolean;
+            /**
+             * Format: int64
+             * @description Bytes that have arrived: the next piece begins here.
+             */
+            offset: number;
+            path: string;
+            sha256: string;
+            /** Format: int64 */
+            size: number;
+            /** @description Send the rest here; `null` when the tenant had this content already and nothing needs to be sent. */
+            upload?: string | null;
+        };
+        /** @description Begins to bring a file into the tenant's file space. */
+        UploadStart: {
+            /**
+             * Format: int32
+             * @description Permission bits, 0 to 511 (`0o777`); 420 (`0o644`) when left out.
+             */
+            mode?: number | null;
+            /**
+             * @description Where it shall lie: `/`-separated, without `.`, `..` and empty parts. What is there is replaced.
+             * @example cases/wing/mesh.msh
+             */
+            path: string;
+            /** @description Name or id of the project whose files these are; the user's default project when left out. */
+            project?: string | null;
+            /** @description SHA-256 of all its bytes, 64 hexadecimal digits. */
+            sha256: string;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            size: number;
+        };
         /** @description What the kernel or the cluster counted; zero where it cannot tell. */
         Usage: {
             /** Format: double */
@@ -2294,7 +2498,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2312,7 +2516,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2417,7 +2621,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2435,7 +2639,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2532,7 +2736,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2550,7 +2754,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2658,7 +2862,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2667,7 +2871,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2703,7 +2907,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2798,7 +3002,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2911,7 +3115,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2920,7 +3124,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2938,7 +3142,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3038,7 +3242,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3056,7 +3260,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3153,7 +3357,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3273,7 +3477,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3282,7 +3486,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3318,7 +3522,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3422,7 +3626,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3431,7 +3635,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3449,7 +3653,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3551,7 +3755,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3569,7 +3773,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3668,7 +3872,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3686,7 +3890,808 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files: {
+        parameters: {
+            query?: {
+                /** @description A file (then it is the only item) or a folder; the root when left out. */
+                path?: string;
+                /** @description Name or id of a project; the user's default project when left out. */
+                project?: string;
+                /** @description All files below, and no folders. */
+                recursive?: boolean;
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the order of their paths' bytes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FileEntry"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_files: {
+        parameters: {
+            query: {
+                path: string;
+                /** @description Name or id of a project; the user's default project when left out. */
+                project?: string;
+                /** @description A folder with everything below it. */
+                recursive?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many files were removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilesRemoved"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    file_content: {
+        parameters: {
+            query: {
+                path: string;
+                /** @description Name or id of a project; the user's default project when left out. */
+                project?: string;
+            };
+            header?: {
+                /** @description One range: `bytes=0-99`, `bytes=100-`, `bytes=-100` */
+                Range?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All bytes; `ETag` is the SHA-256 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The bytes asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UploadStart"];
+            };
+        };
+        responses: {
+            /** @description The tenant had this content already: the file lies at its path */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Send the bytes from `offset` on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the upload */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Go on at `offset` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_piece: {
+        parameters: {
+            query: {
+                /** @description Where the piece begins; must be where the last one ended. */
+                offset: number;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the upload */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        /** @description At most 8 MiB of the file */
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description The next piece begins at `offset` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3801,7 +4806,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3819,7 +4824,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3936,7 +4941,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3945,7 +4950,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3981,7 +4986,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4089,7 +5094,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4098,7 +5103,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4134,7 +5139,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4239,7 +5244,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4248,7 +5253,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4284,7 +5289,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4379,7 +5384,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4496,7 +5501,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4505,7 +5510,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4541,7 +5546,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4648,7 +5653,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4657,7 +5662,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4675,7 +5680,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4775,7 +5780,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4793,7 +5798,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4891,7 +5896,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4909,7 +5914,254 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    job_files: {
+        parameters: {
+            query?: {
+                /** @description A file (then it is the only item) or a folder, from the job's work folder on; that folder itself when left out. */
+                path?: string;
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Id, number or element of an array */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FileEntry"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    job_file_content: {
+        parameters: {
+            query: {
+                path: string;
+            };
+            header?: {
+                /** @description One range: `bytes=0-99`, `bytes=100-`, `bytes=-100` */
+                Range?: string | null;
+            };
+            path: {
+                /** @description Id, number or element of an array */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All bytes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The bytes asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5016,7 +6268,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5025,7 +6277,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5043,7 +6295,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5143,7 +6395,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5161,7 +6413,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5269,7 +6521,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5287,7 +6539,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5387,7 +6639,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5405,7 +6657,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5512,7 +6764,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5521,7 +6773,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5539,7 +6791,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5646,7 +6898,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5655,7 +6907,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5673,7 +6925,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5768,7 +7020,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5882,7 +7134,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5891,7 +7143,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5927,7 +7179,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6024,7 +7276,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6042,7 +7294,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6204,7 +7456,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6222,7 +7474,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6335,7 +7587,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6344,7 +7596,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6380,7 +7632,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6477,7 +7729,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6495,7 +7747,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6603,7 +7855,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6612,7 +7864,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6648,7 +7900,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6836,7 +8088,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6845,7 +8097,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6881,7 +8133,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6980,7 +8232,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6998,7 +8250,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7095,7 +8347,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7113,7 +8365,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7218,7 +8470,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7227,7 +8479,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7263,7 +8515,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7367,7 +8619,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7376,7 +8628,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7394,7 +8646,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7574,7 +8826,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7592,7 +8844,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7700,7 +8952,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7709,7 +8961,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7745,7 +8997,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7840,7 +9092,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7955,7 +9207,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7964,7 +9216,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8000,7 +9252,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8100,7 +9352,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8118,7 +9370,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8229,7 +9481,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8238,7 +9490,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8274,7 +9526,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8374,7 +9626,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8392,7 +9644,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8487,7 +9739,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8607,7 +9859,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8616,7 +9868,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8652,7 +9904,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8749,7 +10001,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8767,7 +10019,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8872,7 +10124,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8881,7 +10133,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8917,7 +10169,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9019,7 +10271,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9028,7 +10280,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9046,7 +10298,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9143,7 +10395,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9161,7 +10413,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9269,7 +10521,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9278,7 +10530,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9314,7 +10566,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9417,7 +10669,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9426,7 +10678,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9462,7 +10714,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9568,7 +10820,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: not_found, job_not_found, log_not_found, route_not_found */
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9577,7 +10829,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused */
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9613,7 +10865,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;

@@ -88,6 +88,8 @@ ids! {
     ScriptId, "script", "scr";
     /// One request of a client, for logs and problem documents.
     RequestId, "request", "req";
+    /// A file on its way into a tenant's file space.
+    UploadId, "upload", "upl";
 }
 
 fn parse_prefixed(text: &str, prefix: &str) -> Option<u128> {

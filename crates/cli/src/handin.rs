@@ -33,6 +33,7 @@ impl HandIn {
             project: None,
             work_dir: self.work_dir,
             script_name: self.script_name,
+            inputs: Vec::new(),
             dry_run: false,
         }
     }

@@ -102,6 +102,8 @@ fn of_code(code: ErrorCode) -> NextMove {
         | C::TargetTooLong
         | C::UnsupportedMediaType
         | C::HeadersTooLarge
+        | C::RangeNotSatisfiable
+        | C::ChecksumMismatch
         | C::Invalid
         | C::ScriptInvalid
         | C::BadName
@@ -114,8 +116,10 @@ fn of_code(code: ErrorCode) -> NextMove {
             NextMove::Access
         }
         C::InsufficientFunds => NextMove::Money,
-        C::NotFound | C::JobNotFound | C::LogNotFound | C::RouteNotFound => NextMove::NotFound,
+        C::NotFound | C::JobNotFound | C::LogNotFound | C::FileNotFound | C::RouteNotFound => NextMove::NotFound,
         C::WrongState
+        | C::WrongOffset
+        | C::OverQuota
         | C::NameTaken
         | C::TenantSuspended
         | C::UserDisabled

@@ -2,6 +2,7 @@
 //! again, pages. Refuses to know: how anything is shown, exit codes, files, the environment.
 
 mod error;
+mod files;
 mod jobs;
 mod money;
 mod page;
@@ -14,6 +15,7 @@ mod stream;
 mod transport;
 
 pub use error::{ClientError, NextMove};
+pub use files::Content;
 pub use jobs::LogSlice;
 pub use page::{PAGE_MAX, Pages};
 pub use stream::{Events, LogStep, LogTail, STREAM_FAILURES_MAX};

@@ -124,6 +124,9 @@ impl Client {
     pub(crate) fn post(&self, path: &[&str]) -> Call {
         self.call(Method::POST, path)
     }
+    pub(crate) fn put(&self, path: &[&str]) -> Call {
+        self.call(Method::PUT, path)
+    }
     pub(crate) fn patch(&self, path: &[&str]) -> Call {
         self.call(Method::PATCH, path)
     }
@@ -206,6 +209,11 @@ impl Call {
         // Wire types are plain data: writing them to memory cannot fail.
         self.body = Some(serde_json::to_vec(body).unwrap_or_default());
         self.headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self
+    }
+    pub(crate) fn bytes_body(mut self, body: Vec<u8>) -> Call {
+        self.body = Some(body);
+        self.headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         self
     }
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Call {

@@ -13,10 +13,11 @@ use futures::future::BoxFuture;
 use model::{EndCause, EndOrder, Observed, Order};
 use nix::unistd::Pid;
 use ports::cluster::Observations;
-use ports::{Cluster, ClusterFacts, ConnectError, LogChunk, LogStream, PoolFacts};
+use ports::{Cluster, ClusterFacts, ConnectError, Files, LogChunk, LogStream, PoolFacts};
 
 use crate::cgroup::Groups;
 use crate::config::{LOG_POLL, LOG_READ_MAX, LOG_WAIT_MAX, LocalConfig, LocalError, User};
+use crate::files::LocalFiles;
 use crate::layout::{Layout, NoGpus, Place};
 use crate::logs::LogReader;
 use crate::plan::{Claim, End, EndRequest, Ended, Plan, Relay, outcome_of};
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     groups: Option<Groups>,
     remarks: Vec<String>,
     logs: LogReader,
+    files: Arc<LocalFiles>,
     state: Mutex<State>,
 }
 
@@ -73,7 +75,10 @@ impl LocalCluster {
         let waker = Waker::bind(spool.home()).map_err(LocalError::io("cannot listen in", spool.home()))?;
         let logs = LogReader::start(config.run_as.as_ref())
             .map_err(LocalError::io("cannot read as the jobs' user in", &config.work_root))?;
+        let files = LocalFiles::start(config.work_root.clone(), config.run_as.as_ref())
+            .map_err(LocalError::io("cannot write as the jobs' user in", &config.work_root))?;
         let inner = Arc::new(Inner {
+            files: Arc::new(files),
             state: Mutex::new(State::new(layout)),
             stopping: AtomicBool::new(false),
             config,
@@ -545,6 +550,16 @@ impl Cluster for LocalCluster {
             }
         }
         .boxed()
+    }
+
+    fn files(&self) -> Option<Arc<dyn Files>> {
+        Some(self.inner.files.clone())
+    }
+
+    fn work_folder(&self, order: &Order) -> Option<String> {
+        let files = render::files(order, &self.inner.config);
+        let inner = files.work_dir.strip_prefix(files.create_below.as_deref()?)?.strip_prefix('/')?;
+        Some(inner.to_owned())
     }
 
     fn pool_remarks(&self, pool: PoolId) -> Vec<String> {

@@ -6,6 +6,7 @@ mod cgroup;
 mod cluster;
 pub mod config;
 mod detect;
+mod files;
 mod layout;
 mod logs;
 mod plan;

@@ -61,7 +61,11 @@ impl LogReader {
         Ok(LogReader(sender))
     }
 
-    async fn run<T: Send + 'static>(&self, what: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    /// Runs something with that identity.
+    ///
+    /// # Errors
+    /// What it answers, or that the threads are gone.
+    pub async fn run<T: Send + 'static>(&self, what: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         let task: Task = Box::new(move || drop(answer.send(what())));
         self.0.send(task).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;

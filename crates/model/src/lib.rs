@@ -3,6 +3,7 @@
 
 pub mod attempt;
 pub mod event;
+pub mod file;
 pub mod hand_over;
 pub mod job;
 pub mod people;
@@ -14,6 +15,7 @@ pub mod supply;
 
 pub use attempt::{Attempt, AttemptPhase, Course, Usage};
 pub use event::{Actor, Event, EventKind, MoveCause};
+pub use file::{ContentDigest, Input, ParseDigestError};
 pub use hand_over::{EndOrder, Observation, Observed, Order};
 pub use job::{ArrayRef, Avoid, EndCause, Exit, Holder, Job, JobInput, Outcome, Phase, Refusal, StateCode, Transition};
 pub use people::{Project, Role, Tenant, TenantStatus, Token, TokenScope, User};

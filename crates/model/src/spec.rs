@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::{JobId, ScriptId, Span, SpecId, Timestamp, digest128};
 use serde::{Deserialize, Serialize};
 
+use crate::file::Input;
 use crate::request::Request;
 
 /// Queue class of a job, lowest first; `--qos` names it.
@@ -139,6 +140,9 @@ pub struct JobSpec {
     /// Append to existing output files instead of truncating them (`--open-mode`).
     #[serde(default)]
     pub append: bool,
+    /// Put into the work folder before each attempt starts. Only for jobs that work in a folder of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<Input>,
 }
 
 impl JobSpec {
@@ -167,6 +171,7 @@ impl JobSpec {
             signal: None,
             hold: false,
             append: false,
+            inputs: Vec::new(),
         }
     }
 }

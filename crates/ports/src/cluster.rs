@@ -102,6 +102,12 @@ pub trait Cluster: Send + Sync + 'static {
         None
     }
 
+    /// The folder in which this order's job works, relative to the work root, when it is one of the platform's own making
+    /// below it; `None` where the job named a folder itself. The same for every reading of the same order.
+    fn work_folder(&self, _order: &Order) -> Option<String> {
+        None
+    }
+
     /// Changes the time limit of an attempt that is there. Idempotent.
     ///
     /// # Errors

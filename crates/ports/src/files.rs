@@ -82,8 +82,33 @@ pub trait Files: Send + Sync + 'static {
     /// Within the work root, replacing a file that is there.
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), FileError>>;
 
+    /// Makes `to` a file with the bytes of the file `from` and this mode, replacing a file that is there. Implementations whose
+    /// far side can copy by itself do that; this one carries the bytes here and back.
+    fn copy<'a>(&'a self, from: &'a str, to: &'a str, mode: u32) -> BoxFuture<'a, Result<(), FileError>> {
+        Box::pin(copy_by_pieces(self, from, to, mode))
+    }
+
     /// A file, a link, or a folder with everything below it (links are removed, never followed). What is not there is no fault.
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FileError>>;
+}
+
+/// [`Files::copy`] by reading and writing pieces.
+///
+/// # Errors
+/// As `read` and `write`.
+pub async fn copy_by_pieces<F: Files + ?Sized>(files: &F, from: &str, to: &str, mode: u32) -> Result<(), FileError> {
+    let mut offset = 0;
+    loop {
+        let bytes = files.read(from, offset, FILE_PIECE_MAX).await?;
+        let (count, last) = (bytes.len() as u64, bytes.len() < FILE_PIECE_MAX);
+        if count > 0 || offset == 0 {
+            files.write(to, offset, bytes, mode).await?;
+        }
+        offset += count;
+        if last {
+            return Ok(());
+        }
+    }
 }
 
 /// Checks a relative path: no empty part, no `.` or `..`, no NUL, not absolute, at most [`FILE_PATH_MAX`] bytes.

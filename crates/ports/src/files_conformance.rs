@@ -16,12 +16,33 @@ pub async fn files(files: Arc<dyn Files>, root: &Path, beside: &Path) {
     names_of_every_kind(files).await;
     folders_are_made_and_listed(files).await;
     what_is_renamed_replaces(files).await;
+    copies_are_files_of_their_own(files).await;
     what_is_removed_is_gone(files, root, beside).await;
     no_path_leads_out(files).await;
     no_link_leads_out(files, root, beside).await;
     only_files_are_read(files, root).await;
     a_growing_file_is_read_without_holes(files, root).await;
     many_at_once(files).await;
+}
+
+async fn copies_are_files_of_their_own(files: &dyn Files) {
+    let large = vec![7; FILE_PIECE_MAX];
+    files.write("copied/from", 0, large.clone(), 0o600).await.unwrap();
+    files.write("copied/from", FILE_PIECE_MAX as u64, b"the rest".to_vec(), 0o600).await.unwrap();
+    files.write("copied/to", 0, b"what was there".to_vec(), 0o600).await.unwrap();
+    for to in ["copied/to", "copied/new/to"] {
+        files.copy("copied/from", to, 0o700).await.unwrap();
+        let found = files.stat(to).await.unwrap();
+        assert_eq!((found.size, found.mode), (FILE_PIECE_MAX as u64 + 8, 0o700), "{to}");
+        assert_eq!(files.read(to, FILE_PIECE_MAX as u64 - 1, 99).await.unwrap(), b"\x07the rest");
+    }
+    files.write("copied/from", 0, b"other".to_vec(), 0o600).await.unwrap();
+    assert_eq!(files.read("copied/to", 0, FILE_PIECE_MAX).await.unwrap(), large, "a copy does not follow");
+    files.write("copied/empty", 0, Vec::new(), 0o600).await.unwrap();
+    files.copy("copied/empty", "copied/to", 0o600).await.unwrap();
+    assert_eq!(files.stat("copied/to").await.unwrap().size, 0);
+    assert!(matches!(files.copy("copied/nothing", "copied/x", 0o600).await, Err(FileError::NotFound(_))));
+    files.remove("copied").await.unwrap();
 }
 
 async fn names(files: &dyn Files, path: &str) -> Vec<String> {

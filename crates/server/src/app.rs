@@ -29,6 +29,7 @@ pub struct App {
     pub events: EventBus,
     /// Sites whose agents dial in, where that is switched on.
     pub sites: Option<Arc<crate::sites::Sites>>,
+    pub files: Arc<crate::files::Space>,
 }
 
 /// What the configuration says about HTTP and submissions, checked.

@@ -45,6 +45,8 @@ pub struct Parts {
     pub clusters: Arc<Clusters>,
     pub clock: Clock,
     pub events: EventBus,
+    /// Contents that jobs get as input.
+    pub files: Arc<crate::files::Space>,
     pub policy: Policy,
     /// Unique per process, beginning with the address others forward to: `http://host:port#…`.
     pub holder: String,

@@ -33,7 +33,9 @@ fn needs_active(method: &Method, path: &str) -> bool {
     if !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return path.starts_with("/v1/");
     }
-    path.starts_with("/v1/jobs/") && (path.contains("/logs") || path.ends_with("/explain"))
+    // Contents of files lie with the active server.
+    path.starts_with("/v1/jobs/") && (path.contains("/logs") || path.contains("/files") || path.ends_with("/explain"))
+        || path.starts_with("/v1/files/")
 }
 
 pub async fn layer(State(forwarder): State<Forwarder>, request: Request, next: Next) -> Response {
@@ -100,6 +102,10 @@ mod tests {
             (Method::GET, "/v1/jobs/12/logs/follow", true),
             (Method::POST, "/v1/jobs", true),
             (Method::PATCH, "/v1/users/x", true),
+            (Method::GET, "/v1/files", false),
+            (Method::GET, "/v1/files/content", true),
+            (Method::GET, "/v1/jobs/12/files", true),
+            (Method::PUT, "/v1/files/uploads/upl_1", true),
             (Method::GET, "/healthz", false),
         ] {
             assert_eq!(needs_active(&method, path), goes, "{method} {path}");

@@ -7,7 +7,9 @@ pub mod boot;
 pub mod config;
 pub mod convert;
 pub mod driver;
+pub mod files;
 mod forward;
+mod inputs;
 pub mod limits;
 pub mod links;
 mod local;
@@ -18,11 +20,14 @@ mod ops;
 mod page;
 pub mod problem;
 pub mod recovery;
+mod results;
 pub mod routes;
 pub mod shell;
 pub mod sites;
+mod staging;
 #[doc(hidden)]
 pub mod testing;
+mod tidy;
 pub mod up;
 
 pub use shell::{Running, StartError, start};

@@ -108,3 +108,25 @@ pub const SHARES_MAX: u32 = 1_000_000;
 pub const OPTIONS_MAX: usize = 100;
 /// Variables of one submission; a login shell has some fifty, and their bytes are bounded by `jobscript::limits`.
 pub const VARIABLES_MAX: usize = 10_000;
+
+/// Bytes of one piece of an upload: as large as any body, so that a stand-by passes it on like others.
+pub const UPLOAD_PIECE_BYTES_MAX: usize = BODY_BYTES_MAX;
+/// Bytes of a path in the file space, and of one name in it. Escaped in a query it has three times as many, which with
+/// the rest stays below [`TARGET_BYTES_MAX`]; names are those of Linux.
+pub const FILE_PATH_BYTES_MAX: usize = 1_024;
+pub const FILE_NAME_BYTES_MAX: usize = 255;
+/// Files of one tenant, those on their way included; some 200 bytes each in the database.
+pub const FILES_PER_TENANT_MAX: u64 = 1_000_000;
+/// Bytes read from a stored file at a time while it is sent.
+pub const FILE_READ_BYTES: usize = 256 << 10;
+/// Uploads whose digest so far is kept in memory, some 200 bytes each; the digest of others is computed at their end.
+pub const HASHES_KEPT: usize = 10_000;
+/// An upload that was begun this long ago and has not ended is forgotten.
+pub const UPLOAD_LIFE: Span = Span::from_hours(7 * 24);
+/// A content that no file has any more is deleted after this.
+pub const CONTENT_GRACE: Span = Span::from_hours(1);
+/// Contents and uploads deleted in one sweep: with one a minute some 140,000 a day.
+pub const FILES_SWEPT: u32 = 100;
+/// Inputs that one submission names, and files that one job gets by them. A specification with 1,000 inputs is 150 KiB.
+pub const INPUTS_NAMED_MAX: usize = 100;
+pub const INPUTS_MAX: usize = 1_000;

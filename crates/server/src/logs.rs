@@ -80,7 +80,7 @@ impl LogFile {
 }
 
 /// The attempt whose output a reader means: the last one that started, or else the last.
-fn latest(attempts: &[Attempt]) -> Option<&Attempt> {
+pub fn latest(attempts: &[Attempt]) -> Option<&Attempt> {
     attempts.iter().rev().find(|a| a.started_at.is_some()).or(attempts.last())
 }
 

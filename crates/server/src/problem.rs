@@ -212,6 +212,18 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<store::PutRefused> for Failure {
+    fn from(refused: store::PutRefused) -> Self {
+        use store::PutRefused as R;
+        let detail = shown(&refused.to_string());
+        match refused {
+            R::OverQuota { .. } | R::TooMany(_) => Self::new(ErrorCode::OverQuota, detail),
+            R::BelowFile(_) | R::IsFolder(_) => Self::invalid("path", detail),
+            R::NoContent => Self::new(ErrorCode::WrongState, detail).retry_after(1),
+        }
+    }
+}
+
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {

@@ -15,10 +15,13 @@ use crate::app::{App, Clock, Clusters, EngineHandle, EventBus, HttpSettings, IdS
 use crate::boot::{self, BootError, FirstAdmin, LocalSupply};
 use crate::config::{Checked, Database};
 use crate::driver::{self, Connect, INBOX, OBSERVATIONS, Parts, Role};
+use crate::files::Space;
 use crate::forward::{self, Forwarder};
+use crate::limits::FILES_PER_TENANT_MAX;
 use crate::links::{self, Links};
 use crate::local;
 use crate::sites::{self, Sites};
+use crate::tidy;
 
 /// Streams (events, logs) still open at a stop are cut after this.
 const STREAM_GRACE: Duration = Duration::from_secs(2);
@@ -154,6 +157,7 @@ pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartErr
         clusters: app.clusters.clone(),
         clock: app.clock.clone(),
         events: app.events.clone(),
+        files: app.files.clone(),
         policy: config.policy.clone(),
         holder: holder(&config, address, &app.ids),
         inbox: messages,
@@ -171,7 +175,8 @@ pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartErr
     let router = router.layer(axum::middleware::from_fn_with_state(Forwarder::new(role.clone()), forward::layer));
     let http = tokio::spawn(serve(listener, router, stopping.clone()));
     tokio::spawn(sweep(app.store.clone(), app.clock.clone(), stopping.clone()));
-    tokio::spawn(links::run(app.clone(), turns, role.clone(), stopping));
+    tokio::spawn(links::run(app.clone(), turns, role.clone(), stopping.clone()));
+    tokio::spawn(tidy::run(app.clone(), role.clone(), stopping));
     let mut running = Running { address, app, role: role.clone(), first_admin: None, stop, driver, http, remarks };
     if running.settle().await? {
         running.first_admin = boot::set_up(&running.app, &config, supply.as_ref(), &observe).await?;
@@ -191,6 +196,7 @@ fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: Engi
         job_defaults: config.job_defaults.clone(),
         ..HttpSettings::default()
     };
+    let bounds = store::FileBounds { bytes: config.files_quota.0, files: FILES_PER_TENANT_MAX };
     App {
         store,
         engine,
@@ -201,6 +207,7 @@ fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: Engi
         settings: Arc::new(settings),
         events: EventBus::default(),
         sites: None,
+        files: Arc::new(Space::new(&config.data, bounds)),
     }
 }
 

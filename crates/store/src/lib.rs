@@ -7,6 +7,7 @@
 mod codec;
 mod db;
 mod error;
+mod files;
 mod lease;
 mod lite;
 mod load;
@@ -17,6 +18,7 @@ mod query;
 mod store;
 mod write;
 
+pub use files::{FileBounds, FileRow, PutRefused, UploadRow};
 pub use once::{KEY_LIFETIME, SWEEP_ROWS_MAX};
 pub use query::audit::Counts;
 pub use query::jobs::{Explained, JobEntry, JobFilter, NameMatch};

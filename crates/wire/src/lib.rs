@@ -4,6 +4,7 @@
 pub mod cluster;
 pub mod common;
 pub mod events;
+pub mod files;
 pub mod job;
 pub mod money;
 pub mod page;

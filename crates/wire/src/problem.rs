@@ -46,6 +46,7 @@ error_codes! {
     NotFound "not_found" 404 "There is no such thing" "未找到";
     JobNotFound "job_not_found" 404 "There is no such job" "作业不存在";
     LogNotFound "log_not_found" 404 "There is no such output" "输出文件不存在";
+    FileNotFound "file_not_found" 404 "There is no such file" "文件不存在";
     RouteNotFound "route_not_found" 404 "There is no such path" "路径不存在";
     MethodNotAllowed "method_not_allowed" 405 "The path does not know this method" "请求方法不支持";
     WrongState "wrong_state" 409 "Its present state does not allow it" "当前状态不允许该操作";
@@ -55,9 +56,13 @@ error_codes! {
     IdempotencyKeyReused "idempotency_key_reused" 409 "The key was used for another request" "幂等键已用于其他请求";
     NoPrice "no_price" 409 "There is no price for it" "尚无价格";
     LedgerRefused "ledger_refused" 409 "The ledger refused" "账本拒绝";
+    WrongOffset "wrong_offset" 409 "The piece begins elsewhere" "分片起点不符";
+    OverQuota "over_quota" 409 "The quota does not allow it" "超出存储配额";
     BodyTooLarge "body_too_large" 413 "The body is too large" "请求体过大";
     TargetTooLong "target_too_long" 414 "Path or query is too long" "路径或查询过长";
     UnsupportedMediaType "unsupported_media_type" 415 "Send JSON" "请发送 JSON";
+    RangeNotSatisfiable "range_not_satisfiable" 416 "The file has no such bytes" "请求的范围超出文件";
+    ChecksumMismatch "checksum_mismatch" 422 "What arrived is not what was announced" "校验和不符";
     Invalid "invalid" 422 "A value makes no sense" "参数无效";
     ScriptInvalid "script_invalid" 422 "The job's description has faults" "作业描述有误";
     BadName "bad_name" 422 "This is not a name" "名称不合规";

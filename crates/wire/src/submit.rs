@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::common::{MoneyText, TimeText};
+use crate::files::InputFile;
 use crate::words::{ExplainPhase, PriorityClass, ProductLine, SupplyMode};
 
 /// Value of an option: a text as on the command line; numbers and booleans are taken too.
@@ -55,6 +56,9 @@ pub struct JobSubmit {
     /// Name of the script's file, the job's name when nothing else names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script_name: Option<String>,
+    /// Files of the tenant that the job finds in its work folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<InputFile>,
     /// Check and price only: nothing is accepted, nothing is held.
     #[serde(default)]
     pub dry_run: bool,

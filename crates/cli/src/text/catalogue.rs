@@ -66,6 +66,7 @@ catalogue! {
     Dependencies "Waits for" "依赖";
     Depreciation "Depreciation" "折旧";
     Detail "Detail" "详情";
+    Digest "SHA-256" "SHA-256 校验和";
     Disabled "Disabled" "停用";
     EffectiveFrom "Effective from" "生效时间";
     Elements "Elements" "组内作业数";
@@ -85,6 +86,7 @@ catalogue! {
     Job "Job" "作业";
     Key "Key" "配置项";
     LastSeen "Last seen" "最近通信";
+    Kind "Type" "类型";
     Label "Label" "用途";
     Lag "Lag" "滞后";
     LastContact "Last contact" "最近联系";
@@ -96,6 +98,7 @@ catalogue! {
     Memo "Memo" "附言";
     MemoryPeak "Peak memory" "内存峰值";
     Metered "Metered intervals" "计量区间";
+    Modified "Modified" "修改时间";
     Mode "Mode" "供应方式";
     Name "Name" "名称";
     Node "Node" "节点";
@@ -109,6 +112,7 @@ catalogue! {
     Note "Cluster says" "集群说明";
     Number "No." "序号";
     Origin "Comes from" "来源";
+    Path "Path" "路径";
     Phase "Phase" "阶段";
     Pool "Pool" "资源池";
     Pools "Pools" "资源池数";
@@ -136,6 +140,7 @@ catalogue! {
     Service "Service" "服务状态";
     SetAside "Set aside" "冻结";
     Shares "Shares" "份额";
+    Size "Size" "大小";
     Site "Site" "站点";
     Started "Started" "开始时间";
     State "State" "状态";
@@ -232,6 +237,11 @@ catalogue! {
     PasswordChanged "Your password is changed." "密码已修改。";
     ToppedUp "The balance is now {balance} {currency}." "当前余额 {balance} {currency}。";
     PricesPublished "Prices {name} in {currency} are published." "{currency} 价目 {name} 已发布。";
+    FilesPut "{n} files ({size}) are in the file space; {sent} had to be sent." "{n} 个文件（{size}）已在文件空间；实际传输 {sent}。";
+    FilesGot "{n} files ({size}) are here." "{n} 个文件（{size}）已取回。";
+    FilesRemoved "{n} files are removed." "已删除 {n} 个文件。";
+    LinkLeftOut "{path}: a link, left out" "{path}：符号链接，已跳过";
+    ReallyRemove "Remove {path} and everything below it?" "确定删除 {path} 及其下全部内容吗？";
     ReadingStdin "Reading the script from standard input; end it with Ctrl-D." "正在从标准输入读取脚本，以 Ctrl-D 结束。";
     Warning "warning" "警告";
     LineNumber "line {n}" "第 {n} 行";
@@ -251,6 +261,13 @@ catalogue! {
     NoHome "neither HOME nor XDG_CONFIG_HOME says where to keep the token" "HOME 与 XDG_CONFIG_HOME 均未设置，无处保存令牌";
     NotSignedIn "no token is kept for {url}" "没有保存 {url} 的令牌";
     NotText "{path} is not UTF-8 text" "{path} 不是 UTF-8 文本";
+    NameNotText "{path}: the name is not UTF-8" "{path}：文件名不是 UTF-8";
+    NotPlainFile "{path}: neither a file nor a folder" "{path}：既非文件也非目录";
+    IsFolder "{path} is a folder" "{path} 是目录";
+    FileChanged "{path} changed while it was read; try again" "{path} 在读取过程中发生变化，请重试";
+    ArrivedDamaged "{path}: what arrived is not what was announced; nothing was kept" "{path}：收到的内容与校验和不符，未保留";
+    BadRemote "`{path}` is not a path of the file space" "`{path}` 不是文件空间的路径";
+    NoJobThere "`{path}` is in a job's work folder, where nothing can be changed" "`{path}` 位于作业工作目录，不可修改";
     BadFile "{path}: {why}" "{path}：{why}";
     CancelWhat "say which jobs: numbers, or filters such as --user" "请指定作业编号，或 --user 等筛选条件";
     CancelNamesOrFilters "give numbers or filters, not both" "作业编号与筛选条件只能二选一";

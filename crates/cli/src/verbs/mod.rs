@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod cluster;
+pub mod files;
 pub mod house;
 pub mod jobs;
 pub mod logs;
@@ -67,6 +68,16 @@ pub enum Verb {
     Requeue(jobs::Names),
     /// Change a job's class or time limit
     Update(jobs::Update),
+    /// Bring files into the tenant's file space
+    Put(files::Put),
+    /// Fetch files from the file space, or from a job's work folder
+    Get(files::Get),
+    /// List files of the file space, or of a job's work folder
+    Ls(files::Ls),
+    /// Print a file of the file space, or of a job's work folder
+    Cat(files::Cat),
+    /// Remove files from the file space
+    Rm(files::Rm),
     /// Pools: what there is and what is free
     Pools(supply::Pools),
     /// Nodes: list, drain, resume
@@ -160,6 +171,11 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Release(args) => jobs::change(desk, args, jobs::Change::Release).await,
         Verb::Requeue(args) => jobs::change(desk, args, jobs::Change::Requeue).await,
         Verb::Update(args) => jobs::update(desk, args).await,
+        Verb::Put(args) => files::put(desk, args).await,
+        Verb::Get(args) => files::get(desk, args).await,
+        Verb::Ls(args) => files::ls(desk, args).await,
+        Verb::Cat(args) => files::cat(desk, args).await,
+        Verb::Rm(args) => files::rm(desk, args).await,
         Verb::Pools(args) => supply::pools(desk, args).await,
         Verb::Nodes(args) => supply::nodes(desk, args).await,
         Verb::Clusters => supply::clusters(desk).await,

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use wire::events::EventStreamQuery;
+use wire::files::InputFile;
 use wire::submit::{JobAccepted, JobSubmit, Quote as Quoted, Warning};
 
 use super::{show, wait};
@@ -21,6 +22,9 @@ pub struct Submit {
     pub args: Vec<String>,
     #[command(flatten)]
     pub job: JobFlags,
+    /// A file or folder of the file space (`hw put`) that the job finds in its work folder, under its own last name or NAME
+    #[arg(long, value_name = "REMOTE[:NAME]", value_parser = stage_in, help_heading = "This command")]
+    pub stage_in: Vec<InputFile>,
     /// Wait for the job's end and end with its own exit code
     #[arg(long, short = 'W', help_heading = "This command")]
     pub wait: bool,
@@ -50,6 +54,19 @@ pub struct Quote {
     pub job: JobFlags,
 }
 
+/// Reads `REMOTE[:NAME]`; a path with a colon in it needs a name behind.
+fn stage_in(text: &str) -> Result<InputFile, String> {
+    let (path, name) = match text.rsplit_once(':') {
+        Some((path, name)) => (path, Some(name.to_owned())),
+        None => (text, None),
+    };
+    let path = super::files::remote(path);
+    if path.is_empty() || name.as_ref().is_some_and(String::is_empty) {
+        return Err("write a path of the file space, and behind a colon the name in the work folder".into());
+    }
+    Ok(InputFile { path, name })
+}
+
 fn request(desk: &Desk, script: &str, args: Vec<String>, job: JobFlags) -> Result<JobSubmit, Fault> {
     let text = desk.read(script)?;
     Ok(hand_in(desk, script, text, args, job.parsed()))
@@ -67,6 +84,7 @@ pub fn hand_in(desk: &Desk, path: &str, script: String, args: Vec<String>, given
 pub async fn submit(desk: &Desk, args: Submit) -> Result<View, Fault> {
     let mut request = request(desk, &args.script, args.args, args.job)?;
     request.dry_run = args.dry_run;
+    request.inputs = args.stage_in;
     let client = desk.client()?;
     let accepted = client.submit(&request, args.idempotency_key.as_deref()).await?;
     for warning in &accepted.warnings {

@@ -239,6 +239,12 @@ impl Cluster for SlurmCluster {
         self.inner.files.clone()
     }
 
+    fn work_folder(&self, order: &Order) -> Option<String> {
+        // Relative to the root: one of an empty root begins with `/`.
+        let paths = crate::render::paths(order, "", &self.inner.name, None);
+        paths.ours.then(|| paths.work_dir.trim_start_matches('/').to_owned())
+    }
+
     fn set_time_limit(&self, attempt: AttemptId, limit: Span) -> BoxFuture<'_, Result<(), ConnectError>> {
         self.inner.set_time_limit(attempt, limit).boxed()
     }

@@ -22,8 +22,8 @@ use crate::problem::Failure;
 pub use identity::Identity;
 pub use names::{Names, Supply};
 pub use proof::{
-    AuditAccess, Caller, JobAccess, OperatorAccess, Read, SelfAccess, Sight, SubmitAccess, TenantAccess, UserAccess,
-    Write,
+    AuditAccess, Caller, FilesAccess, JobAccess, OperatorAccess, Read, SelfAccess, Sight, SubmitAccess, TenantAccess,
+    UserAccess, Write,
 };
 pub use request::{Body, Meta, Params, Segments};
 pub use secret::{Secret, digest_of};

@@ -212,6 +212,30 @@ impl FromRequestParts<Shared> for SubmitAccess {
     }
 }
 
+/// The file space of the caller's own tenant.
+pub struct FilesAccess<A> {
+    caller: Caller,
+    access: PhantomData<A>,
+}
+
+impl<A> std::ops::Deref for FilesAccess<A> {
+    type Target = Caller;
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl<A: Access> FromRequestParts<Shared> for FilesAccess<A> {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, http: &Shared) -> Result<Self, Failure> {
+        let caller = Caller::from_request_parts(parts, http).await?;
+        if A::CHANGES {
+            caller.who.may_work()?;
+        }
+        Ok(Self { caller, access: PhantomData })
+    }
+}
+
 /// What the caller may see in lists: every tenant's, or its own only.
 pub struct Sight {
     caller: Caller,
@@ -419,13 +443,20 @@ impl JobAccess<Write> {
     /// Carries out a command on the job. The engine knows open jobs only; for one that has ended it is said so.
     pub async fn command(&self, command: Command, once: Option<Once>) -> Result<Report, Failure> {
         let ended = self.entry.row.ended_at.is_some();
-        self.caller.command(command, once).await.map_err(|failure| match failure.code {
+        let report = self.caller.command(command, once).await.map_err(|failure| match failure.code {
             ErrorCode::JobNotFound if ended => Failure::new(
                 ErrorCode::WrongState,
                 format!("the job has ended ({}) and cannot change any more", self.entry.row.job.state().as_str()),
             ),
             _ => failure,
-        })
+        })?;
+        let inputs = &self.entry.spec.inputs;
+        if !inputs.is_empty() {
+            // A change of the time limit gives it another specification, under which its inputs are to be kept.
+            let now = visible_job(&self.caller.http, &self.caller.who, &self.id().to_string()).await?;
+            crate::inputs::keep(&self.caller, now.row.job.spec, inputs).await?;
+        }
+        Ok(report)
     }
 }
 

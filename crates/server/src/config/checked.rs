@@ -101,6 +101,8 @@ pub struct Checked {
     pub prices: Prices,
     pub cost: PoolCost,
     pub credit_limit: Money,
+    /// Bytes that the files of one tenant may have.
+    pub files_quota: Bytes,
 }
 
 struct Reader<'a>(&'a Written);
@@ -178,6 +180,7 @@ impl Checked {
             },
             prices,
             credit_limit: r.amount("credit_limit")?,
+            files_quota: r.read("files.quota")?,
         })
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::dispatch::Dispatcher;
 use super::{BATCH_MAX, LEASE, Parts, RENEW, Role, refuse};
 use crate::app::{CommandError, Message, Question};
+use crate::staging::Staging;
 
 type Reply = oneshot::Sender<Result<Report, CommandError>>;
 
@@ -134,7 +135,8 @@ impl<'a> Active<'a> {
             Ok(connected) => connected.into_iter().for_each(|(id, cluster)| parts.clusters.insert(id, cluster)),
             Err(error) => tracing::error!(%error, "the clusters of this server cannot be connected"),
         }
-        let dispatch = Dispatcher::new(parts.clusters.clone(), parts.store.clone(), parts.observe.clone());
+        let staging = Staging::new(parts.files.clone(), parts.observe.clone());
+        let dispatch = Dispatcher::new(parts.clusters.clone(), parts.store.clone(), parts.observe.clone(), staging);
         let mut outstanding: HashMap<ClusterId, Vec<Effect>> = HashMap::new();
         for effect in engine.outstanding() {
             outstanding.entry(effect.cluster()).or_default().push(effect);

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::app::Clusters;
+use crate::staging::Staging;
 
 /// Calls under way at once on one cluster. A local start is about 3 ms, an sbatch 10 ms: 32 lanes keep either busy. A lane is a
 /// queue and a task of some hundred bytes: 100 clusters × 32 are below 4 MiB.
@@ -29,6 +30,7 @@ struct Shared {
     store: Arc<store::SqlStore>,
     observe: mpsc::Sender<Observation>,
     scripts: Cache<ScriptId, Arc<str>>,
+    staging: Arc<Staging>,
 }
 
 /// A cluster to be taken up again: the open attempts it must know, and what is outstanding there.
@@ -47,10 +49,15 @@ pub(super) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub fn new(clusters: Arc<Clusters>, store: Arc<store::SqlStore>, observe: mpsc::Sender<Observation>) -> Self {
+    pub fn new(
+        clusters: Arc<Clusters>,
+        store: Arc<store::SqlStore>,
+        observe: mpsc::Sender<Observation>,
+        staging: Staging,
+    ) -> Self {
         let scripts =
             Cache::builder().weigher(|_, text: &Arc<str>| text.len() as u32 + 64).max_capacity(SCRIPT_CACHE).build();
-        let shared = Shared { clusters, store, observe, scripts };
+        let shared = Shared { clusters, store, observe, scripts, staging: Arc::new(staging) };
         let mut tasks = JoinSet::new();
         let (lanes, effects) = mpsc::unbounded_channel();
         tasks.spawn(spread(shared.clone(), effects));
@@ -177,6 +184,7 @@ impl Shared {
         match effect {
             Effect::Submit { order, .. } => {
                 let script = self.script(order.spec.script).await?;
+                self.staging.make_ready(id, cluster.as_ref(), order).await?;
                 cluster.submit(order.clone(), script).await
             }
             Effect::End { attempt, how, .. } => cluster.end(*attempt, *how).await,

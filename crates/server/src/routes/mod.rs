@@ -1,8 +1,11 @@
 //! The routes under `/v1`, one file per noun, and what surrounds them: request ids, bounds, and the completion of
 //! problem documents. Handlers read top to bottom: proof, input, one question or command, answer.
 
+mod bytes;
 mod clusters;
 mod events;
+mod files;
+mod job_files;
 mod jobs;
 mod logs;
 mod money;
@@ -11,6 +14,8 @@ mod session;
 mod sites;
 mod submit;
 mod supply;
+
+pub(crate) use bytes::Reader;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -79,6 +84,12 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(jobs::requeue))
         .routes(routes!(logs::read))
         .routes(routes!(logs::follow))
+        .routes(routes!(job_files::list))
+        .routes(routes!(job_files::content))
+        .routes(routes!(files::list, files::remove))
+        .routes(routes!(files::content))
+        .routes(routes!(files::begin_upload))
+        .routes(routes!(files::upload, files::upload_piece))
         .routes(routes!(events::stream))
         .routes(routes!(events::list))
         .routes(routes!(events::audit))

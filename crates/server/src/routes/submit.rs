@@ -19,6 +19,7 @@ use super::unexpected;
 use crate::access::{Body, Caller, Meta, SubmitAccess, job_ref};
 use crate::app::App;
 use crate::convert;
+use crate::inputs;
 use crate::limits::{OPTIONS_MAX, VARIABLES_MAX};
 use crate::problem::Failure;
 
@@ -46,6 +47,7 @@ pub(super) async fn submit(access: SubmitAccess, meta: Meta, body: Body<JobSubmi
         return Ok(Json(JobAccepted { job: None, number: 0, elements, hold, currency, warnings }).into_response());
     }
     let canonical = serde_json::to_vec(&draft.spec).map_err(|e| Failure::internal(format!("a spec: {e}")))?;
+    inputs::keep(&access, spec_id(&canonical), &draft.spec.inputs).await?;
     let submission = Submission {
         id: JobId::from_u128(access.app().ids.draw()),
         user: who.user,
@@ -146,7 +148,7 @@ async fn array_outcome(store: &SqlStore, scope: Scope, root_number: u64) -> Resu
 
 /// Script, options and surroundings as one checked draft, and the project that pays when one is named.
 async fn draft(caller: &Caller, request: JobSubmit) -> Result<(Draft, Option<ProjectId>), Failure> {
-    let JobSubmit { script, options, args, environment, project, work_dir, script_name, dry_run: _ } = request;
+    let JobSubmit { script, options, args, environment, project, work_dir, script_name, inputs, dry_run: _ } = request;
     if options.len() > OPTIONS_MAX {
         return Err(Failure::invalid("options", format!("at most {OPTIONS_MAX} options are accepted")));
     }
@@ -166,11 +168,20 @@ async fn draft(caller: &Caller, request: JobSubmit) -> Result<(Draft, Option<Pro
         environment: &environment,
         ..Context::at(caller.app().clock.now())
     };
-    let draft = jobscript::resolve(&parsed, &caller.app().settings.job_defaults, context)?;
+    let mut draft = jobscript::resolve(&parsed, &caller.app().settings.job_defaults, context)?;
     let project = match project.as_deref().or(draft.account.as_deref()) {
         None => None,
         Some(text) => Some(find_project(caller, text).await?),
     };
+    if !inputs.is_empty() {
+        if draft.spec.work_dir.is_some() {
+            return Err(Failure::invalid(
+                "inputs",
+                "a job with `chdir` works in a folder of its own choice, where no files are put",
+            ));
+        }
+        draft.spec.inputs = inputs::resolve(caller, project.unwrap_or(caller.who.project), &inputs).await?;
+    }
     Ok((draft, project))
 }
 

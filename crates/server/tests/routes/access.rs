@@ -82,6 +82,7 @@ async fn outcome(platform: &Platform, column: &Column, method: &Method, path: &s
         .replace("{tenant}", "lab")
         .replace("{user}", "anna")
         .replace("{token}", &token_id)
+        .replace("{upload}", "upl_none")
         .replace("{pool}", "main")
         .replace("{node}", "main")
         .replace("{site}", "harbour")
@@ -92,7 +93,7 @@ async fn outcome(platform: &Platform, column: &Column, method: &Method, path: &s
     let (status, code) = platform.outcome(request.body("{}".into()).unwrap()).await;
     match (status, code.as_str()) {
         // Seen, but without output yet.
-        (404, "log_not_found") => "ok".to_owned(),
+        (404, "log_not_found" | "file_not_found") => "ok".to_owned(),
         (401 | 403 | 404, _) => status.to_string(),
         (..500, _) => "ok".to_owned(),
         _ => panic!("{method} {path} as {}: {status} {code}", column.name),

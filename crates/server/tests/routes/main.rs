@@ -2,6 +2,7 @@
 
 mod access;
 mod clusters;
+mod files;
 mod jobs;
 mod malformed;
 mod money;

@@ -46,6 +46,12 @@ impl Select {
         self
     }
 
+    pub(crate) fn bytes(&mut self, value: &[u8]) -> &mut Self {
+        self.parameter();
+        self.args.bytes(value);
+        self
+    }
+
     /// Starts a condition, e.g. `filter("j.state = ").int(3)`.
     pub(crate) fn filter(&mut self, text: &str) -> &mut Self {
         self.push(if self.conditions == 0 { " WHERE " } else { " AND " });
