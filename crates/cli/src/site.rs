@@ -30,6 +30,9 @@ pub struct Site {
     /// What this machine offers; left out: all it has, as one pool
     #[arg(long, value_name = "FILE")]
     pub local: Option<PathBuf>,
+    /// Host the Slurm cluster that this file describes, instead of this machine
+    #[arg(long, value_name = "FILE", conflicts_with = "local")]
+    pub slurm: Option<PathBuf>,
     /// What is logged
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
@@ -45,7 +48,7 @@ pub fn run(args: Site) -> Result<ExitCode, Fault> {
     let options = Options {
         state: args.state,
         join,
-        host: Host::Local(args.local),
+        host: args.slurm.map_or(Host::Local(args.local), Host::Slurm),
         supervisor: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("hw")),
         software: format!("hw {}", env!("CARGO_PKG_VERSION")),
         timing: link::Timing::default(),

@@ -18,13 +18,12 @@ use link::message::Attach;
 use link::{
     Fingerprint, Gatekeeper, House, Identity, Place, Refusal, RefusalCode, RemoteCluster, Site, SiteStatus, Timing,
 };
-use model::{BackendKind, Cluster, ClusterLink, LinkKind, Observation, Observed};
-use ports::Cluster as _;
+use model::{BackendKind, Cluster, ClusterLink, LinkKind};
 use rating::PoolCost;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::app::{App, CommandError};
+use crate::app::{App, CommandError, Message};
 use crate::config::{Checked, SiteDoor};
 use crate::driver::Role;
 use crate::shell::{Connected, Observe, StartError};
@@ -211,6 +210,11 @@ impl Sites {
         loop {
             tokio::time::sleep(LOOK).await;
             if *running.role.borrow() == Role::Active {
+                // What was enrolled through another server shortly before this one took over.
+                let missing = |known: &Known| running.app.clusters.get(known.site.place.cluster).is_none();
+                for known in self.all().into_iter().filter(missing) {
+                    Arc::clone(self).take_up(known.site).await;
+                }
                 continue;
             }
             let before: Vec<ClusterId> = self.all().iter().map(|known| known.site.place.cluster).collect();
@@ -274,19 +278,9 @@ impl Sites {
             return;
         }
         let remote = Arc::new(RemoteCluster::new(site, running.observe.clone()));
-        running.app.clusters.insert(cluster, remote.clone());
-        loop {
-            // Another server, or a driver that began anew, has its own.
-            let open = running.app.engine.ask(move |engine, _| engine.handed_over(cluster)).await;
-            let Ok(open) = open else { return };
-            match remote.resume(open).await {
-                Ok(()) => break,
-                Err(error) => tracing::debug!(%cluster, %error, "the new site has no line yet"),
-            }
-            tokio::time::sleep(RETRY).await;
-        }
-        // Fails only when the driver is gone.
-        let _ = running.observe.send(Observation { cluster, what: Observed::Reachable }).await;
+        running.app.clusters.insert(cluster, remote);
+        // As after a restart: the agent is told what is open, and counts as reachable once it has answered.
+        running.app.engine.send(Message::Resume(cluster)).await;
     }
 
     /// Stores a new enrolment of a known or new site, through `give`, which knows who asks.

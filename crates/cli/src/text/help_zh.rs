@@ -232,6 +232,7 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("site", "pin", "平台证书的指纹"),
     ("site", "token", "一次性令牌"),
     ("site", "local", "本机提供的资源池文件；省略则整机为一个资源池"),
+    ("site", "slurm", "接入此文件所描述的 Slurm 集群，而非本机"),
     ("site", "log", "日志级别或过滤规则"),
     ("*", "name", "名称"),
     ("*", "currency", "币种：CNY、USD"),
