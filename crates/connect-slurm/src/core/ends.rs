@@ -15,7 +15,7 @@ use crate::core::Inner;
 use crate::core::facts::{Facts, join};
 use crate::core::limits::{
     ACCOUNTS_BACK_MAX_SECS, ACCOUNTS_BACK_SECS, ACCOUNTS_PATIENCE, ACCOUNTS_PAUSE_FIRST, ACCOUNTS_PAUSE_MAX, COLLECT,
-    EVIDENCE_KEPT, MISSING_PATIENCE, NUMBERS_MAX, WORDS_MAX,
+    EVIDENCE_KEPT, MISSING_PATIENCE, NUMBERS_MAX, VOID_SECS_MAX, WORDS_MAX,
 };
 use crate::core::look::{self, Moment};
 use crate::core::table::{Entry, Phase, Table};
@@ -27,8 +27,6 @@ const READERS: usize = 16;
 /// Accounting is asked for at most a tenth of the time, as long as it takes that long to answer.
 const SHARE: u32 = 10;
 const GAP_MAX: Duration = Duration::from_secs(2);
-/// A job that does not begin is over within milliseconds; a loaded shared file system may take seconds.
-const VOID_SECS_MAX: i64 = 30;
 
 pub async fn run(inner: Arc<Inner>) {
     let mut pause = ACCOUNTS_PAUSE_FIRST;
@@ -388,7 +386,7 @@ impl Inner {
                 is_odd && facts.exit.0 == EXIT_STOPPED && evidence.started.is_none() && self.files.is_some();
         }
         let cause = self.table().attempts.get(&attempt).and_then(|entry| entry.end).map(|end| end.how.cause);
-        if before_it_began && cause.is_none() && self.is_wanted_again(attempt) {
+        if before_it_began && cause.is_none() && self.is_wanted_again(attempt, &facts) {
             return false;
         }
         if before_it_began {
@@ -424,16 +422,24 @@ impl Inner {
     }
 
     /// A copy was told to stay away before the attempt was handed over anew: it is handed over once more.
-    fn is_wanted_again(&self, attempt: AttemptId) -> bool {
+    fn is_wanted_again(&self, attempt: AttemptId, facts: &Facts) -> bool {
         let mut table = self.table();
         let Some(entry) = table.attempts.get_mut(&attempt) else { return true };
         entry.number = None;
         entry.record = None;
         entry.absent = None;
+        let told = entry.told.started.take();
+        let offset = entry.offset.unwrap_or_default();
         if entry.order.is_some() {
             entry.phase = Phase::Seeking { until: Instant::now(), since: 0 };
         } else {
             entry.phase = Phase::Missing { since: Instant::now() };
+        }
+        if let Some(start) = told {
+            let started_at = Timestamp::from_secs(start) - offset;
+            let at = Timestamp::from_secs(facts.end.unwrap_or(start).max(start)) - offset;
+            let note = Some("a copy that was told to stay away; nothing ran".into());
+            table.tell(Observed::Interrupted { attempt, started_at, at, outcome: Outcome::NodeFail, note });
         }
         drop(table);
         self.look_now.notify_one();

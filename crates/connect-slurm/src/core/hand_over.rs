@@ -116,6 +116,7 @@ impl Inner {
                 drop(entry.tell_again());
             }
             Phase::Running | Phase::Ending { .. } | Phase::Over => {
+                entry.order.get_or_insert((order, script));
                 let ended = entry.tell_again();
                 if let Some(ended) = ended {
                     table.tell(ended);

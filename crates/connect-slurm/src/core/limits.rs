@@ -56,6 +56,9 @@ pub const LOG_READ_MAX: usize = 1 << 20;
 /// Slurm's own words at the end of a job that go into its note, bytes.
 pub const WORDS_MAX: usize = 1_000;
 
+/// A job that does not begin is over within milliseconds; a loaded shared file system may take seconds.
+pub const VOID_SECS_MAX: i64 = 30;
+
 /// What a cluster sets itself, as its survey says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -8,6 +8,7 @@ use model::Observed;
 use tokio::time::Instant;
 
 use crate::carrier::{JobNumber, Queue, QueuedJob, SlurmState};
+use crate::core::limits::VOID_SECS_MAX;
 use crate::core::table::{Entry, Phase, Table};
 use crate::key::Realm;
 use crate::states::{self, Course, EXIT_STOPPED, EXIT_SUPERSEDED};
@@ -114,8 +115,11 @@ impl Table {
             }
             Course::Running | Course::Suspended => {
                 entry.phase = Phase::Running;
-                // It is there for good: it will not be handed over again.
-                entry.order = None;
+                // It is there for good and will not be handed over again, once it has run for longer than copies do that only
+                // find out that they are not wanted.
+                if job.start.is_some_and(|start| moment.clock - start > VOID_SECS_MAX) {
+                    entry.order = None;
+                }
                 entry.seen_running = Some(moment.clock);
                 if entry.told.started.is_some_and(|told| Some(told) != job.start) {
                     entry.requeued.get_or_insert(Instant::now());
