@@ -8,8 +8,8 @@ use base::{
 use engine::{AuditEntry, JobRow, Report};
 use ledger::{Account, AccountCode, AccountKind, Floor, Hold, HoldState, Memo, Transfer, TransferReason};
 use model::{
-    Actor, ArrayRef, Attempt, Avoid, Cluster, ClusterLink, ClusterReport, Dependency, Event, EventKind, Exit, Job, JobSpec, Outcome, Phase, Pool, Project,
-    StateCode, Supplier, Tenant, Token, User,
+    Actor, ArrayRef, Attempt, Avoid, Cluster, ClusterLink, ClusterReport, Dependency, Event, EventKind, Exit, Job,
+    JobSpec, Outcome, Phase, Pool, Project, StateCode, Supplier, Tenant, Token, User,
 };
 use rating::{Interval, Meter, PoolCost, PriceBook};
 use serde::de::DeserializeOwned;
