@@ -17,6 +17,7 @@ use nix::unistd::Pid;
 use store::Location;
 use support::{HW, LONG, Place, audit, client_of, open_jobs, script, state};
 use testkit::hw::free_address;
+use testkit::slurm::{ClusterSpec, Farm, NodeSet, Partition};
 use testkit::{Cut, Hw, wait_for};
 use wire::sites::{SiteEnroll, SiteEnrolled, SiteState};
 
@@ -25,6 +26,8 @@ struct Agent {
     state: PathBuf,
     pools: PathBuf,
     log: PathBuf,
+    /// How `pools` is given.
+    flag: &'static str,
     child: Option<Child>,
 }
 
@@ -34,12 +37,12 @@ impl Agent {
         let jobs = place.join("site-jobs");
         let text = format!("dir = \"{}\"\n[[pool]]\nname = \"edge\"\ncores = 4\nmemory = \"4G\"\n", jobs.display());
         std::fs::write(&pools, text).expect("a file of pools");
-        Agent { state: place.join("site"), pools, log: place.join("site.log"), child: None }
+        Agent { state: place.join("site"), pools, log: place.join("site.log"), flag: "--local", child: None }
     }
 
     fn command(&self, join: Option<(&str, &str, &str)>) -> Command {
         let mut command = Command::new(HW);
-        command.arg("site").arg("--state").arg(&self.state).arg("--local").arg(&self.pools);
+        command.arg("site").arg("--state").arg(&self.state).arg(self.flag).arg(&self.pools);
         if let Some((address, pin, token)) = join {
             command.args(["--join", address, "--pin", pin, "--token", token]);
         }
@@ -139,9 +142,13 @@ impl Bed {
 
     /// A job on the site that marks its run, waits for `go`, and ends with `code`.
     fn submit(&self, name: &str, code: u8) -> String {
+        self.submit_to("harbour-edge", name, code)
+    }
+
+    fn submit_to(&self, pool: &str, name: &str, code: u8) -> String {
         let mark = self.marks.join(name);
         let text = format!(
-            "#SBATCH -p harbour-edge -n 1 --mem 64M\necho run >> {m}\nuntil [ -e {m}.go ]; do sleep 0.05; done\nexit {code}",
+            "#SBATCH -p {pool} -n 1 --mem 64M\necho run >> {m}\nuntil [ -e {m}.go ]; do sleep 0.05; done\nexit {code}",
             m = mark.display()
         );
         let accepted = self.runtime.block_on(self.client.submit(&script(&text), Some(name))).expect("a job");
@@ -256,6 +263,60 @@ fn heavy_a_machine_joins_with_one_command_and_loses_no_job() {
     let books = bed.runtime.block_on(audit(Location::Folder(bed.server.data().to_owned())));
     books.expect_clean();
     assert_eq!(books.attempts, 5, "each job had one attempt");
+}
+
+/// The agent at a partner's login node: an ordinary Slurm cluster behind it, tried with real jobs and then given work.
+#[test]
+fn heavy_a_slurm_cluster_joins_through_its_agent() {
+    if let Some(why) = Farm::unavailable() {
+        println!("skipped: {why}");
+        return;
+    }
+    let mut bed = Bed::new();
+    let mut farm = Farm::new(bed.place.path().join("farm")).expect("a farm");
+    let spec = ClusterSpec::new("delta").nodes(NodeSet::new(2)).partition(Partition::new("main").default());
+    farm.start([spec]).expect("a cluster");
+    let conf = farm.cluster("delta").conf().to_string_lossy().into_owned();
+    let work = bed.place.shared("work");
+    let way = format!(
+        "work_root = \"{}\"\n[way]\nkind = \"command\"\ntools = {{ slurm_conf = \"{conf}\" }}\n",
+        work.display()
+    );
+    std::fs::write(&bed.agent.pools, way).expect("a file");
+    bed.agent.flag = "--slurm";
+    let site = SiteEnroll {
+        name: "harbour".into(),
+        backend: Some(wire::Backend::Slurm),
+        supplier: Some("portco".into()),
+        testing: false,
+    };
+    let told = bed.runtime.block_on(bed.client.enroll_site(&site)).expect("an enrolment");
+    bed.agent.start(Some((&told.address, &told.pin, &told.token)));
+    wait_for("the site's pool", LONG, || {
+        let pools = bed.runtime.block_on(bed.client.pools().take(10)).ok()?;
+        pools.items.iter().any(|pool| pool.name == "harbour-main").then_some(())
+    });
+    let hw = |words: &[&str]| {
+        let done = bed.server.run(words);
+        let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+        (done.status.code(), said)
+    };
+    assert_eq!(hw(&["cluster", "service", "harbour", "in_service"]).0, Some(5), "no trial has passed yet");
+    let (code, said) = hw(&["cluster", "trial", "harbour"]);
+    assert_eq!(code, Some(0), "{said}\n{}", bed.agent.said());
+    assert_eq!(hw(&["cluster", "service", "harbour", "in_service"]).0, Some(0));
+
+    let job = bed.submit_to("harbour-main", "there", 7);
+    bed.wait_run("there");
+    bed.agent.kill();
+    bed.let_go("there");
+    bed.agent.start(None);
+    bed.expect_end("there", &job, 7);
+    let log = bed.runtime.block_on(state(&bed.client, &job));
+    assert_eq!(log.as_deref(), Some("FAILED"));
+    bed.server.terminate();
+    let books = bed.runtime.block_on(audit(Location::Folder(bed.server.data().to_owned())));
+    books.expect_clean();
 }
 
 #[test]

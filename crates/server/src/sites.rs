@@ -283,6 +283,19 @@ impl Sites {
         running.app.engine.send(Message::Resume(cluster)).await;
     }
 
+    /// A site's cluster for a trial alone, whose observations go to `observe` until [`Sites::after_trial`]. `None`: not a site's.
+    pub fn for_trial(&self, cluster: ClusterId, observe: Observe) -> Option<Arc<RemoteCluster>> {
+        self.get(cluster).map(|known| Arc::new(RemoteCluster::new(known.site, observe)))
+    }
+
+    /// The cluster is the platform's again.
+    pub async fn after_trial(&self, cluster: ClusterId) {
+        let (Some(running), Some(known)) = (self.running.get(), self.get(cluster)) else { return };
+        let remote = Arc::new(RemoteCluster::new(known.site, running.observe.clone()));
+        running.app.clusters.insert(cluster, remote);
+        running.app.engine.send(Message::Resume(cluster)).await;
+    }
+
     /// Stores a new enrolment of a known or new site, through `give`, which knows who asks.
     ///
     /// # Errors

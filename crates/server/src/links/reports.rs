@@ -10,7 +10,7 @@ use connect_slurm::supply;
 use connect_slurm::trial::{self, Trial, TrialReport};
 use connect_slurm::{Limits, Opened, Parts, SlurmCluster, SlurmConfig, SlurmPool, open};
 use engine::{Command, Envelope};
-use model::{Actor, Cluster, ClusterLink, ClusterReport, NodeState, ReportKind};
+use model::{Actor, Cluster, ClusterLink, ClusterReport, LinkKind, NodeState, Observation, ReportKind, Service};
 use tokio::sync::mpsc;
 
 use super::keeper::{chain, realm};
@@ -122,16 +122,21 @@ async fn make(
     actor: Actor,
     who: Who,
 ) -> Result<(), String> {
-    let config = SlurmLink::read(link).map_err(|error| format!("its registration cannot be read: {error}"))?.slurm;
-    let opened = open(&config).await.map_err(|error| chain(&error))?;
-    let (passed, report) = match work.kind {
-        ReportKind::Check => {
-            let report = look(app, cluster, &config, &opened, work.id).await;
-            (report.passed(), serde_json::to_string(&report))
-        }
-        ReportKind::Trial => {
-            let report = try_out(app, cluster, config, opened, who).await?;
-            (report.passed(), serde_json::to_string(&report))
+    let (passed, report) = if link.kind == LinkKind::Site {
+        let report = try_site(app, cluster, who).await?;
+        (report.passed(), serde_json::to_string(&report))
+    } else {
+        let config = SlurmLink::read(link).map_err(|error| format!("its registration cannot be read: {error}"))?.slurm;
+        let opened = open(&config).await.map_err(|error| chain(&error))?;
+        match work.kind {
+            ReportKind::Check => {
+                let report = look(app, cluster, &config, &opened, work.id).await;
+                (report.passed(), serde_json::to_string(&report))
+            }
+            ReportKind::Trial => {
+                let report = try_out(app, cluster, config, opened, who).await?;
+                (report.passed(), serde_json::to_string(&report))
+            }
         }
     };
     let report = report.map_err(|error| error.to_string())?.into();
@@ -188,10 +193,19 @@ async fn try_out(
         limits: Limits::default(),
         clock: Arc::new(move || clock.now()),
     };
-    let connector = Arc::new(SlurmCluster::new(parts, sender));
+    Ok(run(app, Arc::new(SlurmCluster::new(parts, sender)), observations, &pools, who).await)
+}
+
+async fn run(
+    app: &App,
+    connector: Arc<dyn ports::Cluster>,
+    observations: mpsc::Receiver<Observation>,
+    pools: &[SlurmPool],
+    who: Who,
+) -> TrialReport {
     let (ids, clock) = (app.ids.clone(), app.clock.clone());
     let trial = Trial {
-        pools: &pools,
+        pools,
         draw: &move || ids.draw(),
         clock: &move || clock.now(),
         tenant: who.tenant,
@@ -199,5 +213,45 @@ async fn try_out(
         user: who.user,
         patience: TRIAL,
     };
-    Ok(trial::run(connector, observations, &trial).await)
+    trial::run(connector, observations, &trial).await
+}
+
+/// Real jobs through a site's agent. It has one connector, which a trial needs for itself: only while nothing is open there,
+/// and nothing can come.
+async fn try_site(app: &App, cluster: &Cluster, who: Who) -> Result<TrialReport, String> {
+    let id = cluster.id;
+    let busy = app.engine.ask(move |engine, _| {
+        let testing = engine.clusters().any(|c| c.id == id && c.service == Service::Testing);
+        !testing || !engine.handed_over(id).is_empty()
+    });
+    if busy.await.map_err(|error| error.to_string())? {
+        return Err("a site is tried while it is in testing and no job is open there".to_owned());
+    }
+    let sites = app.sites.as_ref().ok_or("this server takes no sites in")?;
+    let (sender, observations) = mpsc::channel(TRIAL_ROOM);
+    let remote = sites.for_trial(id, sender).ok_or("there is no such site")?;
+    let tried = match ports::Cluster::describe(&*remote).await {
+        Ok(facts) => {
+            let pools: Vec<SlurmPool> = facts.pools.into_iter().map(|pool| described(id, pool)).collect();
+            Ok(run(app, remote, observations, &pools, who).await)
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    sites.after_trial(id).await;
+    tried
+}
+
+/// A pool as a trial needs it: how its connector names things there is the agent's affair.
+fn described(cluster: ClusterId, pool: ports::PoolFacts) -> SlurmPool {
+    SlurmPool {
+        id: link::pool_id(cluster, &pool.name),
+        partition: pool.name.clone(),
+        name: pool.name.into(),
+        gres: (pool.shape.gpus > 0).then(|| ("gpu".to_owned(), None)),
+        constraint: None,
+        exclude: Vec::new(),
+        nodes: pool.nodes,
+        shape: pool.shape,
+        chip: pool.chip,
+    }
 }

@@ -196,7 +196,9 @@ pub(super) async fn trial(access: OperatorAccess, segments: Segments) -> Result<
 async fn begin(access: &OperatorAccess, name: &str, kind: ReportKind) -> Result<Response, Failure> {
     let cluster = stored(access, name).await?;
     let app = access.app();
-    let link = app.store.cluster_link(cluster.id).await?.filter(|link| link.kind == LinkKind::Slurm);
+    // A site's agent is looked at by `hw sites`; it can be tried.
+    let fits = |link: &ClusterLink| link.kind == LinkKind::Slurm || kind == ReportKind::Trial;
+    let link = app.store.cluster_link(cluster.id).await?.filter(fits);
     let link = link.ok_or_else(|| {
         Failure::new(ErrorCode::WrongState, "this cluster is not registered with a way to it: there is nothing to try")
     })?;
