@@ -118,7 +118,7 @@ impl Engine {
         if is_old_run(facts, told) {
             return;
         }
-        // A cluster's clock may be ahead of ours or behind; a start is never before the placement nor after now.
+        // A cluster's clock may be ahead of ours or behind; a start is never before the second of the placement nor after now.
         let at = self.stamped(told).max(facts.begins_after());
         if self.apply(attempt.job, JobInput::Started { attempt: attempt.number, at }).is_err() {
             return;
@@ -130,7 +130,7 @@ impl Engine {
             facts.course_mut().ahead = told - at;
         }
         // Only a first start tells how long the queue there is.
-        let waited = facts.course.as_ref().is_none_or(|c| c.runs == 0).then(|| (facts.pool, at - facts.placed_at));
+        let waited = facts.course.as_ref().is_none_or(|c| c.runs == 0).then(|| (facts.pool, at.since(facts.placed_at)));
         let moved = !nodes.is_empty() && facts.nodes != nodes;
         if moved {
             facts.nodes.clone_from(&nodes);

@@ -140,9 +140,11 @@ impl Attempt {
     pub fn suspended_at(&self) -> Option<Timestamp> {
         self.course.as_ref().and_then(|c| c.suspended_at)
     }
-    /// The earliest time at which a run of it may have begun.
+    /// The earliest time at which a run of it may have begun: the second of its placement, since clusters count whole seconds
+    /// and what they count is what is billed.
     pub fn begins_after(&self) -> Timestamp {
-        self.course.as_ref().and_then(|c| c.over_at).map_or(self.placed_at, |over| over.max(self.placed_at))
+        let placed = Timestamp::from_secs(self.placed_at.as_secs());
+        self.course.as_ref().and_then(|c| c.over_at).map_or(placed, |over| over.max(placed))
     }
     /// What it takes on each of its nodes.
     pub fn per_node(&self) -> Resources {

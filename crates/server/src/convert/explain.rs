@@ -68,9 +68,7 @@ fn amounts(rule: &Rule) -> Option<(String, String)> {
         Rule::NodeShape { requested, available } => (shape(requested), shape(available)),
         Rule::NodesTooFew { requested, available }
         | Rule::NodesDown { requested, available }
-        | Rule::Reserve { requested, available } => {
-            (requested.to_string(), available.to_string())
-        }
+        | Rule::Reserve { requested, available } => (requested.to_string(), available.to_string()),
         Rule::TimeLimit { requested, available } => (requested.slurm(), available.slurm()),
     })
 }
