@@ -43,12 +43,17 @@ impl Place {
         open_to_all(&path, 0o777);
         path
     }
+    /// A server here, with nothing but these settings.
+    pub fn plain_server(&self, settings: &str) -> Hw {
+        let config = self.path().join("headworks.toml");
+        std::fs::write(&config, settings).expect("a configuration can be written");
+        Hw::new(HW, self.path().join("data")).flag("config", &config.to_string_lossy())
+    }
     /// A server here, with one pool of `cores` cores (more than the machine has: jobs are not bound) and further settings.
     pub fn server(&self, cores: u32, settings: &str) -> Hw {
-        let config = self.path().join("headworks.toml");
-        let text = format!("{settings}\n[[local.pool]]\nname = \"main\"\ncores = {cores}\nmemory = \"{cores}G\"\n");
-        std::fs::write(&config, text).expect("a configuration can be written");
-        Hw::new(HW, self.path().join("data")).flag("config", &config.to_string_lossy())
+        self.plain_server(&format!(
+            "{settings}\n[[local.pool]]\nname = \"main\"\ncores = {cores}\nmemory = \"{cores}G\"\n"
+        ))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::core::limits::{
     EVIDENCE_KEPT, MISSING_PATIENCE, NUMBERS_MAX, VOID_SECS_MAX, WORDS_MAX,
 };
 use crate::core::look::{self, Moment};
-use crate::core::table::{Entry, Phase, Table};
+use crate::core::table::{Ending, Entry, Phase, Table};
 use crate::evidence::{self, Evidence};
 use crate::states::{self, Course, EXIT_NO_START, EXIT_STOPPED, EXIT_SUPERSEDED, EXIT_UNPREPARED, Verdict, short};
 
@@ -279,9 +279,13 @@ impl Inner {
             self.hand_over_again(case.attempt);
             return true;
         }
-        // From here on no job of it shall begin, also not one that comes late.
+        self.give_up(case.attempt, end, since).await
+    }
+
+    /// From here on no job of it shall begin, also not one that comes late. False: not yet, or it is wanted again.
+    async fn give_up(&self, attempt: AttemptId, end: Option<Ending>, since: Instant) -> bool {
         if let Some(files) = &self.files {
-            match evidence::stop(files.as_ref(), self.realm, case.attempt).await {
+            match evidence::stop(files.as_ref(), self.realm, attempt).await {
                 Ok(None) => {}
                 Ok(Some(_)) | Err(_) => return false,
             }
@@ -289,14 +293,14 @@ impl Inner {
             return false;
         }
         match end {
-            Some(end) => self.bury(case.attempt, end.how, "the cluster did not have it"),
-            None if self.gone(case.attempt) => {}
+            Some(end) => self.bury(attempt, end.how, "the cluster did not have it"),
+            None if self.gone(attempt) => {}
             None => {
                 // Handed over anew meanwhile: then it shall begin.
                 if let Some(files) = &self.files
-                    && let Err(error) = evidence::unstop(files.as_ref(), self.realm, case.attempt).await
+                    && let Err(error) = evidence::unstop(files.as_ref(), self.realm, attempt).await
                 {
-                    tracing::warn!(attempt = %case.attempt, %error, "an order to stop could not be taken back");
+                    tracing::warn!(attempt = %attempt, %error, "an order to stop could not be taken back");
                 }
                 return false;
             }

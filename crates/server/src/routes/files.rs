@@ -357,7 +357,8 @@ fn write_cursor(path: &[u8]) -> String {
 
 fn read_cursor(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if !digits.len().is_multiple_of(2) || digits.len() > 2 * crate::limits::FILE_PATH_BYTES_MAX + 2 || !text.is_ascii() {
+    if !digits.len().is_multiple_of(2) || digits.len() > 2 * crate::limits::FILE_PATH_BYTES_MAX + 2 || !text.is_ascii()
+    {
         return None;
     }
     digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
