@@ -1,5 +1,5 @@
 # Every everyday command of the project. The work is done in scripts/; this file only names it.
-.PHONY: help up test bench check fences console clean-data
+.PHONY: help up test bench soak check fences console clean-data
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -29,3 +29,7 @@ console: ## build the web page (needs Node.js 20 or later with npm)
 
 clean-data: ## delete the data folder of `make up` (asks first)
 	@scripts/clean-data.sh
+
+soak: ## chaos over three real Slurm clusters, seed after seed (HW_CHAOS_SEEDS, HW_CHAOS_JOBS, HW_SEED)
+	@scripts/setup.sh test
+	@cargo nextest run -p headworks-cli --test chaos --run-ignored all --no-capture

@@ -371,9 +371,14 @@ impl Inner {
     async fn finish(&self, attempt: AttemptId, mut facts: Facts, runs: &[&AccountedRun]) -> bool {
         let is_odd = facts.state == SlurmState::Failed && (EXIT_SUPERSEDED..=EXIT_UNPREPARED).contains(&facts.exit.0);
         let mut before_it_began = false;
-        if is_odd || facts.needs_code() {
+        let cause = self.table().attempts.get(&attempt).and_then(|entry| entry.end).map(|end| end.how.cause);
+        let doubtful = cause.is_none() && self.files.is_some() && facts.is_doubtful();
+        if is_odd || doubtful || facts.needs_code() {
             let Ok(evidence) = self.evidence(attempt).await else { return false };
             let number = self.table().attempts.get(&attempt).and_then(|entry| entry.number);
+            if doubtful {
+                facts.correct(&evidence, number);
+            }
             if facts.exit.0 == EXIT_SUPERSEDED && is_odd && self.is_superseded(attempt, number, &evidence) {
                 return false;
             }
@@ -389,7 +394,6 @@ impl Inner {
             before_it_began =
                 is_odd && facts.exit.0 == EXIT_STOPPED && evidence.started.is_none() && self.files.is_some();
         }
-        let cause = self.table().attempts.get(&attempt).and_then(|entry| entry.end).map(|end| end.how.cause);
         if before_it_began && cause.is_none() && self.is_wanted_again(attempt, &facts) {
             return false;
         }

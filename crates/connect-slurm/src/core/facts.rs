@@ -3,7 +3,7 @@
 use base::{Bytes, Span};
 use model::Usage;
 
-use crate::carrier::{AccountedRun, AccountingKind, QueuedJob, SlurmState};
+use crate::carrier::{AccountedRun, AccountingKind, JobNumber, QueuedJob, SlurmState};
 use crate::evidence::Evidence;
 use crate::states::EXIT_NO_START;
 
@@ -14,6 +14,9 @@ pub fn join(first: Option<String>, second: Option<String>) -> Option<String> {
         (first, second) => first.or(second),
     }
 }
+
+/// Longest time that the launch of a batch job takes before its first line runs, in Slurm's whole seconds.
+const LAUNCH_SECS: i64 = 2;
 
 /// An end, wherever it was found. Times are the cluster's, seconds.
 #[derive(Clone, Debug)]
@@ -118,7 +121,97 @@ impl Facts {
         self.exit_is_accounted && self.state == SlurmState::Failed && self.exit.0 > 0
     }
 
+    /// Ends of which the wrapper's own marks know more than Slurm: a node that is given up may have finished its work, and a
+    /// cancel within [`LAUNCH_SECS`] of the start may be a launch that slurmd refused.
+    pub fn is_doubtful(&self) -> bool {
+        self.state == SlurmState::NodeFail || self.is_brief_cancel()
+    }
+
+    fn is_brief_cancel(&self) -> bool {
+        let brief = |start: i64| self.end.is_some_and(|end| end - start <= LAUNCH_SECS);
+        self.state == SlurmState::Cancelled && self.start.is_some_and(brief)
+    }
+
+    /// Corrects a doubtful end by what `number`, the job it is about, has left. A slurmd that has heard of another job of that
+    /// number, before the controller lost its state, refuses to launch this one, and Slurm says CANCELLED.
+    pub fn correct(&mut self, evidence: &Evidence, number: Option<JobNumber>) {
+        let ended = evidence.ended.as_ref().filter(|ended| Some(ended.number) == number);
+        if self.state == SlurmState::NodeFail
+            && let Some((at, exit)) = ended.and_then(|ended| Some((ended.at, ended.exit?)))
+        {
+            let is_success = exit == model::Exit::default();
+            self.state = if is_success { SlurmState::Completed } else { SlurmState::Failed };
+            self.exit = (exit.code, exit.signal);
+            self.end = self.end.map(|end| end.min(at.as_secs()).max(self.start.unwrap_or(i64::MIN)));
+            self.note("Slurm gave its node up; it had run to its end there");
+        } else if self.is_brief_cancel() && evidence.is_empty() {
+            self.state = SlurmState::NodeFail;
+            self.note("Slurm cancelled it as it started, and it never ran");
+        }
+    }
+
     pub fn note(&mut self, words: &str) {
         self.note = join(self.note.take(), Some(words.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base::Timestamp;
+    use model::Exit;
+
+    use super::*;
+    use crate::evidence::Ended;
+
+    fn facts(state: SlurmState, start: Option<i64>, end: i64) -> Facts {
+        Facts {
+            state,
+            exit: (0, 0),
+            exit_is_accounted: true,
+            reason: None,
+            start,
+            end: Some(end),
+            suspended_seconds: 0,
+            nodes: Vec::new(),
+            usage: Usage::default(),
+            note: None,
+        }
+    }
+
+    fn ended(number: JobNumber, at: i64, exit: Option<Exit>) -> Evidence {
+        let ended = Ended { at: Timestamp::from_secs(at), number, exit, words: String::new() };
+        Evidence { owner: Some(number), started: None, ended: Some(ended) }
+    }
+
+    #[test]
+    fn work_that_ran_to_its_end_on_a_lost_node_counts() {
+        for (code, state) in [(0, SlurmState::Completed), (3, SlurmState::Failed)] {
+            let mut lost = facts(SlurmState::NodeFail, Some(100), 130);
+            assert!(lost.is_doubtful());
+            lost.correct(&ended(7, 104, Some(Exit { code, signal: 0 })), Some(7));
+            assert_eq!((&lost.state, lost.exit, lost.end), (&state, (code, 0), Some(104)));
+        }
+        // Of another job, or of a script that never ran: no proof.
+        for evidence in [ended(8, 104, Some(Exit::default())), ended(7, 104, None)] {
+            let mut lost = facts(SlurmState::NodeFail, Some(100), 130);
+            lost.correct(&evidence, Some(7));
+            assert_eq!((lost.state, lost.end), (SlurmState::NodeFail, Some(130)));
+        }
+    }
+
+    #[test]
+    fn a_cancel_at_the_start_of_work_that_never_ran_is_a_failed_launch() {
+        let mut launch = facts(SlurmState::Cancelled, Some(100), 100);
+        launch.correct(&Evidence::default(), Some(7));
+        assert_eq!(launch.state, SlurmState::NodeFail);
+        // It ran, it waited, or it had run for a while: somebody cancelled it.
+        for (mut cancelled, evidence) in [
+            (facts(SlurmState::Cancelled, Some(100), 101), ended(7, 101, None)),
+            (facts(SlurmState::Cancelled, None, 100), Evidence::default()),
+            (facts(SlurmState::Cancelled, Some(100), 110), Evidence::default()),
+        ] {
+            cancelled.correct(&evidence, Some(7));
+            assert_eq!(cancelled.state, SlurmState::Cancelled);
+        }
     }
 }
