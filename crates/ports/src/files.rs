@@ -67,7 +67,7 @@ pub trait Files: Send + Sync + 'static {
     fn read<'a>(&'a self, path: &'a str, offset: u64, max: usize) -> BoxFuture<'a, Result<Vec<u8>, FileError>>;
 
     /// Writes `bytes` (at most [`FILE_PIECE_MAX`]) at `offset`, making the file and its folders where they are missing.
-    /// At offset 0 the file is cut to nothing first, so a repeat from the start is always whole.
+    /// At offset 0 the file is cut to nothing first and gets `mode`, so a repeat from the start is always whole.
     fn write<'a>(
         &'a self,
         path: &'a str,

@@ -3,11 +3,11 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -230,6 +230,8 @@ impl Root {
         let file = place.open(path, OFlag::O_WRONLY | OFlag::O_CREAT, Mode::from_bits_truncate(mode & 0o777))?;
         if offset == 0 {
             ftruncate(&file, 0).map_err(|errno| at(path, errno))?;
+            // A file that was there has the mode it had.
+            file.set_permissions(Permissions::from_mode(mode & 0o777)).map_err(|fault| at(path, fault))?;
         }
         if i64::try_from(offset).is_err() {
             return Err(FileError::Full(path.to_owned()));

@@ -266,7 +266,14 @@ impl Session {
             }
             opened => opened,
         }?;
-        let written = self.write_open(&handle, offset, bytes).await;
+        // A file that was there has the mode it had.
+        let written = match offset {
+            0 => match self.client.set_mode(&handle, mode & 0o777).await {
+                Ok(()) => self.write_open(&handle, offset, bytes).await,
+                refused => refused,
+            },
+            _ => self.write_open(&handle, offset, bytes).await,
+        };
         let closed = self.client.close(&handle).await;
         match written.and(closed) {
             Ok(()) => Ok(()),

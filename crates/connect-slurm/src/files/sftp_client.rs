@@ -143,6 +143,11 @@ impl Client {
         self.want(wire::OPEN, wire::HANDLE, fill, handle).await
     }
 
+    /// Sets the permission bits of an open file.
+    pub async fn set_mode(&self, handle: &[u8], mode: u32) -> Result<(), Fault> {
+        self.done(wire::FSETSTAT, |packet| packet.text(handle).mode(mode)).await
+    }
+
     pub async fn open_folder(&self, path: &[u8]) -> Result<Vec<u8>, Fault> {
         self.want(wire::OPENDIR, wire::HANDLE, |packet| packet.text(path), handle).await
     }

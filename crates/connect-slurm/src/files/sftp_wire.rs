@@ -9,6 +9,7 @@ pub const CLOSE: u8 = 4;
 pub const READ: u8 = 5;
 pub const WRITE: u8 = 6;
 pub const LSTAT: u8 = 7;
+pub const FSETSTAT: u8 = 10;
 pub const OPENDIR: u8 = 11;
 pub const READDIR: u8 = 12;
 pub const REMOVE: u8 = 13;
