@@ -99,6 +99,17 @@ fn platform(world: &Shared, chance: &mut Stream) -> &'static str {
 fn slurm(world: &Shared, chance: &mut Stream) -> &'static str {
     let clusters = [&world.alpha, &world.beta, &world.gamma];
     let cluster = clusters[chance.below(3) as usize];
+    let what = break_slurm(world, cluster, chance);
+    // A node whose slurmd could not tell a controller of an end is drained, until the site's administrator looks at it.
+    for cluster in clusters {
+        let nodes = format!("NodeName={}-n[1-{}]", cluster.name(), cluster.spec().node_count());
+        // Refused for nodes that need no resuming, and by a controller that is down.
+        let _ = cluster.run(&["scontrol", "update", &nodes, "State=RESUME"]);
+    }
+    what
+}
+
+fn break_slurm(world: &Shared, cluster: &Cluster, chance: &mut Stream) -> &'static str {
     let node = |chance: &mut Stream, cluster: &Cluster| {
         Daemon::Slurmd(chance.below(u64::from(cluster.spec().node_count())) as u16)
     };
