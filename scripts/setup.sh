@@ -40,6 +40,8 @@ missing_slurm_packages() {
     [ -x /usr/sbin/slurmctld-wlm ] && [ -x /usr/sbin/slurmd-wlm ] && have sbatch || echo slurm-wlm
     [ -x /usr/sbin/slurmrestd ] || echo slurmrestd
     [ -x /usr/sbin/slurmdbd ] || echo slurmdbd
+    # slurmrestd on a port asks for tokens, which this plugin makes and reads.
+    compgen -G '/usr/lib/*/slurm-wlm/auth_jwt.so' >/dev/null || echo slurm-wlm-jwt-plugin
     [ -x /usr/sbin/munged ] || echo munge
     # The server's programs alone: without the full package there is no database of the machine's own.
     [ -x /usr/sbin/mariadbd ] && have mariadb-install-db || echo mariadb-server-core
