@@ -388,7 +388,14 @@ impl Inner {
                     facts.exit = (EXIT_NO_START.code, EXIT_NO_START.signal);
                     facts.note(words);
                 }
-                Some((Some(exit), _)) if facts.state == SlurmState::Failed => facts.exit = (exit.code, exit.signal),
+                Some((Some(exit), _)) if facts.state == SlurmState::Failed => {
+                    facts.exit = (exit.code, exit.signal);
+                    // A slurmd that was started again may launch a job a second time; the copy gives way, and Slurm takes its
+                    // exit for the job's.
+                    if is_odd && facts.exit == (0, 0) {
+                        facts.state = SlurmState::Completed;
+                    }
+                }
                 _ => {}
             }
             before_it_began =
