@@ -27,13 +27,6 @@ fn nodes(order: &Order, config: &LocalConfig) -> Vec<String> {
 fn facts(order: &Order, config: &LocalConfig) -> Facts {
     let spec = &order.spec;
     let request = &spec.request;
-    let array = order.array.as_ref().map(|array| match (&spec.array, order.array_bounds) {
-        (Some(all), _) => ArrayFacts::of(array.root_number, array.index, &all.indices),
-        (None, Some((count, min, max))) => {
-            ArrayFacts { root_number: array.root_number, index: array.index, count, min, max, step: 1 }
-        }
-        (None, None) => ArrayFacts::of(array.root_number, array.index, &[array.index]),
-    });
     Facts {
         number: order.number,
         job: order.attempt.job.to_string(),
@@ -44,7 +37,7 @@ fn facts(order: &Order, config: &LocalConfig) -> Facts {
         project: order.project.to_string(),
         pool: order.pool_name.to_string(),
         cluster: config.cluster_name.to_string(),
-        array,
+        array: ArrayFacts::of_order(order),
         nodes: nodes(order, config),
         tasks: request.tasks,
         cpus_per_task: request.cpus_per_task,

@@ -2,6 +2,7 @@
 //! Numbers and texts only; where they come from is the caller's business.
 
 use base::Bytes;
+use model::Order;
 
 /// One element's place in its array.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,18 @@ impl ArrayFacts {
             max: indices.last().copied().unwrap_or(index),
             step,
         }
+    }
+
+    /// The facts of an order's element; `None` for a job by itself.
+    pub fn of_order(order: &Order) -> Option<Self> {
+        let array = order.array.as_ref()?;
+        Some(match (&order.spec.array, order.array_bounds) {
+            (Some(all), _) => Self::of(array.root_number, array.index, &all.indices),
+            (None, Some((count, min, max))) => {
+                Self { root_number: array.root_number, index: array.index, count, min, max, step: 1 }
+            }
+            (None, None) => Self::of(array.root_number, array.index, &[array.index]),
+        })
     }
 }
 

@@ -108,7 +108,7 @@ pub fn count(text: &str) -> Option<u32> {
 pub fn gres(text: &str) -> Vec<Gres> {
     let Some(text) = word(text) else { return Vec::new() };
     let mut list = Vec::new();
-    for item in outside_parentheses(&text) {
+    for item in outside_parentheses(&text).into_iter().filter(|item| *item != "N/A") {
         let item = item.split('(').next().unwrap_or(item);
         let mut parts: Vec<&str> = item.split(':').filter(|part| *part != "no_consume").collect();
         let count = match parts.last().and_then(|last| amount(last, 1)) {

@@ -167,13 +167,6 @@ pub fn paths(order: &Order, work_root: &str, cluster_name: &str, node: Option<&s
 
 fn facts(order: &Order, cluster_name: &str, node: Option<&str>) -> Facts {
     let spec = &order.spec;
-    let array = order.array.as_ref().map(|array| match (&spec.array, order.array_bounds) {
-        (Some(all), _) => ArrayFacts::of(array.root_number, array.index, &all.indices),
-        (None, Some((count, min, max))) => {
-            ArrayFacts { root_number: array.root_number, index: array.index, count, min, max, step: 1 }
-        }
-        (None, None) => ArrayFacts::of(array.root_number, array.index, &[array.index]),
-    });
     Facts {
         number: order.number,
         job: order.attempt.job.to_string(),
@@ -184,7 +177,7 @@ fn facts(order: &Order, cluster_name: &str, node: Option<&str>) -> Facts {
         project: order.project.to_string(),
         pool: order.pool_name.to_string(),
         cluster: cluster_name.to_owned(),
-        array,
+        array: ArrayFacts::of_order(order),
         nodes: vec![node.unwrap_or(NODE_PLACE).to_owned()],
         ..Facts::default()
     }

@@ -6,10 +6,11 @@ use serde::{Deserialize, Deserializer};
 
 use super::http::Answer;
 use crate::carrier::{
-    AccountedRun, CarrierError, Gres, JobNumber, LicenceFacts, NodeFacts, PartitionFacts, QueuedJob, ReservationFacts,
+    AccountedRun, CarrierError, JobNumber, LicenceFacts, NodeFacts, PartitionFacts, QueuedJob, ReservationFacts,
     SlurmState, SubmitError,
 };
 use crate::cli::hostlist::expand;
+use crate::cli::read::gres;
 use crate::states::parse as state_of;
 use base::Bytes;
 
@@ -321,27 +322,6 @@ struct Node {
     alloc_memory: u64,
 }
 
-/// `gpu:a100:4(S:0),fpga:2` as lists; what has no count counts as one.
-fn gres_list(text: &str) -> Vec<Gres> {
-    let mut all = Vec::new();
-    for word in text.split(',').map(|word| word.split('(').next().unwrap_or_default()) {
-        let parts: Vec<&str> = word.split(':').collect();
-        let (name, kind, count) = match parts[..] {
-            [name, kind, count] => (name, Some(kind), count.parse().unwrap_or(0)),
-            [name, last] => match last.parse() {
-                Ok(count) => (name, None, count),
-                Err(_) => (name, Some(last), 1),
-            },
-            [name] => (name, None, 1),
-            _ => continue,
-        };
-        if !name.is_empty() && name != "N/A" {
-            all.push(Gres { name: name.to_owned(), kind: kind.map(str::to_owned), count });
-        }
-    }
-    all
-}
-
 pub(super) fn nodes(answer: &Answer) -> Result<Vec<NodeFacts>, CarrierError> {
     let all: Nodes = read(answer)?;
     let node = |node: Node| {
@@ -355,12 +335,12 @@ pub(super) fn nodes(answer: &Answer) -> Result<Vec<NodeFacts>, CarrierError> {
             reason: some(node.reason),
             cpus: node.cpus,
             mem: Bytes::from_mib(node.real_memory),
-            gres: gres_list(&node.gres),
+            gres: gres(&node.gres),
             features: words(&node.features),
             partitions: node.partitions,
             cpus_allocated: node.alloc_cpus,
             mem_allocated: Bytes::from_mib(node.alloc_memory),
-            gres_allocated: gres_list(&node.gres_used).into_iter().filter(|g| g.count > 0).collect(),
+            gres_allocated: gres(&node.gres_used).into_iter().filter(|g| g.count > 0).collect(),
         }
     };
     Ok(all.nodes.into_iter().map(node).collect())
@@ -480,19 +460,20 @@ mod tests {
     #[test]
     fn gres_words_of_every_shape_are_read() {
         let seen: Vec<(String, Option<String>, u32)> =
-            gres_list("gpu:a100:4(S:0-1),npu:ascend910b:8,fpga:2,craynetwork,N/A")
+            gres("gpu:a100:4(S:0-1),npu:ascend910b:8,fpga:2,craynetwork,N/A")
                 .into_iter()
                 .map(|g| (g.name, g.kind, g.count))
                 .collect();
-        let gres = |n: &str, k: Option<&str>, c| (n.to_owned(), k.map(str::to_owned), c);
+        let one = |n: &str, k: Option<&str>, c| (n.to_owned(), k.map(str::to_owned), c);
         let wanted = [
-            gres("gpu", Some("a100"), 4),
-            gres("npu", Some("ascend910b"), 8),
-            gres("fpga", None, 2),
-            gres("craynetwork", None, 1),
+            one("gpu", Some("a100"), 4),
+            one("npu", Some("ascend910b"), 8),
+            one("fpga", None, 2),
+            one("craynetwork", None, 1),
         ];
         assert_eq!(seen, wanted);
-        assert_eq!(gres_list("gpu:a100:0(IDX:N/A)")[0].count, 0);
+        assert_eq!(gres("gpu:a100:0(IDX:N/A)")[0].count, 0);
+        assert_eq!(gres("gpu:a100:2(IDX:0,3)").len(), 1, "a list of indices is no list of GRES");
     }
 
     #[test]
