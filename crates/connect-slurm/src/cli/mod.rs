@@ -132,8 +132,10 @@ impl CommandLine {
         self.user.as_deref()
     }
 
-    fn set_clock(&self, clock: i64) {
-        *lock(&self.clock_ahead) = Some(clock - our_clock());
+    /// Takes in the cluster's clock from an answer to a question that was asked at `asked` by ours.
+    fn set_clock(&self, clock: i64, asked: i64) {
+        let mut known = lock(&self.clock_ahead);
+        *known = Some(ahead(*known, clock, asked, our_clock()));
     }
     fn clock(&self) -> Option<i64> {
         lock(&self.clock_ahead).map(|ahead| our_clock() + ahead)
@@ -238,6 +240,7 @@ impl CommandLine {
 
     /// What runs, and the controller's counters and clock.
     async fn look(&self) -> Result<Look, CarrierError> {
+        let asked = our_clock();
         let steps = self.ask("squeue", arguments::steps(self.user()));
         let (counters, steps) = futures::join!(self.ask_text("sdiag", &[]), steps);
         let running = read_queue::running(&steps?)?;
@@ -248,7 +251,7 @@ impl CommandLine {
             Err(fault) => return Err(fault),
         };
         match counters {
-            Some((clock, _)) => self.set_clock(clock),
+            Some((clock, _)) => self.set_clock(clock, asked),
             None if self.clock().is_none() => _ = self.facts().await?,
             None => {}
         }
@@ -265,9 +268,10 @@ impl CommandLine {
         {
             return Ok(kind);
         }
+        let asked = our_clock();
         let text = self.ask_text("scontrol", &["show", "config"]).await?;
         let kind = read_survey::accounting(&read_survey::config(&text));
-        self.set_clock(read_survey::clock(&text).unwrap_or_else(our_clock));
+        self.set_clock(read_survey::clock(&text).unwrap_or_else(our_clock), asked);
         *lock(&self.facts) = Some((std::time::Instant::now(), kind));
         Ok(kind)
     }
@@ -385,7 +389,31 @@ fn our_clock() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0))
 }
 
+/// The cluster's clock less ours, from its answer `clock` to a question asked at `asked` that was here at `now`. An answer that
+/// took long says little: what was known before, or that there is no difference, stays unless the answer contradicts it.
+fn ahead(known: Option<i64>, clock: i64, asked: i64, now: i64) -> i64 {
+    let least = clock - now;
+    known.unwrap_or(0).clamp(least, least.max(clock - asked))
+}
+
 /// What is behind these locks is whole after every line that changes it.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ahead;
+
+    #[test]
+    fn a_slow_answer_makes_no_difference_of_clocks() {
+        // Asked at 100, answered by the cluster at once, here at 106; then a quick answer, and one of a clock that is wrong.
+        assert_eq!(ahead(None, 100, 100, 106), 0);
+        assert_eq!(ahead(None, 106, 100, 106), 0);
+        assert_eq!(ahead(None, 130, 100, 100), 30);
+        assert_eq!(ahead(Some(30), 131, 100, 106), 30);
+        assert_eq!(ahead(Some(30), 107, 107, 107), 0);
+        // A clock that was set back while the question was under way.
+        assert_eq!(ahead(None, 50, 100, 99), -49);
+    }
 }

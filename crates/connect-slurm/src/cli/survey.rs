@@ -51,6 +51,7 @@ const KEPT: &[&str] = &[
 
 impl CommandLine {
     pub(super) async fn whole_survey(&self) -> Result<Survey, CarrierError> {
+        let asked = our_clock();
         let show = |what: &'static [&'static str]| self.ask_text("scontrol", what);
         let (config, nodes, partitions, user) = futures::try_join!(
             show(&["show", "config"]),
@@ -59,7 +60,7 @@ impl CommandLine {
             self.login()
         )?;
         let clock = read_survey::clock(&config).unwrap_or_else(our_clock);
-        self.set_clock(clock);
+        self.set_clock(clock, asked);
         let config = read_survey::config(&config);
         let accounting = read_survey::accounting(&config);
         let (reservations, licences, topology, limits) = futures::try_join!(

@@ -105,17 +105,20 @@ impl Link {
         Span::from_secs(self.offset_secs)
     }
 
-    /// Takes one sample: the cluster's whole seconds, and our time in the middle of the question.
-    pub fn clock(&mut self, theirs: i64, ours: Timestamp) {
-        // A clock of whole seconds is half a second behind itself on average.
-        let micros = theirs.saturating_mul(1_000_000).saturating_add(500_000).saturating_sub(ours.as_micros());
-        let seconds = (micros + 499_999).div_euclid(1_000_000);
-        let seconds = if seconds.abs() <= CLOCK_SLACK_SECS { 0 } else { seconds };
-        if (seconds - self.offset_secs).abs() <= CLOCK_SLACK_SECS {
+    /// Takes one sample: the cluster's whole seconds, and our times before the question and behind the answer. What the sample
+    /// allows is a stretch as long as the answer took: a slow one contradicts nothing.
+    pub fn clock(&mut self, theirs: i64, asked: Timestamp, answered: Timestamp) {
+        let micros = theirs.saturating_mul(1_000_000);
+        // Whole seconds are cut off: their clock showed up to one more.
+        let least = micros.saturating_sub(answered.as_micros()).div_euclid(1_000_000);
+        let most = micros.saturating_add(1_999_999).saturating_sub(asked.as_micros()).div_euclid(1_000_000).max(least);
+        let allows = |seconds: i64| (least - CLOCK_SLACK_SECS..=most + CLOCK_SLACK_SECS).contains(&seconds);
+        if allows(self.offset_secs) {
             self.suspected = None;
-        } else if self.suspected.is_some_and(|before| (before - seconds).abs() <= CLOCK_SLACK_SECS)
-            || self.last_contact_at.is_none()
-        {
+            return;
+        }
+        let seconds = if allows(0) { 0 } else { 0.clamp(least, most) };
+        if self.suspected.is_some_and(allows) || self.last_contact_at.is_none() {
             self.offset_secs = seconds;
             self.suspected = None;
         } else {
@@ -155,18 +158,41 @@ mod tests {
     async fn small_differences_are_none_and_one_odd_sample_changes_nothing() {
         let mut link = Link::default();
         let at = Timestamp::from_secs;
-        link.clock(1_001, at(1_000));
+        let quick = |link: &mut Link, theirs, ours| link.clock(theirs, at(ours), at(ours));
+        quick(&mut link, 1_001, 1_000);
         assert_eq!(link.offset(), Span::ZERO);
         link.answered(Instant::now(), at(1_000));
-        link.clock(1_100, at(1_001));
+        quick(&mut link, 1_100, 1_001);
         assert_eq!(link.offset(), Span::ZERO, "one answer may have been held up");
-        link.clock(1_002, at(1_002));
-        link.clock(1_102, at(1_003));
+        quick(&mut link, 1_002, 1_002);
+        quick(&mut link, 1_102, 1_003);
         assert_eq!(link.offset(), Span::ZERO);
-        link.clock(1_103, at(1_004));
+        quick(&mut link, 1_103, 1_004);
         assert_eq!(link.offset(), Span::from_secs(99));
-        link.clock(1_104, at(1_005));
+        quick(&mut link, 1_104, 1_005);
         assert_eq!(link.offset(), Span::from_secs(99));
+        // Right again.
+        quick(&mut link, 1_006, 1_006);
+        quick(&mut link, 1_007, 1_007);
+        assert_eq!(link.offset(), Span::ZERO);
+    }
+
+    #[tokio::test]
+    async fn slow_answers_are_no_difference_of_clocks() {
+        let mut link = Link::default();
+        let at = Timestamp::from_secs;
+        for ours in [1_000, 1_010, 1_020] {
+            // Asked at once and eight seconds on the way back, then the other way round.
+            link.clock(ours, at(ours), at(ours + 8));
+            link.answered(Instant::now(), at(ours + 8));
+            link.clock(ours + 8, at(ours), at(ours + 8));
+            assert_eq!(link.offset(), Span::ZERO);
+        }
+        // They hide no great difference either.
+        link.clock(1_130, at(1_030), at(1_038));
+        link.clock(1_140, at(1_040), at(1_048));
+        let found = link.offset().as_micros() / 1_000_000;
+        assert!((90..=101).contains(&found), "{found}");
     }
 
     #[tokio::test(start_paused = true)]

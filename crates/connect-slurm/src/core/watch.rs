@@ -78,8 +78,7 @@ impl Inner {
         let now = self.now();
         let mut link = self.link();
         if let Some(clock) = queue.clock {
-            let half = base::Span::from_micros(now.since(asked_at).as_micros() / 2);
-            link.clock(clock, asked_at + half);
+            link.clock(clock, asked_at, now);
         }
         let offset = link.offset();
         let again = link.answered(began, now);
