@@ -191,6 +191,11 @@ impl FakeSlurm {
         self.now().model.requeue(attempt, state);
     }
 
+    /// A node's daemon launches a running job a second time.
+    pub fn launch_twice(&self, attempt: AttemptId) {
+        self.now().model.launch_twice(attempt);
+    }
+
     /// A node is gone with everything on it.
     pub fn fail_node(&self, name: &str) {
         self.now().model.fail_node(name);

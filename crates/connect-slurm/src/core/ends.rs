@@ -383,6 +383,13 @@ impl Inner {
                 return false;
             }
             let ended = evidence.ended.as_ref().filter(|ended| Some(ended.number) == number);
+            if facts.exit.0 == EXIT_SUPERSEDED && is_odd && ended.is_none() && evidence.owner == number {
+                if self.may_say_more(attempt) {
+                    return false;
+                }
+                facts.state = SlurmState::NodeFail;
+                facts.note("launched twice by Slurm, and nothing says how the launch that did the work ended");
+            }
             match ended.map(|ended| (ended.exit, &ended.words)) {
                 Some((None, words)) => {
                     facts.exit = (EXIT_NO_START.code, EXIT_NO_START.signal);
@@ -420,6 +427,16 @@ impl Inner {
         verdict.note = join(verdict.note, facts.note.take());
         self.tell_end(attempt, &facts, verdict, runs);
         true
+    }
+
+    /// A copy of the job gave way to another launch of it, which may still work. What Slurm no longer knows it ends soon.
+    fn may_say_more(&self, attempt: AttemptId) -> bool {
+        let table = self.table();
+        let since = table.attempts.get(&attempt).and_then(|entry| match entry.phase {
+            Phase::Ending { since } | Phase::Missing { since } => Some(since),
+            _ => None,
+        });
+        since.is_some_and(|since| since.elapsed() < Duration::from_secs(u64::from(self.config.grace_secs)))
     }
 
     /// The job that ended was a copy: the one that has the fence is followed from now on.

@@ -280,6 +280,36 @@ async fn a_running_job_that_was_forgotten_is_reported_and_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_copy_that_gives_way_is_not_the_end_of_the_launch_that_works() {
+    for (script, exit, ran) in [
+        ("#!/bin/sh\nsleep 10\n", Exit::default(), (1, 1)),
+        ("#!/bin/sh\nsleep 10\nexit 3\n", Exit { code: 3, signal: 0 }, (1, 1)),
+    ] {
+        let slurm = FakeSlurm::new(Setup::default());
+        let mut platform = Platform::start(&slurm);
+        let order = order(1);
+        platform.submit(&order, script).await;
+        platform.until(HOUR, |seen| seen.iter().find_map(|what| started(what, order.attempt))).await;
+        slurm.launch_twice(order.attempt);
+        let (outcome, seen, ..) = platform.ended(order.attempt).await;
+        assert_eq!(seen, Some(exit), "{outcome:?}");
+        assert_eq!(outcome == Outcome::Completed, exit == Exit::default());
+        assert_eq!(slurm.ran(order.attempt), ran);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_that_never_says_how_it_ended_is_the_nodes_fault() {
+    let slurm = FakeSlurm::new(Setup::default());
+    let mut platform = Platform::start(&slurm);
+    let order = order(1);
+    platform.submit(&order, "#!/bin/sh\nsleep 1000\n").await;
+    platform.until(HOUR, |seen| seen.iter().find_map(|what| started(what, order.attempt))).await;
+    slurm.launch_twice(order.attempt);
+    assert_eq!(platform.ended(order.attempt).await.0, Outcome::NodeFail);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_accounting_that_is_down_is_waited_for_and_then_done_without() {
     let slurm = FakeSlurm::new(Setup::default());
     let mut platform = Platform::start(&slurm);

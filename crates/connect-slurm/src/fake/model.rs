@@ -466,6 +466,13 @@ impl Model {
         }
     }
 
+    /// A copy of a running job gives way, and its exit counts as the job's; the job itself works on.
+    pub fn launch_twice(&mut self, attempt: AttemptId) {
+        for number in self.running(&self.realm.name(attempt)) {
+            self.finish(number, self.now, (EXIT_SUPERSEDED, 0));
+        }
+    }
+
     fn running(&self, name: &str) -> Vec<JobNumber> {
         let runs = |job: &&Job| {
             job.record.name == name && matches!(job.record.state, SlurmState::Running | SlurmState::Suspended)

@@ -325,9 +325,33 @@ fn only_one_job_passes_the_fence() {
     assert_eq!(owner.split(' ').next(), Some(winner.to_string().as_str()));
     // Slurm starts the same job again: it may; what it wrote before is kept. Another job still may not.
     assert!(node.run("#!/bin/sh\necho again >>ran\n", winner, 1).0.success());
-    assert_eq!(node.run(script, winner, 1).0.code(), Some(crate::states::EXIT_SUPERSEDED));
+    // Launched twice: it ends as the first launch did.
+    assert!(node.run(script, winner, 1).0.success());
     assert_eq!(node.run(script, winner + 1, 1).0.code(), Some(crate::states::EXIT_SUPERSEDED));
     assert_eq!(std::fs::read_to_string(node.work().join("ran")).unwrap(), "ran\nagain\n");
+}
+
+/// A slurmd that was started again launches a job a second time, and Slurm takes the end that it hears of first for the job's.
+#[test]
+fn a_second_launch_stays_with_the_first_and_ends_like_it() {
+    let node = Node::new(|_| {});
+    let script = "#!/bin/sh\necho ran >>ran\nwhile [ ! -e go ]; do sleep 0.05; done\nexit 3\n";
+    let mut first = node.command(script, 7, 0).spawn().unwrap();
+    while !node.work().join("ran").exists() {
+        std::thread::yield_now();
+    }
+    let mut second = node.command(script, 7, 0).spawn().unwrap();
+    let mut said = std::io::BufReader::new(second.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    assert!(line.contains("launched twice"), "{line}");
+    assert!(second.try_wait().unwrap().is_none());
+    std::fs::write(node.work().join("go"), "").unwrap();
+    assert_eq!((first.wait().unwrap().code(), second.wait().unwrap().code()), (Some(3), Some(3)));
+    assert_eq!(std::fs::read_to_string(node.work().join("ran")).unwrap(), "ran\n");
+    // One that was killed leaves no end, and nobody repeats it.
+    std::fs::remove_file(node.attempt().join("ended")).unwrap();
+    assert_eq!(node.run(script, 7, 0).0.code(), Some(crate::states::EXIT_SUPERSEDED));
 }
 
 #[test]

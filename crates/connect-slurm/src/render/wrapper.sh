@@ -24,6 +24,28 @@ hw_fail() {
   hw_write ended "$hw_time $hw_job - - $1"
   exit @UNPREPARED@
 }
+# A slurmd that was started again may launch a job a second time, and would take the end of this copy for the job's: it stays for
+# as long as the first launch, on this node, works, passes on what may end it, and ends in the same way.
+hw_attend() {
+  printf 'headworks: this job has been launched twice; the first launch goes on\n' >&2
+  trap 'kill -48 "$hw_pid" 2>/dev/null' TERM
+  while kill -0 "$hw_pid" 2>/dev/null; do sleep 0.5; done
+  trap - TERM
+  IFS=' ' read -r hw_begun hw_rest 2>/dev/null <"$hw_dir/started"
+  IFS=' ' read -r hw_over hw_other hw_code hw_signal hw_rest 2>/dev/null <"$hw_dir/ended"
+  # An end from before this start is that of an earlier run; without one nobody knows.
+  if [ "${hw_other:-}" != "$hw_job" ] || [ -z "${hw_begun:-}" ] || [ "$(hw_micros "$hw_over")" -lt "$(hw_micros "$hw_begun")" ]; then
+    exit @SUPERSEDED@
+  fi
+  [ "$hw_code" != - ] || exit @UNPREPARED@
+  ulimit -c 0
+  [ "$hw_signal" = 0 ] || kill "-$hw_signal" "$$"
+  exit "$hw_code"
+}
+hw_micros() {
+  local fraction=${1#*.}000000
+  printf '%s' "${1%%.*}${fraction:0:6}"
+}
 hw_job=${SLURM_JOB_ID:-0} hw_restarts=${SLURM_RESTART_COUNT:-0}
 hw_mark=$hw_job.$hw_restarts.$$
 hw_count=${#hw_fields[@]}
@@ -58,6 +80,8 @@ if [ "$hw_owner" != "$hw_me" ]; then
   # Slurm itself may start a job of its own again.
   if [ "$hw_other" = "$hw_job" ] && [ "$hw_restarts" -gt "${hw_other_restarts:-0}" ]; then
     hw_write fence/owner "$hw_me"
+  elif [ "$hw_other" = "$hw_job" ] && IFS=' ' read -r hw_host hw_pid <<<"$hw_rest" && [ "$hw_host" = "${HOSTNAME:-unknown}" ]; then
+    hw_attend
   else
     printf 'headworks: job %s has this work already\n' "${hw_other:-?}" >&2
     exit @SUPERSEDED@
