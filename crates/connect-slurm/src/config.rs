@@ -1,17 +1,19 @@
 //! How one Slurm cluster is reached and used, as registered by an operator. Holds paths to secrets, never a secret.
-//! As written: unknown words are refused.
+//! As written: unknown words are refused; [`SlurmConfig::check`] says what does not fit together.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{rest, ssh};
+
 /// A registered Slurm cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SlurmConfig {
     pub way: Way,
-    /// How files are reached; `None`: as the way itself does (a REST way then has none).
+    /// How files are reached; `None`: as commands and connections of the way go, and not at all where it has neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<FilesWay>,
     /// Absolute folder on the cluster, on a file system that all its nodes share. Jobs, scripts and fences live below it.
@@ -59,7 +61,135 @@ pub enum Way {
         tools: Tools,
     },
     /// slurmrestd.
-    Rest { rest: Rest },
+    Rest {
+        rest: Rest,
+        /// Who looks at jobs and ends them.
+        #[serde(default, skip_serializing_if = "Watch::is_rest")]
+        watch: Watch,
+        /// Where Slurm's commands are; with `watch = "command-line"`, and only then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commands: Option<Box<Commands>>,
+    },
+}
+
+/// Who lists, accounts for and ends the jobs that slurmrestd was handed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Watch {
+    /// slurmrestd itself: 4 s and gigabytes for a listing of 10,000 jobs in Slurm 22.05.
+    #[default]
+    Rest,
+    /// Slurm's commands: a quarter of a second for the same.
+    CommandLine,
+}
+
+impl Watch {
+    fn is_rest(&self) -> bool {
+        *self == Watch::Rest
+    }
+}
+
+/// Slurm's commands beside slurmrestd.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commands {
+    /// `None`: on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<Ssh>,
+    #[serde(default)]
+    pub tools: Tools,
+}
+
+/// What does not fit together in a configuration, or cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {words}")]
+pub struct ConfigError {
+    /// Below `slurm`, e.g. `way.rest.endpoint`.
+    pub field: &'static str,
+    /// What is wrong and what to write instead.
+    pub words: String,
+}
+
+/// Looks closer than this are more than a controller should be asked …
+const POLL_MS_MIN: u32 = 20;
+/// … and further apart than this nothing can be told in time: 10 minutes.
+const POLL_MS_MAX: u32 = 600_000;
+
+impl SlurmConfig {
+    /// What can be known to be wrong without reaching the cluster.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its field and what to write.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |field, words: &str| Err(ConfigError { field, words: words.to_owned() });
+        if !self.work_root.starts_with('/') || self.work_root.contains(['\0', '\n']) {
+            return wrong("work_root", "an absolute folder on the cluster, such as /shared/headworks");
+        }
+        if !(POLL_MS_MIN..=POLL_MS_MAX).contains(&self.poll_ms) {
+            return wrong("poll_ms", &format!("{POLL_MS_MIN} to {POLL_MS_MAX} milliseconds"));
+        }
+        if self.grace_secs == 0 {
+            return wrong("grace_secs", "at least 1 second: an answer may be late once");
+        }
+        self.way.check()?;
+        if let Some(FilesWay::Ssh(to)) = &self.files {
+            to.check("files")?;
+        }
+        Ok(())
+    }
+}
+
+impl Way {
+    fn check(&self) -> Result<(), ConfigError> {
+        match self {
+            Way::Command { .. } => Ok(()),
+            Way::Ssh { ssh, .. } => ssh.check("way.ssh"),
+            Way::Rest { rest, watch, commands } => {
+                rest.check()?;
+                match (watch, commands.as_deref()) {
+                    (Watch::CommandLine, Some(Commands { ssh: Some(ssh), .. })) => ssh.check("way.commands.ssh"),
+                    (Watch::CommandLine, Some(_)) | (Watch::Rest, None) => Ok(()),
+                    (Watch::CommandLine, None) => Err(ConfigError {
+                        field: "way.commands",
+                        words:
+                            "watch = \"command-line\" needs to know where Slurm's commands are: commands = {} for this \
+                                machine, commands = { ssh = { host = … } } for a login node"
+                                .to_owned(),
+                    }),
+                    (Watch::Rest, Some(_)) => Err(ConfigError {
+                        field: "way.commands",
+                        words: "slurmrestd looks at the jobs itself, so no commands are used: leave them out, or say \
+                                watch = \"command-line\""
+                            .to_owned(),
+                    }),
+                }
+            }
+        }
+    }
+}
+
+impl Rest {
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |field, error: &dyn std::fmt::Display| ConfigError { field, words: error.to_string() };
+        let to = rest::endpoint(&self.endpoint).map_err(|error| wrong("way.rest.endpoint", &error))?;
+        rest::version(&self.version).map_err(|error| wrong("way.rest.version", &error))?;
+        let is_tcp = matches!(to, rest::Endpoint::Tcp(_));
+        if is_tcp && self.token_file.is_none() {
+            let words = "slurmrestd on a port believes tokens only: name a file with a JWT on the server's machine";
+            return Err(wrong("way.rest.token_file", &words));
+        }
+        if let Some(through) = &self.through {
+            through.check("way.rest.through")?;
+            crate::open::target(&to).map_err(|error| wrong("way.rest.endpoint", &error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Ssh {
+    fn check(&self, field: &'static str) -> Result<(), ConfigError> {
+        ssh::options::of(self).map(drop).map_err(|error| ConfigError { field, words: error.to_string() })
+    }
 }
 
 /// Where Slurm's commands are and which cluster they mean.
@@ -147,4 +277,65 @@ pub struct IdentityRule {
     pub account: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qos: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn checked(way: Value) -> Result<SlurmConfig, String> {
+        let config = json!({"way": way, "work_root": "/w"});
+        let config: SlurmConfig = serde_json::from_value(config).map_err(|error| error.to_string())?;
+        config.check().map(|()| config).map_err(|error| error.to_string())
+    }
+
+    fn rest(more: Value) -> Value {
+        let mut way = json!({"kind": "rest", "rest": {"endpoint": "unix:/s", "version": "v0.0.38"}});
+        if let (Value::Object(way), Value::Object(more)) = (&mut way, more) {
+            way.extend(more);
+        }
+        way
+    }
+
+    #[test]
+    fn who_looks_is_said_with_where_the_commands_are() {
+        let Ok(SlurmConfig { way: Way::Rest { watch, commands, .. }, .. }) = checked(rest(json!({}))) else { panic!() };
+        assert_eq!((watch, commands), (Watch::Rest, None));
+        for commands in [json!({}), json!({"tools": {"bin": "/b"}}), json!({"ssh": {"host": "login"}})] {
+            let way = rest(json!({"watch": "command-line", "commands": commands}));
+            let config = checked(way).unwrap();
+            // As it is stored and read again.
+            let again: SlurmConfig = serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
+            assert_eq!(again, config);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_before_anything_is_reached() {
+        let tcp = |more: Value| json!({"kind": "rest", "rest": {"endpoint": "http://h:6820", "version": "v0.0.38", "through": more}});
+        for (way, field) in [
+            (rest(json!({"watch": "command-line"})), "way.commands:"),
+            (rest(json!({"commands": {}})), "way.commands:"),
+            (rest(json!({"watch": "nobody"})), "unknown variant `nobody`"),
+            (rest(json!({"watch": "command-line", "commands": {"ssh": {"host": "-x"}}})), "way.commands.ssh:"),
+            (rest(json!({"rest": {"endpoint": "https://h", "version": "v0.0.38"}})), "way.rest.endpoint:"),
+            (rest(json!({"rest": {"endpoint": "unix:/s", "version": "latest"}})), "way.rest.version:"),
+            (tcp(json!(null)), "way.rest.token_file:"),
+            (json!({"kind": "ssh", "ssh": {"host": "a b"}}), "way.ssh:"),
+            (json!({"kind": "ssh", "ssh": {"host": "a", "jump": "g:x"}}), "way.ssh:"),
+        ] {
+            let said = checked(way.clone()).expect_err(&way.to_string());
+            assert!(said.starts_with(field), "{said}");
+        }
+        let config = checked(rest(json!({}))).unwrap();
+        for wrong in [
+            SlurmConfig { work_root: "w".into(), ..config.clone() },
+            SlurmConfig { poll_ms: 0, ..config.clone() },
+            SlurmConfig { grace_secs: 0, ..config },
+        ] {
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -53,15 +53,23 @@ fn base_state(word: &str) -> Option<SlurmState> {
     })
 }
 
-/// Lists show some flags in the place of the state below them.
+/// Lists and slurmrestd show a flag in the place of the state below it: which that is, where only one can be. A stopped job
+/// (`scancel -s STOP`) keeps its processors, and Slurm's accounting counts on: it runs. Below `COMPLETING`, `STAGE_OUT` and
+/// `REVOKED` may be anything.
 fn alone(flags: &[String]) -> Option<SlurmState> {
     match flags.first()?.as_str() {
-        "CONFIGURING" | "CF" | "RESIZING" | "RS" | "SIGNALING" | "SI" => Some(SlurmState::Running),
-        "STOPPED" | "ST" => Some(SlurmState::Suspended),
+        "CONFIGURING" | "CF" | "RESIZING" | "RS" | "SIGNALING" | "SI" | "STOPPED" | "ST" | "POWER_UP_NODE" => {
+            Some(SlurmState::Running)
+        }
         "REQUEUED" | "RQ" | "REQUEUE_HOLD" | "RH" | "REQUEUE_FED" | "RF" | "RESV_DEL_HOLD" | "RD" | "SPECIAL_EXIT"
         | "SE" => Some(SlurmState::Pending),
         _ => None,
     }
+}
+
+/// Its end has come, or its nodes are being tidied up behind it: exit and end are known.
+pub fn has_end(state: &SlurmState, flags: &StateFlags) -> bool {
+    state.course() == Course::Over || flags.iter().any(|flag| flag == "COMPLETING" || flag == "CG")
 }
 
 impl SlurmState {

@@ -9,12 +9,23 @@ fn states_are_read_in_every_spelling() {
         ("RUNNING,CONFIGURING", SlurmState::Running, &["CONFIGURING"]),
         ("CONFIGURING", SlurmState::Running, &["CONFIGURING"]),
         ("REQUEUE_HOLD", SlurmState::Pending, &["REQUEUE_HOLD"]),
+        ("STOPPED", SlurmState::Running, &["STOPPED"]),
+        ("POWER_UP_NODE", SlurmState::Running, &["POWER_UP_NODE"]),
+        ("COMPLETING", SlurmState::Unknown("COMPLETING".into()), &["COMPLETING"]),
         ("OOM", SlurmState::OutOfMemory, &[]),
         ("HIBERNATING", SlurmState::Unknown("HIBERNATING".into()), &["HIBERNATING"]),
         ("", SlurmState::Unknown(String::new()), &[]),
     ] {
         let flags: StateFlags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         assert_eq!(parse(text), (state, flags), "{text}");
+    }
+}
+
+#[test]
+fn the_end_of_a_job_is_known_while_its_nodes_are_tidied_up() {
+    for (text, known) in [("COMPLETED", true), ("COMPLETING", true), ("RUNNING", false), ("STOPPED", false)] {
+        let (state, flags) = parse(text);
+        assert_eq!(has_end(&state, &flags), known, "{text}");
     }
 }
 

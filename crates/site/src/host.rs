@@ -117,7 +117,7 @@ async fn slurm(
     place: &Place,
     observations: Observations,
 ) -> Result<(SlurmCluster, Opened), HostError> {
-    let way = connect_slurm::open(&config).await?;
+    let way = connect_slurm::open(&config)?;
     let survey = way.carrier.survey().await.map_err(HostError::Silent)?;
     let supply = connect_slurm::supply::pools(&survey, &config, place.cluster, &place.site);
     if supply.plans.is_empty() {

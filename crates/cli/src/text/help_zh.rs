@@ -105,6 +105,12 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("cluster add", "command", "使用服务器本机的 Slurm 命令"),
     ("cluster add", "ssh", "经 SSH 使用登录节点上的 Slurm 命令：主机或别名"),
     ("cluster add", "rest", "slurmrestd：`unix:/套接字路径` 或 `http://主机:端口`"),
+    ("cluster add", "through", "经 SSH 从该登录节点访问 slurmrestd：主机或别名"),
+    (
+        "cluster add",
+        "watch",
+        "由谁查看并结束作业：rest，或 command-line（队列长时更快）：使用 --through 登录节点上的 Slurm 命令，未给出时使用服务器本机的命令",
+    ),
     ("cluster add", "slurm_conf", "命令所用的 SLURM_CONF"),
     ("cluster add", "bin", "Slurm 命令所在目录"),
     ("cluster add", "ssh_user", "登录节点上的用户"),

@@ -67,9 +67,12 @@ pub struct SetService {
 /// What `hw cluster service` sets; retiring has a verb of its own.
 static SERVICES: [ClusterService; 2] = [ClusterService::InService, ClusterService::Testing];
 static MODES: [SupplyMode; 2] = [SupplyMode::Own, SupplyMode::Partner];
+/// Who looks at the jobs of slurmrestd.
+static WATCHES: [&str; 2] = ["rest", "command-line"];
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("way").args(["command", "ssh", "rest"]))]
+#[command(group = ArgGroup::new("login").args(["ssh", "through"]))]
 pub struct Add {
     /// TOML file with everything, as in the operations guide; flags count before it
     #[arg(value_name = "FILE")]
@@ -98,6 +101,13 @@ pub struct Add {
     /// slurmrestd: `unix:/path/of.socket` or `http://host:port`
     #[arg(long, value_name = "ENDPOINT")]
     pub rest: Option<String>,
+    /// slurmrestd is reached from this login node, over SSH: a host or an alias
+    #[arg(long, value_name = "HOST", requires = "rest", conflicts_with_all = ["command", "ssh"])]
+    pub through: Option<String>,
+    /// Who looks at jobs and ends them: rest, or command-line (faster on long queues): Slurm's commands on the login node of
+    /// `--through`, or else on the server's machine
+    #[arg(long, value_name = "WHO", requires = "rest", conflicts_with_all = ["command", "ssh"], value_parser = choice(&WATCHES, |who| who))]
+    pub watch: Option<&'static str>,
     /// SLURM_CONF of the commands
     #[arg(long, value_name = "FILE")]
     pub slurm_conf: Option<String>,
@@ -105,19 +115,19 @@ pub struct Add {
     #[arg(long, value_name = "DIR")]
     pub bin: Option<String>,
     /// User at the login node
-    #[arg(long, value_name = "USER", requires = "ssh", conflicts_with_all = ["command", "rest"])]
+    #[arg(long, value_name = "USER", requires = "login", conflicts_with = "command")]
     pub ssh_user: Option<String>,
     /// Port of the login node
-    #[arg(long, value_name = "PORT", requires = "ssh", conflicts_with_all = ["command", "rest"])]
+    #[arg(long, value_name = "PORT", requires = "login", conflicts_with = "command")]
     pub ssh_port: Option<u16>,
     /// Private key file on the server's machine
-    #[arg(long, value_name = "FILE", requires = "ssh", conflicts_with_all = ["command", "rest"])]
+    #[arg(long, value_name = "FILE", requires = "login", conflicts_with = "command")]
     pub ssh_key: Option<String>,
     /// Known-hosts file on the server's machine
-    #[arg(long, value_name = "FILE", requires = "ssh", conflicts_with_all = ["command", "rest"])]
+    #[arg(long, value_name = "FILE", requires = "login", conflicts_with = "command")]
     pub known_hosts: Option<String>,
     /// `[user@]host[:port]` to go through
-    #[arg(long, value_name = "HOST", requires = "ssh", conflicts_with_all = ["command", "rest"])]
+    #[arg(long, value_name = "HOST", requires = "login", conflicts_with = "command")]
     pub jump: Option<String>,
     /// Pinned version of slurmrestd's API, such as v0.0.38
     #[arg(long, value_name = "VERSION", requires = "rest", conflicts_with_all = ["command", "ssh"])]
@@ -404,26 +414,34 @@ fn object(fields: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Va
 fn fill(slurm: &mut Map<String, Value>, args: &Add) {
     let text = |text: &Option<String>| text.clone().map(Value::String);
     let tools = object([("slurm_conf", text(&args.slurm_conf)), ("bin", text(&args.bin))]);
-    if args.command {
-        slurm.insert("way".into(), json!({"kind": "command", "tools": tools}));
-    } else if let Some(host) = &args.ssh {
-        let ssh = object([
+    let login = |host: &String| {
+        object([
             ("host", Some(json!(host))),
             ("user", text(&args.ssh_user)),
             ("port", args.ssh_port.map(|port| json!(port))),
             ("key", text(&args.ssh_key)),
             ("known_hosts", text(&args.known_hosts)),
             ("jump", text(&args.jump)),
-        ]);
-        slurm.insert("way".into(), json!({"kind": "ssh", "ssh": ssh, "tools": tools}));
+        ])
+    };
+    if args.command {
+        slurm.insert("way".into(), json!({"kind": "command", "tools": tools}));
+    } else if let Some(host) = &args.ssh {
+        slurm.insert("way".into(), json!({"kind": "ssh", "ssh": login(host), "tools": tools}));
     } else if let Some(endpoint) = &args.rest {
+        let through = args.through.as_ref().map(login);
         let rest = object([
             ("endpoint", Some(json!(endpoint))),
             ("version", Some(json!(args.rest_version.as_deref().unwrap_or("v0.0.38")))),
             ("token_file", text(&args.token_file)),
             ("user", text(&args.rest_user)),
+            ("through", through.clone()),
         ]);
-        slurm.insert("way".into(), json!({"kind": "rest", "rest": rest}));
+        // Words about commands that nobody would use are for the server to refuse.
+        let commands = (args.watch == Some("command-line") || tools != json!({}))
+            .then(|| object([("ssh", through), ("tools", Some(tools))]));
+        let way = [("kind", Some(json!("rest"))), ("rest", Some(rest)), ("watch", args.watch.map(|who| json!(who)))];
+        slurm.insert("way".into(), object(way.into_iter().chain([("commands", commands)])));
     }
     put(slurm, "work_root", text(&args.work_root));
     put(slurm, "files", args.files_here.then(|| json!({"kind": "here"})));
@@ -470,11 +488,28 @@ mod tests {
         assert_eq!(seen, want);
         let seen = slurm("--rest unix:/s --rest-version v0.0.39");
         assert_eq!(seen, json!({"way": {"kind": "rest", "rest": {"endpoint": "unix:/s", "version": "v0.0.39"}}}));
+        let seen = slurm("--rest unix:/s --through login --ssh-user hw --watch command-line --bin /opt/slurm/bin");
+        let login = json!({"host": "login", "user": "hw"});
+        let want = json!({
+            "kind": "rest", "rest": {"endpoint": "unix:/s", "version": "v0.0.38", "through": login},
+            "watch": "command-line", "commands": {"ssh": login, "tools": {"bin": "/opt/slurm/bin"}},
+        });
+        assert_eq!(seen["way"], want);
     }
 
     #[test]
     fn one_way_is_enough_and_its_words_belong_to_it() {
-        for line in ["--command --ssh h", "--ssh-user me", "--rest e --jump x", "--chip a100"] {
+        let wrong = [
+            "--command --ssh h",
+            "--ssh-user me",
+            "--rest e --jump x",
+            "--chip a100",
+            "--through h",
+            "--ssh h --through g",
+        ];
+        let more =
+            ["--command --watch rest", "--rest e --watch nobody", "--command --ssh-user me", "--ssh h --watch rest"];
+        for line in wrong.into_iter().chain(more) {
             assert!(Line::try_parse_from(std::iter::once("add").chain(line.split(' '))).is_err(), "{line}");
         }
     }

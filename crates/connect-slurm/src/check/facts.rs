@@ -62,7 +62,7 @@ fn version(survey: &Survey) -> Finding {
 }
 
 fn rest(survey: &Survey, config: &SlurmConfig) -> Option<Finding> {
-    let Way::Rest { rest } = &config.way else { return None };
+    let Way::Rest { rest, .. } = &config.way else { return None };
     let number: Option<u32> = rest.version.strip_prefix("v0.0.").and_then(|n| n.parse().ok());
     let slurm = parsed(&survey.version)?;
     let (_, known) = REST.iter().rev().find(|(of, _)| *of <= slurm)?;

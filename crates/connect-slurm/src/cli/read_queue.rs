@@ -127,12 +127,11 @@ impl Facts<'_> {
     fn job(self) -> Option<QueuedJob> {
         let number: JobNumber = self.number.parse().ok()?;
         let (state, flags) = states::parse(self.state);
-        let over = state.course() == Course::Over;
-        let tidying = flags.iter().any(|flag| flag == "COMPLETING");
+        let over = states::has_end(&state, &flags);
         let waits = state.course() == Course::Waiting;
         let start = read::time(self.start);
         // Of a job that runs `squeue` gives the end its time limit allows.
-        let end = if over || tidying { read::time(self.end) } else { None };
+        let end = if over { read::time(self.end) } else { None };
         let left = |(start, end): (i64, i64)| read::seconds(self.used).map_or(0, |used| (end - start - used).max(0));
         let suspended_seconds = self.suspended.unwrap_or_else(|| start.zip(end).map_or(0, left));
         let nodes = hostlist::expand(self.nodes).unwrap_or_else(|_| vec![self.nodes.to_owned()]);
@@ -149,7 +148,7 @@ impl Facts<'_> {
             suspended_seconds,
             nodes,
             restarts: self.restarts.trim().parse().unwrap_or(0),
-            exit: if over || tidying { self.exit } else { None },
+            exit: if over { self.exit } else { None },
             // What a waiting job shows is what it asks for.
             tres: if waits { String::new() } else { read::word(self.tres).unwrap_or_default() },
         })

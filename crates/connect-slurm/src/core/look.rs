@@ -188,10 +188,15 @@ fn run(entry: &mut Entry, attempt: AttemptId, job: &QueuedJob, moment: Moment, n
 /// Slurm's own words, when they changed and say something.
 fn remark(entry: &mut Entry, attempt: AttemptId, job: &QueuedJob, news: &mut Vec<Observed>) {
     let mut words: Vec<String> = Vec::new();
-    if let SlurmState::Unknown(state) = &job.state {
+    let says_more = |flag: &str| !QUIET_FLAGS.contains(&flag);
+    if let SlurmState::Unknown(state) = &job.state
+        && says_more(state)
+    {
         words.push(format!("Slurm's state is {state}"));
     }
-    words.extend(job.flags.iter().filter(|flag| !QUIET_FLAGS.contains(&flag.as_str())).map(|f| format!("Slurm: {f}")));
+    // A flag may stand in the place of its state.
+    let flags = job.flags.iter().filter(|flag| says_more(flag) && flag.as_str() != job.state.as_str());
+    words.extend(flags.map(|flag| format!("Slurm: {flag}")));
     if let Some(reason) = job.reason.as_deref()
         && job.state.course() == Course::Waiting
         && !QUIET_REASONS.contains(&reason)

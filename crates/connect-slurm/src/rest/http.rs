@@ -1,4 +1,5 @@
-//! HTTP towards slurmrestd: one client with keep-alive, the token, and failures classed by whether anything was sent.
+//! HTTP towards slurmrestd: one client with keep-alive, made anew where a forward to it had to be; the token; and failures classed
+//! by whether anything was sent.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,8 +9,9 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::{CALL_TIME_MAX, Endpoint, RestError};
+use super::{CALL_TIME_MAX, Endpoint, RestError, token};
 use crate::carrier::{CarrierError, SubmitError};
+use crate::ssh::forward::Forward;
 
 /// Largest answer taken: 10,000 jobs are 32 MB in version 0.0.38, and a controller keeps 50,000 at most by default here.
 const ANSWER_MAX: usize = 256 << 20;
@@ -29,13 +31,44 @@ const NO_SUCH_JOB: i64 = 2017;
 /// `Job/step already completing or completed`, `Job has already finished`.
 const JOB_IS_OVER: [i64; 2] = [2021, 2084];
 
+/// A token is read again from its file this long before it expires: clocks differ by less, and a call is shorter.
+const TOKEN_LEFT_SECS: i64 = 30;
+
 pub(super) struct Http {
-    client: reqwest::Client,
-    base: String,
+    at: At,
     place: String,
     token_file: Option<PathBuf>,
     user: Option<String>,
     token: Mutex<Option<Arc<str>>>,
+}
+
+/// Where calls go.
+enum At {
+    Fixed {
+        client: reqwest::Client,
+        base: String,
+    },
+    /// Through a connection that may break: the socket on this side is another one after each.
+    Forwarded {
+        forward: Forward,
+        held: Mutex<Option<(PathBuf, reqwest::Client)>>,
+    },
+}
+
+/// The host of a request that goes through a socket means nothing.
+const SOCKET_BASE: &str = "http://localhost";
+
+fn client(socket: Option<PathBuf>) -> Result<reqwest::Client, reqwest::Error> {
+    static PROVIDER: Once = Once::new();
+    // Whoever was first may have chosen a provider already; one is as good as another.
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let builder = reqwest::Client::builder().default_headers(headers).timeout(CALL_TIME_MAX).no_proxy();
+    match socket {
+        Some(path) => builder.unix_socket(path).build(),
+        None => builder.build(),
+    }
 }
 
 /// A whole answer.
@@ -90,22 +123,48 @@ impl Failure {
 
 impl Http {
     pub fn new(endpoint: Endpoint, token_file: Option<PathBuf>, user: Option<String>) -> Result<Http, RestError> {
-        static PROVIDER: Once = Once::new();
-        // Whoever was first may have chosen a provider already; one is as good as another.
-        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let builder = reqwest::Client::builder().default_headers(headers).timeout(CALL_TIME_MAX).no_proxy();
-        let (builder, base, place) = match endpoint {
+        let (at, place) = match endpoint {
             Endpoint::Unix(path) => {
                 let place = format!("unix:{}", path.display());
-                (builder.unix_socket(path), "http://localhost".to_owned(), place)
+                (At::Fixed { client: client(Some(path))?, base: SOCKET_BASE.to_owned() }, place)
             }
-            Endpoint::Tcp(url) => (builder, url.clone(), url),
+            Endpoint::Tcp(url) => (At::Fixed { client: client(None)?, base: url.clone() }, url),
         };
-        let http = Http { client: builder.build()?, base, place, token_file, user, token: Mutex::new(None) };
+        Http::at(at, place, token_file, user)
+    }
+
+    pub fn through(forward: Forward, token_file: Option<PathBuf>, user: Option<String>) -> Result<Http, RestError> {
+        let place = forward.to_string();
+        Http::at(At::Forwarded { forward, held: Mutex::default() }, place, token_file, user)
+    }
+
+    fn at(at: At, place: String, token_file: Option<PathBuf>, user: Option<String>) -> Result<Http, RestError> {
+        let http = Http { at, place, token_file, user, token: Mutex::new(None) };
         http.read_token()?;
         Ok(http)
+    }
+
+    /// A client and where it calls; a forward that broke is built anew.
+    async fn client(&self) -> io::Result<(reqwest::Client, &str)> {
+        let (forward, held) = match &self.at {
+            At::Fixed { client, base } => return Ok((client.clone(), base)),
+            At::Forwarded { forward, held } => (forward, held),
+        };
+        let path = forward.socket().await?;
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, client)) = held.as_ref()
+            && *known == path
+        {
+            return Ok((client.clone(), SOCKET_BASE));
+        }
+        let client = client(Some(path.clone())).map_err(io::Error::other)?;
+        *held = Some((path, client.clone()));
+        Ok((client, SOCKET_BASE))
+    }
+
+    /// The account that the token speaks for.
+    pub fn account(&self) -> Option<String> {
+        self.user.clone().or_else(|| token::claims(&self.token()?)?.user)
     }
 
     pub fn place(&self) -> &str {
@@ -125,8 +184,14 @@ impl Http {
         Ok(())
     }
 
-    /// One call. A refused token is read again and, when the file has another one, tried once more.
+    /// One call. A refused token is read again and, when the file has another one, tried once more; one that is about to expire is
+    /// read again before, since a submission under an expired one may be answered as if it had been lost.
     pub async fn call(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, Failure> {
+        if self.token().and_then(|token| token::claims(&token)?.expires).is_some_and(|at| at - now() < TOKEN_LEFT_SECS)
+        {
+            // A file that cannot be read now leaves the token that is there: the cluster's clock decides.
+            let _ = self.read_token();
+        }
         let mut answer = self.call_once(method.clone(), path, body.clone()).await?;
         // A wrong or old token is a 401, or (22.05) an "unspecified error", which may be anything else as well: only what changes
         // nothing is then asked again.
@@ -144,13 +209,15 @@ impl Http {
     }
 
     async fn call_once(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, Failure> {
-        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        let (client, base) = self.client().await.map_err(Failure::NotSent)?;
+        let mut request = client.request(method, format!("{base}{path}"));
         if let Some(body) = body {
             request = request.body(body);
         }
         if let Some(token) = self.token() {
             request = request.header(HeaderName::from_static("x-slurm-user-token"), &*token);
-            if let Some(user) = &self.user {
+            // Up to 22.05 at least the name is wanted beside the token that says it.
+            if let Some(user) = self.account() {
                 request = request.header(HeaderName::from_static("x-slurm-user-name"), user);
             }
         }
@@ -233,6 +300,12 @@ impl Fault {
             (None, None) => format!("error {}", self.error_code),
         }
     }
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0))
 }
 
 fn quote(body: &[u8]) -> String {

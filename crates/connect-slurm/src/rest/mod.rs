@@ -5,6 +5,7 @@ mod http;
 mod read;
 mod render;
 mod split;
+mod token;
 
 use std::io;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::carrier::{
     QueueWanted, SubmitError, SubmitRequest, Survey,
 };
 use crate::key::NAME_PREFIX;
+use crate::ssh::forward::Forward;
 use http::{Answer, Failure, Http};
 pub use split::Split;
 
@@ -56,29 +58,44 @@ pub struct Rest {
     http: Http,
     version: String,
     /// Account there, as far as known.
-    user: String,
+    user: Option<String>,
     /// When the whole queue may be listed again, by what the last listing took.
     listing: Mutex<Option<Instant>>,
 }
 
 impl Rest {
-    /// `version`: `v0.0.38` and its like. `token_file`: a JWT, read now and again on every 401.
+    /// `pinned`: `v0.0.38` and its like. `token_file`: a JWT, read now, on every 401 and before it expires.
     ///
     /// # Errors
     /// [`RestError`]; nothing is sent yet.
     pub fn new(
         endpoint: Endpoint,
-        version: &str,
+        pinned: &str,
         token_file: Option<PathBuf>,
         user: Option<String>,
     ) -> Result<Rest, RestError> {
-        let digits = version.strip_prefix("v0.0.").unwrap_or_default();
-        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(RestError::Version(version.chars().take(40).collect()));
-        }
-        let name = user.clone().unwrap_or_else(|| "this server's account".into());
+        version(pinned)?;
+        // A socket believes in the user of the process that connects to it.
+        let own = matches!(endpoint, Endpoint::Unix(_)).then(own_user).flatten();
         let http = Http::new(endpoint, token_file, user)?;
-        Ok(Rest { http, version: version.to_owned(), user: name, listing: Mutex::new(None) })
+        Ok(Rest { user: http.account().or(own), http, version: pinned.to_owned(), listing: Mutex::new(None) })
+    }
+
+    /// The same at the far end of a connection, which is opened with the first call, and again whenever it broke. `login`: the account
+    /// at its far end, where known.
+    ///
+    /// # Errors
+    /// [`RestError`]; nothing is sent yet.
+    pub fn through(
+        forward: Forward,
+        pinned: &str,
+        token_file: Option<PathBuf>,
+        user: Option<String>,
+        login: Option<String>,
+    ) -> Result<Rest, RestError> {
+        version(pinned)?;
+        let http = Http::through(forward, token_file, user)?;
+        Ok(Rest { user: http.account().or(login), http, version: pinned.to_owned(), listing: Mutex::new(None) })
     }
 
     fn slurm(&self, rest: &str) -> String {
@@ -148,7 +165,7 @@ impl Rest {
         Ok(Survey {
             version,
             cluster_name,
-            user: self.user.clone(),
+            user: self.user.clone().unwrap_or_default(),
             accounting,
             clock,
             config,
@@ -303,6 +320,23 @@ pub fn endpoint(text: &str) -> Result<Endpoint, RestError> {
         (_, Some(host)) if !host.is_empty() && !host.contains('/') => Ok(Endpoint::Tcp(text.to_owned())),
         _ => Err(RestError::Endpoint(text.chars().take(200).collect())),
     }
+}
+
+/// Whether `text` is a version of the API, such as `v0.0.38`.
+///
+/// # Errors
+/// [`RestError::Version`].
+pub fn version(text: &str) -> Result<(), RestError> {
+    let digits = text.strip_prefix("v0.0.").unwrap_or_default();
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(RestError::Version(text.chars().take(40).collect()));
+    }
+    Ok(())
+}
+
+/// The account of this process.
+fn own_user() -> Option<String> {
+    nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.name)
 }
 
 /// A call may take this long: 10,000 jobs are listed in 4 s on an idle machine, and a stopped controller answers after 20 s.

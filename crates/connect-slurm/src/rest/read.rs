@@ -7,11 +7,11 @@ use serde::{Deserialize, Deserializer};
 use super::http::Answer;
 use crate::carrier::{
     AccountedRun, CarrierError, JobNumber, LicenceFacts, NodeFacts, PartitionFacts, QueuedJob, ReservationFacts,
-    SlurmState, SubmitError,
+    SubmitError,
 };
 use crate::cli::hostlist::expand;
 use crate::cli::read::gres;
-use crate::states::parse as state_of;
+use crate::states;
 use base::Bytes;
 
 /// A field that some versions write as `null`.
@@ -113,24 +113,10 @@ struct Job {
     tres_alloc_str: String,
 }
 
-/// Version 0.0.38 tells a flag in the place of the base state while the flag is set: what the base then is.
-fn base_of(text: &str) -> Option<SlurmState> {
-    match text {
-        "COMPLETING" | "CONFIGURING" | "RESIZING" | "SIGNALING" | "STAGE_OUT" | "STOPPED" | "POWER_UP_NODE" => {
-            Some(SlurmState::Running)
-        }
-        "REQUEUED" | "REQUEUE_FED" | "REQUEUE_HOLD" | "SPECIAL_EXIT" | "RESV_DEL_HOLD" => Some(SlurmState::Pending),
-        _ => None,
-    }
-}
-
 impl Job {
     fn queued(self) -> Result<QueuedJob, CarrierError> {
-        let (state, flags) = match base_of(&self.job_state) {
-            Some(base) => (base, vec![self.job_state]),
-            None => state_of(&self.job_state),
-        };
-        let over = !matches!(state, SlurmState::Pending | SlurmState::Running | SlurmState::Suspended);
+        let (state, flags) = states::parse(&self.job_state);
+        let over = states::has_end(&state, &flags);
         let positive = |time: i64| (time > 0).then_some(time);
         let end = if over { positive(self.end_time) } else { None };
         // `pre_sus_time` is the time it ran before its last suspension; what it stood still is the rest up to then.
@@ -254,7 +240,7 @@ pub(super) fn runs(answer: &Answer) -> Result<Vec<AccountedRun>, CarrierError> {
     let all: Runs = read(answer)?;
     let positive = |time: i64| (time > 0).then_some(time);
     let run = |run: Run| {
-        let (state, _) = state_of(&run.state.current);
+        let (state, _) = states::parse(&run.state.current);
         let tres: Vec<String> = run.tres.allocated.iter().filter(|t| t.count > 0).map(Tres::word).collect();
         Ok(AccountedRun {
             number: run.job_id,

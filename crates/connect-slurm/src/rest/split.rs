@@ -1,6 +1,7 @@
 //! Two ways into one cluster, each for what it is good at: slurmrestd hands over (500 submissions a second), the command line looks
 //! (a listing of 10,000 jobs takes it a tenth of a second, slurmrestd 4 s and gigabytes). Chosen by the operator, never by itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -10,7 +11,7 @@ use crate::carrier::{
     SubmitRequest, Survey,
 };
 
-/// `hand` submits and changes; `eye` lists and accounts, and signals what `hand` cannot.
+/// `hand` submits; `eye` lists, accounts, changes and ends, as it can do so for many jobs at once.
 pub struct Split {
     pub hand: Arc<dyn Carrier>,
     pub eye: Arc<dyn Carrier>,
@@ -22,9 +23,9 @@ impl Carrier for Split {
     }
     fn survey(&self) -> BoxFuture<'_, Result<Survey, CarrierError>> {
         Box::pin(async move {
-            // Both must answer; what they say is of one cluster.
             let hand = self.hand.survey().await?;
             let mut survey = self.eye.survey().await?;
+            same(&hand, &survey).map_err(CarrierError::Refused)?;
             survey.config.extend(hand.config);
             Ok(survey)
         })
@@ -53,5 +54,80 @@ impl Carrier for Split {
     }
     fn set_time_limit(&self, number: JobNumber, minutes: u32) -> BoxFuture<'_, Result<(), CarrierError>> {
         self.eye.set_time_limit(number, minutes)
+    }
+}
+
+/// Both ways lead to one cluster and to the jobs of one account. Otherwise each job that is handed over would look lost, and be
+/// handed over again.
+fn same(hand: &Survey, eye: &Survey) -> Result<(), String> {
+    let differ = |what: &str, hand: &str, eye: &str| {
+        format!(
+            "slurmrestd and Slurm's commands lead to different {what}: `{hand}` and `{eye}`; mend `commands` or `rest`"
+        )
+    };
+    if !hand.cluster_name.is_empty() && hand.cluster_name != eye.cluster_name {
+        return Err(differ("clusters", &hand.cluster_name, &eye.cluster_name));
+    }
+    if !hand.user.is_empty() && hand.user != eye.user {
+        return Err(differ("accounts", &hand.user, &eye.user));
+    }
+    let names = |survey: &Survey| survey.nodes.iter().map(|node| node.name.clone()).collect::<BTreeSet<_>>();
+    let (theirs, ours) = (names(hand), names(eye));
+    if let Some(odd) = theirs.symmetric_difference(&ours).next() {
+        let other = |names: &BTreeSet<String>| if names.contains(odd) { odd.as_str() } else { "" }.to_owned();
+        return Err(differ("nodes", &other(&theirs), &other(&ours)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::carrier::AccountingKind;
+
+    fn survey(cluster: &str, user: &str, nodes: &[&str]) -> Survey {
+        let node = |name: &&str| NodeFacts {
+            name: (*name).to_owned(),
+            state: "IDLE".into(),
+            reason: None,
+            cpus: 1,
+            mem: base::Bytes(0),
+            gres: Vec::new(),
+            features: Vec::new(),
+            partitions: Vec::new(),
+            cpus_allocated: 0,
+            mem_allocated: base::Bytes(0),
+            gres_allocated: Vec::new(),
+        };
+        Survey {
+            version: "22.05.8".into(),
+            cluster_name: cluster.into(),
+            user: user.into(),
+            accounting: AccountingKind::Slurmdbd,
+            clock: 0,
+            config: Vec::new(),
+            partitions: Vec::new(),
+            nodes: nodes.iter().map(node).collect(),
+            reservations: Vec::new(),
+            licences: Vec::new(),
+            limits: Vec::new(),
+            topology: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn two_ways_that_lead_apart_are_no_way() {
+        let eye = survey("a", "hw", &["n1", "n2"]);
+        assert_eq!(same(&survey("a", "hw", &["n2", "n1"]), &eye), Ok(()));
+        // Without slurmdbd a slurmrestd has no name of its cluster, and on a socket of another machine no account.
+        assert_eq!(same(&survey("", "", &["n1", "n2"]), &eye), Ok(()));
+        for (hand, word) in [
+            (survey("b", "hw", &["n1", "n2"]), "clusters: `b` and `a`"),
+            (survey("a", "root", &["n1", "n2"]), "accounts: `root` and `hw`"),
+            (survey("", "", &["n1"]), "nodes: `` and `n2`"),
+        ] {
+            let said = same(&hand, &eye).unwrap_err();
+            assert!(said.contains(word), "{said}");
+        }
     }
 }

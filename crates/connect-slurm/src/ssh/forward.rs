@@ -41,6 +41,12 @@ pub struct Forward {
     held: tokio::sync::Mutex<Option<(Weak<Master>, PathBuf)>>,
 }
 
+impl fmt::Display for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} through ssh {}", self.target, self.ssh.name())
+    }
+}
+
 impl Forward {
     pub fn new(ssh: Arc<Ssh>, target: Target) -> Forward {
         Forward { ssh, target, held: tokio::sync::Mutex::default() }

@@ -16,6 +16,15 @@ pub const SHELLS_MAX: usize = 6;
 /// 128 KiB at most.
 const ARGUMENTS_BYTES_MAX: usize = 100 << 10;
 
+/// A shell over a connection, which lives as long as what comes with it.
+pub(crate) async fn one_shell(ssh: &Ssh) -> Result<(Arc<Master>, Shell), RunError> {
+    let master = ssh.master().await.map_err(RunError::NotStarted)?;
+    let mut command = master.command();
+    command.args(["--", &ssh.config.host, BOOTSTRAP]);
+    let shell = Shell::open(command).await?;
+    Ok((master, shell))
+}
+
 pub struct SshRunner {
     ssh: Arc<Ssh>,
     idle: Mutex<Vec<(Arc<Master>, Shell)>>,
@@ -39,11 +48,7 @@ impl SshRunner {
                 None => break,
             }
         }
-        let master = self.ssh.master().await.map_err(RunError::NotStarted)?;
-        let mut command = master.command();
-        command.args(["--", &self.ssh.config.host, BOOTSTRAP]);
-        let shell = Shell::open(command).await?;
-        Ok((master, shell))
+        one_shell(&self.ssh).await
     }
 
     async fn run_one(&self, call: &Call) -> Result<Output, RunError> {

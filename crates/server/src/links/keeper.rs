@@ -126,7 +126,7 @@ impl Keeper {
         let (carrier, files) = match opened {
             Some(opened) => (opened.carrier.clone(), opened.files.clone()),
             None => {
-                let fresh = open(&link.slurm).await?;
+                let fresh = open(&link.slurm)?;
                 let ends = (fresh.carrier.clone(), fresh.files.clone());
                 *opened = Some(fresh);
                 ends
@@ -150,7 +150,7 @@ impl Keeper {
                     carrier,
                     files,
                     accounting: survey.accounting,
-                    limits: Limits::default(),
+                    limits: Limits::of(&survey),
                     clock: Arc::new(move || clock.now()),
                 };
                 let cluster = Arc::new(SlurmCluster::new(parts, deliver.clone()));

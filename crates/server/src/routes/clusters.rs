@@ -81,12 +81,7 @@ fn checked(slurm: serde_json::Value) -> Result<SlurmConfig, Failure> {
     }
     let config: SlurmConfig =
         serde_json::from_value(slurm).map_err(|error| Failure::invalid("slurm", error.to_string()))?;
-    if !config.work_root.starts_with('/') || config.work_root.contains(['\0', '\n']) {
-        return Err(Failure::invalid(
-            "slurm.work_root",
-            "an absolute folder on the cluster, such as /shared/headworks",
-        ));
-    }
+    config.check().map_err(|error| Failure::invalid(&format!("slurm.{}", error.field), error.words))?;
     for name in config.chips.values() {
         name.parse::<model::Chip>().map_err(|error| Failure::invalid("slurm.chips", error.to_string()))?;
     }
@@ -196,9 +191,7 @@ pub(super) async fn trial(access: OperatorAccess, segments: Segments) -> Result<
 async fn begin(access: &OperatorAccess, name: &str, kind: ReportKind) -> Result<Response, Failure> {
     let cluster = stored(access, name).await?;
     let app = access.app();
-    // A site's agent is looked at by `hw sites`; it can be tried.
-    let fits = |link: &ClusterLink| link.kind == LinkKind::Slurm || kind == ReportKind::Trial;
-    let link = app.store.cluster_link(cluster.id).await?.filter(fits);
+    let link = app.store.cluster_link(cluster.id).await?;
     let link = link.ok_or_else(|| {
         Failure::new(ErrorCode::WrongState, "this cluster is not registered with a way to it: there is nothing to try")
     })?;
