@@ -148,7 +148,7 @@ impl Bed {
     fn submit_to(&self, pool: &str, name: &str, code: u8) -> String {
         let mark = self.marks.join(name);
         let text = format!(
-            "#SBATCH -p {pool} -n 1 --mem 64M\necho run >> {m}\nuntil [ -e {m}.go ]; do sleep 0.05; done\nexit {code}",
+            "#SBATCH -p {pool} -n 1 -t 5 --mem 64M\necho run >> {m}\nuntil [ -e {m}.go ]; do sleep 0.05; done\nexit {code}",
             m = mark.display()
         );
         let accepted = self.runtime.block_on(self.client.submit(&script(&text), Some(name))).expect("a job");
@@ -157,6 +157,58 @@ impl Bed {
 
     fn let_go(&self, name: &str) {
         std::fs::write(self.marks.join(format!("{name}.go")), "").expect("a mark");
+    }
+
+    /// The program as a client, which must end with this code; what it says.
+    #[track_caller]
+    fn hw(&self, words: &[&str], code: i32) -> String {
+        let done = self.server.run(words);
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        let aside = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(code), "{words:?}\n{said}\n{aside}\n{}", self.agent.said());
+        said
+    }
+
+    fn pool(&self, name: &str) -> Option<wire::supply::Pool> {
+        let pools = self.runtime.block_on(self.client.pools().take(10)).ok()?;
+        pools.items.into_iter().find(|pool| pool.name == name)
+    }
+
+    /// Inputs of a job are put where it works, and its results come back, through the agent; nothing outside is shown.
+    fn files_go_there_and_back(&self, pool: &str) {
+        const MIB: usize = 1 << 20;
+        let (case, back) = (self.place.path().join("case"), self.place.path().join("back"));
+        std::fs::create_dir_all(case.join("deep")).expect("a folder");
+        let large: Vec<u8> = (0..24 * MIB).map(|at| (at * 31 % 251 + at / MIB) as u8).collect();
+        std::fs::write(case.join("deep/large"), &large).expect("a file");
+        std::fs::write(case.join("日本 $(touch x)"), "odd").expect("a file");
+        let script = self.place.path().join("job.sh");
+        let lines = "#!/bin/sh\nset -e\nmkdir out\ncp input/deep/large out/\ncp 'input/日本 $(touch x)' out/\n\
+            ln -s /etc/passwd leak\nln -s /etc etc\nln -s out/large near\n";
+        std::fs::write(&script, lines).expect("a script");
+        let (case_text, script) = (case.to_string_lossy(), script.to_string_lossy());
+        self.hw(&["put", &case_text, "case"], 0);
+        let submit = ["submit", "-W", "-q", "-p", pool, "-t", "5", "--mem", "64M", "--stage-in", "case:input", &script];
+        let mut took = Vec::new();
+        for _ in 0..2 {
+            let begun = Instant::now();
+            let job = self.hw(&submit, 0).trim().to_owned();
+            took.push(begun.elapsed());
+            let listed = self.hw(&["ls", &format!("{job}:")], 0);
+            assert!(listed.lines().any(|line| line.starts_with("link\t")), "{listed}");
+            let _ = std::fs::remove_dir_all(&back);
+            let begun = Instant::now();
+            self.hw(&["get", &format!("{job}:out"), &back.to_string_lossy()], 0);
+            println!("24 MiB back from {pool}: {:?}", begun.elapsed());
+            assert!(std::fs::read(back.join("large")).expect("the large file") == large);
+            assert_eq!(std::fs::read_to_string(back.join("日本 $(touch x)")).expect("the odd file"), "odd");
+            for path in ["leak", "etc/passwd", "near", "nothing"] {
+                assert_eq!(self.hw(&["cat", &format!("{job}:{path}")], 3), "", "{path}");
+            }
+            self.hw(&["cat", &format!("{job}:../../x")], 2);
+            assert!(self.hw(&["show", &job], 0).contains("input files"), "the timeline says so");
+        }
+        println!("a job with 24 MiB of inputs on {pool}: {:?}, with what is there already {:?}", took[0], took[1]);
     }
 
     fn runs(&self, name: &str) -> usize {
@@ -208,6 +260,13 @@ fn heavy_a_machine_joins_with_one_command_and_loses_no_job() {
     assert!(thief.refused(Some((&address, &pin, &token))).contains("used already"));
     let mode = std::fs::metadata(&bed.agent.state).expect("its folder").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
+
+    // The guided look, and what its agent says of the machine.
+    let looked = bed.hw(&["cluster", "check", "harbour"], 0);
+    for what in ["ok\treachability", "ok\tagent", "ok\tclock", "ok\tpools", "ok\twork_root"] {
+        assert!(looked.contains(what), "{what}: {looked}");
+    }
+    bed.files_go_there_and_back("harbour-edge");
 
     let plain = bed.submit("plain", 7);
     bed.wait_run("plain");
@@ -262,7 +321,7 @@ fn heavy_a_machine_joins_with_one_command_and_loses_no_job() {
     bed.server.terminate();
     let books = bed.runtime.block_on(audit(Location::Folder(bed.server.data().to_owned())));
     books.expect_clean();
-    assert_eq!(books.attempts, 5, "each job had one attempt");
+    assert_eq!(books.attempts, 7, "each job had one attempt");
 }
 
 /// The agent at a partner's login node: an ordinary Slurm cluster behind it, tried with real jobs and then given work.
@@ -274,7 +333,9 @@ fn heavy_a_slurm_cluster_joins_through_its_agent() {
     }
     let mut bed = Bed::new();
     let mut farm = Farm::new(bed.place.path().join("farm")).expect("a farm");
-    let spec = ClusterSpec::new("delta").nodes(NodeSet::new(2)).partition(Partition::new("main").default());
+    let spec = ClusterSpec::new("delta")
+        .nodes(NodeSet::new(2))
+        .partition(Partition::new("main").default().with("MaxTime=30:00"));
     farm.start([spec]).expect("a cluster");
     let conf = farm.cluster("delta").conf().to_string_lossy().into_owned();
     let work = bed.place.shared("work");
@@ -296,15 +357,20 @@ fn heavy_a_slurm_cluster_joins_through_its_agent() {
         let pools = bed.runtime.block_on(bed.client.pools().take(10)).ok()?;
         pools.items.iter().any(|pool| pool.name == "harbour-main").then_some(())
     });
-    let hw = |words: &[&str]| {
-        let done = bed.server.run(words);
-        let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
-        (done.status.code(), said)
+    assert_eq!(bed.pool("harbour-main").and_then(|pool| pool.time_limit_max_seconds), Some(1_800));
+    let looked = bed.hw(&["cluster", "check", "harbour"], 0);
+    for what in ["ok\treachability", "ok\tagent", "ok\tversion", "ok\twork_root", "ok\tfirst_job"] {
+        assert!(looked.contains(what), "{what}: {looked}");
+    }
+    bed.hw(&["cluster", "service", "harbour", "in_service"], 5);
+    bed.hw(&["cluster", "trial", "harbour"], 0);
+    bed.hw(&["cluster", "service", "harbour", "in_service"], 0);
+    let left = || -> Vec<String> {
+        let found = std::process::Command::new("find").arg(work.join("work")).args(["-mindepth", "3"]).output();
+        String::from_utf8_lossy(&found.expect("find runs").stdout).lines().map(str::to_owned).collect()
     };
-    assert_eq!(hw(&["cluster", "service", "harbour", "in_service"]).0, Some(5), "no trial has passed yet");
-    let (code, said) = hw(&["cluster", "trial", "harbour"]);
-    assert_eq!(code, Some(0), "{said}\n{}", bed.agent.said());
-    assert_eq!(hw(&["cluster", "service", "harbour", "in_service"]).0, Some(0));
+    assert_eq!(left(), [""; 0], "a trial takes its work folders away");
+    bed.files_go_there_and_back("harbour-main");
 
     let job = bed.submit_to("harbour-main", "there", 7);
     bed.wait_run("there");
@@ -314,6 +380,33 @@ fn heavy_a_slurm_cluster_joins_through_its_agent() {
     bed.expect_end("there", &job, 7);
     let log = bed.runtime.block_on(state(&bed.client, &job));
     assert_eq!(log.as_deref(), Some("FAILED"));
+
+    // The site changes its partitions: seen without a restart of the agent. What is gone is drained, and in use again when it
+    // is back.
+    let cluster = farm.cluster("delta");
+    let scontrol = |words: &[&str]| {
+        let told: Vec<&str> = std::iter::once("scontrol").chain(words.iter().copied()).collect();
+        cluster.run(&told).expect("scontrol");
+    };
+    scontrol(&["update", "PartitionName=main", "MaxTime=20:00"]);
+    scontrol(&["create", "PartitionName=extra", "Nodes=ALL", "MaxTime=5:00"]);
+    let begun = Instant::now();
+    wait_for("the new partition", LONG, || {
+        let extra = bed.pool("harbour-extra")?;
+        let main = bed.pool("harbour-main")?;
+        ((extra.time_limit_max_seconds, main.time_limit_max_seconds) == (Some(300), Some(1_200))).then_some(())
+    });
+    println!("a new partition and a new limit are seen after {:?}", begun.elapsed());
+    let quick = bed.submit_to("harbour-extra", "quick", 3);
+    bed.let_go("quick");
+    bed.expect_end("quick", &quick, 3);
+    scontrol(&["delete", "PartitionName=extra"]);
+    let up =
+        |nodes: u32| wait_for("its nodes", LONG, || bed.pool("harbour-extra").filter(|pool| pool.nodes_up == nodes));
+    let gone = up(0);
+    assert!(gone.nodes.iter().all(|node| node.state == wire::NodeState::Drained), "{gone:?}");
+    scontrol(&["create", "PartitionName=extra", "Nodes=ALL", "MaxTime=5:00"]);
+    up(2);
     bed.server.terminate();
     let books = bed.runtime.block_on(audit(Location::Folder(bed.server.data().to_owned())));
     books.expect_clean();

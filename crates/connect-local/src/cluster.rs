@@ -487,6 +487,7 @@ impl Cluster for LocalCluster {
                 shape: pool.shape,
                 chip: pool.chip.clone(),
                 nodes: pool.node_names(),
+                time_limit_max: None,
             });
             Ok(ClusterFacts {
                 version: format!("local, Linux {}", system.release().to_string_lossy()),
@@ -556,10 +557,10 @@ impl Cluster for LocalCluster {
         Some(self.inner.files.clone())
     }
 
-    fn work_folder(&self, order: &Order) -> Option<String> {
+    fn work_folder<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<Option<String>, ConnectError>> {
         let files = render::files(order, &self.inner.config);
-        let inner = files.work_dir.strip_prefix(files.create_below.as_deref()?)?.strip_prefix('/')?;
-        Some(inner.to_owned())
+        let below = files.create_below.as_deref().and_then(|root| files.work_dir.strip_prefix(root)?.strip_prefix('/'));
+        std::future::ready(Ok(below.map(str::to_owned))).boxed()
     }
 
     fn pool_remarks(&self, pool: PoolId) -> Vec<String> {

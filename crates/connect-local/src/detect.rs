@@ -21,6 +21,7 @@ pub fn detect(name: &str) -> PoolFacts {
         shape: Resources::new(sys::own_cores().len().max(1) as u64, memory, gpus_present()),
         chip: gpu_chip(),
         nodes: vec![name.to_owned()],
+        time_limit_max: None,
     }
 }
 

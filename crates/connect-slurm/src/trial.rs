@@ -162,9 +162,17 @@ pub async fn run(
             let _ = cluster.end(job.order.attempt, how).await;
         } else {
             let _ = cluster.forget(job.order.attempt).await;
+            clear(cluster.as_ref(), job).await;
         }
     }
     TrialReport { at, took_millis: millis(begun.elapsed()), cases: arrays_as_one(cases) }
+}
+
+/// Takes a job's work folder away: its words are in the report. What cannot be removed is small.
+async fn clear(cluster: &dyn Cluster, job: &Job) {
+    if let (Ok(Some(folder)), Some(files)) = (cluster.work_folder(&job.order).await, cluster.files()) {
+        let _ = files.remove(&folder).await;
+    }
 }
 
 fn take_in(jobs: &mut BTreeMap<AttemptId, Job>, what: Observed) {

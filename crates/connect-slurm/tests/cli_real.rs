@@ -413,6 +413,31 @@ async fn files_there_keep_the_rules() {
     let read = begun.elapsed() - written;
     let rate = |took: Duration| PIECES as f64 / took.as_secs_f64();
     eprintln!("SFTP through a jump host: written {:.0} MiB/s, read {:.0} MiB/s", rate(written), rate(read));
+    let begun = Instant::now();
+    files.copy("rate", "copied", 0o600).await.unwrap();
+    eprintln!("copied there: {:.0} MiB/s", rate(begun.elapsed()));
+    assert!(std::fs::read(root.join("rate")).unwrap() == std::fs::read(root.join("copied")).unwrap());
+    assert!(
+        files.copy("copied", "copied", 0o600).await.is_err() || files.stat("copied").await.unwrap().size == 64 << 20
+    );
+}
+
+/// An SFTP server that cannot copy: the shell beside it can.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_an_older_sftp_server_keep_the_rules() {
+    let Some((farm, _dir)) = farm([gamma().old_sftp()]) else { return };
+    let dir = TempDir::new().unwrap();
+    let (root, beside) = (dir.path().join("ro ot/'x' 🜚"), dir.path().join("beside"));
+    std::fs::create_dir(&beside).unwrap();
+    let files = SftpFiles::new(Ssh::new(by_config(farm.cluster("gamma"))), root.to_str().unwrap());
+    let files: Arc<dyn Files> = Arc::new(files);
+    ports::files_conformance::files(Arc::clone(&files), &root, &beside).await;
+    std::fs::write(root.join("large"), vec![7; 64 << 20]).unwrap();
+    let begun = Instant::now();
+    files.copy("large", "new\nfolder/$(touch x)/copied", 0o640).await.unwrap();
+    eprintln!("64 MiB copied there by a shell in {:?}", begun.elapsed());
+    assert!(std::fs::read(root.join("new\nfolder/$(touch x)/copied")).unwrap() == vec![7; 64 << 20]);
+    assert_eq!(files.stat("new\nfolder/$(touch x)/copied").await.unwrap().mode, 0o640);
 }
 
 /// Rates of submission beside those of `sbatch` alone, and the cost of looks. Run by name; takes two minutes.

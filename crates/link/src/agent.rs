@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::desk::{Desk, Outbox};
+use crate::desk::{Desk, Examine, Outbox};
 use crate::frame::{Bounds, Frame, FrameError, moved, post};
 use crate::limits::{EVENTS_AT_ONCE, EVENTS_WINDOW, OUTBOX_FRAMES, PROTOCOL, Timing};
 use crate::message::{Attach, Hello, Place, Purpose, Refusal, ToAgent, ToServer, Welcome};
@@ -131,6 +131,14 @@ pub async fn join(dial: &Dial, identity: &Identity, token: &str) -> Result<Place
     Err(last)
 }
 
+/// What stands behind an agent.
+pub struct Hosted {
+    pub backend: BackendKind,
+    pub cluster: Arc<dyn Cluster>,
+    /// How a look at it is taken, where it can be more than its description.
+    pub examine: Option<Examine>,
+}
+
 /// A site's agent in front of one connector.
 pub struct Agent {
     shared: Arc<Shared>,
@@ -154,12 +162,13 @@ impl Agent {
         (dial, identity): (Dial, Identity),
         place: &Place,
         folder: &Path,
-        (backend, cluster): (BackendKind, Arc<dyn Cluster>),
+        hosted: Hosted,
         observations: mpsc::Receiver<Observation>,
     ) -> Result<Agent, AgentError> {
         let spool = Spool::open(folder, stamp().map_err(AgentError::Folder)?).await.map_err(AgentError::Folder)?;
         let leases = Leases::open(folder).await.map_err(AgentError::Folder)?;
-        let desk = Arc::new(Desk::new(cluster, place.cluster, leases));
+        let Hosted { backend, cluster, examine } = hosted;
+        let desk = Arc::new(Desk::new(cluster, place.cluster, leases, examine));
         Ok(Agent { shared: Arc::new(Shared { dial, identity, backend, desk, spool }), observations })
     }
 

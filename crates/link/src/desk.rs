@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base::{AttemptId, ClusterId};
+use futures::future::BoxFuture;
 use ports::{Cluster, ConnectError, FileError, Files};
 use tokio::sync::{RwLock, mpsc};
 
@@ -16,6 +17,10 @@ use crate::message::{Answer, Ask, ToServer, attempts_from_bytes};
 use crate::pool_id;
 use crate::spool::Leases;
 
+/// Looks at what stands behind the agent: a tag for what it leaves there for a moment, how long it may wait for a first job. The
+/// answer is a report of the connector, JSON.
+pub type Examine = Arc<dyn Fn(u32, Duration) -> BoxFuture<'static, Result<Vec<u8>, ConnectError>> + Send + Sync>;
+
 /// Where frames go that are to be written on the present connection.
 pub(crate) type Outbox = mpsc::Sender<Arc<Frame>>;
 
@@ -23,6 +28,7 @@ pub(crate) struct Desk {
     cluster: Arc<dyn Cluster>,
     id: ClusterId,
     leases: Leases,
+    examine: Option<Examine>,
     /// Read while an attempt is handed over or ended, written while the connector is told which ones are open: one that
     /// arrives in between would be taken for a stranger.
     turn: RwLock<()>,
@@ -44,9 +50,9 @@ struct Table {
 type Said = (Answer, Vec<u8>);
 
 impl Desk {
-    pub fn new(cluster: Arc<dyn Cluster>, id: ClusterId, leases: Leases) -> Desk {
+    pub fn new(cluster: Arc<dyn Cluster>, id: ClusterId, leases: Leases, examine: Option<Examine>) -> Desk {
         let parts = tokio::sync::Mutex::default();
-        Desk { cluster, id, leases, turn: RwLock::new(()), parts, table: Mutex::default() }
+        Desk { cluster, id, leases, examine, turn: RwLock::new(()), parts, table: Mutex::default() }
     }
 
     pub fn has_files(&self) -> bool {
@@ -163,6 +169,17 @@ impl Desk {
                 }
             }
             Ask::WaitLog { order, stream, size } => done(self.cluster.wait_log(Arc::new(order), stream, size).await),
+            Ask::WorkFolder { order } => match self.cluster.work_folder(&order).await {
+                Ok(folder) => (Answer::WorkFolder { folder }, Vec::new()),
+                Err(error) => (fault(error), Vec::new()),
+            },
+            Ask::Check { tag, patience_ms } => match &self.examine {
+                Some(examine) => match examine(tag, Duration::from_millis(patience_ms)).await {
+                    Ok(report) => (Answer::Checked {}, report),
+                    Err(error) => (fault(error), Vec::new()),
+                },
+                None => (Answer::Unknown, Vec::new()),
+            },
             Ask::Unknown => (Answer::Unknown, Vec::new()),
             files => match self.cluster.files() {
                 Some(over) => file_work(&*over, files, body).await,
@@ -254,6 +271,7 @@ async fn file_work(files: &dyn Files, ask: Ask, body: Vec<u8>) -> Said {
         }
         Ask::MakeFolder { path } => plain(files.make_folder(&path).await.map(|()| Answer::Done {})),
         Ask::Rename { from, to } => plain(files.rename(&from, &to).await.map(|()| Answer::Done {})),
+        Ask::Copy { from, to, mode } => plain(files.copy(&from, &to, mode).await.map(|()| Answer::Done {})),
         Ask::Remove { path } => plain(files.remove(&path).await.map(|()| Answer::Done {})),
         _ => (Answer::Unknown, Vec::new()),
     }

@@ -14,7 +14,8 @@ mod site;
 mod spool;
 mod tls;
 
-pub use agent::{Agent, AgentError, Dial, DialError, join};
+pub use agent::{Agent, AgentError, Dial, DialError, Hosted, join};
+pub use desk::Examine;
 pub use frame::{Bounds, Frame, FrameError};
 pub use limits::Timing;
 pub use listen::{Gatekeeper, House, serve};

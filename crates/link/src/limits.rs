@@ -50,6 +50,11 @@ pub const REFUSALS_PER_MINUTE: u32 = 20;
 /// Addresses whose refusals are counted; some 50 bytes each.
 pub const ADDRESSES_COUNTED: usize = 10_000;
 
+/// A copy at the site may take this long: 100 GB at 60 MB/s. One that takes longer is begun anew.
+pub const COPY_TIME_MAX: Duration = Duration::from_secs(1_800);
+/// What a check takes beside its first job: a survey, some questions, files. A slow slurmctld takes 9 s for each.
+pub const CHECK_BESIDE: Duration = Duration::from_secs(90);
+
 /// How long the two ends wait for what. Tests shorten it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {

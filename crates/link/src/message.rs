@@ -274,6 +274,22 @@ pub enum Ask {
         from: String,
         to: String,
     },
+    /// A file to a file, without its bytes on the line. The first agents do not know it.
+    Copy {
+        from: String,
+        to: String,
+        mode: u32,
+    },
+    /// Where the order's job works. The first agents do not know it.
+    WorkFolder {
+        order: Order,
+    },
+    /// A look at the cluster by who stands beside it, with a first job of no work for which it waits this long. `tag` names what it
+    /// leaves there for a moment. The first agents do not know it.
+    Check {
+        tag: u32,
+        patience_ms: u64,
+    },
     Remove {
         path: String,
     },
@@ -292,6 +308,7 @@ impl Ask {
                 | Self::Stat { .. }
                 | Self::List { .. }
                 | Self::Read { .. }
+                | Self::WorkFolder { .. }
                 | Self::Unknown
         )
     }
@@ -322,6 +339,12 @@ pub enum Answer {
     },
     /// Body: the bytes.
     Bytes {},
+    /// Relative to the work root; `None`: the job named a folder itself.
+    WorkFolder {
+        folder: Option<String>,
+    },
+    /// Body: the report, JSON of the connector.
+    Checked {},
     Fault {
         fault: Fault,
     },

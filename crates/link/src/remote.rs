@@ -4,16 +4,18 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use base::{AttemptId, PoolId, Span};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use model::{EndOrder, Observation, Observed, Order};
 use ports::cluster::Observations;
-use ports::files::{FILE_PIECE_MAX, checked};
+use ports::files::{FILE_PIECE_MAX, checked, copy_by_pieces};
 use ports::{Cluster, ClusterFacts, ConnectError, Entry, FileError, Files, LogChunk, LogStream};
 use tokio::task::JoinHandle;
 
+use crate::limits::{CHECK_BESIDE, COPY_TIME_MAX};
 use crate::message::{Answer, Ask};
 use crate::pool_id;
 use crate::site::{CallError, Site};
@@ -23,6 +25,33 @@ pub struct RemoteCluster {
     site: Arc<Site>,
     resumed: Arc<AtomicBool>,
     watch: JoinHandle<()>,
+}
+
+impl Site {
+    /// Has whoever stands beside the cluster look at it: a report of the connector, JSON. `None`: the agent is too old to.
+    ///
+    /// # Errors
+    /// Of the line, and of the connector.
+    pub async fn check(&self, tag: u32, patience: Duration) -> Result<Option<Vec<u8>>, ConnectError> {
+        let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        match self.call(Ask::Check { tag, patience_ms }, Vec::new(), patience + CHECK_BESIDE).await? {
+            (Answer::Checked {}, report) => Ok(Some(report)),
+            (Answer::Fault { fault }, _) => Err(fault.into()),
+            (Answer::Unknown, _) => Ok(None),
+            _ => Err(strange()),
+        }
+    }
+
+    /// How long a small question takes, there and back.
+    ///
+    /// # Errors
+    /// Of the line.
+    pub async fn round_trip(&self) -> Result<Duration, ConnectError> {
+        let begun = Instant::now();
+        // Whatever it says, it has answered.
+        self.call(Ask::Stat { path: String::new() }, Vec::new(), self.timing().answer).await?;
+        Ok(begun.elapsed())
+    }
 }
 
 impl RemoteCluster {
@@ -156,6 +185,16 @@ impl Cluster for RemoteCluster {
         self.site.has_files().then(|| Arc::new(RemoteFiles { site: self.site.clone() }) as Arc<dyn Files>)
     }
 
+    fn work_folder<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<Option<String>, ConnectError>> {
+        async move {
+            match self.ask(Ask::WorkFolder { order: order.clone() }, Vec::new()).await? {
+                (Answer::WorkFolder { folder }, _) => Ok(folder),
+                _ => Err(strange()),
+            }
+        }
+        .boxed()
+    }
+
     fn set_time_limit(&self, attempt: AttemptId, limit: Span) -> BoxFuture<'_, Result<(), ConnectError>> {
         self.order(Ask::SetTimeLimit { attempt, limit }, Vec::new()).boxed()
     }
@@ -194,13 +233,19 @@ struct RemoteFiles {
 
 impl RemoteFiles {
     async fn ask(&self, ask: Ask, body: Vec<u8>) -> Result<(Answer, Vec<u8>), FileError> {
-        match self.site.call(ask, body, self.site.timing().answer).await {
+        match self.ask_within(ask, body, self.site.timing().answer).await {
+            Ok((Answer::Unknown, _)) => Err(FileError::Denied("the site's agent is too old for this".into())),
+            answer => answer,
+        }
+    }
+
+    async fn ask_within(&self, ask: Ask, body: Vec<u8>, within: Duration) -> Result<(Answer, Vec<u8>), FileError> {
+        match self.site.call(ask, body, within).await {
             Ok((Answer::FileFault { fault }, _)) => Err(fault.into()),
             Ok((Answer::Fault { fault }, _)) => Err(match ConnectError::from(fault) {
                 ConnectError::Unreachable(error) => FileError::Unreachable(error),
                 other => FileError::Denied(other.to_string()),
             }),
-            Ok((Answer::Unknown, _)) => Err(FileError::Denied("the site's agent is too old for this".into())),
             Ok(answer) => Ok(answer),
             Err(CallError::Unreachable(error)) => Err(FileError::Unreachable(error)),
             Err(CallError::TooLarge(why)) => Err(FileError::Denied(why)),
@@ -280,6 +325,19 @@ impl Files for RemoteFiles {
         async move {
             let ask = Ask::Rename { from: checked(from)?.to_owned(), to: checked(to)?.to_owned() };
             self.change(ask, Vec::new()).await
+        }
+        .boxed()
+    }
+
+    /// At the site; with an agent that is too old for that, over the line and back.
+    fn copy<'a>(&'a self, from: &'a str, to: &'a str, mode: u32) -> BoxFuture<'a, Result<(), FileError>> {
+        async move {
+            let ask = Ask::Copy { from: checked(from)?.to_owned(), to: checked(to)?.to_owned(), mode };
+            match self.ask_within(ask, Vec::new(), COPY_TIME_MAX).await? {
+                (Answer::Done {}, _) => Ok(()),
+                (Answer::Unknown, _) => copy_by_pieces(self, from, to, mode).await,
+                _ => Err(odd()),
+            }
         }
         .boxed()
     }

@@ -60,6 +60,8 @@ pub struct Site {
     up: watch::Sender<bool>,
     /// The number of the present line: an older one ends when it sees that it is not the present one.
     line: watch::Sender<u64>,
+    /// Counts how often the site said that it offers something else now.
+    supply: watch::Sender<u64>,
     /// Who takes the events in.
     listener: watch::Sender<Option<Listener>>,
     heard: tokio::sync::Mutex<Heard>,
@@ -132,6 +134,7 @@ impl Site {
             state: Mutex::new(state),
             up: watch::Sender::new(false),
             line: watch::Sender::new(0),
+            supply: watch::Sender::new(0),
             listener: watch::Sender::new(None),
             heard: tokio::sync::Mutex::default(),
             resuming: tokio::sync::Mutex::default(),
@@ -150,6 +153,10 @@ impl Site {
     /// Whether there is a line, for those who wait for a change.
     pub fn up(&self) -> watch::Receiver<bool> {
         self.up.subscribe()
+    }
+    /// Changes when the site says that it offers something else now: it is to be asked to describe itself again.
+    pub fn supply(&self) -> watch::Receiver<u64> {
+        self.supply.subscribe()
     }
     /// Ends the present line, if there is one: its key is no longer good.
     pub fn hang_up(&self) {
@@ -557,6 +564,7 @@ async fn deliver(site: &Site, log: u64, from: u64, lines: &[u8]) -> Result<u64, 
                 match what {
                     Observed::Unreachable => site.state().backend_down = true,
                     Observed::Reachable => site.state().backend_down = false,
+                    Observed::SupplyChanged => site.supply.send_modify(|times| *times += 1),
                     _ => {}
                 }
                 hand_on(site, what).await;

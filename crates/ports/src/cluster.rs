@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{AttemptId, PoolId, Resources};
+use base::{AttemptId, PoolId, Resources, Span};
 use futures::future::BoxFuture;
 use model::{Chip, EndOrder, Observation, Order};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,9 @@ pub struct PoolFacts {
     pub shape: Resources,
     pub chip: Option<Chip>,
     pub nodes: Vec<String>,
+    /// Longest time limit that is taken there; `None` means any, or that its agent is too old to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_limit_max: Option<Span>,
 }
 
 /// Why a cluster did not do it; the class says what the caller does next.
@@ -104,15 +107,18 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The folder in which this order's job works, relative to the work root, when it is one of the platform's own making
     /// below it; `None` where the job named a folder itself. The same for every reading of the same order.
-    fn work_folder(&self, _order: &Order) -> Option<String> {
-        None
+    ///
+    /// # Errors
+    /// Of the line, where only the far end knows.
+    fn work_folder<'a>(&'a self, _order: &'a Order) -> BoxFuture<'a, Result<Option<String>, ConnectError>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// Changes the time limit of an attempt that is there. Idempotent.
     ///
     /// # Errors
     /// Refused where the backend cannot: then the platform itself ends the attempt at its limit.
-    fn set_time_limit(&self, _attempt: AttemptId, _limit: base::Span) -> BoxFuture<'_, Result<(), ConnectError>> {
+    fn set_time_limit(&self, _attempt: AttemptId, _limit: Span) -> BoxFuture<'_, Result<(), ConnectError>> {
         Box::pin(std::future::ready(Err(ConnectError::Refused {
             text: "the cluster cannot change a time limit".into(),
             note: "not a thing this backend can do".into(),

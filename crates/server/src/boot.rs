@@ -225,9 +225,12 @@ pub async fn register_local(
     Ok(())
 }
 
-/// A pool that the configuration no longer names: what runs there goes on, nothing new starts. Which nodes were drained
-/// for that is noted first, so that a start cut in between goes on here.
-async fn retire(app: &App, pool: &Pool, cost: Option<PoolCost>) -> Result<(), BootError> {
+/// A pool that its configuration, or its site, no longer names: what runs there goes on, nothing new starts. Which nodes were
+/// drained for that is noted first, so that one that was cut off in between is gone on with.
+///
+/// # Errors
+/// What the engine answered.
+pub(crate) async fn retire(app: &App, pool: &Pool, cost: Option<PoolCost>) -> Result<(), CommandError> {
     let up: Vec<Arc<str>> = pool.nodes.iter().filter(|n| n.state == NodeState::Up).map(|n| n.name.clone()).collect();
     if up.is_empty() {
         return Ok(());
@@ -235,7 +238,7 @@ async fn retire(app: &App, pool: &Pool, cost: Option<PoolCost>) -> Result<(), Bo
     let mut retired = [&pool.retired[..], &up[..]].concat();
     retired.sort();
     retired.dedup();
-    tracing::warn!(pool = %pool.name, nodes = up.len(), "the configuration no longer names this pool: its nodes are drained");
+    tracing::warn!(pool = %pool.name, nodes = up.len(), "this pool is no longer described: its nodes are drained");
     command(app, Command::RegisterPool { pool: Pool { retired, ..pool.clone() }, cost }).await?;
     for node in up {
         set_node(app, pool.id, &node, NodeState::Drained).await?;
@@ -243,9 +246,12 @@ async fn retire(app: &App, pool: &Pool, cost: Option<PoolCost>) -> Result<(), Bo
     Ok(())
 }
 
-/// A pool that the configuration names, perhaps again: the nodes that were drained only because it did not are in use again.
+/// A pool that is described, perhaps again: the nodes that were drained only because it was not are in use again.
 /// What an operator drained stays drained.
-async fn restore(app: &App, pool: &Pool, nodes: &[String]) -> Result<(), BootError> {
+///
+/// # Errors
+/// What the engine answered.
+pub(crate) async fn restore(app: &App, pool: &Pool, nodes: &[String]) -> Result<(), CommandError> {
     for node in pool.nodes.iter().filter(|n| n.state == NodeState::Drained && pool.retired.contains(&n.name)) {
         if nodes.iter().any(|name| **name == *node.name) {
             set_node(app, pool.id, &node.name, NodeState::Up).await?;

@@ -1,6 +1,7 @@
 //! Connectors of registered clusters: built while this server is active, taken up again when a link breaks, let go of when a
 //! cluster is retired and empty. A cluster that cannot be reached holds up nobody. Refuses to know: HTTP, what work is placed.
 
+mod by_agent;
 mod keeper;
 mod reports;
 

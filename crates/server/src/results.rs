@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ports::files::{FILE_PIECE_MAX, checked};
-use ports::{Entry, EntryKind, FileError, Files};
+use ports::{ConnectError, Entry, EntryKind, FileError, Files};
 use store::JobEntry;
 use wire::ErrorCode;
 
@@ -39,6 +39,8 @@ impl WorkFolder {
         })?;
         let root = cluster
             .work_folder(&order(entry, attempt, &supply))
+            .await
+            .map_err(unanswered)?
             .ok_or_else(|| none("the job works in a folder that it named itself, which cannot be looked into"))?;
         let files = cluster.files().ok_or_else(|| none("the files of this job's cluster cannot be reached"))?;
         Ok(Self { files, root: root.into() })
@@ -86,6 +88,16 @@ impl WorkFolder {
     fn whole(&self, path: &str) -> Result<String, Failure> {
         let path = checked(path).map_err(|error| Failure::invalid("path", error.to_string()))?;
         Ok(if path.is_empty() { self.root.to_string() } else { format!("{}/{path}", self.root) })
+    }
+}
+
+/// The cluster did not say where the job works.
+fn unanswered(error: ConnectError) -> Failure {
+    match error {
+        ConnectError::Refused { text, note, .. } => Failure::new(ErrorCode::FileNotFound, text).note(note),
+        error => Failure::new(ErrorCode::ClusterUnavailable, "the cluster does not answer now; try again in a moment")
+            .note(error.to_string())
+            .retry_after(2),
     }
 }
 

@@ -227,16 +227,20 @@ impl Sites {
         }
     }
 
-    /// Registers a site's pools as its agent describes them, each time it has a line.
+    /// Registers a site's pools as its agent describes them, each time it has a line or says that it offers something else.
     async fn tend(self: Arc<Self>, site: Arc<Site>, mut stop: watch::Receiver<bool>) {
         let Some(running) = self.running.get() else { return };
-        let (cluster, mut up) = (site.place.cluster, site.up());
+        let (cluster, mut up, mut supply) = (site.place.cluster, site.up(), site.supply());
         let work = async {
             loop {
-                // The sender lives as long as the site.
+                // The senders live as long as the site.
                 let _ = up.wait_for(|up| *up).await;
+                supply.mark_unchanged();
                 match self.describe(running, cluster).await {
-                    true => drop(up.wait_for(|up| !*up).await),
+                    true => tokio::select! {
+                        _ = up.wait_for(|up| !*up) => {}
+                        _ = supply.changed() => {}
+                    },
                     false => tokio::time::sleep(RETRY).await,
                 }
             }
@@ -281,6 +285,11 @@ impl Sites {
         running.app.clusters.insert(cluster, remote);
         // As after a restart: the agent is told what is open, and counts as reachable once it has answered.
         running.app.engine.send(Message::Resume(cluster)).await;
+    }
+
+    /// The memory of a site's line.
+    pub fn site(&self, cluster: ClusterId) -> Option<Arc<Site>> {
+        self.get(cluster).map(|known| known.site)
     }
 
     /// A site's cluster for a trial alone, whose observations go to `observe` until [`Sites::after_trial`]. `None`: not a site's.

@@ -75,6 +75,7 @@ impl Staging {
         let files = cluster.files().ok_or_else(|| no("input files cannot be put on this cluster"))?;
         let folder = cluster
             .work_folder(order)
+            .await?
             .ok_or_else(|| no("the job works in a folder that it named itself, where no input files are put"))?;
         let mark = format!("{CORNER}/staged/{}", order.attempt);
         let files = files.as_ref();

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base::{Bytes, Resources, Timestamp, digest128};
+use base::{Bytes, Resources, digest128};
 use connect_local::{LocalCluster, LocalConfig, LocalError, LocalPool, User, detect, passable};
-use connect_slurm::key::Realm;
-use connect_slurm::{CarrierError, Limits, OpenError, Opened, Parts, SlurmCluster, SlurmConfig};
-use link::{Place, pool_id};
+use connect_slurm::{CarrierError, OpenError};
+use link::{Hosted, Place, pool_id};
 use model::BackendKind;
 use model::people::valid_name;
 use ports::Cluster;
@@ -16,6 +15,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::folder::StateFolder;
+use crate::machine;
+use crate::slurm::{self, Kept};
 
 /// Observations that the agent has not written to its disk yet.
 pub(crate) const OBSERVATIONS: usize = 4_096;
@@ -27,7 +28,7 @@ const OPEN_ROOT: &str = "/var/tmp";
 pub enum Host {
     /// This machine; pools as the file says, or one pool of all it has, named like the site.
     Local(Option<PathBuf>),
-    /// The Slurm cluster that the file describes, as [`SlurmConfig`].
+    /// The Slurm cluster that the file describes, as [`connect_slurm::SlurmConfig`].
     Slurm(PathBuf),
 }
 
@@ -87,9 +88,6 @@ pub enum HostError {
     Nothing(String),
 }
 
-/// A connector and its kind.
-pub(crate) type Hosted = (BackendKind, Arc<dyn Cluster>);
-
 /// Starts the connector; it delivers to `observations`. The second value is to be kept as long as the connector is used.
 pub(crate) async fn open(
     host: &Host,
@@ -97,52 +95,20 @@ pub(crate) async fn open(
     place: &Place,
     supervisor: &Path,
     observations: Observations,
-) -> Result<(Hosted, Option<Opened>), HostError> {
+) -> Result<(Hosted, Option<Kept>), HostError> {
     match host {
         Host::Local(file) => {
             let file: LocalFile = file.as_deref().map_or_else(|| Ok(LocalFile::default()), read)?;
             let config = local(file, folder, place, supervisor)?;
-            Ok(((BackendKind::Local, Arc::new(LocalCluster::new(config, observations)?)), None))
+            let cluster: Arc<dyn Cluster> = Arc::new(LocalCluster::new(config, observations)?);
+            let examine = Some(machine::examine(cluster.clone(), place));
+            Ok((Hosted { backend: BackendKind::Local, cluster, examine }, None))
         }
         Host::Slurm(file) => {
-            let (cluster, way) = slurm(read(file)?, place, observations).await?;
-            Ok(((BackendKind::Slurm, Arc::new(cluster)), Some(way)))
+            let (hosted, kept) = slurm::open(read(file)?, place, observations).await?;
+            Ok((hosted, Some(kept)))
         }
     }
-}
-
-/// Surveys the cluster and takes it up. What it offers is what it offers now: a change is seen after a restart of the agent.
-async fn slurm(
-    config: SlurmConfig,
-    place: &Place,
-    observations: Observations,
-) -> Result<(SlurmCluster, Opened), HostError> {
-    let way = connect_slurm::open(&config)?;
-    let survey = way.carrier.survey().await.map_err(HostError::Silent)?;
-    let supply = connect_slurm::supply::pools(&survey, &config, place.cluster, &place.site);
-    if supply.plans.is_empty() {
-        let said = supply.findings.iter().map(|finding| finding.found.as_str()).collect::<Vec<_>>();
-        return Err(HostError::Nothing(said.join("; ")));
-    }
-    let parts = Parts {
-        cluster: place.cluster,
-        name: place.site.as_str().into(),
-        // Whose jobs they are, on a cluster where several platforms use one account.
-        realm: Realm::new(&[place.platform.as_bytes(), &place.cluster.to_bytes(), b"site"]),
-        pools: supply.plans.into_iter().map(|plan| plan.pool).collect(),
-        carrier: way.carrier.clone(),
-        files: way.files.clone(),
-        accounting: survey.accounting,
-        limits: Limits::default(),
-        clock: Arc::new(wall_clock),
-        config,
-    };
-    Ok((SlurmCluster::new(parts, observations), way))
-}
-
-fn wall_clock() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, HostError> {

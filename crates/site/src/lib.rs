@@ -4,6 +4,8 @@
 
 mod folder;
 mod host;
+mod machine;
+mod slurm;
 
 use std::path::PathBuf;
 
@@ -70,7 +72,7 @@ pub async fn run(
     let dial = dial(&options, joined.servers.clone(), joined.pin()?);
     let (sender, observations) = tokio::sync::mpsc::channel(host::OBSERVATIONS);
     let place = joined.place();
-    let (hosted, _way) = host::open(&options.host, &folder, &place, &options.supervisor, sender).await?;
+    let (hosted, _kept) = host::open(&options.host, &folder, &place, &options.supervisor, sender).await?;
     let agent = Agent::open((dial, identity), &place, &folder.spool()?, hosted, observations).await?;
     agent.run(stop).await;
     Ok(())

@@ -30,6 +30,7 @@ use crate::carrier::{AccountingKind, Carrier};
 use crate::config::SlurmConfig;
 use crate::key::Realm;
 use crate::render::SlurmPool;
+use crate::supply;
 
 pub use limits::Limits;
 use link::Link;
@@ -184,11 +185,14 @@ impl Cluster for SlurmCluster {
         async {
             let survey = self.inner.carrier.survey().await.map_err(link::unreachable)?;
             let pools = self.inner.pools();
+            let now = supply::pools(&survey, &self.inner.config, self.inner.cluster, &self.inner.name).plans;
+            let limit = |id| now.iter().find(|plan| plan.pool.id == id).and_then(|plan| plan.time_limit_max);
             let pools = pools.iter().map(|pool| PoolFacts {
                 name: pool.name.to_string(),
                 shape: pool.shape,
                 chip: pool.chip.clone(),
                 nodes: pool.nodes.clone(),
+                time_limit_max: limit(pool.id),
             });
             self.inner.link().described();
             Ok(ClusterFacts {
@@ -239,10 +243,11 @@ impl Cluster for SlurmCluster {
         self.inner.files.clone()
     }
 
-    fn work_folder(&self, order: &Order) -> Option<String> {
+    fn work_folder<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<Option<String>, ConnectError>> {
         // Relative to the root: one of an empty root begins with `/`.
         let paths = crate::render::paths(order, "", &self.inner.name, None);
-        paths.ours.then(|| paths.work_dir.trim_start_matches('/').to_owned())
+        let folder = paths.ours.then(|| paths.work_dir.trim_start_matches('/').to_owned());
+        std::future::ready(Ok(folder)).boxed()
     }
 
     fn set_time_limit(&self, attempt: AttemptId, limit: Span) -> BoxFuture<'_, Result<(), ConnectError>> {

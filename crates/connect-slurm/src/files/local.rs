@@ -81,6 +81,11 @@ impl Files for LocalFiles {
         let (from, to) = (from.to_owned(), to.to_owned());
         Box::pin(self.blocking(move |root| root.rename(&from, &to), false))
     }
+    /// By the kernel: without a byte passing through this process, and without any where the file system can share them.
+    fn copy<'a>(&'a self, from: &'a str, to: &'a str, mode: u32) -> BoxFuture<'a, Result<(), FileError>> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        Box::pin(self.blocking(move |root| root.copy(&from, &to, mode), false))
+    }
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FileError>> {
         let path = path.to_owned();
         Box::pin(async move {
@@ -225,9 +230,27 @@ impl Root {
         Ok(bytes)
     }
 
-    fn write(&self, path: &str, offset: u64, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+    fn copy(&self, from: &str, to: &str, mode: u32) -> Result<(), FileError> {
+        let mut source = self.place(from, Last::Follow, false)?.open(from, OFlag::O_RDONLY, Mode::empty())?;
+        let mut target = self.open_to_write(to, mode)?;
+        let (one, other) = (fstat(&source), fstat(&target));
+        if let (Ok(one), Ok(other)) = (one, other)
+            && (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+        {
+            return Err(FileError::Denied(format!("{to}: a file is not copied onto itself")));
+        }
+        ftruncate(&target, 0).map_err(|errno| at(to, errno))?;
+        target.set_permissions(Permissions::from_mode(mode & 0o777)).map_err(|fault| at(to, fault))?;
+        io::copy(&mut source, &mut target).map(drop).map_err(|fault| at(to, fault))
+    }
+
+    fn open_to_write(&self, path: &str, mode: u32) -> Result<File, FileError> {
         let place = self.place(path, Last::Follow, true)?;
-        let file = place.open(path, OFlag::O_WRONLY | OFlag::O_CREAT, Mode::from_bits_truncate(mode & 0o777))?;
+        place.open(path, OFlag::O_WRONLY | OFlag::O_CREAT, Mode::from_bits_truncate(mode & 0o777))
+    }
+
+    fn write(&self, path: &str, offset: u64, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+        let file = self.open_to_write(path, mode)?;
         if offset == 0 {
             ftruncate(&file, 0).map_err(|errno| at(path, errno))?;
             // A file that was there has the mode it had.

@@ -4,6 +4,7 @@
 pub mod local;
 pub mod sftp;
 mod sftp_client;
+mod sftp_copy;
 mod sftp_wire;
 
 pub use local::LocalFiles;

@@ -21,7 +21,9 @@ const REQUEST_BYTES: usize = 32 << 10;
 
 /// Files below one folder of a login node.
 pub struct SftpFiles {
-    ssh: Arc<Ssh>,
+    pub(super) ssh: Arc<Ssh>,
+    /// One copy by a shell at a time.
+    pub(super) copying: tokio::sync::Mutex<()>,
     /// Absolute, without a slash at its end.
     root: String,
     session: tokio::sync::Mutex<Option<Session>>,
@@ -29,8 +31,8 @@ pub struct SftpFiles {
 
 /// A conversation, and where the root really is.
 #[derive(Clone)]
-struct Session {
-    client: Arc<Client>,
+pub(super) struct Session {
+    pub(super) client: Arc<Client>,
     root: Arc<[u8]>,
 }
 
@@ -45,11 +47,11 @@ impl SftpFiles {
     /// Below `root`, an absolute path at the far end; it is made with the first file that is written where it is missing.
     pub fn new(ssh: Arc<Ssh>, root: &str) -> SftpFiles {
         let root = root.trim_end_matches('/').to_owned();
-        SftpFiles { ssh, root, session: tokio::sync::Mutex::default() }
+        SftpFiles { ssh, root, session: tokio::sync::Mutex::default(), copying: tokio::sync::Mutex::default() }
     }
 
     /// The conversation, begun anew where it is over.
-    async fn session(&self, make: bool) -> Result<Session, FileError> {
+    pub(super) async fn session(&self, make: bool) -> Result<Session, FileError> {
         let mut kept = self.session.lock().await;
         if let Some(session) = kept.as_ref()
             && session.client.stands()
@@ -146,6 +148,10 @@ impl Files for SftpFiles {
         })
     }
 
+    fn copy<'a>(&'a self, from: &'a str, to: &'a str, mode: u32) -> BoxFuture<'a, Result<(), FileError>> {
+        Box::pin(self.copy_there(from, to, mode))
+    }
+
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FileError>> {
         Box::pin(async move {
             let session = self.session(false).await?;
@@ -211,7 +217,7 @@ impl Session {
     }
 
     /// The place of something that must be a file or a folder.
-    async fn found(&self, path: &str, wanted: EntryKind) -> Result<(Vec<u8>, Attributes), FileError> {
+    pub(super) async fn found(&self, path: &str, wanted: EntryKind) -> Result<(Vec<u8>, Attributes), FileError> {
         let place = self.place(path, Last::Follow).await?;
         let found = self.client.attributes(&place).await.map_err(|fault| at(path, fault))?;
         match (found.kind() == wanted, wanted) {
@@ -256,16 +262,8 @@ impl Session {
         Ok(bytes)
     }
 
-    async fn write(&self, path: &str, offset: u64, bytes: &[u8], mode: u32) -> Result<(), FileError> {
-        let handle = match self.open_to_write(path, offset, mode).await {
-            // Where its folder is missing: a second try, once that is made.
-            Err(FileError::NotFound(_)) => {
-                let parts = parts(path)?;
-                self.make_folders(path, &parts[..parts.len().saturating_sub(1)]).await?;
-                self.open_to_write(path, offset, mode).await
-            }
-            opened => opened,
-        }?;
+    pub(super) async fn write(&self, path: &str, offset: u64, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+        let handle = self.open_making_folders(path, offset, mode).await?;
         // A file that was there has the mode it had.
         let written = match offset {
             0 => match self.client.set_mode(&handle, mode & 0o777).await {
@@ -278,6 +276,30 @@ impl Session {
         match written.and(closed) {
             Ok(()) => Ok(()),
             Err(fault) => Err(self.not_written(path, bytes.len(), fault).await),
+        }
+    }
+
+    /// Opens the file that a path names to be written from its start, and gives it this mode.
+    pub(super) async fn open_anew(&self, path: &str, mode: u32) -> Result<Vec<u8>, FileError> {
+        let handle = self.open_making_folders(path, 0, mode).await?;
+        match self.client.set_mode(&handle, mode & 0o777).await {
+            Ok(()) => Ok(handle),
+            Err(fault) => {
+                let _ = self.client.close(&handle).await;
+                Err(at(path, fault))
+            }
+        }
+    }
+
+    async fn open_making_folders(&self, path: &str, offset: u64, mode: u32) -> Result<Vec<u8>, FileError> {
+        match self.open_to_write(path, offset, mode).await {
+            // Where its folder is missing: a second try, once that is made.
+            Err(FileError::NotFound(_)) => {
+                let parts = parts(path)?;
+                self.make_folders(path, &parts[..parts.len().saturating_sub(1)]).await?;
+                self.open_to_write(path, offset, mode).await
+            }
+            opened => opened,
         }
     }
 
@@ -305,7 +327,7 @@ impl Session {
     }
 
     /// The protocol has no word for a full disk: "failure", and then no room, is one.
-    async fn not_written(&self, path: &str, bytes: usize, fault: Fault) -> FileError {
+    pub(super) async fn not_written(&self, path: &str, bytes: usize, fault: Fault) -> FileError {
         if matches!(fault, Fault::Status(code, _) if code > wire::PERMISSION_DENIED)
             && self.client.room(&self.root).await.is_some_and(|room| room < bytes as u64)
         {
@@ -384,7 +406,7 @@ fn entry(name: String, found: &Attributes) -> Entry {
 }
 
 /// What went wrong at a path.
-fn at(path: &str, fault: Fault) -> FileError {
+pub(super) fn at(path: &str, fault: Fault) -> FileError {
     match fault {
         Fault::Status(wire::NO_SUCH_FILE, _) => FileError::NotFound(path.to_owned()),
         Fault::Status(wire::NO_CONNECTION | wire::CONNECTION_LOST, words) => {

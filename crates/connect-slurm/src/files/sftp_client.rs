@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::files::sftp_copy::COPY_DATA;
 use crate::files::sftp_wire::{self as wire, Attributes, Reader, Writer};
 
 /// Longest wait for one answer: a line counts as dead after 15 s, a disk may be slow.
@@ -141,6 +142,17 @@ impl Client {
     pub async fn open(&self, path: &[u8], how: u32, mode: u32) -> Result<Vec<u8>, Fault> {
         let fill = |packet: Writer| packet.text(path).u32(how).mode(mode);
         self.want(wire::OPEN, wire::HANDLE, fill, handle).await
+    }
+
+    pub async fn open_to_read(&self, path: &[u8]) -> Result<Vec<u8>, Fault> {
+        self.open(path, wire::FOR_READ, 0).await
+    }
+
+    /// Has the server copy `length` bytes, which must be there, from one open file to another.
+    pub async fn copy_data(&self, from: &[u8], at: u64, length: u64, to: &[u8], there: u64) -> Result<(), Fault> {
+        let fill =
+            |packet: Writer| packet.text(COPY_DATA.as_bytes()).text(from).u64(at).u64(length).text(to).u64(there);
+        self.done(wire::EXTENDED, fill).await
     }
 
     /// Sets the permission bits of an open file.

@@ -69,8 +69,13 @@ fn pool(number: u128, gpus: u32) -> SlurmPool {
 }
 
 async fn tried(pools: &[SlurmPool], timeout: Option<EndCause>, fault: Option<Fault>) -> TrialReport {
-    let facts =
-        PoolFacts { name: "p1".into(), shape: Resources::new(4, Bytes::from_gib(4), 0), chip: None, nodes: Vec::new() };
+    let facts = PoolFacts {
+        name: "p1".into(),
+        shape: Resources::new(4, Bytes::from_gib(4), 0),
+        chip: None,
+        nodes: Vec::new(),
+        time_limit_max: None,
+    };
     let machine = FakeMachine::new(ClusterId::from_u128(1), vec![facts], Timestamp::from_secs(1_000));
     let (sender, receiver) = mpsc::channel(64);
     let site = Site(machine.open(sender), timeout);

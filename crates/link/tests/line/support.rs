@@ -12,7 +12,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use link::message::Attach;
 use link::{
-    Agent, Dial, Fingerprint, Gatekeeper, House, Identity, Place, Refusal, RefusalCode, RemoteCluster, Site, Timing,
+    Agent, Dial, Fingerprint, Gatekeeper, Hosted, House, Identity, Place, Refusal, RefusalCode, RemoteCluster, Site,
+    Timing,
 };
 use model::BackendKind;
 use ports::cluster::Observations;
@@ -205,8 +206,8 @@ impl Running {
         };
         let (sender, observations) = mpsc::channel(64);
         let cluster: Arc<dyn Cluster> = Arc::new(machine.open(sender));
-        let backend = (BackendKind::Local, cluster);
-        let agent = Agent::open((dial, identity), &place(), folder, backend, observations).await.unwrap();
+        let hosted = Hosted { backend: BackendKind::Local, cluster, examine: None };
+        let agent = Agent::open((dial, identity), &place(), folder, hosted, observations).await.unwrap();
         Running { task: tokio::spawn(agent.run(std::future::pending())) }
     }
 
@@ -229,7 +230,8 @@ pub struct SiteBed {
 
 pub fn machine() -> FakeMachine {
     let shape = Resources::new(4, Bytes::from_gib(4), 0);
-    let pool = PoolFacts { name: "fake".to_owned(), shape, chip: None, nodes: vec!["fake".to_owned()] };
+    let pool =
+        PoolFacts { name: "fake".to_owned(), shape, chip: None, nodes: vec!["fake".to_owned()], time_limit_max: None };
     FakeMachine::new(place().cluster, vec![pool], Timestamp::from_secs(1_000))
 }
 

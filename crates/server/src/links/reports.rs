@@ -10,19 +10,19 @@ use connect_slurm::supply;
 use connect_slurm::trial::{self, Trial, TrialReport};
 use connect_slurm::{Limits, Opened, Parts, SlurmCluster, SlurmConfig, SlurmPool, open};
 use engine::{Command, Envelope};
-use model::{Actor, Cluster, ClusterLink, ClusterReport, LinkKind, NodeState, Observation, ReportKind, Service};
+use model::{Actor, Cluster, ClusterLink, ClusterReport, LinkKind, NodeState, Observation, ReportKind};
 use tokio::sync::mpsc;
 
 use super::keeper::{chain, realm};
-use super::{Links, SlurmLink};
+use super::{Links, SlurmLink, by_agent};
 use crate::app::App;
 
 /// Longest wait for the first job of a check. A queue that lets a job of no work wait longer is a finding.
-const FIRST_JOB: Duration = Duration::from_secs(60);
+pub(super) const FIRST_JOB: Duration = Duration::from_secs(60);
 /// Longest trial. Its shortest time limit is a minute, which Slurm notices up to half a minute late; the rest is the queue's.
 const TRIAL: Duration = Duration::from_secs(270);
 /// Observations of a trial under way: at most some forty jobs with three each.
-const TRIAL_ROOM: usize = 256;
+pub(super) const TRIAL_ROOM: usize = 256;
 /// Reports that stay readable from memory when they could not be stored.
 const REMEMBERED: usize = 32;
 
@@ -87,6 +87,13 @@ impl Links {
         Ok(begun)
     }
 
+    /// A finding of a check under way, for those who read it meanwhile.
+    pub(super) fn tell(&self, id: ReportId, finding: &Finding) {
+        if let Some(report) = self.held().reports.get_mut(&id) {
+            report.findings.push(finding.clone());
+        }
+    }
+
     fn fail(&self, id: ReportId, error: String) {
         if let Some(report) = self.held().reports.get_mut(&id) {
             report.error = Some(error);
@@ -123,8 +130,16 @@ async fn make(
     who: Who,
 ) -> Result<(), String> {
     let (passed, report) = if link.kind == LinkKind::Site {
-        let report = try_site(app, cluster, who).await?;
-        (report.passed(), serde_json::to_string(&report))
+        match work.kind {
+            ReportKind::Check => {
+                let report = by_agent::look(app, cluster, work.id).await?;
+                (report.passed(), serde_json::to_string(&report))
+            }
+            ReportKind::Trial => {
+                let report = by_agent::try_out(app, cluster, who).await?;
+                (report.passed(), serde_json::to_string(&report))
+            }
+        }
     } else {
         let config = SlurmLink::read(link).map_err(|error| format!("its registration cannot be read: {error}"))?.slurm;
         let opened = open(&config).map_err(|error| chain(&error))?;
@@ -158,11 +173,7 @@ async fn look(app: &App, cluster: &Cluster, config: &SlurmConfig, opened: &Opene
         clock: &move || clock.now(),
         patience: FIRST_JOB,
     };
-    let tell = |finding: &Finding| {
-        if let Some(report) = app.links.held().reports.get_mut(&id) {
-            report.findings.push(finding.clone());
-        }
-    };
+    let tell = |finding: &Finding| app.links.tell(id, finding);
     check::check(&*opened.carrier, opened.files.as_deref(), &wanted, &tell).await
 }
 
@@ -196,7 +207,7 @@ async fn try_out(
     Ok(run(app, Arc::new(SlurmCluster::new(parts, sender)), observations, &pools, who).await)
 }
 
-async fn run(
+pub(super) async fn run(
     app: &App,
     connector: Arc<dyn ports::Cluster>,
     observations: mpsc::Receiver<Observation>,
@@ -214,44 +225,4 @@ async fn run(
         patience: TRIAL,
     };
     trial::run(connector, observations, &trial).await
-}
-
-/// Real jobs through a site's agent. It has one connector, which a trial needs for itself: only while nothing is open there,
-/// and nothing can come.
-async fn try_site(app: &App, cluster: &Cluster, who: Who) -> Result<TrialReport, String> {
-    let id = cluster.id;
-    let busy = app.engine.ask(move |engine, _| {
-        let testing = engine.clusters().any(|c| c.id == id && c.service == Service::Testing);
-        !testing || !engine.handed_over(id).is_empty()
-    });
-    if busy.await.map_err(|error| error.to_string())? {
-        return Err("a site is tried while it is in testing and no job is open there".to_owned());
-    }
-    let sites = app.sites.as_ref().ok_or("this server takes no sites in")?;
-    let (sender, observations) = mpsc::channel(TRIAL_ROOM);
-    let remote = sites.for_trial(id, sender).ok_or("there is no such site")?;
-    let tried = match ports::Cluster::describe(&*remote).await {
-        Ok(facts) => {
-            let pools: Vec<SlurmPool> = facts.pools.into_iter().map(|pool| described(id, pool)).collect();
-            Ok(run(app, remote, observations, &pools, who).await)
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    sites.after_trial(id).await;
-    tried
-}
-
-/// A pool as a trial needs it: how its connector names things there is the agent's affair.
-fn described(cluster: ClusterId, pool: ports::PoolFacts) -> SlurmPool {
-    SlurmPool {
-        id: link::pool_id(cluster, &pool.name),
-        partition: pool.name.clone(),
-        name: pool.name.into(),
-        gres: (pool.shape.gpus > 0).then(|| ("gpu".to_owned(), None)),
-        constraint: None,
-        exclude: Vec::new(),
-        nodes: pool.nodes,
-        shape: pool.shape,
-        chip: pool.chip,
-    }
 }

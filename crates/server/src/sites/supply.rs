@@ -9,6 +9,7 @@ use ports::{ClusterFacts, StoreError};
 use rating::PoolCost;
 
 use crate::app::{App, CommandError};
+use crate::boot;
 
 /// Why pools are not registered yet; tried again.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,8 @@ pub enum SupplyError {
     NoCluster,
 }
 
-/// Registers new pools and changed ones. One that is no longer described stays, with what runs there.
+/// Registers new pools and changed ones. One that is no longer described is drained: what runs there goes on, nothing new starts.
+/// Described again, it is in use again.
 /// `cost`: what a node of one's own machines costs.
 ///
 /// # Errors
@@ -31,9 +33,16 @@ pub async fn register(app: &App, cluster: ClusterId, facts: &ClusterFacts, cost:
     let supplier = clusters.iter().find(|c| c.id == cluster).ok_or(SupplyError::NoCluster)?.supplier;
     let mode = app.store.suppliers().await?.iter().find(|s| s.id == supplier).map_or(SupplyMode::Partner, |s| s.mode);
     let known = app.store.pools().await?;
+    let described = |pool: &Pool| facts.pools.iter().any(|facts| *facts.name == *pool.name);
+    for (pool, cost) in known.iter().filter(|(pool, _)| pool.cluster == cluster && !described(pool)) {
+        boot::retire(app, pool, *cost).await?;
+    }
     for facts in &facts.pools {
         let id = link::pool_id(cluster, &facts.name);
         let before = known.iter().find(|(pool, _)| pool.id == id);
+        if let Some((before, _)) = before {
+            boot::restore(app, before, &facts.nodes).await?;
+        }
         let mut nodes: Vec<Node> = facts.nodes.iter().map(|name| node(before.map(|(pool, _)| pool), name)).collect();
         nodes.sort();
         let wanted = Pool {
@@ -44,9 +53,9 @@ pub async fn register(app: &App, cluster: ClusterId, facts: &ClusterFacts, cost:
             shape: facts.shape,
             chip: facts.chip.clone(),
             nodes,
-            time_limit_max: before.and_then(|(pool, _)| pool.time_limit_max),
+            time_limit_max: facts.time_limit_max,
             tenants: before.map_or_else(Vec::new, |(pool, _)| pool.tenants.clone()),
-            retired: before.map_or_else(Vec::new, |(pool, _)| pool.retired.clone()),
+            retired: before.map_or_else(Vec::new, |(pool, _)| still_retired(pool)),
         };
         if before.is_some_and(|(pool, _)| *pool == wanted) {
             continue;
@@ -61,6 +70,12 @@ pub async fn register(app: &App, cluster: ClusterId, facts: &ClusterFacts, cost:
         }
     }
     Ok(())
+}
+
+/// Nodes that were drained because the pool was not described, and that cannot be in use again yet: the cluster says they are down.
+fn still_retired(pool: &Pool) -> Vec<Arc<str>> {
+    let down = |name: &Arc<str>| pool.nodes.iter().any(|node| node.name == *name && node.state == NodeState::Down);
+    pool.retired.iter().filter(|name| down(name)).cloned().collect()
 }
 
 /// A node as it is known, or a new one.

@@ -204,7 +204,7 @@ impl Farm {
         let addresses = Addresses { slurmctld: ports.at(0), slurmdbd: ports.at(1), first_slurmd: ports.at(5) };
         write_files(&spec, &at, addresses, &self.user, self.database.as_ref().map(Database::port))?;
         let ssh = match spec.ssh {
-            true => Some(ssh::prepare(&spec.name, &at, &self.user, ports.at(3), spec.jump.then(|| ports.at(4)))?),
+            true => Some(ssh::prepare(&spec, &at, &self.user, ports.at(3), spec.jump.then(|| ports.at(4)))?),
             false => None,
         };
         let restd_port = spec.restd_port.then(|| ports.at(2));

@@ -143,6 +143,7 @@ pub struct ClusterSpec {
     pub restd_port: bool,
     pub ssh: bool,
     pub jump: bool,
+    pub old_sftp: bool,
     pub licences: Vec<(String, u32)>,
     /// Text of `topology.conf`.
     pub topology: Option<String>,
@@ -174,6 +175,7 @@ impl ClusterSpec {
             restd_port: false,
             ssh: false,
             jump: false,
+            old_sftp: false,
             licences: Vec::new(),
             topology: None,
             min_job_age: Duration::from_secs(300),
@@ -228,6 +230,12 @@ impl ClusterSpec {
     pub fn ssh_behind_jump(mut self) -> ClusterSpec {
         self.ssh = true;
         self.jump = true;
+        self
+    }
+    /// Its SFTP server is one of before OpenSSH 9.0, which cannot copy by itself.
+    #[must_use]
+    pub fn old_sftp(mut self) -> ClusterSpec {
+        self.old_sftp = true;
         self
     }
     #[must_use]

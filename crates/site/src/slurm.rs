@@ -1,0 +1,140 @@
+//! A Slurm cluster behind the agent: taken up, looked at again twice a minute and whenever its connector sees that it offers something
+//! else, and examined when the platform asks. Knows no line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Span, Timestamp};
+use connect_slurm::check::{self, Checked};
+use connect_slurm::key::Realm;
+use connect_slurm::supply::{self, Supply};
+use connect_slurm::{Limits, Opened, Parts, SlurmCluster, SlurmConfig, SlurmPool};
+use futures::FutureExt;
+use link::{Examine, Hosted, Place};
+use model::{BackendKind, Observation, Observed};
+use ports::ConnectError;
+use ports::cluster::Observations;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+
+use crate::host::{HostError, OBSERVATIONS};
+
+/// A cluster is looked at as a whole this often: partitions and their limits are all that its connector does not see itself.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// What must live as long as the connector.
+pub(crate) struct Kept {
+    _way: Opened,
+    _tasks: JoinSet<()>,
+}
+
+/// What a cluster offers, as far as the platform is told of it.
+type Offer = Vec<(SlurmPool, Option<Span>)>;
+
+/// Surveys the cluster and takes it up. It delivers to `observations`, also that it offers something else than before.
+pub(crate) async fn open(
+    config: SlurmConfig,
+    place: &Place,
+    observations: Observations,
+) -> Result<(Hosted, Kept), HostError> {
+    let way = connect_slurm::open(&config)?;
+    let survey = way.carrier.survey().await.map_err(HostError::Silent)?;
+    let supply = supply::pools(&survey, &config, place.cluster, &place.site);
+    if supply.plans.is_empty() {
+        let said = supply.findings.iter().map(|finding| finding.found.as_str()).collect::<Vec<_>>();
+        return Err(HostError::Nothing(said.join("; ")));
+    }
+    let offer = offer(supply);
+    let parts = Parts {
+        cluster: place.cluster,
+        name: place.site.as_str().into(),
+        // Whose jobs they are, on a cluster where several platforms use one account.
+        realm: Realm::new(&[place.platform.as_bytes(), &place.cluster.to_bytes(), b"site"]),
+        pools: offer.iter().map(|(pool, _)| pool.clone()).collect(),
+        carrier: way.carrier.clone(),
+        files: way.files.clone(),
+        accounting: survey.accounting,
+        limits: Limits::default(),
+        clock: Arc::new(wall_clock),
+        config: config.clone(),
+    };
+    let (sender, seen) = mpsc::channel(OBSERVATIONS);
+    let cluster = Arc::new(SlurmCluster::new(parts, sender));
+    let look_now = Arc::new(Notify::new());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(pass_on(seen, observations.clone(), look_now.clone()));
+    let follower =
+        Follower { cluster: cluster.clone(), way: way.clone(), config: config.clone(), place: place.clone() };
+    tasks.spawn(follower.follow(offer, observations, look_now));
+    let hosted = Hosted { backend: BackendKind::Slurm, cluster, examine: Some(examine(&way, config, place)) };
+    Ok((hosted, Kept { _way: way, _tasks: tasks }))
+}
+
+/// Observations go to the agent; that something changed there is told once it is known what.
+async fn pass_on(mut seen: mpsc::Receiver<Observation>, deliver: Observations, look_now: Arc<Notify>) {
+    while let Some(observation) = seen.recv().await {
+        if observation.what == Observed::SupplyChanged {
+            look_now.notify_one();
+        } else if deliver.send(observation).await.is_err() {
+            return;
+        }
+    }
+}
+
+struct Follower {
+    cluster: Arc<SlurmCluster>,
+    way: Opened,
+    config: SlurmConfig,
+    place: Place,
+}
+
+impl Follower {
+    async fn follow(self, mut known: Offer, deliver: Observations, look_now: Arc<Notify>) {
+        loop {
+            // Either way the next look does the same.
+            let _ = tokio::time::timeout(LOOK, look_now.notified()).await;
+            // No answer is no news; the connector tells when the cluster is silent for too long.
+            let Ok(survey) = self.way.carrier.survey().await else { continue };
+            let now = offer(supply::pools(&survey, &self.config, self.place.cluster, &self.place.site));
+            if now == known {
+                continue;
+            }
+            tracing::info!(pools = now.len(), "the cluster offers something else than before; the platform is told");
+            self.cluster.set_pools(now.iter().map(|(pool, _)| pool.clone()).collect());
+            known = now;
+            let changed = Observation { cluster: self.place.cluster, what: Observed::SupplyChanged };
+            if deliver.send(changed).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn offer(supply: Supply) -> Offer {
+    supply.plans.into_iter().map(|plan| (plan.pool, plan.time_limit_max)).collect()
+}
+
+fn examine(way: &Opened, config: SlurmConfig, place: &Place) -> Examine {
+    let (way, config, place) = (way.clone(), Arc::new(config), place.clone());
+    Arc::new(move |tag, patience| {
+        let (way, config, place) = (way.clone(), config.clone(), place.clone());
+        async move {
+            let wanted = Checked {
+                config: &config,
+                cluster: place.cluster,
+                name: &place.site,
+                tag,
+                clock: &wall_clock,
+                patience,
+            };
+            let report = check::check(&*way.carrier, way.files.as_deref(), &wanted, &|_| {}).await;
+            serde_json::to_vec(&report).map_err(|error| ConnectError::Unreachable(std::io::Error::other(error)))
+        }
+        .boxed()
+    })
+}
+
+pub(crate) fn wall_clock() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
