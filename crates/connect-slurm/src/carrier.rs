@@ -70,6 +70,10 @@ pub struct SubmitRequest {
     /// Nodes it must not run on, by name.
     pub exclude: Vec<String>,
     pub time_limit_minutes: u32,
+    /// A warning before the time limit, as Slurm writes it: `[B:]NUMBER@SECONDS`.
+    pub signal: Option<String>,
+    /// Slurm may queue it again: because it says so itself (`scontrol requeue`), or when a node fails.
+    pub requeue: bool,
     /// Absolute.
     pub work_dir: String,
     /// Absolute, with Slurm's `%` signs doubled: they name one file.

@@ -35,9 +35,44 @@ impl Realm {
     }
 }
 
+/// The key of a job by its name, or by its comment where the site has given it another name (`job_submit` plugins do): what the
+/// job counts under. Without a key it is the name, which is then that of somebody else's job.
+pub fn identity<'a>(name: &'a str, comment: &'a str) -> &'a str {
+    if is_key(name) {
+        return name;
+    }
+    comment.split_whitespace().next().filter(|word| is_key(word)).unwrap_or(name)
+}
+
+/// `hw-`, 8 hexadecimal digits, `-`, 32 of them, `-`, a number.
+fn is_key(text: &str) -> bool {
+    let hex = |part: Option<&str>, digits: usize| {
+        part.is_some_and(|part| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let mut parts = text.strip_prefix(NAME_PREFIX).unwrap_or("").split('-');
+    hex(parts.next(), 8)
+        && hex(parts.next(), 32)
+        && parts.next().is_some_and(|number| number.parse::<u32>().is_ok())
+        && parts.next().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_that_was_renamed_is_known_by_its_comment() {
+        let key = Realm::new(&[b"platform"]).name(AttemptId::new(JobId::from_u128(7), 3));
+        let comment = format!("{key} acme/flood/li job.sh: a comment");
+        assert_eq!(identity(&key, ""), key);
+        assert_eq!(identity(&key, "site"), key);
+        assert_eq!(identity("site_hw-89abc", &comment), key);
+        for other in
+            ["", "job", "hw-1-2-3 a comment", &format!("see {key}"), &format!("{key}-4"), &key[..key.len() - 2]]
+        {
+            assert_eq!(identity("name", other), "name", "{other}");
+        }
+    }
 
     #[test]
     fn names_are_read_back_and_others_are_left_alone() {

@@ -99,6 +99,8 @@ fn request(cluster: &Cluster, name: &str, script: &str) -> SubmitRequest {
         constraint: None,
         exclude: Vec::new(),
         time_limit_minutes: 10,
+        signal: None,
+        requeue: false,
         work_dir: dir.to_string(),
         stdout: format!("{dir}/{name}.out"),
         stderr: None,

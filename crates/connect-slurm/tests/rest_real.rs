@@ -34,6 +34,8 @@ fn request(name: &str, script: &str) -> SubmitRequest {
         constraint: None,
         exclude: Vec::new(),
         time_limit_minutes: 5,
+        signal: None,
+        requeue: false,
         work_dir: "/tmp".into(),
         stdout: "/dev/null".into(),
         stderr: None,

@@ -68,7 +68,8 @@ impl Engine {
         }
         let at = self.end_time(attempt, end.at, Some(started_at));
         self.stop_meter(attempt, at, out);
-        if !self.policy.bill_failed_machine {
+        // One that the job itself had queued again is billed, or its work would be had for nothing.
+        if !self.policy.bill_failed_machine && broken_off(end.outcome) {
             self.waive(attempt, out);
         }
         self.stop_overdue(attempt);

@@ -206,6 +206,21 @@ fn stops_are_taken_off_the_bill_however_they_are_told() {
 }
 
 #[test]
+fn a_run_that_the_job_itself_had_queued_again_is_billed() {
+    let sum = |outcome| {
+        charged(|f, attempt, begin| {
+            let half = begin + Span::from_mins(30);
+            f.see(started(attempt, begin));
+            f.see(Observed::Interrupted { attempt, started_at: begin, at: half, outcome, note: None });
+            f.see(started(attempt, half));
+            f.see(ended(attempt, begin + Span::from_mins(60)));
+        })
+    };
+    assert_eq!(sum(Outcome::Cancelled), Money(1_000_000));
+    assert_eq!(sum(Outcome::NodeFail), Money(500_000));
+}
+
+#[test]
 fn only_the_run_that_counts_is_billed_however_runs_are_told() {
     let min = |begin: Timestamp, minutes| begin + Span::from_mins(minutes);
     let end = |attempt, begin| match ended(attempt, min(begin, 60)) {

@@ -88,7 +88,9 @@ fn accounting(survey: &Survey) -> Finding {
         ),
         AccountingKind::Controller => {
             let age = number(survey, "MinJobAge").unwrap_or(JOB_AGE_WANTED);
-            let found = format!("no slurmdbd and no completion log: ends are known for {age} s (MinJobAge)");
+            let found = format!(
+                "no slurmdbd, and no completion log that this account may read: ends are known for {age} s (MinJobAge)"
+            );
             let advice = "ends that nobody read in that time are proven by the notes in the work folder only, and the bill says \
                           so; ask the site for slurmdbd or JobCompType=jobcomp/filetxt";
             Finding::warn("accounting", found, advice)

@@ -103,6 +103,8 @@ fn request(pool: &SlurmPool, wanted: &Checked<'_>, root: Root) -> SubmitRequest 
         constraint: pool.constraint.clone(),
         exclude: pool.exclude.clone(),
         time_limit_minutes: TIME_LIMIT_MINUTES,
+        signal: None,
+        requeue: false,
         work_dir: folder,
         stdout: output,
         stderr: None,

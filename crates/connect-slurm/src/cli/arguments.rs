@@ -91,10 +91,9 @@ pub fn sacct(completion_log: bool, mark: &str) -> Vec<String> {
 
 /// `sbatch`, the script on its standard input. The job gets the environment in which `sbatch` runs, which is made for it.
 pub fn sbatch(request: &SubmitRequest) -> Vec<String> {
-    let mut arguments: Vec<String> = ["--parsable", "--no-requeue", "--export=ALL", "--propagate=NONE"]
-        .iter()
-        .map(|&word| word.to_owned())
-        .collect();
+    let requeue = if request.requeue { "--requeue" } else { "--no-requeue" };
+    let mut arguments: Vec<String> =
+        ["--parsable", requeue, "--export=ALL", "--propagate=NONE"].iter().map(|&word| word.to_owned()).collect();
     let mut option = |name: &str, value: &str| arguments.push(format!("--{name}={value}"));
     option("job-name", &request.name);
     option("comment", &request.comment);
@@ -106,6 +105,7 @@ pub fn sbatch(request: &SubmitRequest) -> Vec<String> {
         ("constraint", &request.constraint),
         ("error", &request.stderr),
         ("input", &request.stdin),
+        ("signal", &request.signal),
     ] {
         if let Some(value) = value {
             option(name, value);
@@ -226,6 +226,8 @@ mod tests {
             constraint: Some("ib&a100".into()),
             exclude: vec!["n7".into(), "n8".into()],
             time_limit_minutes: 90,
+            signal: Some("B:43@60".into()),
+            requeue: false,
             work_dir: "/w/a b".into(),
             stdout: "/w/out%%".into(),
             stderr: None,

@@ -5,6 +5,7 @@
 pub mod arguments;
 pub mod hostlist;
 mod looks;
+mod notices;
 pub mod read;
 pub mod read_accounts;
 pub mod read_queue;
@@ -51,6 +52,7 @@ pub struct CommandLine {
     mark: String,
     facts: Mutex<Option<(std::time::Instant, AccountingKind)>>,
     looks: Mutex<Looks>,
+    notices: notices::Notices,
     /// The cluster's clock less ours, seconds.
     clock_ahead: Mutex<Option<i64>>,
 }
@@ -67,6 +69,7 @@ impl CommandLine {
             mark: format!("x{drawn:016x}"),
             facts: Mutex::default(),
             looks: Mutex::default(),
+            notices: notices::Notices::default(),
             clock_ahead: Mutex::default(),
         }
     }
@@ -89,10 +92,12 @@ impl CommandLine {
     }
 
     async fn run(&self, call: Call) -> Result<Output, CarrierError> {
-        self.runner.run(call).await.map_err(|fault| match fault {
+        let mut output = self.runner.run(call).await.map_err(|fault| match fault {
             RunError::NotStarted(fault) | RunError::Lost(fault) => CarrierError::Unreachable(fault),
             RunError::TooMuch => CarrierError::Unreadable(RunError::TooMuch.to_string()),
-        })
+        })?;
+        self.notices.hear(&mut output);
+        Ok(output)
     }
 
     /// Standard output of a command that must succeed.
@@ -148,11 +153,12 @@ impl CommandLine {
         }
         let mut call = self.call("sbatch", options, SUBMIT_TIMEOUT);
         call.stdin = Some(Arc::clone(&request.script));
-        let output = self.runner.run(call).await.map_err(|fault| match fault {
+        let mut output = self.runner.run(call).await.map_err(|fault| match fault {
             RunError::NotStarted(fault) => SubmitError::NotSent(fault),
             RunError::Lost(fault) => SubmitError::Unanswered(fault),
             RunError::TooMuch => SubmitError::Unanswered(io::Error::other(RunError::TooMuch)),
         })?;
+        self.notices.hear(&mut output);
         if !output.ok() {
             return Err(words::submission(&output));
         }
@@ -270,10 +276,31 @@ impl CommandLine {
         }
         let asked = our_clock();
         let text = self.ask_text("scontrol", &["show", "config"]).await?;
-        let kind = read_survey::accounting(&read_survey::config(&text));
-        self.set_clock(read_survey::clock(&text).unwrap_or_else(our_clock), asked);
+        let clock = read_survey::clock(&text).unwrap_or_else(our_clock);
+        self.set_clock(clock, asked);
+        let kind = self.proof(&read_survey::config(&text)).await?;
         *lock(&self.facts) = Some((std::time::Instant::now(), kind));
         Ok(kind)
+    }
+
+    /// How ends are proven here. A completion log counts where this account may read it: `sacct` opens it for writing, and it
+    /// is mostly a file of the controller's machine that belongs to root. To take it for a proof would mean to wait for it at
+    /// every end.
+    async fn proof(&self, config: &[(String, String)]) -> Result<AccountingKind, CarrierError> {
+        let kind = read_survey::accounting(config);
+        if kind != AccountingKind::CompletionLog {
+            return Ok(kind);
+        }
+        let mut arguments = arguments::sacct(true, &self.mark);
+        arguments.push("--jobs=1".to_owned());
+        match self.ask("sacct", arguments).await {
+            Ok(_) => Ok(kind),
+            Err(CarrierError::Refused(words)) => {
+                tracing::debug!(words, "the completion log cannot be read");
+                Ok(AccountingKind::Controller)
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     async fn runs(&self, wanted: AccountsWanted) -> Result<Vec<AccountedRun>, CarrierError> {
@@ -401,6 +428,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(test)]
+mod site_tests;
 #[cfg(test)]
 mod tests {
     use super::ahead;

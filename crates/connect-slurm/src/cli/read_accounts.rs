@@ -3,6 +3,7 @@
 use crate::carrier::{AccountedRun, CarrierError, JobNumber};
 use crate::cli::arguments::ACCOUNT_FIELDS;
 use crate::cli::{hostlist, read};
+use crate::key;
 use crate::states;
 
 /// The completion log knows no suspension, and `sacct` prints 2³² − 1 seconds and more instead: more than a century is none.
@@ -53,7 +54,7 @@ fn run(number: JobNumber, line: &Line) -> AccountedRun {
     let [_, name, comment, submitted, start, end, suspended, nodes, exit, tres, cpu, _, _, state] = *line;
     AccountedRun {
         number,
-        name: name.to_owned(),
+        name: key::identity(name, comment).to_owned(),
         comment: comment.to_owned(),
         state: states::parse(state).0,
         submitted: read::time(submitted).unwrap_or(0),

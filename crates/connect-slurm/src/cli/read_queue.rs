@@ -4,6 +4,7 @@
 use crate::carrier::{CarrierError, JobNumber, QueuedJob};
 use crate::cli::arguments::{QUEUE_FIELDS, UNIT};
 use crate::cli::{hostlist, read};
+use crate::key;
 use crate::states::{self, Course};
 
 /// Jobs out of the answer to [`crate::cli::arguments::squeue`].
@@ -137,7 +138,7 @@ impl Facts<'_> {
         let nodes = hostlist::expand(self.nodes).unwrap_or_else(|_| vec![self.nodes.to_owned()]);
         Some(QueuedJob {
             number,
-            name: self.name.to_owned(),
+            name: key::identity(self.name, self.comment).to_owned(),
             comment: read::word(self.comment).unwrap_or_default(),
             state,
             flags,

@@ -62,7 +62,7 @@ impl CommandLine {
         let clock = read_survey::clock(&config).unwrap_or_else(our_clock);
         self.set_clock(clock, asked);
         let config = read_survey::config(&config);
-        let accounting = read_survey::accounting(&config);
+        let accounting = self.proof(&config).await?;
         let (reservations, licences, topology, limits) = futures::try_join!(
             self.optional(&["-o", "show", "reservation"]),
             self.optional(&["-o", "show", "licenses"]),

@@ -93,6 +93,12 @@ pub fn only_gone(output: &Output) -> bool {
     output.code.is_some() && lines.peek().is_some() && lines.all(|line| has(line, GONE))
 }
 
+/// Whether a line may be Slurm's word about something that went wrong.
+pub fn is_complaint(line: &str) -> bool {
+    const SIGNS: &[&str] = &["error", "fatal", "fail", "denied", "invalid", "not permitted", "unable"];
+    [SIGNS, NOT_REACHED, UNANSWERED, BUSY, GONE].iter().any(|words| has(line, words))
+}
+
 /// Slurm's own words, without the name of the command before each line.
 fn spoken(output: &Output) -> String {
     let said = output.said();

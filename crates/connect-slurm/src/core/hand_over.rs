@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::carrier::{JobNumber, SubmitError};
+use crate::carrier::{AccountingKind, JobNumber, SubmitError};
 use crate::core::Inner;
 use crate::core::limits::{FIRST_LOOK_WAIT, HAND_OVERS};
 use crate::core::orders::files_unreachable;
@@ -144,6 +144,7 @@ impl Inner {
             script_bytes_max: self.limits.script_bytes_max,
             can_stage: self.files.is_some(),
             has_folder: self.link().has_folder,
+            may_requeue: self.accounting == AccountingKind::Slurmdbd,
         };
         render::request(order, script, around)
     }

@@ -17,7 +17,7 @@ use crate::core::Inner;
 use crate::core::limits::{COLLECT, END_AGAIN, FIRST_LOOK_WAIT, Limits, NUMBERS_MAX};
 use crate::core::table::{Ending, Entry, Phase, Signal, Table};
 use crate::evidence;
-use crate::render;
+use crate::render::{self, PASSED_ON, SIGNAL_MAX};
 
 /// Between two looks at orders whose time has come.
 const TICK: Duration = Duration::from_secs(1);
@@ -25,9 +25,6 @@ const TICK: Duration = Duration::from_secs(1);
 const EARLY: Duration = Duration::from_secs(2);
 const TERM: i32 = 15;
 const KILL: i32 = 9;
-/// Signals for the script's own process alone travel as real-time signals: the wrapper passes them on ([`crate::render`]).
-const PASSED_ON: i32 = 33;
-const SIGNAL_MAX: i32 = 31;
 const REAL_TIME_MAX: i32 = 64;
 
 pub async fn run(inner: Arc<Inner>) {

@@ -227,6 +227,7 @@ async fn a_late_submission_is_adopted_and_one_that_is_too_late_does_no_harm() {
             script_bytes_max: crate::render::SCRIPT_BYTES_MAX,
             can_stage: false,
             has_folder: true,
+            may_requeue: true,
         },
     )
     .unwrap();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use base::PoolId;
 use jobscript::{ArrayFacts, Facts, default_output, expand_pattern, variables};
-use model::{Chip, ExportPolicy, Order};
+use model::{Chip, ExportPolicy, Order, SignalSpec};
 
 use crate::carrier::{Gres, SubmitRequest};
 use crate::config::SlurmConfig;
@@ -61,6 +61,8 @@ pub struct Surroundings<'a> {
     pub can_stage: bool,
     /// The folder of all attempts is there, so that Slurm can write its own words into it.
     pub has_folder: bool,
+    /// Accounting tells runs that a job ended by itself from those that a node broke off: only the latter cost nothing.
+    pub may_requeue: bool,
 }
 
 /// One job, ready to be handed to a carrier.
@@ -113,6 +115,8 @@ pub fn request(order: &Order, script: &str, around: Surroundings<'_>) -> Result<
         constraint: around.pool.constraint.clone(),
         exclude: around.pool.exclude.clone(),
         time_limit_minutes: minutes(spec.time_limit),
+        signal: spec.signal.map(warning),
+        requeue: around.may_requeue && spec.requeue && requeues_itself(script),
         work_dir: if root.is_empty() { "/".to_owned() } else { root.to_owned() },
         stdout: slurm_words,
         stderr: None,
@@ -121,6 +125,27 @@ pub fn request(order: &Order, script: &str, around: Surroundings<'_>) -> Result<
         held: false,
     };
     Ok(Rendered { request, staged: built.staged })
+}
+
+/// Real-time signals stand for those that the wrapper passes on to the script's own process: 33 above their number.
+pub const PASSED_ON: i32 = 33;
+/// The last signal that is none of real time.
+pub const SIGNAL_MAX: i32 = 31;
+
+/// The warning before the time limit. One for the batch shell alone reaches the wrapper, which passes it on.
+fn warning(wanted: SignalSpec) -> String {
+    let seconds = wanted.before.as_micros().max(0) / 1_000_000;
+    match wanted.shell_only {
+        true if wanted.signal <= SIGNAL_MAX => format!("B:{}@{seconds}", PASSED_ON + wanted.signal),
+        true => format!("B:{}@{seconds}", wanted.signal),
+        false => format!("{}@{seconds}", wanted.signal),
+    }
+}
+
+/// Whether a script has Slurm queue its job again, as those do that save their state when they are warned. Slurm refuses it to
+/// jobs that may not be queued again; all others had better not be, since the platform decides what follows a failure.
+fn requeues_itself(script: &str) -> bool {
+    script.lines().any(|line| line.contains("scontrol") && line.contains("requeue"))
 }
 
 /// A length of time in Slurm's minutes, rounded up, at least one.

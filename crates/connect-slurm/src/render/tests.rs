@@ -62,6 +62,7 @@ fn rendered(order: &Order, script: &str, root: &str) -> Result<Rendered, ScriptE
         script_bytes_max: SCRIPT_BYTES_MAX,
         can_stage: false,
         has_folder: true,
+        may_requeue: true,
     };
     request(order, script, around)
 }
@@ -95,6 +96,8 @@ fn a_request_says_what_was_granted() {
         constraint: Some("fast".into()),
         exclude: vec!["n9".into()],
         time_limit_minutes: 2,
+        signal: None,
+        requeue: false,
         work_dir: "/scratch/100% ours".into(),
         stdout: format!("/scratch/100%% ours/.headworks/{}/attempts/{key}.slurm", &realm().prefix()[..11]),
         stderr: None,
@@ -144,6 +147,7 @@ fn what_cannot_travel_is_refused_or_staged() {
         script_bytes_max: SCRIPT_BYTES_MAX,
         can_stage: true,
         has_folder: false,
+        may_requeue: true,
     };
     let staged = request(&plain, &large, around).unwrap();
     assert!(staged.staged && staged.request.script.len() < 20_000);
@@ -413,6 +417,31 @@ fn arrays_know_their_place() {
 }
 
 #[test]
+fn a_warning_before_the_time_limit_is_slurms_to_send() {
+    let warned = |signal, shell_only| {
+        let order = order(|spec| {
+            spec.signal = Some(SignalSpec { signal, before: Span::from_secs(90), shell_only });
+        });
+        rendered(&order, "#!/bin/sh\n", "/w").unwrap().request.signal
+    };
+    assert_eq!(warned(10, true).as_deref(), Some("B:43@90"), "to the wrapper, which passes it on");
+    assert_eq!(warned(10, false).as_deref(), Some("10@90"));
+    assert_eq!(rendered(&order(|_| {}), "#!/bin/sh\n", "/w").unwrap().request.signal, None);
+}
+
+#[test]
+fn only_a_job_that_queues_itself_again_may_be() {
+    let saves = "#!/bin/bash\ntrap 'touch saved; /usr/bin/scontrol requeue \"$SLURM_JOB_ID\"' USR1\n";
+    let requeue = |script: &str, may: bool| {
+        let order = order(|spec| spec.requeue = may);
+        rendered(&order, script, "/w").unwrap().request.requeue
+    };
+    assert!(requeue(saves, true));
+    assert!(!requeue(saves, false), "--no-requeue");
+    assert!(!requeue("#!/bin/bash\nscontrol show job\n", true));
+}
+
+#[test]
 fn signals_reach_the_script_once_and_its_own_process_alone() {
     signals_reach_the_script(true);
     signals_reach_the_script(false);
@@ -462,6 +491,7 @@ fn a_staged_script_is_used_once_it_is_there() {
         script_bytes_max: 9_000,
         can_stage: true,
         has_folder: true,
+        may_requeue: true,
     };
     let script = format!("#!/bin/sh\necho staged\nexit 0\n{}", "#".repeat(9_000));
     let built = request(&node.order, &script, around).unwrap();

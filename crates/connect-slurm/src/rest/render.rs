@@ -26,7 +26,7 @@ pub(super) fn submission(request: &SubmitRequest) -> Result<String, SubmitError>
     set("open_mode", json!(if request.append { "append" } else { "truncate" }));
     // An empty environment is refused; the script sets its own.
     set("environment", json!({"PATH": "/usr/local/bin:/usr/bin:/bin"}));
-    set("requeue", json!(false));
+    set("requeue", json!(request.requeue));
     if let Some(each) = request.tasks_per_node {
         set("tasks_per_node", json!(each));
     }
@@ -49,6 +49,7 @@ pub(super) fn submission(request: &SubmitRequest) -> Result<String, SubmitError>
         ("constraints", &request.constraint),
         ("standard_error", &request.stderr),
         ("standard_input", &request.stdin),
+        ("signal", &request.signal),
     ];
     for (name, value) in optional {
         if let Some(value) = value {
@@ -94,6 +95,8 @@ mod tests {
             constraint: None,
             exclude: Vec::new(),
             time_limit_minutes: 7,
+            signal: None,
+            requeue: false,
             work_dir: "/w/日 本".into(),
             stdout: "/w/o%%1".into(),
             stderr: None,

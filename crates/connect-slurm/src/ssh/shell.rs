@@ -22,8 +22,12 @@ pub const BOOTSTRAP: &str = "exec env -u SSH_CLIENT -u SSH_CONNECTION -u SSH_TTY
     -u SCANCEL_BATCH -u SCONTROL_ALL -u SLURM_CLUSTERS -u SLURM_BITSTR_LEN -u SLURM_EXIT_ERROR \
     sh -c 'while IFS= read -r HW_C; do eval \"$HW_C\"; done'";
 
-/// First line to it: a newline for [`quote`], which `$(…)` would cut off at the end.
-pub const PREPARE: &str = "HW_N=$(printf '\\nx'); HW_N=${HW_N%x}\n";
+/// First line to it: a newline for [`quote`], which `$(…)` would cut off at the end; and no options for Slurm's commands out of the
+/// account's start-up files, which would stand beside those we give. Who pays there may stay (`SBATCH_ACCOUNT` and the like).
+pub const PREPARE: &str = "HW_N=$(printf '\\nx'); HW_N=${HW_N%x}; \
+    for HW_V in $(env | sed -n 's/^\\(S[A-Z]*_[A-Z0-9_]*\\)=.*/\\1/p'); do case $HW_V in \
+    SBATCH_ACCOUNT|SBATCH_QOS|SBATCH_RESERVATION|SBATCH_WCKEY) ;; \
+    SBATCH_*|SQUEUE_*|SACCT_*|SINFO_*|SCANCEL_*|SCONTROL_*|SLURM_TIME_FORMAT) unset \"$HW_V\";; esac; done\n";
 
 /// A line's output ends with this many bytes at most besides the mark: newlines and an exit code.
 const CLOSING_BYTES_MAX: usize = 16;
