@@ -15,6 +15,7 @@
 
 mod check;
 mod explain;
+pub mod packing;
 mod place;
 mod policy;
 mod pool;

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod chaos;
 mod cluster;
 mod log;
+pub mod pack;
 pub mod scenario;
 mod tables;
 mod world;
