@@ -234,6 +234,9 @@ pub struct PartitionFacts {
     pub allow_accounts: Vec<String>,
     pub allow_qos: Vec<String>,
     pub preempt_mode: String,
+    /// Further words about who may use it, as Slurm writes them: `RootOnly=YES`, `ReqResv=YES`, `Hidden=YES`, `DenyAccounts=a,b`,
+    /// `DenyQos=x`; none that says what is usual.
+    pub rules: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

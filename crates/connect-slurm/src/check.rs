@@ -270,6 +270,9 @@ fn unreached(carrier: &dyn Carrier, error: &CarrierError, config: &SlurmConfig) 
         (CarrierError::Refused(_), Way::Rest { .. }) => {
             "see token, user name and pinned version of slurmrestd; `slurmrestd -s list` names the versions it has"
         }
+        (CarrierError::Refused(words), _) if words.contains("denied") => {
+            "the site hides nodes or partitions from users (PrivateData): ask it to let this account see them, as operator or otherwise"
+        }
         (CarrierError::Refused(_), _) => {
             "see that slurmctld is up (`scontrol ping`) and that this account may use Slurm"
         }

@@ -288,6 +288,7 @@ impl Carrier for FakeSlurm {
                 allow_accounts: Vec::new(),
                 allow_qos: Vec::new(),
                 preempt_mode: "OFF".to_owned(),
+                rules: Vec::new(),
             }],
             nodes: model.node_facts(),
             reservations: Vec::new(),

@@ -1,6 +1,7 @@
 //! From what a Slurm cluster says of itself to pools: nodes of one shape in one partition, and the words that make a job land
 //! on them. Pure. Refuses to know how the survey came here, and what the platform does with the pools.
 
+mod access;
 mod chips;
 mod names;
 mod states;
@@ -15,6 +16,7 @@ use crate::check::Finding;
 use crate::config::SlurmConfig;
 use crate::render::SlurmPool;
 
+pub use access::Access;
 pub use chips::{Accelerator, accelerator, is_accelerator};
 pub use states::node_state;
 
@@ -23,6 +25,9 @@ pub use states::node_state;
 const MEM_SLACK: u64 = 16;
 /// A node that is configured without `RealMemory` says it has this much: Slurm's default.
 const MEM_UNSAID: Bytes = Bytes::from_mib(1);
+
+/// Pairs of pools on common nodes that are told one by one; many partitions over the same nodes make very many.
+const PAIRS_TOLD: usize = 3;
 
 /// A pool with what changes while it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,20 +122,15 @@ fn usable<'a>(survey: &'a Survey, config: &SlurmConfig, findings: &mut Vec<Findi
             findings.push(Finding::fail("partitions", format!("there is no partition `{name}`"), advice));
         }
     }
-    let accounts = our_accounts(survey, config);
+    let access = Access::of(survey, config);
     let mut usable = Vec::new();
     for partition in &survey.partitions {
         let named = config.partitions.contains(&partition.name);
         if !named && !config.partitions.is_empty() {
             continue;
         }
-        let open = partition.allow_accounts.iter().all(|a| a.is_empty() || a.eq_ignore_ascii_case("all"))
-            || accounts.is_empty()
-            || partition.allow_accounts.iter().any(|a| accounts.contains(a.as_str()));
-        if !named && !open {
-            let found = format!("`{}` takes accounts {} only", partition.name, partition.allow_accounts.join(", "));
-            let advice = "left out; name it in `partitions` if one of these accounts is yours";
-            findings.push(Finding::warn("partitions", found, advice));
+        if let (false, Some(refusal)) = (named, access.refusal(partition, config)) {
+            findings.push(refusal);
             continue;
         }
         if !is_up(partition) {
@@ -140,13 +140,6 @@ fn usable<'a>(survey: &'a Survey, config: &SlurmConfig, findings: &mut Vec<Findi
         usable.push(partition);
     }
     usable
-}
-
-/// Accounts that accounting or the rules of identity name for us; empty when nobody says.
-fn our_accounts<'a>(survey: &'a Survey, config: &'a SlurmConfig) -> BTreeSet<&'a str> {
-    let associations = survey.limits.iter().filter_map(|l| l.of.strip_prefix("association "));
-    let named = config.identity.rules.iter().filter_map(|r| r.account.as_deref()).filter(|a| !a.contains('{'));
-    associations.map(|of| of.split('/').next().unwrap_or(of)).chain(named).collect()
 }
 
 fn is_up(partition: &PartitionFacts) -> bool {
@@ -274,6 +267,13 @@ fn shared(plans: &[SlurmPoolPlan], findings: &mut Vec<Finding>) {
         for (i, one) in pools.iter().enumerate() {
             pools[i + 1..].iter().for_each(|two| *pairs.entry((&one.name, &two.name)).or_default() += 1);
         }
+    }
+    if pairs.len() > PAIRS_TOLD {
+        let names: BTreeSet<&str> = pairs.keys().flat_map(|(one, two)| [*one, *two]).collect();
+        let found = format!("{} pools stand on common nodes: {}", names.len(), Vec::from_iter(names).join(", "));
+        let advice =
+            "what runs in one is taken into account in the others; name `partitions` to offer only some of them";
+        return findings.push(Finding::ok("pools", found).with(advice));
     }
     for ((one, two), nodes) in pairs {
         let found = format!("pools {one} and {two} stand on {nodes} common nodes");

@@ -3,7 +3,7 @@
 use crate::carrier::{AccountingKind, Survey};
 use crate::check::Finding;
 use crate::config::{SlurmConfig, Way};
-use crate::supply::Supply;
+use crate::supply::{Access, Supply};
 
 /// Versions whose commands and answers are known: the first, and the last year.
 const OLDEST: (u32, u32) = (20, 11);
@@ -35,7 +35,7 @@ pub(super) fn all(survey: &Survey, config: &SlurmConfig, clock_ahead: i64) -> Ve
     let mut findings = vec![version(survey)];
     findings.extend(rest(survey, config));
     findings.push(accounting(survey));
-    findings.extend(limits(survey));
+    findings.extend(limits(survey, &Access::of(survey, config)));
     findings.push(clock(clock_ahead));
     findings.extend(settings(survey));
     findings
@@ -115,7 +115,7 @@ pub(super) fn cards(survey: &Survey, supply: &Supply) -> Option<Finding> {
     ))
 }
 
-fn limits(survey: &Survey) -> Vec<Finding> {
+fn limits(survey: &Survey, access: &Access) -> Vec<Finding> {
     let mut findings = Vec::new();
     let most = number(survey, "MaxJobCount");
     let array = number(survey, "MaxArraySize");
@@ -129,10 +129,23 @@ fn limits(survey: &Survey) -> Vec<Finding> {
         ),
         _ => Finding::ok("limits", found),
     });
-    for of in survey.limits.iter().filter(|l| !l.limits.is_empty()) {
-        let words: Vec<String> = of.limits.iter().map(|(word, value)| format!("{word}={value}")).collect();
+    // A site may have many a QOS that is none of ours, also ones that stop whoever is put into them.
+    let concerns = |of: &str| match of.split_once(' ') {
+        Some(("association", rest)) => access
+            .accounts
+            .iter()
+            .any(|account| rest.strip_prefix(account.as_str()).is_some_and(|r| r.starts_with('/'))),
+        Some(("qos", name)) => access.qos.contains(name),
+        _ => false,
+    };
+    for of in survey.limits.iter().filter(|limits| concerns(&limits.of)) {
+        let set = of.limits.iter().filter(|(word, _)| !["QOS", "Def QOS"].contains(&word.as_str()));
+        let words: Vec<String> = set.map(|(word, value)| format!("{word}={value}")).collect();
+        if words.is_empty() {
+            continue;
+        }
         let found = format!("{}: {}", of.of, words.join(", "));
-        let stops = of.limits.iter().any(|(w, v)| w.starts_with("Max") && v.trim() == "0");
+        let stops = of.limits.iter().any(|(w, v)| (w.starts_with("Max") || w.starts_with("Grp")) && v.trim() == "0");
         findings.push(if stops {
             Finding::fail(
                 "limits",

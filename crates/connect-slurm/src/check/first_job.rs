@@ -9,12 +9,12 @@ use ports::Files;
 use tokio::time::Instant;
 
 use super::root::{self, Root};
-use super::{Checked, Finding, Told, millis};
+use super::{Checked, Finding, Level, Told, millis};
 use crate::carrier::{
     AccountsWanted, Cancel, Carrier, JobNumber, QueueWanted, QueuedJob, SlurmState, SubmitError, SubmitRequest, Survey,
 };
 use crate::render::SlurmPool;
-use crate::supply::Supply;
+use crate::supply::{SlurmPoolPlan, Supply};
 
 /// Enough for a shell on any system.
 const MEM: Bytes = Bytes::from_mib(64);
@@ -23,10 +23,14 @@ const TIME_LIMIT_MINUTES: u32 = 2;
 const LOOK: Duration = Duration::from_millis(300);
 /// A start within this needs no word.
 const SOON: Duration = Duration::from_secs(30);
+/// A partition that refuses the job may be one of few; where so many do, something else is wrong.
+const PARTITIONS_TRIED: usize = 3;
 /// Most bytes of the job's output that are read: two lines of `df` and a mark.
 const OUTPUT_MAX: usize = 4_096;
 /// What the job says when it is through.
 const MARK: &str = "headworks-check-done";
+
+const NAME_ONE: &str = "name an account, QOS or reservation that this user may submit to: [[slurm.identity.rules]]";
 
 /// How it came out.
 enum End {
@@ -49,12 +53,13 @@ pub(super) async fn run(
     root: Root,
     findings: &mut Told<'_>,
 ) -> Option<Duration> {
-    let took = match (pool(supply), root) {
-        (None, _) => {
+    let pools = pools(survey, supply);
+    let took = match (pools.is_empty(), root) {
+        (true, _) => {
             findings.push(Finding::warn("first_job", "not tried: no node is up", "check again when one is"));
             None
         }
-        (Some(_), Root::Bad) => {
+        (false, Root::Bad) => {
             findings.push(Finding::warn(
                 "first_job",
                 "not tried without a work folder",
@@ -62,7 +67,7 @@ pub(super) async fn run(
             ));
             None
         }
-        (Some(pool), Root::Good | Root::Unseen) => hand_in(carrier, files, survey, pool, wanted, root, findings).await,
+        (false, Root::Good | Root::Unseen) => hand_in(carrier, files, survey, &pools, wanted, root, findings).await,
     };
     if let Some(files) = files {
         root::clear(files, wanted).await;
@@ -70,11 +75,25 @@ pub(super) async fn run(
     took
 }
 
-/// The pool with the most nodes that are up, without cards if there is a choice.
-fn pool(supply: &Supply) -> Option<&SlurmPool> {
-    let up = |states: &[NodeState]| states.iter().filter(|s| **s == NodeState::Up).count();
-    let able = supply.plans.iter().filter(|p| up(&p.states) > 0);
-    able.max_by_key(|p| (p.pool.gres.is_none(), up(&p.states))).map(|p| &p.pool)
+/// A pool of each of some partitions where nodes are up: the site's default partition first, without cards if there is a choice.
+fn pools<'a>(survey: &Survey, supply: &'a Supply) -> Vec<&'a SlurmPool> {
+    let up = |plan: &SlurmPoolPlan| plan.states.iter().filter(|s| **s == NodeState::Up).count();
+    let usual = |plan: &SlurmPoolPlan| {
+        survey.partitions.iter().any(|partition| partition.is_default && partition.name == plan.pool.partition)
+    };
+    let mut able: Vec<&SlurmPoolPlan> = supply.plans.iter().filter(|plan| up(plan) > 0).collect();
+    able.sort_by_key(|plan| std::cmp::Reverse((usual(plan), plan.pool.gres.is_none(), up(plan))));
+    let mut chosen: Vec<&SlurmPool> = Vec::new();
+    for plan in able {
+        if chosen.len() < PARTITIONS_TRIED && chosen.iter().all(|pool| pool.partition != plan.pool.partition) {
+            chosen.push(&plan.pool);
+        }
+    }
+    chosen
+}
+
+fn name(wanted: &Checked<'_>) -> String {
+    format!("hw-check-{:08x}", wanted.tag)
 }
 
 fn request(pool: &SlurmPool, wanted: &Checked<'_>, root: Root) -> SubmitRequest {
@@ -87,8 +106,8 @@ fn request(pool: &SlurmPool, wanted: &Checked<'_>, root: Root) -> SubmitRequest 
     let output = format!("{folder}/hw-check-{:08x}.out", wanted.tag).replace('%', "%%");
     let rule = config.identity.rules.iter().find(|r| r.account.as_deref().is_some_and(|a| !a.contains('{')));
     SubmitRequest {
-        name: format!("hw-check-{:08x}", wanted.tag),
-        comment: "Headworks: check of the way in".into(),
+        name: name(wanted),
+        comment: format!("{} Headworks: check of the way in", name(wanted)),
         script: Arc::from(format!("#!/bin/sh\ndf -Pk . 2>/dev/null\necho {MARK}\n")),
         partition: Some(pool.partition.clone()),
         account: rule.and_then(|r| r.account.clone()),
@@ -118,20 +137,15 @@ async fn hand_in(
     carrier: &dyn Carrier,
     files: Option<&dyn Files>,
     survey: &Survey,
-    pool: &SlurmPool,
+    pools: &[&SlurmPool],
     wanted: &Checked<'_>,
     root: Root,
     findings: &mut Told<'_>,
 ) -> Option<Duration> {
     let begun = Instant::now();
-    let number = match carrier.submit(&request(pool, wanted, root)).await {
-        Ok(number) => number,
-        Err(error) => {
-            findings.push(not_taken(&error));
-            return None;
-        }
-    };
-    let end = wait(carrier, number, survey, begun + wanted.patience).await;
+    let (number, pool) = taken(carrier, pools, wanted, root, findings).await?;
+    let (end, seen) = wait(carrier, number, survey, begun + wanted.patience).await;
+    findings.extend(seen.and_then(|job| renamed(&job, wanted)));
     let took = begun.elapsed();
     let (partition, seconds) = (&pool.partition, took.as_secs());
     match end {
@@ -166,11 +180,60 @@ async fn hand_in(
     }
 }
 
+/// Hands it to the first partition that takes it, and says which do not.
+async fn taken<'a>(
+    carrier: &dyn Carrier,
+    pools: &[&'a SlurmPool],
+    wanted: &Checked<'_>,
+    root: Root,
+    findings: &mut Told<'_>,
+) -> Option<(JobNumber, &'a SlurmPool)> {
+    let mut refusals = Vec::new();
+    for pool in pools {
+        match carrier.submit(&request(pool, wanted, root)).await {
+            Ok(number) => {
+                findings.extend(refusals);
+                return Some((number, pool));
+            }
+            Err(SubmitError::Refused(words)) => {
+                let found = format!("`{}` does not take it: {words}", pool.partition);
+                let advice = "name `partitions` without it, or an account, QOS or reservation that it takes";
+                refusals.push(Finding::warn("first_job", found, advice));
+            }
+            Err(error) => {
+                findings.push(not_taken(&error));
+                return None;
+            }
+        }
+    }
+    findings.extend(refusals.into_iter().map(|refusal| Finding {
+        level: Level::Fail,
+        advice: NAME_ONE.to_owned(),
+        ..refusal
+    }));
+    None
+}
+
+/// Jobs are known by their key, in name or comment.
+fn renamed(job: &QueuedJob, wanted: &Checked<'_>) -> Option<Finding> {
+    let name = name(wanted);
+    if job.name == name {
+        return None;
+    }
+    let found = format!("the site gives jobs other names: `{}` instead of `{name}`", job.name.escape_debug());
+    Some(if job.comment.starts_with(&name) {
+        let advice = "they are known by their comment; let accounting store it (AccountingStoreFlags=job_comment), or each end is the \
+                      controller's and a minute late";
+        Finding::warn("first_job", found, advice)
+    } else {
+        let advice = "and other comments: jobs cannot be known again; ask the site to leave the names of this account's jobs alone";
+        Finding::fail("first_job", found, advice)
+    })
+}
+
 fn not_taken(error: &SubmitError) -> Finding {
     let advice = match error {
-        SubmitError::Refused(_) => {
-            "name an account, QOS or reservation that this user may submit to: [[slurm.identity.rules]]"
-        }
+        SubmitError::Refused(_) => NAME_ONE,
         SubmitError::NotSent(_) | SubmitError::Unanswered(_) => {
             "see the way in; the cluster answered questions a moment ago"
         }
@@ -178,7 +241,8 @@ fn not_taken(error: &SubmitError) -> Finding {
     Finding::fail("first_job", format!("was not taken: {error}"), advice)
 }
 
-async fn wait(carrier: &dyn Carrier, number: JobNumber, survey: &Survey, until: Instant) -> End {
+/// The end, and the job as the queue showed it last.
+async fn wait(carrier: &dyn Carrier, number: JobNumber, survey: &Survey, until: Instant) -> (End, Option<QueuedJob>) {
     let mut seen: Option<QueuedJob> = None;
     loop {
         // No answer is no news; the next look asks again.
@@ -186,19 +250,18 @@ async fn wait(carrier: &dyn Carrier, number: JobNumber, survey: &Survey, until: 
             match queue.jobs.into_iter().find(|j| j.number == number) {
                 Some(job) => {
                     if let Some(end) = ended(&job) {
-                        return end;
+                        return (end, Some(job));
                     }
                     seen = Some(job);
                 }
-                None if seen.is_some() => return accounted(carrier, number, survey).await,
+                None if seen.is_some() => return (accounted(carrier, number, survey).await, seen),
                 None => {}
             }
         }
         if Instant::now() >= until {
             let word = |job: &QueuedJob| format!("{:?} {}", job.state, job.reason.as_deref().unwrap_or(""));
-            return End::Waiting(
-                seen.as_ref().map_or("it was not seen in the queue".into(), |job| word(job).trim().into()),
-            );
+            let words = seen.as_ref().map_or("it was not seen in the queue".into(), |job| word(job).trim().into());
+            return (End::Waiting(words), seen);
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -16,6 +16,11 @@ use crate::carrier::*;
 struct Site {
     survey: Result<Survey, ()>,
     refuse: Option<&'static str>,
+    /// It refuses jobs for this partition only.
+    closed: &'static str,
+    /// The name that the site gives to jobs, and whether it leaves their comment.
+    rename: Option<(&'static str, bool)>,
+    sent: Mutex<(String, String)>,
     /// State of every job; output is written when it is `Completed`.
     state: SlurmState,
     files: Arc<Memory>,
@@ -52,6 +57,7 @@ fn survey() -> Survey {
         allow_accounts: Vec::new(),
         allow_qos: Vec::new(),
         preempt_mode: "OFF".into(),
+        rules: Vec::new(),
     };
     let words = [("MinJobAge", "300 sec"), ("MaxJobCount", "10000"), ("AccountingStorageTRES", "cpu,mem,gres/gpu")];
     Survey {
@@ -75,6 +81,9 @@ impl Site {
         Site {
             survey: Ok(survey()),
             refuse: None,
+            closed: "",
+            rename: None,
+            sent: Mutex::default(),
             state: SlurmState::Completed,
             files: Arc::default(),
             apart: false,
@@ -82,10 +91,11 @@ impl Site {
         }
     }
     fn job(&self, number: JobNumber) -> QueuedJob {
+        let (name, comment) = self.sent.lock().unwrap().clone();
         QueuedJob {
             number,
-            name: String::new(),
-            comment: String::new(),
+            name: self.rename.map_or(name, |(name, _)| name.into()),
+            comment: if self.rename.is_none_or(|(_, kept)| kept) { comment } else { String::new() },
             state: self.state.clone(),
             flags: Vec::new(),
             reason: Some("Resources".into()),
@@ -120,6 +130,10 @@ impl Carrier for Site {
         if let Some(words) = self.refuse {
             return ready(Err(SubmitError::Refused(words.into())));
         }
+        if request.partition.as_deref() == Some(self.closed) {
+            return ready(Err(SubmitError::Refused("not in this partition".into())));
+        }
+        *self.sent.lock().unwrap() = (request.name.clone(), request.comment.clone());
         if self.state == SlurmState::Completed && !self.apart {
             let path = request.stdout.strip_prefix("/work/").unwrap().to_owned();
             let text = b"Filesystem 1024-blocks Used Available\n/dev/x 9 9 104857600 9% /\nheadworks-check-done\n";
@@ -240,7 +254,17 @@ async fn each_weakness_is_named() {
         .iter()
         .map(|(a, b)| ((*a).into(), (*b).into()))
         .collect();
-    facts.limits = vec![LimitFacts { of: "qos debt".into(), limits: vec![("MaxJobsPU".into(), "0".into())] }];
+    facts.config.push(("AccountingStorageEnforce".into(), "associations,limits,qos".into()));
+    let limit = |of: &str, word: &str, value: &str| LimitFacts {
+        of: of.into(),
+        limits: vec![("QOS".into(), "debt,normal".into()), (word.into(), value.into())],
+    };
+    // The first is nothing to say, the second is what stops us, the third is for others.
+    facts.limits = vec![
+        limit("association proj/hw", "Def QOS", "debt"),
+        limit("qos debt", "GrpJobs", "0"),
+        limit("qos blocked", "MaxJobsPU", "0"),
+    ];
     let report = checked(&site, -40).await;
     assert_eq!(of(&report, "version")[0].0, Level::Fail);
     assert_eq!(of(&report, "clock"), [(Level::Warn, "is 40 s ahead of ours")]);
@@ -265,4 +289,26 @@ async fn a_first_job_that_is_refused_fails_or_waits() {
     let closed = checked(&site, 0).await;
     assert!(matches!(of(&closed, "work_root")[..], [(Level::Fail, words)] if words.contains("read-only")));
     assert_eq!(of(&closed, "first_job")[0].0, Level::Warn);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_refuses_jobs_is_named_and_another_one_tried() {
+    let mut site = Site { closed: "main", ..Site::new() };
+    let partitions = &mut site.survey.as_mut().unwrap().partitions;
+    partitions.push(PartitionFacts { name: "open".into(), is_default: false, ..partitions[0].clone() });
+    let report = checked(&site, 0).await;
+    assert!(report.passed(), "{report:#?}");
+    let found = of(&report, "first_job");
+    assert!(matches!(found[..], [(Level::Warn, refused), (Level::Ok, ran)]
+        if refused.contains("`main` does not take it: not in this partition") && ran.contains("`open`")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_that_renames_jobs_must_leave_their_comments() {
+    for (kept, level) in [(true, Level::Warn), (false, Level::Fail)] {
+        let report = checked(&Site { rename: Some(("site_job", kept)), ..Site::new() }, 0).await;
+        let found = of(&report, "first_job");
+        assert!(found.iter().any(|(l, words)| *l == level && words.contains("`site_job`")), "{found:?}");
+        assert_eq!(report.passed(), kept);
+    }
 }

@@ -121,9 +121,24 @@ pub fn partitions(text: &str) -> Vec<PartitionFacts> {
             allow_accounts: read::words(field("AllowAccounts")),
             allow_qos: read::words(field("AllowQos")),
             preempt_mode: field("PreemptMode").to_owned(),
+            rules: rules(record),
         }
     };
     records(text, "PartitionName").map(one).collect()
+}
+
+/// What a partition says about who may use it, beyond the lists of those who may.
+fn rules(record: &str) -> Vec<String> {
+    let said = |key: &&str| read::field(record, key).and_then(read::word).map(|value| format!("{key}={value}"));
+    let set = ["RootOnly", "ReqResv", "Hidden"].iter().filter_map(said).filter(|rule| rule.ends_with("=YES"));
+    set.chain(["DenyAccounts", "DenyQos"].iter().filter_map(said)).collect()
+}
+
+/// `sacctmgr -P show user … format=DefaultAccount`: what binds `user` besides his associations.
+pub fn user(text: &str, user: &str) -> Vec<LimitFacts> {
+    let account = text.lines().nth(1).and_then(read::word);
+    let limits = account.map(|account| vec![("DefaultAccount".to_owned(), account)]);
+    limits.map(|limits| LimitFacts { of: format!("user {user}"), limits }).into_iter().collect()
 }
 
 /// `scontrol -o show reservation`.
@@ -216,6 +231,16 @@ mod tests {
                 qos(include_str!("recorded/qos.txt")),
             )
         );
+    }
+
+    #[test]
+    fn a_partition_says_who_may_use_it() {
+        let text = "PartitionName=a AllowAccounts=ALL DenyAccounts=x,y Hidden=NO RootOnly=YES ReqResv=NO DenyQos=low Nodes=n1\n\
+                    PartitionName=b AllowAccounts=x Hidden=YES RootOnly=NO ReqResv=YES Nodes=n1\n";
+        let rules: Vec<Vec<String>> = partitions(text).into_iter().map(|partition| partition.rules).collect();
+        assert_eq!(rules, [vec!["RootOnly=YES", "DenyAccounts=x,y", "DenyQos=low"], vec!["ReqResv=YES", "Hidden=YES"]]);
+        assert_eq!(user("Def Acct\nproj\n", "hw")[0].limits, [("DefaultAccount".to_owned(), "proj".to_owned())]);
+        assert_eq!(user("Def Acct\n", "hw"), []);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Everything about a cluster by Slurm's commands, asked side by side. Knows the commands; what they say is read elsewhere.
 
-use crate::carrier::{AccountingKind, CarrierError, LimitFacts, Survey};
+use crate::carrier::{AccountingKind, CarrierError, LimitFacts, PartitionFacts, Survey};
 use crate::cli::{CommandLine, our_clock, read_survey};
 
 /// `-d` tells the allocated generic resources.
@@ -53,12 +53,18 @@ impl CommandLine {
     pub(super) async fn whole_survey(&self) -> Result<Survey, CarrierError> {
         let asked = our_clock();
         let show = |what: &'static [&'static str]| self.ask_text("scontrol", what);
-        let (config, nodes, partitions, user) = futures::try_join!(
+        let (config, nodes, seen, all, user) = futures::try_join!(
             show(&["show", "config"]),
             show(NODES),
             show(&["-o", "show", "partition"]),
+            show(&["-a", "-o", "show", "partition"]),
             self.login()
         )?;
+        let seen = read_survey::partitions(&seen);
+        // With `-a` come hidden ones, and those of groups that we do not belong to.
+        let hidden = |partition: &PartitionFacts| partition.rules.iter().any(|rule| rule == "Hidden=YES");
+        let mut partitions = read_survey::partitions(&all);
+        partitions.retain(|one| hidden(one) || seen.iter().any(|other| other.name == one.name));
         let clock = read_survey::clock(&config).unwrap_or_else(our_clock);
         self.set_clock(clock, asked);
         let config = read_survey::config(&config);
@@ -75,7 +81,7 @@ impl CommandLine {
             user,
             accounting,
             clock,
-            partitions: read_survey::partitions(&partitions),
+            partitions,
             nodes: read_survey::nodes(&nodes),
             reservations: read_survey::reservations(&reservations),
             licences: read_survey::licences(&licences),
@@ -113,15 +119,21 @@ impl CommandLine {
         if accounting != AccountingKind::Slurmdbd {
             return Ok(Vec::new());
         }
-        let show = |what: &'static [&'static str]| async move {
-            self.ask_text("sacctmgr", what).await.unwrap_or_else(|fault| {
+        let show = |what: String| async move {
+            let what: Vec<&str> = what.split(' ').collect();
+            self.ask_text("sacctmgr", &what).await.unwrap_or_else(|fault| {
                 tracing::warn!(%fault, "the cluster's accounting does not tell its limits");
                 String::new()
             })
         };
-        let (associations, qos) = futures::join!(show(&["-P", "show", "associations"]), show(&["-P", "show", "qos"]));
+        let (associations, qos, usual) = futures::join!(
+            show("-P show associations".to_owned()),
+            show("-P show qos".to_owned()),
+            show(format!("-P show user {user} format=DefaultAccount")),
+        );
         let mut limits = read_survey::associations(&associations, user);
         limits.extend(read_survey::qos(&qos));
+        limits.extend(read_survey::user(&usual, user));
         Ok(limits)
     }
 }

@@ -375,6 +375,7 @@ pub(super) fn partitions(answer: &Answer) -> Result<Vec<PartitionFacts>, Carrier
             allow_accounts: words(&partition.allowed_accounts),
             allow_qos: words(&partition.allowed_qos),
             preempt_mode: partition.preemption_mode.join(",").to_uppercase(),
+            rules: Vec::new(),
         })
     };
     all.partitions.into_iter().map(partition).collect()

@@ -39,6 +39,7 @@ fn partition(name: &str, nodes: &[&str]) -> PartitionFacts {
         allow_accounts: Vec::new(),
         allow_qos: Vec::new(),
         preempt_mode: "OFF".into(),
+        rules: Vec::new(),
     }
 }
 
@@ -190,4 +191,52 @@ fn partitions_of_other_accounts_and_nodes_without_memory_are_left_out_and_named(
     assert_eq!(supply.plans[0].pool.exclude, ["n2"]);
     assert_eq!(told(&supply, Level::Warn).len(), 2, "{:?}", supply.findings);
     assert_eq!(look(&facts, r#"{"partitions": ["theirs"]}"#).plans.len(), 1, "the operator's word counts");
+}
+
+#[test]
+fn partitions_that_keep_our_jobs_out_are_left_out_and_named() {
+    let names = ["main", "vip", "fast", "nobio", "nonormal", "root", "booked", "shy"];
+    let mut all: Vec<PartitionFacts> = names.iter().map(|name| partition(name, &["n1"])).collect();
+    all[1].allow_accounts = vec!["physics".into()];
+    all[2].allow_qos = vec!["fast".into()];
+    for (at, rule) in
+        [(3, "DenyAccounts=bio,x"), (4, "DenyQos=normal"), (5, "RootOnly=YES"), (6, "ReqResv=YES"), (7, "Hidden=YES")]
+    {
+        all[at].rules = vec![rule.into()];
+    }
+    let mut facts = survey(all, vec![node("n1", 16, 64, &[], &[])]);
+    facts.config = vec![("AccountingStorageEnforce".into(), "associations,limits,qos".into())];
+    let limit =
+        |of: &str, word: &str, value: &str| LimitFacts { of: of.into(), limits: vec![(word.into(), value.into())] };
+    facts.limits = vec![
+        limit("association bio/hw", "QOS", "normal,fast"),
+        limit("association physics/hw", "Def QOS", "fast"),
+        limit("user hw", "DefaultAccount", "bio"),
+    ];
+    let offered = |config: &str| -> Vec<String> {
+        let plans = look(&facts, config).plans;
+        plans.iter().map(|plan| plan.pool.partition.clone()).collect()
+    };
+    assert_eq!(offered("{}"), ["main"]);
+    assert_eq!(told(&look(&facts, "{}"), Level::Warn).len(), 7);
+    // Another account brings its own QOS; a rule for some brings both to what counts.
+    let physics = r#"{"identity": {"rules": [{"account": "physics"}]}}"#;
+    assert_eq!(offered(physics), ["fast", "main", "nobio", "nonormal", "vip"]);
+    let some = r#"{"identity": {"rules": [{"tenant": "lab*", "account": "physics"}]}}"#;
+    assert_eq!(offered(some), ["fast", "main", "nobio", "nonormal", "vip"]);
+    let fast = r#"{"identity": {"rules": [{"qos": "fast"}]}}"#;
+    assert_eq!(offered(fast), ["fast", "main", "nonormal"]);
+    // The operator knows better, and a QOS that is not enforced keeps nobody out.
+    assert_eq!(offered(r#"{"partitions": ["shy", "vip"]}"#), ["shy", "vip"]);
+    facts.config.clear();
+    let plans = look(&facts, "{}").plans;
+    assert_eq!(plans.iter().map(|plan| plan.pool.partition.as_str()).collect::<Vec<_>>(), ["fast", "main", "nonormal"]);
+}
+
+#[test]
+fn many_partitions_over_the_same_nodes_make_one_remark() {
+    let all = ["a", "b", "c", "d"].map(|name| partition(name, &["n1"]));
+    let supply = look(&survey(all.to_vec(), vec![node("n1", 16, 64, &[], &[])]), "{}");
+    let wanted = "pools: 4 pools stand on common nodes: alpha-a, alpha-b, alpha-c, alpha-d";
+    assert_eq!(told(&supply, Level::Ok), [wanted]);
 }
