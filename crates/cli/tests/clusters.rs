@@ -1,5 +1,5 @@
 //! A real Slurm cluster is registered on a running platform, carries a job, survives a restart, and is retired: all through
-//! the command line. Skipped with a message where Slurm is not installed.
+//! the command line, and by every way in. Skipped with a message where Slurm is not installed.
 #![allow(clippy::print_stdout, reason = "says why it was skipped")]
 
 mod support;
@@ -7,9 +7,9 @@ mod support;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use support::{HW, Place};
-use testkit::Hw;
-use testkit::slurm::{ClusterSpec, Farm, NodeSet, Partition};
+use support::{HW, LONG, Place};
+use testkit::slurm::{Accounting, Cluster, ClusterSpec, Farm, NodeSet, Partition};
+use testkit::{Hw, wait_for};
 
 /// Runs `hw` as an operator; its output must be read by the caller.
 fn hw(server: &Hw, words: &[&str]) -> Output {
@@ -94,5 +94,83 @@ fn heavy_a_registered_cluster_carries_work() {
     assert!(untried.status.success(), "{}", said(&untried));
     let unknown = hw(&server, &["cluster", "check", "local"]);
     assert_eq!(unknown.status.code(), Some(5), "{}", said(&unknown));
+    server.terminate();
+}
+
+/// The flags of each way into one cluster, by the name under which it is registered.
+fn ways(cluster: &Cluster, place: &Place) -> Vec<(&'static str, Vec<String>)> {
+    let access = cluster.ssh().expect("a login node");
+    let user = &access.user;
+    let login = format!(
+        "--ssh-port {} --ssh-user {user} --ssh-key {} --known-hosts {} --jump {user}@127.0.0.1:{}",
+        access.port,
+        access.key.display(),
+        access.known_hosts.display(),
+        access.jump_port.expect("a jump host"),
+    );
+    let token = place.path().join("token");
+    let text = cluster.token(user, std::time::Duration::from_secs(1800)).expect("a token");
+    std::fs::write(&token, text).expect("a token file");
+    let (port, socket) = (cluster.restd_port().expect("a port"), cluster.restd_socket().expect("a socket"));
+    let ways = [
+        ("login", format!("--ssh 127.0.0.1 {login}")),
+        ("token", format!("--rest http://127.0.0.1:{port} --token-file {} --files-here", token.display())),
+        ("both", format!("--rest unix:{} --through 127.0.0.1 {login} --watch command-line", socket.display())),
+    ];
+    ways.map(|(name, flags)| (name, flags.split(' ').map(str::to_owned).collect())).into()
+}
+
+/// Registers the cluster by one way, tries it with real jobs, and has it carry one: its result and its bill.
+fn carries_work(server: &Hw, place: &Place, name: &str, way: &[String]) {
+    let work = place.shared(&format!("work-{name}")).to_string_lossy().into_owned();
+    let mut words: Vec<&str> = vec!["cluster", "add", "--name", name, "--supplier", "hpc", "--mode", "partner"];
+    words.extend(way.iter().map(String::as_str));
+    words.extend(["--work-root", &work, "--yes"]);
+    let added = json(server, &words);
+    assert_eq!((&added["service"], &added["check"]["passed"]), (&"in_service".into(), &true.into()), "{added:#}");
+    let cases = added["trial"]["cases"].as_array().expect("cases");
+    assert!(cases.iter().all(|case| case["verdict"] == "passed"), "{added:#}");
+
+    let script = place.path().join(format!("{name}.sh"));
+    let text = format!("#!/bin/sh\n#SBATCH --time=5\nsleep 2\necho by {name} >result\n");
+    std::fs::write(&script, text).expect("a script can be written");
+    let number =
+        json(server, &["submit", "-p", &format!("{name}-main"), &script.to_string_lossy()])["number"].to_string();
+    wait_for(&format!("the job of {name}"), LONG, || {
+        let state = json(server, &["show", &number])["state"].as_str().unwrap_or_default().to_owned();
+        assert!(!matches!(state.as_str(), "FAILED" | "CANCELLED" | "NODE_FAIL"), "{name}: {state}\n{}", server.log());
+        (state == "COMPLETED").then_some(())
+    });
+    let result = hw(server, &["cat", &format!("{number}:result")]);
+    assert_eq!(said(&result), format!("by {name}\n"));
+    let bill = json(server, &["bill", "--job", &number]);
+    let charged: f64 = bill["lines"][0]["charge"].as_str().unwrap_or_default().parse().unwrap_or(0.0);
+    assert!(charged > 0.0, "{name}: {bill:#}");
+}
+
+#[test]
+fn farm_every_way_in_is_registered_tried_and_carries_work() {
+    if let Some(why) = Farm::unavailable() {
+        println!("skipped: {why}");
+        return;
+    }
+    let place = Place::new();
+    let mut farm = Farm::new(place.path().join("farm")).expect("a farm");
+    let sets = ClusterSpec::new("delta").nodes(NodeSet::new(3)).nodes(NodeSet::new(1).gres("gpu:a100:2"));
+    let spec = sets.accounting(Accounting::default());
+    farm.start([spec.restd_socket().restd_port().ssh_behind_jump()]).expect("a cluster");
+    let mut server = place.server(1, "");
+    server.start();
+    // Words that would mean nothing are refused with what to write instead.
+    let wrong =
+        ["cluster", "add", "--name", "x", "--supplier", "hpc", "--mode", "partner", "--work-root", "/w", "--yes"];
+    let wrong = hw(&server, &[&wrong[..], &["--rest", "unix:/s", "--slurm-conf", "/etc/slurm.conf"]].concat());
+    assert!(wrong.status.code() == Some(2) && said(&wrong).contains("watch = \"command-line\""), "{}", said(&wrong));
+    std::thread::scope(|scope| {
+        for (name, way) in ways(farm.cluster("delta"), &place) {
+            let (server, place) = (&server, &place);
+            scope.spawn(move || carries_work(server, place, name, &way));
+        }
+    });
     server.terminate();
 }

@@ -299,6 +299,27 @@ pub struct Survey {
     pub topology: Vec<(String, Vec<String>)>,
 }
 
+/// What a site account lets its members have in the queue: `GrpSubmitJobs` of its association.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubmitLimit {
+    pub account: String,
+    /// `None`: no limit.
+    pub most: Option<u32>,
+}
+
+/// Whose limits the account we are there may set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LimitRights {
+    /// Operator or administrator of Slurm's accounting.
+    All,
+    /// Coordinator of these site accounts.
+    Of(Vec<String>),
+    None,
+}
+
+const NO_LIMITS_HERE: &str =
+    "this way in cannot set limits; Slurm's commands can, as the way itself or with watch = \"command-line\"";
+
 /// One way into one cluster. Cheap to share; every call has a bounded duration of the carrier's choice.
 pub trait Carrier: Send + Sync + 'static {
     /// A word for people: `command line`, `ssh hw@login.example`, `slurmrestd v0.0.38 at /run/…`.
@@ -326,4 +347,27 @@ pub trait Carrier: Send + Sync + 'static {
     fn release<'a>(&'a self, numbers: &'a [JobNumber]) -> BoxFuture<'a, Result<(), CarrierError>>;
 
     fn set_time_limit(&self, number: JobNumber, minutes: u32) -> BoxFuture<'_, Result<(), CarrierError>>;
+
+    /// Limits of site accounts on the cluster that Slurm calls `cluster`; those that it does not know are left out.
+    fn submit_limits<'a>(
+        &'a self,
+        _cluster: &'a str,
+        _accounts: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<SubmitLimit>, CarrierError>> {
+        Box::pin(std::future::ready(Err(CarrierError::Refused(NO_LIMITS_HERE.into()))))
+    }
+
+    /// Sets the limit of a site account; what it has in the queue already stays.
+    fn set_submit_limit<'a>(
+        &'a self,
+        _cluster: &'a str,
+        _limit: &'a SubmitLimit,
+    ) -> BoxFuture<'a, Result<(), CarrierError>> {
+        Box::pin(std::future::ready(Err(CarrierError::Refused(NO_LIMITS_HERE.into()))))
+    }
+
+    /// Whose limits the unix account `user` may set.
+    fn limit_rights<'a>(&'a self, _user: &'a str) -> BoxFuture<'a, Result<LimitRights, CarrierError>> {
+        Box::pin(std::future::ready(Err(CarrierError::Refused(NO_LIMITS_HERE.into()))))
+    }
 }

@@ -2,6 +2,7 @@
 //! there and what to do about it. Changes nothing there but one small job and one small file, both of which it takes away.
 //! Refuses to know: the platform's records, what is done with the answer.
 
+mod debtors;
 mod facts;
 mod first_job;
 mod root;
@@ -38,7 +39,7 @@ pub enum Level {
 pub struct Finding {
     pub level: Level,
     /// A stable word: `reachability`, `version`, `accounting`, `partitions`, `nodes`, `pools`, `chips`, `limits`, `clock`,
-    /// `settings`, `work_root`, `first_job`, `reservation`.
+    /// `settings`, `work_root`, `first_job`, `reservation`, `debtors`.
     pub what: String,
     pub found: String,
     /// What follows from it or what to do; never empty for what is not `Ok`.
@@ -183,6 +184,7 @@ async fn look(
     findings.extend(supply.findings.iter().cloned());
     findings.extend(offered(&supply));
     findings.extend(facts::cards(&survey, &supply));
+    findings.extend(debtors::look(carrier, &survey, wanted.config, files.is_some()).await);
     let root = root::look(files, wanted, findings).await;
     let first_job = first_job::run(carrier, files, &survey, &supply, wanted, root, findings).await;
     Some(summary(carrier, &survey, &supply, latency, clock_ahead, first_job))

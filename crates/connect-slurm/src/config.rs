@@ -260,6 +260,13 @@ pub enum FilesWay {
 pub struct Identity {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<IdentityRule>,
+    /// Whom no rule names is given no work there. Otherwise his jobs run under the site's default account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub named_only: bool,
+    /// Accounts that belong to one tenant take in nothing while his wallet does not: `GrpSubmitJobs=0` on their association, and what
+    /// it was before afterwards. Needs the rights of a coordinator there, or more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stop_debtors: bool,
 }
 
 /// `tenant`, `project`, `user` are names or patterns with `*`; what is left out matches all. In `account` and `qos`,

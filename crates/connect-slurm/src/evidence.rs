@@ -24,6 +24,11 @@ pub fn attempts(realm: Realm) -> String {
     format!("{HOME}/{}/attempts", realm.prefix().trim_end_matches('-'))
 }
 
+/// Folder of notes about site accounts that were stopped, relative to the work root.
+pub fn stops(realm: Realm) -> String {
+    format!("{HOME}/{}/stops", realm.prefix().trim_end_matches('-'))
+}
+
 /// Folder of one attempt, relative to the work root.
 pub fn folder(realm: Realm, attempt: AttemptId) -> String {
     format!("{}/{}", attempts(realm), realm.name(attempt))

@@ -7,6 +7,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod debtors;
 pub mod evidence;
 pub mod fake;
 pub mod files;

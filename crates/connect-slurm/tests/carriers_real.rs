@@ -4,13 +4,15 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base::AttemptId;
-use connect_slurm::carrier::{Cancel, QueueWanted, SlurmState};
+use connect_slurm::carrier::{Cancel, LimitRights, QueueWanted, SlurmState};
+use connect_slurm::debtors::{self, Changed};
 use connect_slurm::open;
 use futures::FutureExt;
 use model::{Observed, Order, Outcome};
@@ -220,4 +222,50 @@ async fn farm_two_ways_to_different_clusters_are_refused() {
     let config = serde_json::from_value(json!({"way": way, "work_root": dir.path()})).expect("a configuration");
     let said = open(&config).expect("a way").carrier.survey().await.expect_err("they lead apart").to_string();
     assert!(said.contains("different nodes"), "{said}");
+}
+
+/// Site accounts of debtors take in nothing, and afterwards what they did before. A repeat changes nothing; so does a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn farm_accounts_of_debtors_are_stopped_and_let_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let books = Accounting::default()
+        .enforce("associations,limits")
+        .sacctmgr(&["add", "account", "lab", "set", "GrpSubmitJobs=7"])
+        .sacctmgr(&["add", "account", "dock"])
+        .sacctmgr(&["add", "user", "root", "account=lab,dock"]);
+    let Some((_farm, cluster)) = farm(dir.path(), small("books").accounting(books)) else { return };
+    let site = Site::new(&cluster, dir.path()).await;
+    assert_eq!(site.carrier.limit_rights("root").await.expect("an answer"), LimitRights::All);
+    assert_eq!(site.carrier.limit_rights("nobody").await.expect("an answer"), LimitRights::None);
+    let to = |names: &[&str]| {
+        let wanted: BTreeSet<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let (carrier, files, realm) = (Arc::clone(&site.carrier), Arc::clone(&site.files), site.realm);
+        async move { debtors::reconcile(&*carrier, &*files, realm, "books", &wanted).await.expect("it is done") }
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let takes = |account: &str| cluster.sbatch(&[format!("--account={account}"), "-o/dev/null".into()], "#!/bin/sh\n");
+
+    takes("lab").expect("a job of somebody who pays");
+    let seen = to(&["Lab", "dock", "nowhere"]).await;
+    assert_eq!((seen.stopped, seen.unknown), (names(&["dock", "lab"]), names(&["nowhere"])));
+    // The controller hears of it from slurmdbd a moment later.
+    until("a refusal", || takes("lab").is_err() && takes("dock").is_err()).await;
+    assert_eq!(to(&["lab", "dock"]).await, Changed::default(), "a repeat");
+    // Somebody at the site gave one of them another limit meanwhile: that stays.
+    cluster.run(&["sacctmgr", "-i", "modify", "account", "dock", "set", "GrpSubmitJobs=3"]).expect("another limit");
+    assert_eq!(to(&[]).await.lifted, names(&["lab"]));
+    until("work again", || takes("lab").is_ok() && takes("dock").is_ok()).await;
+    let accounts = names(&["lab", "dock"]);
+    let mut limits = site.carrier.submit_limits("books", &accounts).await.expect("limits");
+    limits.sort_by(|a, b| a.account.cmp(&b.account));
+    assert_eq!(limits.iter().map(|limit| limit.most).collect::<Vec<_>>(), [Some(3), Some(7)]);
+    assert_eq!(to(&[]).await, Changed::default(), "nothing is left to do");
+    let odd = to_odd(&site).await;
+    assert!(odd.contains("no name of an account"), "{odd}");
+}
+
+async fn to_odd(site: &Site) -> String {
+    let wanted = BTreeSet::from(["a b".to_owned()]);
+    let done = debtors::reconcile(&*site.carrier, &*site.files, site.realm, "books", &wanted).await;
+    done.expect_err("such a name never reaches sacctmgr").to_string()
 }

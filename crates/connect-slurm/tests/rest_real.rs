@@ -10,6 +10,7 @@ use connect_slurm::carrier::{
     SubmitError, SubmitRequest,
 };
 use connect_slurm::rest::{Endpoint, Rest, RestError, endpoint};
+use connect_slurm::states::Course;
 use nix::sys::signal::Signal;
 use testkit::slurm::{Accounting, Cluster, ClusterSpec, Daemon, Farm, NodeSet};
 
@@ -62,7 +63,7 @@ async fn job(rest: &Rest, number: u32) -> Option<QueuedJob> {
 }
 
 async fn over(rest: &Rest, number: u32) -> QueuedJob {
-    until("the end of a job", async || job(rest, number).await.filter(|j| j.end.is_some())).await
+    until("the end of a job", async || job(rest, number).await.filter(|j| j.state.course() == Course::Over)).await
 }
 
 #[tokio::test]
@@ -93,6 +94,7 @@ async fn farm_a_real_slurmrestd_hands_over_lists_and_changes() {
     ends(&rest).await;
     changes(&rest).await;
     refusals(&rest).await;
+    nodes_are_left_out(&rest).await;
     accounts(&rest).await;
     with_a_token(&cluster, dir.path()).await;
     without_a_controller(&rest, &cluster).await;
@@ -140,6 +142,15 @@ async fn refusals(rest: &Rest) {
         other => panic!("{other:?}"),
     }
     assert!(job(rest, 4_000_000).await.is_none(), "a number that the controller does not know is left out");
+}
+
+/// Both nodes are free, and the first is where jobs go.
+async fn nodes_are_left_out(rest: &Rest) {
+    for (left_out, taken) in [("resty-n1", "resty-n2"), ("resty-n2", "resty-n1")] {
+        let job = SubmitRequest { exclude: vec![left_out.into()], ..request("hw-without", "true") };
+        let number = rest.submit(&job).await.expect("a submission");
+        assert_eq!(over(rest, number).await.nodes, [taken]);
+    }
 }
 
 async fn accounts(rest: &Rest) {

@@ -26,7 +26,7 @@ pub use books::wallet_code;
 pub use denied::{Denied, NextMove};
 pub use input::{Command, Envelope, Input, JobRef, Once, Report, Submission};
 pub use policy::{Policy, Replacement};
-pub use query::WalletView;
+pub use query::{Standing, WalletView};
 pub use record::{AuditEntry, Batch, Effect, JobRow, Record, Snapshot};
 pub use restore::RestoreError;
 pub use state::Engine;

@@ -1,7 +1,7 @@
 //! Looks into the live engine between steps: why a job waits, what one would cost, what is free.
 
 use base::{Currency, JobId, Money, PoolId, SpecId, TenantId, Timestamp};
-use model::{JobSpec, Phase, Reason};
+use model::{JobSpec, Phase, Reason, TenantStatus};
 use rating::{Rates, book};
 use std::sync::Arc;
 
@@ -18,6 +18,15 @@ pub struct WalletView {
     pub available: Money,
     pub credit_limit: Money,
     pub currency: Currency,
+}
+
+/// Whether anything of a tenant is taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub tenant: Arc<str>,
+    pub projects: Vec<Arc<str>>,
+    /// It is active, and something is left in its wallet for new work.
+    pub takes_work: bool,
 }
 
 /// Sizes for metrics.
@@ -117,6 +126,20 @@ impl Engine {
             available: account.available().unwrap_or(Money::ZERO),
             credit_limit,
             currency: entry.tenant.currency,
+        })
+    }
+
+    /// Every tenant, in the order of ids.
+    pub fn standings(&self) -> impl Iterator<Item = Standing> {
+        self.tenants.values().map(|entry| {
+            let id = entry.tenant.id;
+            let own = self.projects.values().filter(move |project| project.tenant == id);
+            let is_active = entry.tenant.status == TenantStatus::Active;
+            Standing {
+                tenant: entry.tenant.name.clone(),
+                projects: own.map(|project| project.name.clone()).collect(),
+                takes_work: is_active && self.wallet(id).is_some_and(|wallet| wallet.available > Money::ZERO),
+            }
         })
     }
 

@@ -2,6 +2,7 @@
 //! cluster is retired and empty. A cluster that cannot be reached holds up nobody. Refuses to know: HTTP, what work is placed.
 
 mod by_agent;
+mod debtors;
 mod keeper;
 mod reports;
 

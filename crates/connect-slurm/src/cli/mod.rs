@@ -3,6 +3,7 @@
 //! Refuses to know: what a job means to the platform.
 
 pub mod arguments;
+mod associations;
 pub mod hostlist;
 mod looks;
 mod notices;
@@ -22,8 +23,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::future::BoxFuture;
 
 use crate::carrier::{
-    AccountedRun, AccountingKind, AccountsWanted, Cancel, Carrier, CarrierError, JobNumber, NodeFacts, Queue,
-    QueueWanted, QueuedJob, SubmitError, SubmitRequest, Survey,
+    AccountedRun, AccountingKind, AccountsWanted, Cancel, Carrier, CarrierError, JobNumber, LimitRights, NodeFacts,
+    Queue, QueueWanted, QueuedJob, SubmitError, SubmitLimit, SubmitRequest, Survey,
 };
 use crate::config::Tools;
 use crate::states::Course;
@@ -408,6 +409,26 @@ impl Carrier for CommandLine {
             let output = self.run(self.call("scontrol", words, ORDER_TIMEOUT)).await?;
             if output.ok() { Ok(()) } else { Err(words::question(&output)) }
         })
+    }
+
+    fn submit_limits<'a>(
+        &'a self,
+        cluster: &'a str,
+        accounts: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<SubmitLimit>, CarrierError>> {
+        Box::pin(self.limits_of(cluster, accounts))
+    }
+
+    fn set_submit_limit<'a>(
+        &'a self,
+        cluster: &'a str,
+        limit: &'a SubmitLimit,
+    ) -> BoxFuture<'a, Result<(), CarrierError>> {
+        Box::pin(self.limit(cluster, limit))
+    }
+
+    fn limit_rights<'a>(&'a self, user: &'a str) -> BoxFuture<'a, Result<LimitRights, CarrierError>> {
+        Box::pin(self.rights(user))
     }
 }
 

@@ -2,7 +2,7 @@
 //! Pure: touches no file, knows no clock; nothing is quoted by hand, as no shell reads a word of it on the way.
 
 mod base64;
-mod identity;
+pub mod identity;
 mod script;
 mod words;
 
@@ -93,7 +93,8 @@ pub fn request(order: &Order, script: &str, around: Surroundings<'_>) -> Result<
         let (name, kind) = around.pool.gres.clone().unwrap_or_else(|| ("gpu".to_owned(), None));
         Gres { name, kind, count: order.per_node.gpus }
     });
-    let who = identity::of(&around.config.identity, &order.tenant, &order.project, &order.user);
+    let who =
+        identity::of(&around.config.identity, &order.tenant, &order.project, &order.user).ok_or(ScriptError::Nobody)?;
     let slurm_words = match around.has_folder {
         true => format!("{root}/{}", evidence::slurm_words(around.realm, order.attempt)).replace('%', "%%"),
         false => NOWHERE.to_owned(),

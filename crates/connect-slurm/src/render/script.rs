@@ -38,6 +38,10 @@ pub enum ScriptError {
     Variable(String),
     #[error("the job's pool is not known on the cluster (any more)")]
     NoPool,
+    #[error(
+        "the site of this pool gives work to people whom its table of accounts names only, and you are none of them"
+    )]
+    Nobody,
 }
 
 pub struct Built {

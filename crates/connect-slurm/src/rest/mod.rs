@@ -243,7 +243,7 @@ impl Carrier for Rest {
 
     fn submit<'a>(&'a self, request: &'a SubmitRequest) -> BoxFuture<'a, Result<JobNumber, SubmitError>> {
         Box::pin(async move {
-            let body = render::submission(request)?;
+            let body = render::submission(request);
             let answer = self.http.call(Method::POST, &self.slurm("job/submit"), Some(body)).await;
             read::submitted(&answer.map_err(Failure::sent)?)
         })

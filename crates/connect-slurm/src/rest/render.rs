@@ -2,17 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::carrier::{SubmitError, SubmitRequest};
+use crate::carrier::SubmitRequest;
 
 /// The body of `POST job/submit`, as versions 0.0.37 to 0.0.39 take it.
-///
-/// # Errors
-/// `Refused` for what these versions cannot say.
-pub(super) fn submission(request: &SubmitRequest) -> Result<String, SubmitError> {
-    if !request.exclude.is_empty() {
-        let text = "slurmrestd cannot leave out nodes: use a feature of theirs (constraint), or the command line";
-        return Err(SubmitError::Refused(text.into()));
-    }
+pub(super) fn submission(request: &SubmitRequest) -> String {
     let mut job = Map::new();
     let mut set = |name: &str, value: Value| job.insert(name.to_owned(), value);
     set("name", json!(request.name));
@@ -38,6 +31,9 @@ pub(super) fn submission(request: &SubmitRequest) -> Result<String, SubmitError>
         let words: Vec<String> = request.gres.iter().map(gres).collect();
         set("gres", json!(words.join(",")));
     }
+    if !request.exclude.is_empty() {
+        set("exclude_nodes", json!(request.exclude.join(",")));
+    }
     if request.held {
         set("hold", json!(true));
     }
@@ -56,7 +52,7 @@ pub(super) fn submission(request: &SubmitRequest) -> Result<String, SubmitError>
             set(name, json!(value));
         }
     }
-    Ok(json!({"script": &*request.script, "job": job}).to_string())
+    json!({"script": &*request.script, "job": job}).to_string()
 }
 
 fn gres(gres: &crate::carrier::Gres) -> String {
@@ -93,7 +89,7 @@ mod tests {
             mem_per_node: Bytes::from_mib(100),
             gres: vec![Gres { name: "gpu".into(), kind: Some("a100".into()), count: 2 }],
             constraint: None,
-            exclude: Vec::new(),
+            exclude: vec!["n1".into(), "n2".into()],
             time_limit_minutes: 7,
             signal: None,
             requeue: false,
@@ -108,20 +104,14 @@ mod tests {
 
     #[test]
     fn every_value_travels_as_it_is() {
-        let sent: Value = serde_json::from_str(&submission(&request()).unwrap()).unwrap();
+        let sent: Value = serde_json::from_str(&submission(&request())).unwrap();
         assert_eq!(sent["script"], "#!/bin/bash\necho '\"$x\"'\n");
         let job = &sent["job"];
         assert_eq!(job["comment"], "a \"q\"; $(x)\n日本𝄞");
         assert_eq!(job["gres"], "gpu:a100:2");
-        assert_eq!(job["memory_per_node"], 100);
+        assert_eq!((&job["memory_per_node"], &job["exclude_nodes"]), (&json!(100), &json!("n1,n2")));
         assert_eq!((&job["hold"], &job["open_mode"]), (&json!(true), &json!("append")));
         assert_eq!(job["nodes"], json!([2, 2]));
         assert!(job.get("account").is_none());
-    }
-
-    #[test]
-    fn what_the_api_cannot_say_is_refused() {
-        let request = SubmitRequest { exclude: vec!["n1".into()], ..request() };
-        assert!(matches!(submission(&request), Err(SubmitError::Refused(_))));
     }
 }

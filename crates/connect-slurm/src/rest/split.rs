@@ -7,8 +7,8 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use crate::carrier::{
-    AccountedRun, AccountsWanted, Cancel, Carrier, CarrierError, JobNumber, NodeFacts, Queue, QueueWanted, SubmitError,
-    SubmitRequest, Survey,
+    AccountedRun, AccountsWanted, Cancel, Carrier, CarrierError, JobNumber, LimitRights, NodeFacts, Queue, QueueWanted,
+    SubmitError, SubmitLimit, SubmitRequest, Survey,
 };
 
 /// `hand` submits; `eye` lists, accounts, changes and ends, as it can do so for many jobs at once.
@@ -54,6 +54,23 @@ impl Carrier for Split {
     }
     fn set_time_limit(&self, number: JobNumber, minutes: u32) -> BoxFuture<'_, Result<(), CarrierError>> {
         self.eye.set_time_limit(number, minutes)
+    }
+    fn submit_limits<'a>(
+        &'a self,
+        cluster: &'a str,
+        accounts: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<SubmitLimit>, CarrierError>> {
+        self.eye.submit_limits(cluster, accounts)
+    }
+    fn set_submit_limit<'a>(
+        &'a self,
+        cluster: &'a str,
+        limit: &'a SubmitLimit,
+    ) -> BoxFuture<'a, Result<(), CarrierError>> {
+        self.eye.set_submit_limit(cluster, limit)
+    }
+    fn limit_rights<'a>(&'a self, user: &'a str) -> BoxFuture<'a, Result<LimitRights, CarrierError>> {
+        self.eye.limit_rights(user)
     }
 }
 

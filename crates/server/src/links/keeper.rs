@@ -12,7 +12,7 @@ use model::{Actor, Cluster, ClusterLink, Node, NodeState, Observation, Observed,
 use rating::PoolCost;
 use tokio::sync::{Notify, mpsc};
 
-use super::SlurmLink;
+use super::{SlurmLink, debtors};
 use crate::app::{App, CommandError, Message};
 use crate::driver::OBSERVATIONS;
 use crate::shell::Observe;
@@ -123,28 +123,27 @@ impl Keeper {
         connector: &mut Option<Arc<SlurmCluster>>,
         deliver: &Observe,
     ) -> Result<Option<String>, LookError> {
-        let (carrier, files) = match opened {
-            Some(opened) => (opened.carrier.clone(), opened.files.clone()),
-            None => {
-                let fresh = open(&link.slurm)?;
-                let ends = (fresh.carrier.clone(), fresh.files.clone());
-                *opened = Some(fresh);
-                ends
-            }
+        let way = match opened {
+            Some(opened) => opened.clone(),
+            None => opened.insert(open(&link.slurm)?).clone(),
         };
+        let (carrier, files) = (way.carrier.clone(), way.files.clone());
         let survey = carrier.survey().await?;
         let found = supply::pools(&survey, &link.slurm, self.cluster.id, &self.cluster.name);
         let error = self.register(&found.plans, link.cost).await?;
         let pools = found.plans.into_iter().map(|plan| plan.pool).collect();
+        let platform = self.app.store.platform_id(self.app.ids.draw()).await?;
+        let work = realm(platform, &self.cluster, b"work");
+        let owing = debtors::keep_out(&self.app, &link.slurm, &way, work, &survey.cluster_name).await;
+        let error = error.or(owing);
         match connector {
             Some(connector) => connector.set_pools(pools),
             None => {
-                let platform = self.app.store.platform_id(self.app.ids.draw()).await?;
                 let clock = self.app.clock.clone();
                 let parts = Parts {
                     cluster: self.cluster.id,
                     name: self.cluster.name.clone(),
-                    realm: realm(platform, &self.cluster, b"work"),
+                    realm: work,
                     config: link.slurm.clone(),
                     pools,
                     carrier,
