@@ -289,6 +289,18 @@ mod tests {
     }
 
     #[test]
+    fn nodes_may_have_names_of_their_own() {
+        let spec = ClusterSpec::new("a").nodes(NodeSet::new(1)).nodes(NodeSet::named(&["r0n1", "r1n1"]));
+        let names: Vec<String> = (0..spec.node_count()).map(|index| spec.node_name(index)).collect();
+        assert_eq!(names, ["a-n1", "r0n1", "r1n1"]);
+        let text = slurm_conf(&spec, &layout(), PORTS, "me");
+        assert!(
+            text.contains("NodeName=r0n1,r1n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=[102-103] "),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn accounting_names_the_munge_socket_and_every_tres() {
         let spec = ClusterSpec::new("b")
             .nodes(NodeSet::new(1).gres("gpu:ascend910b:8"))

@@ -274,6 +274,9 @@ fn write_files(
         // Any file will do, but one that is no character device is complained about.
         link(Path::new("/dev/null"), &at.devices().join(format!("gpu{device}")))?;
     }
+    for (name, text) in &spec.files {
+        write(&at.etc().join(name), text, 0o644)?;
+    }
     if let Some(topology) = &spec.topology {
         write(&at.etc().join("topology.conf"), topology, 0o644)?;
     }

@@ -28,10 +28,12 @@ impl Gres {
     }
 }
 
-/// Nodes of one shape. The nodes of a cluster are named `<cluster>-n1` and on, through all sets.
+/// Nodes of one shape. The nodes of a cluster are named `<cluster>-n1` and on, through all sets, unless a set has names of its own.
 #[derive(Debug, Clone)]
 pub struct NodeSet {
     pub count: u16,
+    /// One for each node, or none.
+    pub names: Vec<String>,
     pub cpus: u32,
     pub mem_mb: u64,
     pub gres: Vec<Gres>,
@@ -43,7 +45,20 @@ pub struct NodeSet {
 impl NodeSet {
     /// `count` nodes of 16 CPUs and 64,000 MB. What the host really has does not matter.
     pub fn new(count: u16) -> NodeSet {
-        NodeSet { count, cpus: 16, mem_mb: 64_000, gres: Vec::new(), features: Vec::new(), weight: None }
+        NodeSet {
+            count,
+            names: Vec::new(),
+            cpus: 16,
+            mem_mb: 64_000,
+            gres: Vec::new(),
+            features: Vec::new(),
+            weight: None,
+        }
+    }
+    /// Nodes of these names, as sites have them: `r0n1`, `cn010`.
+    pub fn named(names: &[&str]) -> NodeSet {
+        let count = u16::try_from(names.len()).unwrap_or(u16::MAX);
+        NodeSet { names: names.iter().map(|&name| name.to_owned()).collect(), ..NodeSet::new(count) }
     }
     #[must_use]
     pub fn cpus(mut self, cpus: u32) -> NodeSet {
@@ -149,6 +164,8 @@ pub struct ClusterSpec {
     pub topology: Option<String>,
     pub min_job_age: Duration,
     pub slurmd_timeout: Duration,
+    /// Further files beside `slurm.conf`, by name: `job_submit.lua`.
+    pub files: Vec<(String, String)>,
     /// Further lines of `slurm.conf`; a later line wins over an earlier one of the same name.
     pub extra: Vec<String>,
 }
@@ -180,6 +197,7 @@ impl ClusterSpec {
             topology: None,
             min_job_age: Duration::from_secs(300),
             slurmd_timeout: Duration::from_secs(10),
+            files: Vec::new(),
             extra: Vec::new(),
         }
     }
@@ -261,6 +279,12 @@ impl ClusterSpec {
         self.slurmd_timeout = timeout;
         self
     }
+    /// A file beside `slurm.conf`.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> ClusterSpec {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
     /// A further line of `slurm.conf`.
     #[must_use]
     pub fn line(mut self, line: &str) -> ClusterSpec {
@@ -274,10 +298,20 @@ impl ClusterSpec {
     }
     /// The name of a node, from 0.
     pub fn node_name(&self, index: u16) -> String {
+        let mut before = 0;
+        for set in &self.sets {
+            if let Some(name) = index.checked_sub(before).and_then(|at| set.names.get(usize::from(at))) {
+                return name.clone();
+            }
+            before += set.count;
+        }
         format!("{}-n{}", self.name, index + 1)
     }
     /// The nodes of a set as a Slurm host list: `alpha-n[2-3]`.
     pub fn set_name(&self, set: usize) -> String {
+        if !self.sets[set].names.is_empty() {
+            return self.sets[set].names.join(",");
+        }
         let before: u16 = self.sets[..set].iter().map(|s| s.count).sum();
         match self.sets[set].count {
             1 => self.node_name(before),
