@@ -280,3 +280,10 @@ CREATE TABLE file_pins (
     at BIGINT NOT NULL,
     PRIMARY KEY (digest, spec)
 );
+
+CREATE TABLE job_results (
+    job BYTEA NOT NULL PRIMARY KEY,
+    at BIGINT NOT NULL,
+    due BIGINT NOT NULL
+);
+CREATE INDEX job_results_due ON job_results (at, job) WHERE due = 1;

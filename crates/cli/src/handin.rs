@@ -152,6 +152,9 @@ pub struct JobFlags {
     /// Variables to take along: ALL, NONE, A,B=1
     #[arg(long, value_name = "LIST")]
     pub export: Option<String>,
+    /// Results to be copied into the file space when the job has ended: out/*.vtk,**/*.log; a folder means all below it
+    #[arg(long, value_name = "PATTERNS")]
+    pub fetch: Vec<String>,
     /// Signal before the time limit: [B:]USR1[@SECONDS]
     #[arg(long, value_name = "SIGNAL")]
     pub signal: Option<String>,
@@ -203,6 +206,7 @@ impl JobFlags {
             (Key::Input, self.input),
             (Key::OpenMode, self.open_mode),
             (Key::Export, self.export),
+            (Key::Fetch, (!self.fetch.is_empty()).then(|| self.fetch.join(","))),
             (Key::Signal, self.signal),
             (Key::Comment, self.comment),
             (Key::Line, self.line),

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Instant;
@@ -205,5 +206,123 @@ fn a_large_file_goes_there_and_back() {
         println!("{what}: {:?}", begun.elapsed());
     }
     same(&file, &back);
+    server.terminate();
+}
+
+/// What the timeline of a job says once it says one of these words.
+fn told(server: &Hw, job: &str, words: &str) -> String {
+    wait_for(&format!("job {job} to say {words}\n{}", server.log()), LONG, || {
+        let shown = text(&server.run(&["show", job]).stdout);
+        shown.contains(words).then_some(shown)
+    })
+}
+
+/// A job's rule copies its results into the file space, also when the server is killed in the middle of it; what cannot be copied is
+/// told and changes nothing of the job.
+#[test]
+fn results_come_by_rule() {
+    const LARGE: usize = 256;
+    let place = Place::new();
+    let mut server = place.server(2, "[files]\nquota = '400M'\n");
+    server.start();
+    let script = place.path().join("job.sh");
+    let write = |lines: &str| std::fs::write(&script, format!("#!/bin/sh\n{lines}")).expect("a script");
+    let path = script.to_string_lossy().into_owned();
+    let submit =
+        |server: &Hw, more: &[&str]| ends(server, &[&["submit", "-q"], more, &[&path]].concat(), 0).trim().to_owned();
+
+    write(&format!(
+        "#HW fetch=out,**/*.log\nmkdir -p out/deep logs/a\nhead -c {LARGE}M /dev/zero >out/large\necho end >>out/large\n\
+         echo odd >'out/deep/$(touch x) 日本'\n: >out/empty\nln -s /etc/passwd out/leak\necho log >logs/a/b.log\n\
+         chmod 750 out/deep/*\necho no >other\nexit 3\n"
+    ));
+    let job = submit(&server, &[]);
+    let before = wait_for("some of it to arrive", LONG, || Some(arrived(&server)).filter(|n| *n > 8 * MIB as u64));
+    server.kill();
+    assert!(arrived(&server) >= before && arrived(&server) < (LARGE * MIB) as u64, "killed in the middle");
+    server.start();
+    let shown = told(&server, &job, "result files");
+    assert!(
+        shown.contains("FAILED") && shown.contains(&format!("4 result files ({} bytes)", LARGE * MIB + 12)),
+        "{shown}"
+    );
+    let listed = ends(&server, &["ls", "-R", &format!("results/{job}")], 0);
+    assert_eq!(listed.lines().count(), 4, "no link and nothing that was not named: {listed}");
+    let back = place.path().join("back");
+    ends(&server, &["get", &format!("results/{job}"), &back.to_string_lossy()], 0);
+    let large = std::fs::read(back.join("out/large")).expect("the large file");
+    assert!(large.len() == LARGE * MIB + 4 && large.ends_with(b"\0end\n"));
+    assert_eq!(std::fs::read_to_string(back.join("out/deep/$(touch x) 日本")).expect("the odd file"), "odd\n");
+    assert_eq!(std::fs::read_to_string(back.join("logs/a/b.log")).expect("the log"), "log\n");
+    let mode = std::fs::metadata(back.join("out/deep/$(touch x) 日本")).expect("the odd file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o750);
+    assert_eq!(arrived(&server), 0, "nothing is left on its way");
+
+    // Over the quota, nothing that fits, and nothing to copy from.
+    write("truncate -s 200M sparse\n");
+    let shown = told(&server, &submit(&server, &["--fetch", "sparse"]), "not fetched");
+    assert!(shown.contains("COMPLETED") && shown.contains("quota"), "{shown}");
+    let shown = told(&server, &submit(&server, &["--fetch", "none*", "--fetch", "a/b"]), "not fetched");
+    assert!(shown.contains("COMPLETED") && shown.contains("none*, a/b"), "{shown}");
+    for bad in ["../x", "/etc/passwd", "a//b", ""] {
+        ends(&server, &["submit", "-q", "--fetch", bad, &path], 2);
+    }
+    ends(&server, &["submit", "-q", "--fetch", "x", "--chdir", "/tmp", &path], 2);
+    // The same by the request's body.
+    let body = wire::submit::JobSubmit {
+        options: [("fetch".to_owned(), wire::submit::OptionValue::Text("out/*.txt".into()))].into(),
+        ..support::script("mkdir out; echo json >out/a.txt")
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let client = support::client_of(&server);
+    let job = runtime.block_on(client.submit(&body, None)).expect("a job").number.to_string();
+    told(&server, &job, "1 result files");
+    assert_eq!(ends(&server, &["cat", &format!("results/{job}/out/a.txt")], 0), "json\n");
+    server.terminate();
+}
+
+/// Work folders go some time after their jobs; those of open jobs, and those that open jobs chose, stay.
+#[test]
+fn old_work_folders_go() {
+    let place = Place::new();
+    let work = place.shared("work");
+    let settings = format!("[files]\nwork_kept = '2s'\n[local]\nwork_root = '{}'\n", work.display());
+    let mut server = place.server(3, &settings);
+    server.start();
+    let script = place.path().join("job.sh");
+    std::fs::write(&script, "#!/bin/sh\npwd >where\nuntil [ -e \"$1\" ]; do sleep 0.05; done\n").expect("a script");
+    let (path, go) = (script.to_string_lossy().into_owned(), place.shared("go"));
+    let mark = |name: &str| go.join(name).to_string_lossy().into_owned();
+    let submit = |more: &[&str], name: &str| {
+        let mark = mark(name);
+        let arguments = [&["submit", "-q", "--mem", "64M"], more, &[&path, &mark]].concat();
+        ends(&server, &arguments, 0).trim().to_owned()
+    };
+    let folder = |job: &str| work.join("house/admin").join(job);
+    let stranger = work.join("house/admin/4711");
+    let (first, open) = (submit(&[], "first"), submit(&[], "open"));
+    for job in [&first, &open] {
+        wait_for("the job to begin", LONG, || folder(job).join("where").exists().then_some(()));
+    }
+    std::fs::create_dir(&stranger).expect("a folder");
+    // Waits in the first one's folder.
+    let chosen = folder(&first).to_string_lossy().into_owned();
+    let guest = submit(&["-H", "--chdir", &chosen], "first");
+    let plain = submit(&[], "plain");
+    for name in ["first", "plain"] {
+        std::fs::write(mark(name), "").expect("a mark");
+    }
+    told(&server, &plain, "COMPLETED");
+    wait_for("the plain job's folder to go", LONG, || (!folder(&plain).exists()).then_some(()));
+    assert!(folder(&open).join("where").exists(), "a job is in it");
+    assert!(folder(&first).join("where").exists(), "an open job chose it");
+    assert!(stranger.exists(), "nobody's here");
+    ends(&server, &["ls", &format!("{plain}:")], 3);
+    ends(&server, &["cancel", "-y", &guest], 0);
+    std::fs::write(mark("open"), "").expect("a mark");
+    for job in [&first, &open] {
+        wait_for("its folder to go", LONG, || (!folder(job).exists()).then_some(()));
+    }
+    assert!(stranger.exists(), "nobody's here");
     server.terminate();
 }

@@ -208,6 +208,12 @@ impl Bed {
             self.hw(&["cat", &format!("{job}:../../x")], 2);
             assert!(self.hw(&["show", &job], 0).contains("input files"), "the timeline says so");
         }
+        // The same by a rule, into the file space.
+        let job = self.hw(&[&submit[..2], &["--fetch", "out"], &submit[2..]].concat(), 0).trim().to_owned();
+        wait_for("its results", LONG, || self.hw(&["show", &job], 0).contains("2 result files").then_some(()));
+        let _ = std::fs::remove_dir_all(&back);
+        self.hw(&["get", &format!("results/{job}"), &back.to_string_lossy()], 0);
+        assert!(std::fs::read(back.join("out/large")).expect("the large file") == large);
         println!("a job with 24 MiB of inputs on {pool}: {:?}, with what is there already {:?}", took[0], took[1]);
     }
 
@@ -321,7 +327,7 @@ fn heavy_a_machine_joins_with_one_command_and_loses_no_job() {
     bed.server.terminate();
     let books = bed.runtime.block_on(audit(Location::Folder(bed.server.data().to_owned())));
     books.expect_clean();
-    assert_eq!(books.attempts, 7, "each job had one attempt");
+    assert_eq!(books.attempts, 8, "each job had one attempt");
 }
 
 /// The agent at a partner's login node: an ordinary Slurm cluster behind it, tried with real jobs and then given work.

@@ -7,7 +7,7 @@ use base::{
 };
 use model::{
     Actor, Cluster, ClusterLink, ClusterReport, DependencyKind, JobSpec, NodeState, Observation, Outcome, Pool,
-    PriorityClass, Role, Service, Supplier, TenantStatus, Token, User,
+    PriorityClass, Role, Service, StateCode, Supplier, TenantStatus, Token, User,
 };
 use rating::{PoolCost, PriceBook};
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,15 @@ pub struct Submission {
     pub script: Arc<str>,
 }
 
+/// How copying the results of a job came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchEnd {
+    /// They are below this folder of the tenant's file space.
+    Fetched { files: u64, bytes: u64, folder: Arc<str> },
+    /// Why not, for the tenant.
+    Failed(Arc<str>),
+}
+
 /// Everything people can ask for. Access has been proven at the edge.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -102,6 +111,14 @@ pub enum Command {
         job: JobId,
         class: Option<PriorityClass>,
         time_limit: Option<Span>,
+    },
+
+    /// What came of copying the results of a job that has ended. The job itself does not change.
+    NoteResults {
+        job: JobId,
+        tenant: TenantId,
+        state: StateCode,
+        what: FetchEnd,
     },
 
     CreateTenant {
@@ -187,6 +204,7 @@ impl Command {
             Self::Release { .. } => "job.release",
             Self::Requeue { .. } => "job.requeue",
             Self::Change { .. } => "job.change",
+            Self::NoteResults { .. } => "job.results",
             Self::CreateTenant { .. } => "tenant.create",
             Self::ChangeTenant { .. } => "tenant.change",
             Self::CreateProject { .. } => "project.create",

@@ -393,6 +393,9 @@ impl Engine {
         self.write_job(out, job);
         self.unqueue(job);
         let Some(entry) = self.jobs.remove(&job) else { return Vec::new() };
+        if !entry.spec.spec.fetch.is_empty() && entry.pool.is_some() {
+            out.records.push(Record::Results { job, at: self.now, due: true });
+        }
         let avoids = entry.job.avoid.as_ref().map(|a| a.until);
         for at in [entry.spec.spec.begin, entry.job.not_before, avoids].into_iter().flatten() {
             self.timers.remove(&(at, Due::Eligible(job)));

@@ -24,7 +24,7 @@ mod supply;
 
 pub use books::wallet_code;
 pub use denied::{Denied, NextMove};
-pub use input::{Command, Envelope, Input, JobRef, Once, Report, Submission};
+pub use input::{Command, Envelope, FetchEnd, Input, JobRef, Once, Report, Submission};
 pub use policy::{Policy, Replacement};
 pub use query::{Standing, WalletView};
 pub use record::{AuditEntry, Batch, Effect, JobRow, Record, Snapshot};

@@ -69,6 +69,12 @@ pub enum Record {
         attempt: AttemptId,
         explanation: sched::Explanation,
     },
+    /// The results of a job that has ended are to be copied, or that is done with.
+    Results {
+        job: JobId,
+        at: Timestamp,
+        due: bool,
+    },
     Ledger(LedgerRecord),
     /// Append; may be dropped by the store after `KEY_LIFETIME`.
     Once {

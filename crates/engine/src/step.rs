@@ -1,10 +1,10 @@
 //! One step: dispatch of inputs, repeated requests, and what is due.
 
 use base::Timestamp;
-use model::Actor;
+use model::{Actor, EventKind};
 
 use crate::denied::Denied;
-use crate::input::{Command, Envelope, Input, Report};
+use crate::input::{Command, Envelope, FetchEnd, Input, Report};
 use crate::record::{Batch, Record};
 use crate::state::{Due, Engine};
 
@@ -71,6 +71,15 @@ impl Engine {
             Command::Release { job } => self.release(job, actor, operator, out),
             Command::Requeue { job } => self.requeue(job, actor, out),
             Command::Change { job, class, time_limit } => self.change(job, class, time_limit, actor, operator, out),
+            Command::NoteResults { job, tenant, state, what } => {
+                let what = match what {
+                    FetchEnd::Fetched { files, bytes, folder } => EventKind::Fetched { files, bytes, folder },
+                    FetchEnd::Failed(text) => EventKind::FetchFailed { text },
+                };
+                self.event(out, actor, Some(tenant), Some((job, state)), what);
+                out.records.push(Record::Results { job, at: self.now, due: false });
+                Ok(Report::Done)
+            }
             Command::CreateTenant { .. }
             | Command::ChangeTenant { .. }
             | Command::CreateProject { .. }

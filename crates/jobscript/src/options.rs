@@ -77,6 +77,8 @@ text_options! {
     error Error "error";
     /// `ALL`, `NONE`, `ALL,A=1`, `A=1,B`.
     export Export "export";
+    /// `out/*.vtk,**/*.log`: results to be kept (`#HW fetch=…`).
+    fetch Fetch "fetch";
     /// All GPUs of the job, `[chip:]count`.
     gpus Gpus "gpus";
     gpus_per_node GpusPerNode "gpus-per-node";

@@ -231,6 +231,14 @@ fn files(reader: &mut Reader<'_>, spec: &mut JobSpec, context: Context<'_>) {
     spec.stdout = output.map(|got| got.value);
     spec.stderr = reader.read(Key::Error, value::pattern).map(|got| got.value);
     spec.stdin = reader.read(Key::Input, value::pattern).map(|got| got.value);
+    if let Some(got) = reader.read(Key::Fetch, value::fetch) {
+        if spec.work_dir.is_some() {
+            let message =
+                "a job with `chdir` works in a folder of its own choice, from which nothing is fetched: leave one out";
+            reader.faults.push(Fault::new(got.origin, Key::Fetch.name(), FaultCode::UnsupportedValue, message));
+        }
+        spec.fetch = got.value;
+    }
     spec.append = reader.read(Key::OpenMode, value::open_mode).is_some_and(|got| got.value);
 }
 

@@ -157,7 +157,8 @@ fn own(sink: &mut Sink, rest: &str, origin: Origin) {
                 sink.fault(Fault::new(origin, entry.long, FaultCode::UnknownOption, message));
             }
             _ => {
-                let message = format!("{} is not an option of `#HW`: write `chip=…` or `line=…`", quoted(&word));
+                let message =
+                    format!("{} is not an option of `#HW`: write `chip=…`, `fetch=…` or `line=…`", quoted(&word));
                 sink.fault(Fault::new(origin, "", FaultCode::UnknownOption, message));
             }
         }

@@ -94,6 +94,7 @@ pub(crate) static TABLE: &[Entry] = &[
     text(Key::Dependency, Some('d')),
     text(Key::Error, Some('e')),
     text(Key::Export, None),
+    text(Key::Fetch, None),
     text(Key::Gpus, Some('G')),
     text(Key::GpusPerNode, None),
     text(Key::GpusPerTask, None),
@@ -205,7 +206,7 @@ pub(crate) static TABLE: &[Entry] = &[
 
 /// The product's own options: `#HW chip=…` in scripts, `--chip=…` on the command line.
 pub(crate) fn is_own(long: &str) -> bool {
-    matches!(long, "chip" | "line")
+    matches!(long, "chip" | "fetch" | "line")
 }
 
 /// What a typed long name stands for.

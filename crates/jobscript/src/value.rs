@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use base::{Bytes, JobId, Span};
+use model::pattern::PATTERNS_MAX;
 use model::{ArraySpec, Chip, DependencyKind, PriorityClass, ProductLine, SignalSpec};
 
 use crate::fault::{FaultCode, quoted, shown};
@@ -377,6 +378,23 @@ pub(crate) fn pools(text: &str) -> Result<Vec<Arc<str>>, Bad> {
                 FaultCode::TooMany,
                 format!("more than {POOLS_MAX} pools: name fewer, or none for any"),
             ));
+        }
+    }
+    Ok(found)
+}
+
+/// Comma-separated patterns of files, without repetition.
+pub(crate) fn fetch(text: &str) -> Result<Vec<Arc<str>>, Bad> {
+    let mut found: Vec<Arc<str>> = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        if let Some(fault) = model::pattern::fault(part) {
+            return Err(Bad::value(format!("{}: {fault}", quoted(part))));
+        }
+        if !found.iter().any(|known| **known == *part) {
+            found.push(part.into());
+        }
+        if found.len() > PATTERNS_MAX {
+            return Err(Bad::new(FaultCode::TooMany, format!("more than {PATTERNS_MAX} patterns: name a folder")));
         }
     }
     Ok(found)

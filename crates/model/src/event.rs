@@ -139,6 +139,16 @@ pub enum EventKind {
         attempt: AttemptId,
         outcome: Option<Outcome>,
     },
+    /// Its results are in the tenant's file space, below this folder.
+    Fetched {
+        files: u64,
+        bytes: u64,
+        folder: Arc<str>,
+    },
+    /// They are not, or not all of them: why, for the tenant.
+    FetchFailed {
+        text: Arc<str>,
+    },
     PriorityChanged,
     TimeLimitChanged {
         micros: i64,

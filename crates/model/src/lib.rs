@@ -6,6 +6,7 @@ pub mod event;
 pub mod file;
 pub mod hand_over;
 pub mod job;
+pub mod pattern;
 pub mod people;
 pub mod phase;
 pub mod reason;

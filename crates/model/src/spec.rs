@@ -143,6 +143,9 @@ pub struct JobSpec {
     /// Put into the work folder before each attempt starts. Only for jobs that work in a folder of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<Input>,
+    /// Patterns ([`crate::pattern`]) of the files in the work folder that are copied into the tenant's file space when it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fetch: Vec<Arc<str>>,
 }
 
 impl JobSpec {
@@ -172,6 +175,7 @@ impl JobSpec {
             hold: false,
             append: false,
             inputs: Vec::new(),
+            fetch: Vec::new(),
         }
     }
 }

@@ -183,20 +183,42 @@ impl Piece<'_> {
     /// # Errors
     /// [`PieceError::Mismatch`], or of the file system.
     pub fn finish(&self, digest: ContentDigest, size: u64) -> Result<(), PieceError> {
+        let (file, found) = self.arrived_whole(size)?;
+        if found != digest {
+            self.space.discard(self.id)?;
+            return Err(PieceError::Mismatch(found));
+        }
+        self.keep(&file, digest)
+    }
+
+    /// As [`Piece::finish`], for bytes whose digest nobody has announced.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn finish_as_found(&self, size: u64) -> Result<ContentDigest, PieceError> {
+        let (file, digest) = self.arrived_whole(size)?;
+        self.keep(&file, digest)?;
+        Ok(digest)
+    }
+
+    fn arrived_whole(&self, size: u64) -> io::Result<(File, ContentDigest)> {
         let path = self.space.part(self.id);
         if size == 0 {
-            self.append(0, &[])?;
+            make_folder(path.parent().unwrap_or(&self.space.root))?;
         }
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(size == 0).truncate(false).mode(0o600);
+        let file = options.open(&path)?;
         let known = lock(&self.space.hashes).remove(&self.id).filter(|(at, _)| *at == size);
         let found = match known {
             Some((_, hash)) => ContentDigest(hash.finalize().into()),
             None => digest_of(&file)?,
         };
-        if found != digest {
-            self.space.discard(self.id)?;
-            return Err(PieceError::Mismatch(found));
-        }
+        Ok((file, found))
+    }
+
+    fn keep(&self, file: &File, digest: ContentDigest) -> Result<(), PieceError> {
+        let path = self.space.part(self.id);
         file.sync_all()?;
         let place = self.space.blob(digest);
         let folder = place.parent().unwrap_or(&self.space.root);

@@ -127,6 +127,15 @@ pub const UPLOAD_LIFE: Span = Span::from_hours(7 * 24);
 pub const CONTENT_GRACE: Span = Span::from_hours(1);
 /// Contents and uploads deleted in one sweep: with one a minute some 140,000 a day.
 pub const FILES_SWEPT: u32 = 100;
+/// Ended jobs whose results are looked for in one round.
+pub const FETCH_AT_ONCE: u32 = 100;
+/// Files that one rule copies, and files and folders of a work folder that are looked at for it: a listing of 100,000 is some 10 MB.
+pub const FETCH_FILES_MAX: usize = 10_000;
+pub const FETCH_LOOKED_AT_MAX: usize = 100_000;
+/// A cluster that does not answer for this long after a job's end has its results no more.
+pub const FETCH_PATIENCE: Span = Span::from_hours(3 * 24);
+/// Files and folders of one cluster that a look for old work folders passes: tenants, users and jobs.
+pub const WORK_LOOKED_AT_MAX: usize = 1_000_000;
 /// Inputs that one submission names, and files that one job gets by them. A specification with 1,000 inputs is 150 KiB.
 pub const INPUTS_NAMED_MAX: usize = 100;
 pub const INPUTS_MAX: usize = 1_000;

@@ -94,6 +94,8 @@ impl Tables {
             Record::Cluster(c) => drop(self.clusters.insert(c.id, c.clone())),
             // Ways to real clusters and what was found there.
             Record::ClusterLink(_) | Record::ClusterReport(_) => {}
+            // Files are no concern of a simulation.
+            Record::Results { .. } => {}
             Record::Pool(p) => drop(self.pools.insert(p.id, p.clone())),
             Record::PoolCost { pool, cost } => drop(self.costs.insert(*pool, *cost)),
             Record::PriceBook(book) => {

@@ -2,10 +2,13 @@
 //! These rows are no state of the engine: they are written at once, in transactions of their own, by the active server.
 //! Knows no file system: contents are digests here.
 
-use base::{ProjectId, Span, SpecId, TenantId, Timestamp, UploadId, UserId};
-use model::ContentDigest;
+use std::sync::Arc;
+
+use base::{JobId, ProjectId, Span, SpecId, TenantId, Timestamp, UploadId, UserId};
+use model::{ContentDigest, JobSpec};
 use ports::StoreError;
 
+use crate::codec;
 use crate::db::{Args, Columns as _, Conn, Kind, Row, Sql, unreadable};
 use crate::error::store_error;
 use crate::query::build::Select;
@@ -259,6 +262,30 @@ impl SqlStore {
         .map_err(store_error)?;
         writing.commit().await.map_err(store_error)?;
         Ok(removed)
+    }
+
+    /// The folders that open jobs chose to work in.
+    pub async fn open_work_dirs(&self) -> Result<Vec<Arc<str>>, StoreError> {
+        let sql = "SELECT DISTINCT s.v, s.doc FROM jobs j JOIN specs s ON s.id = j.spec \
+            WHERE j.open = 1 AND s.doc LIKE '%\"work_dir\":%'";
+        let read = |row: &Row| codec::get::<JobSpec>(row, 0);
+        let specs = self.list(sql.to_owned(), self.args(), read).await?;
+        Ok(specs.into_iter().filter_map(|spec| spec.work_dir).collect())
+    }
+
+    /// Whether a content is booked for anybody: then its bytes are not to be deleted.
+    pub async fn is_booked(&self, digest: ContentDigest) -> Result<bool, StoreError> {
+        let mut select = Select::new(self.kind(), "SELECT 1 FROM blobs");
+        select.filter("digest = ").bytes(&digest.0);
+        Ok(self.find(select.text, select.args, |row| row.int(0)).await?.is_some())
+    }
+
+    /// Ended jobs whose results are to be copied, the longest waiting first, with the time of their end.
+    pub async fn results_due(&self, most: u32) -> Result<Vec<(JobId, Timestamp)>, StoreError> {
+        let mut select = Select::new(self.kind(), "SELECT job, at FROM job_results");
+        select.filter("due = 1").push(" ORDER BY at, job LIMIT ").int(most.into());
+        let read = |row: &Row| Ok((JobId::from_u128(row.id(0)?), Timestamp::from_micros(row.int(1)?)));
+        self.list(select.text, select.args, read).await
     }
 
     /// Keeps contents as long as an open job of this specification may need them.

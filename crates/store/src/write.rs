@@ -86,6 +86,7 @@ tables! {
     Accounts Replace "accounts" ["id"] ["code" "kind" "currency" "floor" "debits" "credits" "held"];
     Transfers Refuse "transfers" ["id"] ["debit" "credit" "amount" "currency" "at" "reason" "corrects" "memo" "hold"
         "v" "reference"];
+    Results Replace "job_results" ["job"] ["at" "due"];
     Holds Replace "holds" ["id"] ["account" "amount_initial" "amount" "settled" "open" "opened_at" "expires_at"];
 }
 
@@ -270,6 +271,7 @@ fn place(record: &Record) -> (T, Option<(u128, u32)>) {
         Record::Ledger(LedgerRecord::Account(account)) => (T::Accounts, one(account.id.as_u128())),
         Record::Ledger(LedgerRecord::Hold(hold)) => (T::Holds, one(hold.id.as_u128())),
         Record::Ledger(LedgerRecord::Transfer(_)) => (T::Transfers, None),
+        Record::Results { job, .. } => (T::Results, one(job.as_u128())),
         Record::Once { .. } => (T::Onces, None),
         Record::Audit(_) => (T::Audit, None),
         Record::Share { tenant, .. } => (T::Shares, one(tenant.as_u128())),
@@ -396,6 +398,12 @@ fn encode_work(record: &Record, args: &mut Args) -> Encoded {
         }
         Record::Interval(interval) => {
             codec::put_interval(args, interval);
+            Ok(())
+        }
+        Record::Results { job, at, due } => {
+            args.id(job.as_u128());
+            args.int(at.as_micros());
+            args.int(i64::from(*due));
             Ok(())
         }
         Record::Event(event) => codec::put_event(args, event),

@@ -116,6 +116,12 @@ pub const EVENTS: &[Entry] = &[
     entry("suspended", "suspended by its cluster; this time is not billed", "被集群暂停，暂停时间不计费"),
     entry("continued", "goes on", "继续运行"),
     entry("remark", "the cluster says: {text}", "集群消息：{text}"),
+    entry(
+        "fetched",
+        "{files} result files ({bytes} bytes) are in the file space, in {folder}",
+        "{files} 个结果文件（{bytes} 字节）已存入文件空间 {folder}",
+    ),
+    entry("fetch_failed", "its results were not fetched: {text}", "结果未取回：{text}"),
     entry("withdrawn", "given back by the cluster before it counted", "集群已退回"),
     entry(
         "waived",

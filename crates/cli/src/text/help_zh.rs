@@ -156,6 +156,7 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("*", "gpus_per_node", "每节点加速卡"),
     ("*", "gpus_per_task", "每任务加速卡"),
     ("*", "gres", "每节点加速卡的 Slurm 写法：gpu[:芯片][:数量]"),
+    ("*", "fetch", "作业结束后存入文件空间的结果：out/*.vtk,**/*.log；目录表示其下全部文件"),
     ("*", "chip", "可接受的芯片：a100|ascend-910b"),
     ("*", "time", "时限：分钟、时:分:秒、天-时"),
     ("*", "partition", "可运行的资源池，任一即可"),

@@ -27,7 +27,7 @@ pub struct Supply {
 }
 
 impl Supply {
-    async fn read(store: &SqlStore) -> Result<Self, StoreError> {
+    pub(crate) async fn read(store: &SqlStore) -> Result<Self, StoreError> {
         Ok(Self {
             pools: store.pools().await?.into_iter().map(|(pool, _)| (pool.id, pool)).collect(),
             clusters: store.clusters().await?.into_iter().map(|c| (c.id, c)).collect(),

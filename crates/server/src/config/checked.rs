@@ -101,6 +101,8 @@ pub struct Checked {
     pub prices: Prices,
     pub cost: PoolCost,
     pub credit_limit: Money,
+    /// How long work folders outlive their jobs; `None`: for ever.
+    pub work_kept: Option<Span>,
     /// Bytes that the files of one tenant may have.
     pub files_quota: Bytes,
 }
@@ -180,9 +182,15 @@ impl Checked {
             },
             prices,
             credit_limit: r.amount("credit_limit")?,
+            work_kept: work_kept(&r)?,
             files_quota: r.read("files.quota")?,
         })
     }
+}
+
+fn work_kept(r: &Reader<'_>) -> Result<Option<Span>, ConfigError> {
+    let kept: Span = r.read("files.work_kept")?;
+    Ok((kept > Span::ZERO).then_some(kept))
 }
 
 fn policy(r: &Reader<'_>, currency: Currency) -> Result<Policy, ConfigError> {

@@ -157,6 +157,17 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         | EventKind::Twinned { .. }
         | EventKind::Returned { .. }
         | EventKind::LateAnswer { .. } => mentioned.course(what, money),
+        EventKind::Fetched { files, bytes, folder } => {
+            let values = vec![
+                ("files", same(files.to_string())),
+                ("bytes", same(bytes.to_string())),
+                ("folder", same(folder.as_ref())),
+            ];
+            told("fetched", values, json!({ "files": files, "bytes": bytes, "folder": folder }))
+        }
+        EventKind::FetchFailed { text } => {
+            told("fetch_failed", vec![("text", same(text.as_ref()))], json!({ "text": text }))
+        }
         EventKind::PriorityChanged => plain("priority_changed"),
         EventKind::TimeLimitChanged { micros } => {
             let span = Span::from_micros(*micros);
@@ -308,6 +319,8 @@ mod tests {
             EventKind::Suspended { attempt },
             EventKind::Continued { attempt },
             EventKind::Remark { attempt, text: "waits".into() },
+            EventKind::Fetched { files: 1, bytes: 2, folder: "results/1".into() },
+            EventKind::FetchFailed { text: "why".into() },
             EventKind::Withdrawn { attempt },
             EventKind::Waived { attempt, amount: one },
             EventKind::Moved { attempt, from: pool, why: model::MoveCause::Stuck },

@@ -94,6 +94,8 @@ fn what(tables: &Tables, kind: &EventKind) -> String {
         EventKind::Suspended { attempt } => format!("{} suspended", number(attempt)),
         EventKind::Continued { attempt } => format!("{} goes on", number(attempt)),
         EventKind::Remark { attempt, text } => format!("{}: \"{text}\"", number(attempt)),
+        EventKind::Fetched { files, bytes, folder } => format!("{files} results, {bytes} B, in {folder}"),
+        EventKind::FetchFailed { text } => format!("results not fetched: {text}"),
         EventKind::Withdrawn { attempt } => format!("{} given back", number(attempt)),
         EventKind::Waived { attempt, amount } => format!("{} not billed, {amount} given back", number(attempt)),
         EventKind::Moved { attempt, from, why } => {
