@@ -32,6 +32,9 @@ const MARK: &str = "headworks-check-done";
 
 const NAME_ONE: &str = "name an account, QOS or reservation that this user may submit to: [[slurm.identity.rules]]";
 
+/// What it says where no program can be started.
+const NO_PROGRAMS: &str = "headworks-check-noexec";
+
 /// How it came out.
 enum End {
     Completed,
@@ -108,7 +111,10 @@ fn request(pool: &SlurmPool, wanted: &Checked<'_>, root: Root) -> SubmitRequest 
     SubmitRequest {
         name: name(wanted),
         comment: format!("{} Headworks: check of the way in", name(wanted)),
-        script: Arc::from(format!("#!/bin/sh\ndf -Pk . 2>/dev/null\necho {MARK}\n")),
+        script: Arc::from(format!(
+            "#!/bin/sh\ndf -Pk . 2>/dev/null\np=./hw-check-$$; printf '#!/bin/sh\\n' >$p; chmod 700 $p\n\
+             $p 2>/dev/null || echo {NO_PROGRAMS}; rm -f $p\necho {MARK}\n"
+        )),
         partition: Some(pool.partition.clone()),
         account: rule.and_then(|r| r.account.clone()),
         qos: rule.and_then(|r| r.qos.clone()).filter(|q| !q.contains('{')),
@@ -298,6 +304,12 @@ async fn output(files: &dyn Files, wanted: &Checked<'_>) -> Finding {
     loop {
         let text = files.read(&path, 0, OUTPUT_MAX).await.unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
+        if text.contains(MARK) && text.contains(NO_PROGRAMS) {
+            let found = format!("{root}: nodes start no programs there (noexec)");
+            let advice =
+                "scripts of jobs lie there: name a `work_root` on a file system from which nodes may start programs";
+            return Finding::fail("work_root", found, advice);
+        }
         if text.contains(MARK) {
             let room = free_kib(&text).map_or(String::new(), |kib| format!("; {} free", Bytes((kib >> 20) << 30)));
             return Finding::ok("work_root", format!("{root}: the nodes see it too{room}"));

@@ -16,6 +16,8 @@ use crate::carrier::*;
 struct Site {
     survey: Result<Survey, ()>,
     refuse: Option<&'static str>,
+    /// What a job writes besides.
+    says: &'static str,
     /// It refuses jobs for this partition only.
     closed: &'static str,
     /// The name that the site gives to jobs, and whether it leaves their comment.
@@ -81,6 +83,7 @@ impl Site {
         Site {
             survey: Ok(survey()),
             refuse: None,
+            says: "",
             closed: "",
             rename: None,
             sent: Mutex::default(),
@@ -136,8 +139,9 @@ impl Carrier for Site {
         *self.sent.lock().unwrap() = (request.name.clone(), request.comment.clone());
         if self.state == SlurmState::Completed && !self.apart {
             let path = request.stdout.strip_prefix("/work/").unwrap().to_owned();
-            let text = b"Filesystem 1024-blocks Used Available\n/dev/x 9 9 104857600 9% /\nheadworks-check-done\n";
-            self.files.0.lock().unwrap().insert(path, text.to_vec());
+            let room = "Filesystem 1024-blocks Used Available\n/dev/x 9 9 104857600 9% /\n";
+            let text = format!("{room}{}headworks-check-done\n", self.says);
+            self.files.0.lock().unwrap().insert(path, text.into_bytes());
         }
         ready(Ok(41))
     }
@@ -311,4 +315,11 @@ async fn a_site_that_renames_jobs_must_leave_their_comments() {
         assert!(found.iter().any(|(l, words)| *l == level && words.contains("`site_job`")), "{found:?}");
         assert_eq!(report.passed(), kept);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_work_root_from_which_no_program_starts_is_none() {
+    let report = checked(&Site { says: "headworks-check-noexec\n", ..Site::new() }, 0).await;
+    assert!(of(&report, "work_root").iter().any(|(l, words)| *l == Level::Fail && words.contains("noexec")));
+    assert!(!report.passed());
 }

@@ -515,3 +515,19 @@ fn evidence_is_read_as_it_is_written() {
     assert!((now - 60..=now).contains(&seconds) && Timestamp::from_secs(seconds) > Timestamp::ZERO);
     assert!(at("ended").ends_with(" 12 7 0\n"), "{}", at("ended"));
 }
+
+#[test]
+fn a_full_disk_is_no_other_job() {
+    let node = Node::new(|_| {});
+    let plain = node.command("#!/bin/sh\n", 7, 0);
+    // A process that may write no file gets what a full disk gives: an error at every byte.
+    let mut full = Command::new("bash");
+    full.args(["-c", "trap '' XFSZ; ulimit -f 0; exec bash \"$@\"", "-"]).args(plain.get_args()).env_clear();
+    full.env("SLURM_JOB_ID", "7").stdin(Stdio::null());
+    let output = full.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(crate::states::EXIT_UNPREPARED), "{said}");
+    assert!(said.contains("is the disk full?"), "{said}");
+    assert!(node.run("#!/bin/sh\necho later\n", 7, 1).0.success(), "the fence is free");
+    assert_eq!(node.output(), "later\n");
+}

@@ -75,6 +75,10 @@ mkdir -- "$hw_mine" && printf '%s\n' "$hw_me" >"$hw_mine/owner" && mv -T -- "$hw
 rm -rf -- "$hw_mine"
 hw_owner=
 IFS= read -r hw_owner 2>/dev/null <"$hw_dir/fence/owner"
+if [ -z "$hw_owner" ] && [ ! -e "$hw_dir/fence" ] && [ ! -e "$hw_dir/stop" ]; then
+  printf 'headworks: cannot write in %s: is the disk full?\n' "$hw_dir" >&2
+  exit @UNPREPARED@
+fi
 if [ "$hw_owner" != "$hw_me" ]; then
   IFS=' ' read -r hw_other hw_other_restarts hw_rest <<<"$hw_owner"
   # Slurm itself may start a job of its own again.
