@@ -12,6 +12,7 @@ mod settings;
 mod site;
 mod slurm;
 mod text;
+mod twin;
 mod up;
 mod verbs;
 mod view;

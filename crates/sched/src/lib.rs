@@ -13,6 +13,7 @@
 //! one pool from the time its running work is expected to leave them. Later jobs start only where they end before that time
 //! or leave the reserved room (EASY backfill). This is repeated until nothing more starts.
 
+pub mod batch;
 mod check;
 mod explain;
 pub mod packing;

@@ -2,15 +2,18 @@
 //! The very same engine as in production, driven without a thread, a socket or a file.
 //!
 //! Start reading at [`World`] (what can be done to a platform), [`scenario`] (the same as text with transcripts) and
-//! [`chaos`] (the same by chance). [`audit`] says what must hold at the end. Refuses to know: tokio, ports, store, server, I/O.
+//! [`chaos`] (the same by chance). [`audit`] says what must hold at the end. [`trace`] reads recorded workloads, [`replay`] plays
+//! them on machines of like processors. Refuses to know: tokio, ports, store, server, files, clocks.
 
 pub mod audit;
 pub mod chaos;
 mod cluster;
 mod log;
 pub mod pack;
+pub mod replay;
 pub mod scenario;
 mod tables;
+pub mod trace;
 mod world;
 
 pub use cluster::{ClusterModel, Execution, RunPlan};

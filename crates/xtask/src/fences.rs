@@ -107,7 +107,11 @@ pub const FENCES: &[Fence] = &[
         ],
         &["clap", "sqlx"],
     ),
-    shell("cli", &["base", "wire", "client", "server", "connect-local", "link", "site", "jobscript"], SERVER_SQL),
+    shell(
+        "cli",
+        &["base", "wire", "client", "server", "connect-local", "link", "site", "jobscript", "sched", "sim"],
+        SERVER_SQL,
+    ),
     // -- tools --
     shell("testkit", &["base", "ports"], HTTP_SERVER),
     shell("xtask", &[], HTTP_SQL),

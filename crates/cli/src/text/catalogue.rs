@@ -174,6 +174,18 @@ catalogue! {
     Waiting "Events waiting" "待收事件";
     WorkDir "Works in" "工作目录";
     WouldRunIn "Would run in" "将运行于";
+    BoundedSlowdown "Bounded slowdown" "有界减速比";
+    Jobs "Jobs" "作业数";
+    Makespan "Makespan" "总时长";
+    MeanWait "Mean wait" "平均等待";
+    Moved "Moved" "迁移作业数";
+    Policy "Policy" "策略";
+    Processors "Processors" "处理器数";
+    Router "Router" "路由";
+    TookTime "Took" "耗时";
+    Utilization "Utilisation" "利用率";
+    WaitMax "Longest wait" "最长等待";
+    WaitP95 "95 % wait at most" "95% 等待不超过";
     Written "Written" "写入";
 
     // Prompts and questions.
@@ -243,6 +255,10 @@ catalogue! {
     LinkLeftOut "{path}: a link, left out" "{path}：符号链接，已跳过";
     ReallyRemove "Remove {path} and everything below it?" "确定删除 {path} 及其下全部内容吗？";
     ReadingStdin "Reading the script from standard input; end it with Ctrl-D." "正在从标准输入读取脚本，以 Ctrl-D 结束。";
+    LinePassedOver "{path}: {why}; passed over" "{path}：{why}；已跳过";
+    LinesPassedOver "{path}: {n} lines were passed over in all" "{path}：共跳过 {n} 行";
+    JobsLeftOut "Left out: {unknown} jobs without processors, submission or run time, {large} larger than the machine." "未计入：{unknown} 个作业缺少处理器数、提交时间或运行时间，{large} 个作业超出机器规模。";
+    BrokenOff "Broken off: the figures are of the jobs that had started; {n} of {jobs} had not." "已中断：结果仅含已开始的作业；{jobs} 个作业中有 {n} 个尚未开始。";
     Warning "warning" "警告";
     LineNumber "line {n}" "第 {n} 行";
     MoneyMissing "missing: {amount}" "尚缺：{amount}";
@@ -280,6 +296,8 @@ catalogue! {
     NoSuchTopic "there is no help about `{topic}`" "没有关于 `{topic}` 的帮助";
     SignalUnsupported "signal `{signal}` cannot be sent: only TERM and KILL, which end the job, are supported" "无法发送信号 `{signal}`：仅支持用于结束作业的 TERM 和 KILL";
     SiteFailed "the agent cannot begin: {why}" "站点代理无法启动：{why}";
+    TraceRefused "{path}: {why}; --bad-lines skip passes such lines over" "{path}：{why}；可用 --bad-lines skip 跳过此类行";
+    TraceWithoutProcs "{path} does not say how many processors there are: give --procs" "{path} 未说明处理器数：请用 --procs 指定";
     WrapOrScript "give --wrap or a script, not both" "--wrap 与脚本只能二选一";
 
     // Exit codes.

@@ -110,6 +110,8 @@ pub enum Verb {
     Events(logs::Events),
     /// Who changed what
     Audit(logs::Audit),
+    /// History played again under other rules, on this machine and without a server
+    Twin(crate::twin::Twin),
     /// Completions for a shell
     Completions(house::Completions),
     /// The version of this program, and of the API that answers
@@ -191,6 +193,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Margin(args) => money::margin(desk, args).await,
         Verb::Events(args) => logs::events(desk, args).await,
         Verb::Audit(args) => logs::audit(desk, args).await,
+        Verb::Twin(args) => crate::twin::run(desk, args).await,
         Verb::Completions(args) => house::completions(args),
         Verb::Version => house::version(desk).await,
         Verb::Help(args) => house::help(desk, &args),

@@ -1,0 +1,36 @@
+//! `hw twin`: history played again under other rules, on this machine and without a server. One file per verb; this one names them.
+
+mod broker;
+mod out;
+mod progress;
+mod replay;
+mod source;
+
+use clap::{Args, Subcommand};
+
+use crate::desk::Desk;
+use crate::fault::Fault;
+use crate::view::View;
+
+/// Flags of `hw twin`.
+#[derive(Debug, Args)]
+pub struct Twin {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Play a trace on one machine under a policy
+    Replay(replay::Replay),
+    /// Play several clusters' traces together, with a router that sends each job somewhere when it arrives
+    Broker(broker::Broker),
+}
+
+/// Carries out one of the twin's verbs.
+pub async fn run(desk: &Desk, args: Twin) -> Result<View, Fault> {
+    match args.act {
+        Act::Replay(args) => replay::run(desk, args).await,
+        Act::Broker(args) => broker::run(desk, args).await,
+    }
+}
