@@ -64,11 +64,13 @@ impl Pod {
     }
 
     /// True for a pod that takes a part of one GPU.
+    #[inline]
     pub fn shares(&self) -> bool {
         self.gpus == 1 && u32::from(self.gpu_milli) < GPU_MILLIS
     }
 
     /// True if it may run on this GPU model.
+    #[inline]
     pub fn takes(&self, model: u8) -> bool {
         self.models == 0 || self.models & (1 << model) != 0
     }
@@ -95,6 +97,7 @@ impl Node {
     }
 
     /// Free thousandths of each GPU.
+    #[inline]
     pub fn gpus(&self) -> &[u16] {
         &self.gpus[..usize::from(self.count)]
     }
@@ -115,17 +118,20 @@ impl Node {
     }
 
     /// True if a pod of this shape finds processors, a model it takes and GPUs here. Memory is not looked at.
+    #[inline]
     pub fn hosts(&self, pod: &Pod) -> bool {
         if pod.cpu > self.cpu_free {
             return false;
         }
-        if pod.gpus == 0 {
-            return true;
+        match pod.gpus {
+            0 => true,
+            1 => pod.takes(self.model) && self.gpus().iter().any(|f| *f >= pod.gpu_milli),
+            n => pod.takes(self.model) && self.gpus().iter().filter(|f| **f >= pod.gpu_milli).count() >= usize::from(n),
         }
-        pod.takes(self.model) && self.gpus().iter().filter(|f| **f >= pod.gpu_milli).count() >= usize::from(pod.gpus)
     }
 
     /// [`Node::hosts`], and its memory fits too.
+    #[inline]
     pub fn fits(&self, pod: &Pod) -> bool {
         pod.mem <= self.mem_free && self.hosts(pod)
     }

@@ -33,11 +33,15 @@ pub(super) struct Class {
     /// Price of one such request, thousandths of GPU: what an optimum forgoes for want of more of them.
     pub price: f64,
     slots: usize,
+    cpu_slots: i32,
+    /// What it brings net of its price, as the tables have it, in units.
+    net: i32,
 }
 
 impl Class {
     pub(super) fn new(pod: Pod, share: f64) -> Class {
-        Class { pod, share, price: 0.0, slots: usize::from(pod.gpu_milli).div_ceil(SLOT_MILLIS) }
+        let cpu_slots = pod.cpu.div_ceil(CPU_SLOT_MILLIS).min(CPU_SLOTS_MAX) as i32;
+        Class { pod, share, price: 0.0, slots: usize::from(pod.gpu_milli).div_ceil(SLOT_MILLIS), cpu_slots, net: 0 }
     }
 
     /// Thousandths of GPU that it brings.
@@ -79,10 +83,22 @@ pub(super) struct Worth {
     tables: Vec<Option<Table>>,
 }
 
+/// `net` and processors' worth at each price.
+#[inline]
+fn paying(net: i32, cpu_slots: i32) -> Lanes {
+    let mut lanes = [net; LANES];
+    for (lane, price) in lanes.iter_mut().zip(&LANE_PRICES) {
+        *lane += price * cpu_slots;
+    }
+    lanes
+}
+
+#[inline]
 fn least(lanes: &Lanes) -> i32 {
     lanes.iter().copied().fold(i32::MAX, i32::min)
 }
 
+#[inline]
 fn add(a: &mut Lanes, b: &Lanes) {
     for (x, y) in a.iter_mut().zip(b) {
         *x += *y;
@@ -90,6 +106,7 @@ fn add(a: &mut Lanes, b: &Lanes) {
 }
 
 /// The least of `sum - gone + come` over all prices.
+#[inline]
 fn swapped(sum: &Lanes, gone: &Lanes, come: &Lanes) -> i32 {
     (0..LANES).map(|u| sum[u] - gone[u] + come[u]).fold(i32::MAX, i32::min)
 }
@@ -115,11 +132,16 @@ impl Worth {
             steps = (0..STEPS_MAX).map(|i| steps[i * (steps.len() - 1) / (STEPS_MAX - 1)]).collect();
         }
         let tables = (0..models.len() * steps.len()).map(|_| None).collect();
-        Worth { classes, group, models, steps, tables }
+        let mut worth = Worth { classes, group, models, steps, tables };
+        worth.reprice();
+        worth
     }
 
     /// Takes the classes' prices as they are now.
     pub(super) fn reprice(&mut self) {
+        for class in &mut self.classes {
+            class.net = ((class.reward() - class.price) * UNITS).round() as i32;
+        }
         self.tables.fill_with(|| None);
     }
 
@@ -135,20 +157,13 @@ impl Worth {
         }
     }
 
-    /// What a class brings net of its price and of its processors at each processor price.
-    fn net(&self, class: &Class) -> Lanes {
-        let net = ((class.reward() - class.price) * UNITS).round() as i32;
-        let cpu = class.pod.cpu.div_ceil(CPU_SLOT_MILLIS).min(CPU_SLOTS_MAX) as i32;
-        LANE_PRICES.map(|p| net - p * cpu)
-    }
-
     /// Best class at each price by (GPUs, slots of one): among those that a node of this table can start.
     fn offers(&self, index: usize) -> Vec<(usize, usize, Lanes)> {
         let model = self.models[index / self.steps.len()];
         let cpu = self.steps[index % self.steps.len()];
         let mut offers: Vec<(usize, usize, Lanes)> = Vec::new();
         for class in self.classes.iter().filter(|c| c.pod.cpu <= cpu && c.pod.takes(model)) {
-            let net = self.net(class);
+            let net = paying(class.net, -class.cpu_slots);
             let key = (usize::from(class.pod.gpus), class.slots);
             match offers.iter_mut().find(|o| (o.0, o.1) == key) {
                 Some(offer) => (0..LANES).for_each(|u| offer.2[u] = offer.2[u].max(net[u])),
@@ -191,7 +206,7 @@ impl Worth {
     /// Worth of the node's GPUs by price of its processors, these themselves included; and how many GPUs are idle.
     fn lanes(&self, table: &Table, node: &Node, cpu: u32) -> (Lanes, usize) {
         let cpu = (cpu / CPU_SLOT_MILLIS).min(CPU_SLOTS_MAX) as i32;
-        let mut sum = LANE_PRICES.map(|p| p * cpu);
+        let mut sum = paying(0, cpu);
         let mut idle = 0;
         for free in node.gpus() {
             match usize::from(*free) / SLOT_MILLIS {
@@ -252,7 +267,7 @@ impl Worth {
         let cpu = self.steps[index % self.steps.len()];
         let mut nets: Vec<(usize, usize, i32, u16, u32)> = Vec::new();
         for (i, class) in self.classes.iter().enumerate().filter(|(_, c)| c.pod.cpu <= cpu && c.pod.takes(model)) {
-            let net = self.net(class)[lane];
+            let net = class.net - LANE_PRICES[lane] * class.cpu_slots;
             let key = (usize::from(class.pod.gpus), class.slots);
             match nets.iter_mut().find(|o| (o.0, o.1) == key) {
                 Some(offer) if offer.2 < net => *offer = (key.0, key.1, net, i as u16, class.pod.cpu),
@@ -332,8 +347,12 @@ impl Worth {
             self.ensure(index);
             let lanes = self.lanes(self.tables[index].as_ref().expect("just built"), node, node.cpu_free).0;
             let low = least(&lanes);
+            // Where nothing more can be filled there is no demand: most nodes, once the cluster is full.
+            if low == 0 {
+                continue;
+            }
             let lane = lanes.iter().position(|v| *v == low).unwrap_or(0);
-            for (lane, weight) in self.mixed(index, lane, node) {
+            for (lane, weight) in self.mixed(index, lane, node).into_iter().filter(|m| m.1 > 0.0) {
                 let tally = tallies
                     .entry((index, lane))
                     .or_insert_with(|| Tally { part: [0.0; SLOTS + 1], idle: [0.0; GPUS_MAX + 1] });
@@ -378,20 +397,21 @@ impl Worth {
     }
 
     /// The fillings at the best price and beside it, in parts that together use the node's processors.
-    fn mixed(&mut self, index: usize, lane: usize, node: &Node) -> Vec<(usize, f64)> {
+    fn mixed(&mut self, index: usize, lane: usize, node: &Node) -> [(usize, f64); 2] {
         let free = node.cpu_free;
         let here = self.cpu_of(index, lane, node);
         let beside = match here.cmp(&free) {
             std::cmp::Ordering::Greater if lane + 1 < LANES => lane + 1,
             std::cmp::Ordering::Less if lane > 0 => lane - 1,
-            _ => return vec![(lane, 1.0)],
+            _ => return [(lane, 1.0), (lane, 0.0)],
         };
         let there = self.cpu_of(index, beside, node);
         if (there > free) == (here > free) || there == here {
-            return vec![(if here > free { beside } else { lane }, 1.0)];
+            let lane = if here > free { beside } else { lane };
+            return [(lane, 1.0), (lane, 0.0)];
         }
         let part = (f64::from(free) - f64::from(there)) / (f64::from(here) - f64::from(there));
-        vec![(lane, part), (beside, 1.0 - part)]
+        [(lane, part), (beside, 1.0 - part)]
     }
 }
 
