@@ -157,17 +157,7 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         | EventKind::Twinned { .. }
         | EventKind::Returned { .. }
         | EventKind::LateAnswer { .. } => mentioned.course(what, money),
-        EventKind::Fetched { files, bytes, folder } => {
-            let values = vec![
-                ("files", same(files.to_string())),
-                ("bytes", same(bytes.to_string())),
-                ("folder", same(folder.as_ref())),
-            ];
-            told("fetched", values, json!({ "files": files, "bytes": bytes, "folder": folder }))
-        }
-        EventKind::FetchFailed { text } => {
-            told("fetch_failed", vec![("text", same(text.as_ref()))], json!({ "text": text }))
-        }
+        EventKind::Fetched { .. } | EventKind::FetchFailed { .. } => results(what),
         EventKind::PriorityChanged => plain("priority_changed"),
         EventKind::TimeLimitChanged { micros } => {
             let span = Span::from_micros(*micros);
@@ -186,6 +176,26 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
             told("user_changed", vec![("user", same(mentioned.user(*user)))], json!({ "user": user }))
         }
         EventKind::PricesChanged => plain("prices_changed"),
+    }
+}
+
+/// What came of copying a job's results.
+fn results(what: &EventKind) -> Told {
+    match what {
+        EventKind::Fetched { files, bytes, folder } => {
+            let values =
+                [("files", files.to_string()), ("bytes", bytes.to_string()), ("folder", folder.as_ref().to_owned())];
+            Told {
+                kind: "fetched",
+                values: values.into_iter().map(|(name, value)| (name, same(value))).collect(),
+                detail: json!({ "files": files, "bytes": bytes, "folder": folder }),
+            }
+        }
+        EventKind::FetchFailed { text } => {
+            Told { kind: "fetch_failed", values: vec![("text", same(text.as_ref()))], detail: json!({ "text": text }) }
+        }
+        // Nothing else is about results.
+        _ => Told { kind: "fetch_failed", values: vec![("text", same("-"))], detail: json!({}) },
     }
 }
 
