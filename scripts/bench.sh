@@ -23,6 +23,7 @@ wanted() {
 }
 
 words=("$@")
+wanted twin && scripts/accasim.sh
 for line in "${benches[@]}"; do
     read -r package bench <<<"$line"
     wanted "$bench" || continue

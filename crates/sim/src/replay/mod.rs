@@ -20,8 +20,8 @@ use std::ops::ControlFlow;
 
 use sched::batch::{Policy, Rhythm};
 
-/// Events between two looks at whoever watches: some hundred a second at the speed of a replay.
-const EVENTS_PER_LOOK: u64 = 4_096;
+/// Events between two looks at whoever watches: few, since a decision over a long queue may take a while.
+const EVENTS_PER_LOOK: u64 = 64;
 
 /// How far a replay is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,152 @@
+//! `hw twin` as a program: figures, files, formats, what is refused, and what Ctrl-C leaves.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Longest wait for something that takes a second on a quiet machine.
+const LONG: Duration = Duration::from_secs(120);
+
+fn hw(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hw"));
+    command.current_dir(folder).env_clear().env("HOME", folder).stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Path, words: &str) -> Output {
+    hw(folder).args(words.split(' ')).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Four processors: a job of 3, one of 4 that waits for it, a short one of 1 that goes before, and one that is too large.
+const SMALL: &str = "; MaxProcs: 4\n; Note: small\n\
+    1 0 -1 100 3 -1 -1 3 100 -1 1 1 1 1 1 1 -1 -1\n\
+    2 10 -1 50 4 -1 -1 4 60 -1 1 2 1 1 1 1 -1 -1\n\
+    3 20 -1 30 1 -1 -1 1 40 -1 1 1 1 1 1 1 -1 -1\n\
+    4 30 -1 30 5 -1 -1 5 40 -1 1 1 1 1 1 1 -1 -1\n";
+
+#[test]
+fn a_trace_is_replayed_and_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("small.swf"), SMALL).unwrap();
+    let report = json(&run(folder.path(), "twin replay --trace small.swf --json --jobs-csv a.csv --swf a.swf"));
+    assert_eq!((report["jobs"].as_u64(), report["left_out_too_large"].as_u64()), (Some(3), Some(1)));
+    assert_eq!((report["policy"].as_str(), report["procs"].as_u64()), (Some("easy"), Some(4)));
+    assert_eq!(report["mean_wait_s"].as_f64(), Some(30.0));
+    assert_eq!((report["max_wait_s"].as_i64(), report["makespan_s"].as_i64()), (Some(90), Some(150)));
+    assert_eq!(report["utilization"].as_f64(), Some(530.0 / 600.0));
+    assert!(report["elapsed_s"].as_f64() > Some(0.0) && report["peak_rss_bytes"].as_u64() > Some(1_000_000));
+    let csv = std::fs::read_to_string(folder.path().join("a.csv")).unwrap();
+    assert_eq!(csv.lines().nth(2), Some("2,10,100,150,90,50,4,60,2,2.8000"));
+    // What was written is a trace, which under fcfs makes the short job wait too.
+    let report = json(&run(folder.path(), "twin replay --trace a.swf --policy fcfs --json"));
+    assert_eq!((report["jobs"].as_u64(), report["max_wait_s"].as_i64()), (Some(3), Some(130)));
+    // The same words, the same bytes; compressed or not.
+    let mut zip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    zip.write_all(SMALL.as_bytes()).unwrap();
+    std::fs::write(folder.path().join("packed"), zip.finish().unwrap()).unwrap();
+    json(&run(folder.path(), "twin replay --trace packed --json --jobs-csv b.csv --swf b.swf"));
+    for (a, b) in [("a.csv", "b.csv"), ("a.swf", "b.swf")] {
+        assert_eq!(std::fs::read(folder.path().join(a)).unwrap(), std::fs::read(folder.path().join(b)).unwrap());
+    }
+    let bare = run(folder.path(), "twin replay --trace small.swf");
+    let bare = String::from_utf8(bare.stdout).unwrap();
+    assert!(bare.contains("policy\teasy\n") && bare.contains("mean_wait\t30\n"), "{bare}");
+}
+
+#[test]
+fn bad_lines_and_bad_words_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bad.swf"), format!("{SMALL}5 40 what\n")).unwrap();
+    std::fs::write(folder.path().join("bare.swf"), SMALL.split_once("small\n").unwrap().1).unwrap();
+    let refused = run(folder.path(), "twin replay --trace bad.swf --json");
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains("line 7: 3 fields") && told.contains("--bad-lines skip"), "{told}");
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(2), 0));
+    let skipped = run(folder.path(), "twin replay --trace bad.swf --bad-lines skip --json");
+    assert!(String::from_utf8_lossy(&skipped.stderr).contains("line 7: 3 fields"));
+    assert_eq!(json(&skipped)["bad_lines"].as_u64(), Some(1));
+    for (words, code, said) in [
+        ("twin replay --trace bare.swf", 2, "--procs"),
+        ("twin replay --trace nowhere.swf", 1, "nowhere.swf"),
+        ("twin replay --trace bare.swf --policy best", 2, "easy-sjbf"),
+        ("twin broker --cluster a:4:nowhere.swf", 1, "nowhere.swf"),
+    ] {
+        let output = run(folder.path(), words);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(code) && told.contains(said), "{words}: {} {told}", output.status);
+    }
+}
+
+#[test]
+fn dumps_of_sacct_are_traces() {
+    let folder = tempfile::tempdir().unwrap();
+    let dump = "JobID|Submit|Start|Elapsed|Timelimit|AllocCPUS\n\
+        7|2026-11-21T08:00:00|2026-11-21T08:00:00|00:01:00|01:00:00|4\n\
+        7.batch|2026-11-21T08:00:00|2026-11-21T08:00:00|00:01:00||4\n\
+        8|2026-11-21T08:00:10|2026-11-21T09:00:00|00:01:00|01:00:00|4\n";
+    std::fs::write(folder.path().join("dump"), dump).unwrap();
+    let report = json(&run(folder.path(), "twin replay --trace dump --procs 4 --json"));
+    assert_eq!((report["jobs"].as_u64(), report["mean_wait_s"].as_f64()), (Some(2), Some(25.0)));
+}
+
+#[test]
+fn clusters_share_their_work() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("small.swf"), SMALL).unwrap();
+    std::fs::write(folder.path().join("idle.swf"), "9 5000 -1 10 1 -1 -1 1 10 -1 1 1 1 1 1 1 -1 -1\n").unwrap();
+    let of = |router: &str| {
+        let words = "twin broker --cluster busy:4:small.swf --cluster idle:8:idle.swf --json --router ";
+        json(&run(folder.path(), &format!("{words}{router}")))
+    };
+    let (home, moved, pooled) = (of("home"), of("earliest-start"), of("pooled"));
+    assert_eq!((home["moved_jobs"].as_u64(), home["mean_wait_s"].as_f64()), (Some(0), Some(22.5)));
+    // The second job of `busy` finds a machine that is free.
+    assert_eq!((moved["moved"].as_f64(), moved["max_wait_s"].as_i64()), (Some(0.25), Some(0)));
+    assert_eq!(moved["clusters"][1]["hosted"]["jobs"].as_u64(), Some(2));
+    assert_eq!((pooled["moved"].is_null(), pooled["max_wait_s"].as_i64()), (true, Some(0)));
+    // Chance is a stream of its seed.
+    assert_eq!(of("random")["clusters"], of("random")["clusters"]);
+}
+
+/// Whether a process has said what is to happen on a SIGINT.
+fn hears_interrupts(pid: u32) -> bool {
+    const SIGINT_BIT: u64 = 1 << (2 - 1);
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
+    caught.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & SIGINT_BIT != 0)
+}
+
+#[test]
+fn ctrl_c_leaves_a_partial_report() {
+    let folder = tempfile::tempdir().unwrap();
+    // Jobs that fill the machine one after the other, each ending early: every end places all that wait anew.
+    let mut trace = String::from("; MaxProcs: 100\n");
+    for job in 0..6_000 {
+        let _ = writeln!(trace, "{job} {job} -1 1000 60 -1 -1 60 2000 -1 1 1 1 1 1 1 -1 -1");
+    }
+    std::fs::write(folder.path().join("long.swf"), trace).unwrap();
+    let words = "twin replay --trace long.swf --policy conservative --json";
+    let child = hw(folder.path()).args(words.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while !hears_interrupts(child.id()) {
+        assert!(begun.elapsed() < LONG, "it never listened");
+        std::thread::yield_now();
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((report["complete"].as_bool(), report["jobs"].as_u64()), (Some(false), Some(6_000)));
+    assert!(report["unstarted"].as_u64() > Some(0), "{report}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Broken off"));
+}
