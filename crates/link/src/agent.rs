@@ -151,6 +151,8 @@ struct Shared {
     backend: BackendKind,
     desk: Arc<Desk>,
     spool: Spool,
+    /// This process.
+    process: u64,
 }
 
 impl Agent {
@@ -168,8 +170,9 @@ impl Agent {
         let spool = Spool::open(folder, stamp().map_err(AgentError::Folder)?).await.map_err(AgentError::Folder)?;
         let leases = Leases::open(folder).await.map_err(AgentError::Folder)?;
         let Hosted { backend, cluster, examine } = hosted;
-        let desk = Arc::new(Desk::new(cluster, place.cluster, leases, examine));
-        Ok(Agent { shared: Arc::new(Shared { dial, identity, backend, desk, spool }), observations })
+        let desk = Arc::new(Desk::new(cluster, place.cluster, leases, examine, spool.newest()));
+        let process = stamp().map_err(AgentError::Folder)?;
+        Ok(Agent { shared: Arc::new(Shared { dial, identity, backend, desk, spool, process }), observations })
     }
 
     /// Serves until `stop` resolves. Jobs go on afterwards.
@@ -238,6 +241,7 @@ impl Shared {
             backend: self.backend,
             files: self.desk.has_files(),
             clock: wall_clock(),
+            process: self.process,
         };
         match self.dial.greet(server, &self.identity, Purpose::Attach(attach)).await {
             Ok((line, Welcome::Attached { protocol, run, software, .. })) if protocol == PROTOCOL.max => {

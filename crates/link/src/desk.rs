@@ -9,7 +9,7 @@ use std::time::Duration;
 use base::{AttemptId, ClusterId};
 use futures::future::BoxFuture;
 use ports::{Cluster, ConnectError, FileError, Files};
-use tokio::sync::{RwLock, mpsc};
+use tokio::sync::{RwLock, mpsc, watch};
 
 use crate::frame::Frame;
 use crate::limits::{ANSWERS_KEPT, LISTING_PART, REQUESTS_MAX};
@@ -29,6 +29,8 @@ pub(crate) struct Desk {
     id: ClusterId,
     leases: Leases,
     examine: Option<Examine>,
+    /// The number of the newest event that is on the disk.
+    newest: watch::Receiver<u64>,
     /// Read while an attempt is handed over or ended, written while the connector is told which ones are open: one that
     /// arrives in between would be taken for a stranger.
     turn: RwLock<()>,
@@ -50,9 +52,15 @@ struct Table {
 type Said = (Answer, Vec<u8>);
 
 impl Desk {
-    pub fn new(cluster: Arc<dyn Cluster>, id: ClusterId, leases: Leases, examine: Option<Examine>) -> Desk {
+    pub fn new(
+        cluster: Arc<dyn Cluster>,
+        id: ClusterId,
+        leases: Leases,
+        examine: Option<Examine>,
+        newest: watch::Receiver<u64>,
+    ) -> Desk {
         let parts = tokio::sync::Mutex::default();
-        Desk { cluster, id, leases, examine, turn: RwLock::new(()), parts, table: Mutex::default() }
+        Desk { cluster, id, leases, examine, newest, turn: RwLock::new(()), parts, table: Mutex::default() }
     }
 
     pub fn has_files(&self) -> bool {
@@ -156,7 +164,10 @@ impl Desk {
             }
             Ask::Signal { attempt, signal, shell_only } => done(self.cluster.signal(attempt, signal, shell_only).await),
             Ask::Forget { attempt } => done(self.forget(attempt).await),
-            Ask::Resume { part, last } => done(self.resume(part, last, &body).await),
+            Ask::Resume { part, last } => match self.resume(part, last, &body).await {
+                Ok(Some(newest)) => (Answer::Resumed { newest }, Vec::new()),
+                other => done(other.map(drop)),
+            },
             Ask::SetTimeLimit { attempt, limit } => done(self.cluster.set_time_limit(attempt, limit).await),
             Ask::Describe {} => self.describe().await,
             Ask::ReadLog { order, stream, offset, max } => {
@@ -215,7 +226,8 @@ impl Desk {
         Ok(())
     }
 
-    async fn resume(&self, part: u32, last: bool, body: &[u8]) -> Result<(), ConnectError> {
+    /// The number of the newest event before the connector was told; `None` for a part that is not the last.
+    async fn resume(&self, part: u32, last: bool, body: &[u8]) -> Result<Option<u64>, ConnectError> {
         let some = attempts_from_bytes(body).ok_or_else(|| refused("a list of attempts that cannot be read"))?;
         let mut parts = self.parts.lock().await;
         if part == 0 {
@@ -227,13 +239,15 @@ impl Desk {
         parts.0 += 1;
         parts.1.extend(some);
         if !last {
-            return Ok(());
+            return Ok(None);
         }
         let (_, mut open) = std::mem::take(&mut *parts);
         open.sort_unstable();
         let _turn = self.turn.write().await;
+        let newest = *self.newest.borrow();
         self.cluster.resume(open.clone()).await?;
-        self.leases.reset(&open).await.map_err(ConnectError::Unreachable)
+        self.leases.reset(&open).await.map_err(ConnectError::Unreachable)?;
+        Ok(Some(newest))
     }
 
     async fn describe(&self) -> Said {

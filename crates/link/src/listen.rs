@@ -32,6 +32,10 @@ pub trait Gatekeeper: Send + Sync + 'static {
 
     /// The open attempts of a cluster as the platform knows them now; `None` where this server does not run the engine.
     fn open_attempts(&self, cluster: ClusterId) -> BoxFuture<'_, Option<Vec<AttemptId>>>;
+
+    /// The agent of this cluster was started again. What it was handed and had not passed on it has forgotten: it is to be told
+    /// what is open, and handed what is on its way once more. Resolves when that is sure to happen.
+    fn restarted(&self, cluster: ClusterId) -> BoxFuture<'_, ()>;
 }
 
 /// The words of this program in greetings.
@@ -266,6 +270,10 @@ async fn serve_line(door: &Door, line: Line, site: &Site, hello: &Hello, protoco
                 "the site has a new agent, or one that lost its folder: it is told what is open"
             );
             site.take_stock(&*door.gate).await;
+        }
+        if site.is_another(attach.process) {
+            door.gate.restarted(site.place.cluster).await;
+            site.begins_again(attach.process);
         }
         std::future::pending().await
     };

@@ -70,6 +70,14 @@ pub struct Attach {
     /// Its clock, microseconds since 1970.
     #[serde(default)]
     pub clock: i64,
+    /// Which process of the agent it is: what one was handed and had not passed on is forgotten with it. 0: it does not say.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub process: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The server's answer to [`Hello`].
@@ -318,6 +326,11 @@ impl Ask {
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Answer {
     Done {},
+    /// The connector was told which attempts are open when `newest` was the number of the agent's newest event: what was said to
+    /// be absent before that may be there by now.
+    Resumed {
+        newest: u64,
+    },
     Described {
         facts: ClusterFacts,
         /// Remarks by the pool's name.

@@ -1,6 +1,8 @@
 //! The server's memory of one site: its present line if there is one, the requests under way, which events were taken in.
 //! Lives as long as the server process; lines come and go.
 
+mod events;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base::{AttemptId, Timestamp};
-use model::{BackendKind, Observation, Observed};
+use model::BackendKind;
 use ports::ConnectError;
 use ports::cluster::Observations;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -65,6 +67,8 @@ pub struct Site {
     /// Who takes the events in.
     listener: watch::Sender<Option<Listener>>,
     heard: tokio::sync::Mutex<Heard>,
+    /// Since when what the agent tells holds.
+    stock: watch::Sender<Option<Stock>>,
     /// One `resume` at a time.
     resuming: tokio::sync::Mutex<()>,
 }
@@ -82,6 +86,13 @@ struct Heard {
     number: u64,
 }
 
+/// The agent of this log was told the open attempts when `upto` was the number of its newest event.
+#[derive(Clone, Copy)]
+struct Stock {
+    log: u64,
+    upto: u64,
+}
+
 #[derive(Default)]
 struct State {
     out: Option<mpsc::Sender<Arc<Frame>>>,
@@ -94,6 +105,8 @@ struct State {
     files: bool,
     /// The log whose agent was told the open attempts by this process.
     resumed: Option<u64>,
+    /// The agent's process that was told them; 0 before the first.
+    process: u64,
     /// Nothing is handed over until a new agent was told the open attempts.
     closed: bool,
     backend_down: bool,
@@ -137,6 +150,7 @@ impl Site {
             supply: watch::Sender::new(0),
             listener: watch::Sender::new(None),
             heard: tokio::sync::Mutex::default(),
+            stock: watch::Sender::new(None),
             resuming: tokio::sync::Mutex::default(),
         })
     }
@@ -282,12 +296,16 @@ impl Site {
     }
 
     async fn resume_alone(&self, open: &[AttemptId]) -> Result<(), ConnectError> {
-        let mut logs = Vec::new();
+        let (mut logs, mut upto) = (Vec::new(), 0);
         let parts: Vec<&[AttemptId]> = if open.is_empty() { vec![&[]] } else { open.chunks(RESUME_PART).collect() };
         for (part, some) in parts.iter().enumerate() {
             let ask = Ask::Resume { part: part as u32, last: part + 1 == parts.len() };
             match self.ask(ask, attempts_to_bytes(some), self.timing.answer).await {
                 Ok(Reply { answer: Answer::Done {}, log, .. }) => logs.push(log),
+                Ok(Reply { answer: Answer::Resumed { newest }, log, .. }) => {
+                    logs.push(log);
+                    upto = newest;
+                }
                 Ok(Reply { answer: Answer::Fault { fault }, .. }) => return Err(fault.into()),
                 Ok(_) => return Err(ConnectError::Unreachable(io::Error::other("an answer that is not understood"))),
                 Err(error) => return Err(error.into()),
@@ -298,6 +316,7 @@ impl Site {
             return Err(ConnectError::Unreachable(io::Error::other("another agent came in between")));
         }
         (state.resumed, state.closed) = (Some(state.log), false);
+        self.stock.send_replace(Some(Stock { log: state.log, upto }));
         Ok(())
     }
 
@@ -318,6 +337,21 @@ impl Site {
     }
 
     // ---- lines ----
+
+    /// Whether another process of the agent is there than the one that was handed what is on its way. One that was never seen here
+    /// has been handed nothing by this server.
+    pub(crate) fn is_another(&self, process: u64) -> bool {
+        let mut state = self.state();
+        if state.process == 0 {
+            state.process = process;
+        }
+        process != 0 && state.process != process
+    }
+
+    /// What is on its way is handed to this process again.
+    pub(crate) fn begins_again(&self, process: u64) {
+        self.state().process = process;
+    }
 
     /// Serves one line to its end. `true` in the first value: the agent must be told the open attempts.
     pub(crate) fn attach(
@@ -357,7 +391,7 @@ impl Site {
         let again = state.pending.values().map(|pending| pending.frame.clone()).collect();
         drop(state);
         self.up.send_replace(true);
-        (Attached { site: self, number, log: attach.log, out, queue, again }, must_be_told)
+        (Attached { site: self, number, log: attach.log, told: attach.told, out, queue, again }, must_be_told)
     }
 
     fn detach(&self, number: u64) {
@@ -417,6 +451,8 @@ pub(crate) struct Attached<'a> {
     site: &'a Site,
     number: u64,
     log: u64,
+    /// The agent was told before, by whichever server, what is open.
+    told: bool,
     out: mpsc::Sender<Arc<Frame>>,
     queue: mpsc::Receiver<Arc<Frame>>,
     /// What was asked on lines before and not answered.
@@ -435,14 +471,14 @@ impl Drop for Detach<'_> {
 impl<'a> Attached<'a> {
     /// Until the line breaks or another takes its place.
     pub async fn serve(self, read: impl AsyncRead + Unpin, write: impl AsyncWrite + Unpin) -> FrameError {
-        let Attached { site, number, log, out, queue, again } = self;
+        let Attached { site, number, log, told, out, queue, again } = self;
         let _detach = Detach(site, number);
         let (events, arrived) = mpsc::channel(EVENT_FRAMES);
         let mut line = site.line.subscribe();
         tokio::select! {
             error = write_frames(write, queue, site.timing) => error,
             error = hear(site, log, read, events) => error,
-            error = take_in(site, log, arrived, out.clone()) => error,
+            error = events::take_in(site, (log, told), arrived, out.clone()) => error,
             error = ask_again_and_live(site, again, out) => error,
             // Ends with the site only.
             _ = line.wait_for(|present| *present != number) => FrameError::Closed,
@@ -492,107 +528,6 @@ async fn ask_again_and_live(site: &Site, again: Vec<Arc<Frame>>, out: mpsc::Send
         if let Err(error) = post(&out, &ToAgent::Alive {}, Vec::new()).await {
             return error;
         }
-    }
-}
-
-/// Hands events to the listener, each once and in order, whatever lines they came on.
-async fn take_in(
-    site: &Site,
-    log: u64,
-    mut arrived: mpsc::Receiver<(u64, Vec<u8>)>,
-    out: mpsc::Sender<Arc<Frame>>,
-) -> FrameError {
-    let mut listener = site.listener.subscribe();
-    let mut asked_by = None;
-    loop {
-        let Some(present) = listener.borrow_and_update().clone() else {
-            if listener.changed().await.is_err() {
-                return FrameError::Closed;
-            }
-            continue;
-        };
-        if asked_by.is_none() {
-            let after = {
-                let mut heard = site.heard.lock().await;
-                if heard.log != log {
-                    *heard = Heard { log, number: 0 };
-                }
-                heard.number
-            };
-            asked_by = Some(present.id);
-            if let Err(error) = post(&out, &ToAgent::Listen { after }, Vec::new()).await {
-                return error;
-            }
-        }
-        tokio::select! {
-            _ = listener.changed() => {}
-            some = arrived.recv() => {
-                let Some((from, lines)) = some else { return FrameError::Closed };
-                let taken = match deliver(site, log, from, &lines).await {
-                    Ok(upto) => post(&out, &ToAgent::Taken { upto }, Vec::new()).await,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = taken {
-                    return error;
-                }
-            }
-        }
-    }
-}
-
-/// The number of the last event that is taken in now.
-async fn deliver(site: &Site, log: u64, from: u64, lines: &[u8]) -> Result<u64, FrameError> {
-    // Lines that break and come again share this: an event is never told twice, nor before the one that was before it.
-    let mut heard = site.heard.lock().await;
-    if heard.log != log {
-        return Err(FrameError::Closed);
-    }
-    // A log that was shortened after this process forgot what it had.
-    if heard.number == 0 && from > 1 {
-        heard.number = from - 1;
-    }
-    for (number, line) in (from..).zip(lines.split(|b| *b == b'\n').filter(|line| !line.is_empty())) {
-        if number <= heard.number {
-            continue;
-        }
-        if number > heard.number + 1 {
-            tracing::error!(site = site.place.site, number, last = heard.number, "an event is missing; asking again");
-            return Err(FrameError::Closed);
-        }
-        match serde_json::from_slice::<Observed>(line) {
-            Ok(what) => {
-                match what {
-                    Observed::Unreachable => site.state().backend_down = true,
-                    Observed::Reachable => site.state().backend_down = false,
-                    Observed::SupplyChanged => site.supply.send_modify(|times| *times += 1),
-                    _ => {}
-                }
-                hand_on(site, what).await;
-            }
-            Err(error) => {
-                tracing::error!(site = site.place.site, %error, "an event of a newer agent cannot be read and is left out");
-                site.state().status.unreadable += 1;
-            }
-        }
-        heard.number = number;
-    }
-    Ok(heard.number)
-}
-
-/// To whoever listens, as soon as somebody does.
-async fn hand_on(site: &Site, what: Observed) {
-    let mut listener = site.listener.subscribe();
-    let mut observation = Observation { cluster: site.place.cluster, what };
-    loop {
-        let present = listener.borrow_and_update().clone();
-        if let Some(present) = present {
-            match present.to.send(observation).await {
-                Ok(()) => return,
-                Err(returned) => observation = returned.0,
-            }
-        }
-        // The sender lives as long as the site.
-        let _ = listener.changed().await;
     }
 }
 

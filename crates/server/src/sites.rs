@@ -401,6 +401,15 @@ impl Gatekeeper for Sites {
         }
         .boxed()
     }
+
+    fn restarted(&self, cluster: ClusterId) -> BoxFuture<'_, ()> {
+        async move {
+            if let Some(running) = self.running.get() {
+                running.app.engine.send(Message::Resume(cluster)).await;
+            }
+        }
+        .boxed()
+    }
 }
 
 fn hosts(backend: BackendKind) -> &'static str {

@@ -182,6 +182,48 @@ async fn agents_and_servers_are_killed_and_every_job_runs_once() {
     drop(server);
 }
 
+/// That an attempt is not there was true once; both ends are started again after it came, and the log of the agent still has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_absence_that_was_overtaken_is_not_heard_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, address) = listener();
+    let machine = machine();
+    let key = identity(folder.path(), "agent").fingerprint();
+    let pin = identity(folder.path(), "server").fingerprint();
+    let start_server = || {
+        let (sender, observations) = mpsc::channel(16);
+        let server = Server::start(&socket, identity(folder.path(), "server"), Gate::new(key));
+        let cluster = RemoteCluster::new(server.gate.site.clone(), sender);
+        (server, cluster, observations)
+    };
+    let next = async |observations: &mut mpsc::Receiver<Observation>| {
+        let seen = tokio::time::timeout(PATIENCE, observations.recv()).await.expect("nothing is told");
+        seen.expect("the line is there").what
+    };
+    let (server, cluster, mut observations) = start_server();
+    let agent = Running::start(folder.path(), address, pin, &machine).await;
+    let order = order(&SiteBed::new(None), 1, "sleep 1000");
+    insist(async || cluster.resume(vec![order.attempt]).await).await;
+    machine.tick(Span::from_millis(1)).await;
+    assert!(matches!(next(&mut observations).await, Observed::Gone { attempt, .. } if attempt == order.attempt));
+    insist(async || cluster.submit(order.clone(), "sleep 1000".into()).await).await;
+    machine.tick(Span::from_millis(10)).await;
+    while !matches!(next(&mut observations).await, Observed::Started { .. }) {}
+    agent.kill().await;
+    drop((server, cluster, observations));
+    let (_server, cluster, mut observations) = start_server();
+    let _agent = Running::start(folder.path(), address, pin, &machine).await;
+    insist(async || cluster.resume(vec![order.attempt]).await).await;
+    machine.tick(Span::from_millis(1)).await;
+    loop {
+        match next(&mut observations).await {
+            Observed::Started { .. } => break,
+            Observed::Gone { .. } => panic!("it is there"),
+            _ => {}
+        }
+    }
+}
+
 /// The folder of an agent is lost while work is open: the new agent ends nothing that it does not know, until it was told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_lost_its_folder_is_told_what_is_open() {
@@ -226,6 +268,38 @@ async fn an_agent_that_lost_its_folder_is_told_what_is_open() {
         let Some(seen) = observations.recv().await else { panic!("closed") };
         if matches!(seen.what, Observed::Ended { attempt, .. } if attempt == other.attempt) {
             break;
+        }
+    }
+}
+
+/// A server that stays sees that the agent is another process now: what it was handed and had not passed on is handed over again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_was_started_again_is_noticed_and_a_line_that_came_back_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, address) = listener();
+    let machine = machine();
+    let gate = Gate::new(identity(folder.path(), "agent").fingerprint());
+    let pin = identity(folder.path(), "server").fingerprint();
+    let _server = Server::start(&socket, identity(folder.path(), "server"), gate.clone());
+    let (sender, _observations) = mpsc::channel(16);
+    let cluster = RemoteCluster::new(gate.site.clone(), sender);
+    let mut agent = Running::start(folder.path(), address, pin, &machine).await;
+    insist(async || cluster.resume(Vec::new()).await).await;
+    for restarts in 1..3 {
+        // The same process over another line.
+        let before = gate.site.status().connected_since;
+        gate.site.hang_up();
+        while gate.site.status().connected_since <= before {
+            tokio::task::yield_now().await;
+        }
+        insist(async || cluster.describe().await).await;
+        assert_eq!(gate.restarts.load(std::sync::atomic::Ordering::Relaxed), restarts - 1);
+        agent.kill().await;
+        agent = Running::start(folder.path(), address, pin, &machine).await;
+        let until = Instant::now() + PATIENCE;
+        while gate.restarts.load(std::sync::atomic::Ordering::Relaxed) < restarts {
+            assert!(Instant::now() < until, "nobody noticed");
+            tokio::task::yield_now().await;
         }
     }
 }
