@@ -16,6 +16,7 @@ const NOT_REACHED: &[&str] = &[
     "failed to fetch config",
     "munge encode failed",
     "unable to establish controller machine",
+    "communication connection failure",
 ];
 
 /// It may have reached one; the answer did not come back.
@@ -32,6 +33,11 @@ const UNANSWERED: &[&str] = &[
     "munge decode failed",
     "insane message length",
     "incomplete or corrupt",
+    "unexpected missing socket error",
+    "message send failure",
+    "message receive failure",
+    "communication shutdown failure",
+    "header lengths are longer than data received",
     // sbatch tries again by itself after a time-out: an earlier try may have made a job.
     "temporarily unable to accept job",
 ];
@@ -141,6 +147,11 @@ mod tests {
             ),
             (
                 "sbatch: error: Batch job submission failed: Unable to contact slurm controller (receive failure)",
+                "unanswered",
+            ),
+            (
+                "sbatch: error: slurm_msg_sendto: address:port=127.0.0.1:22138 msg_type=4003: Unexpected missing socket error\n\
+                 sbatch: error: Batch job submission failed: Unexpected missing socket error",
                 "unanswered",
             ),
             ("sbatch: error: Batch job submission failed: Resource temporarily unavailable", "unanswered"),

@@ -210,7 +210,7 @@ impl Inner {
     /// The controller has said that it is over: accounting says exactly how.
     async fn ending(&self, case: Case, runs: &[AccountedRun], record: Option<Box<QueuedJob>>, since: Instant) -> bool {
         let mine: Vec<&AccountedRun> = runs.iter().filter(|run| Some(run.number) == case.number).collect();
-        if let Some(run) = mine.last().filter(|run| run.state.course() == Course::Over && run.end.is_some()) {
+        if let Some(run) = last_word(&mine).filter(|run| run.state.course() == Course::Over && run.end.is_some()) {
             let record = record.as_deref().filter(|record| record.state.course() == Course::Over);
             let facts = Facts::accounted(run, record);
             return self.finish(case.attempt, facts, &mine).await;
@@ -568,6 +568,17 @@ fn tell_interrupted(entry: &mut Entry, attempt: AttemptId, run: &AccountedRun, o
     let outcome = states::interrupted(&run.state);
     let (started_at, at) = (Timestamp::from_secs(start) - offset, Timestamp::from_secs(end.max(start)) - offset);
     Some(Observed::Interrupted { attempt, started_at, at, outcome, note: Some(words.into()) })
+}
+
+/// The record that counts. A controller that was set back to an older state believes that a job runs which had ended, does not find
+/// it on its node, and adds that the node has failed: what was recorded first of the same start is true.
+fn last_word<'a>(runs: &[&'a AccountedRun]) -> Option<&'a AccountedRun> {
+    let last = *runs.last()?;
+    let is_own_end = |run: &&&AccountedRun| {
+        run.start == last.start && run.end.is_some() && [SlurmState::Completed, SlurmState::Failed].contains(&run.state)
+    };
+    let first = runs.iter().find(is_own_end).filter(|_| last.state == SlurmState::NodeFail);
+    Some(first.copied().unwrap_or(last))
 }
 
 /// It did nothing: another job has the fence, or it was told to stay away.

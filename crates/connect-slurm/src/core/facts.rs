@@ -144,6 +144,10 @@ impl Facts {
             self.exit = (exit.code, exit.signal);
             self.end = self.end.map(|end| end.min(at.as_secs()).max(self.start.unwrap_or(i64::MIN)));
             self.note("Slurm gave its node up; it had run to its end there");
+        } else if self.is_brief_cancel() && ended.is_some_and(|ended| ended.exit == Some(model::Exit::default())) {
+            self.state = SlurmState::Completed;
+            self.exit = (0, 0);
+            self.note("Slurm cancelled another launch of it; it had run to its end");
         } else if self.is_brief_cancel() && evidence.is_empty() {
             self.state = SlurmState::NodeFail;
             self.note("Slurm cancelled it as it started, and it never ran");
@@ -204,6 +208,9 @@ mod tests {
         let mut launch = facts(SlurmState::Cancelled, Some(100), 100);
         launch.correct(&Evidence::default(), Some(7));
         assert_eq!(launch.state, SlurmState::NodeFail);
+        let mut done = facts(SlurmState::Cancelled, Some(100), 100);
+        done.correct(&ended(7, 99, Some(Exit::default())), Some(7));
+        assert_eq!((done.state, done.start, done.end), (SlurmState::Completed, Some(100), Some(100)));
         // It ran, it waited, or it had run for a while: somebody cancelled it.
         for (mut cancelled, evidence) in [
             (facts(SlurmState::Cancelled, Some(100), 101), ended(7, 101, None)),
