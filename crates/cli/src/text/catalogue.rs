@@ -174,6 +174,12 @@ catalogue! {
     Waiting "Events waiting" "待收事件";
     WorkDir "Works in" "工作目录";
     WouldRunIn "Would run in" "将运行于";
+    AllocatedPercent "Allocated %" "已分配 %";
+    ArrivedPercent "Arrived %" "已到达 %";
+    PodsArrived "Pods arrived" "到达 pod 数";
+    PodsDropped "Pods that fitted nowhere" "无处可放的 pod 数";
+    UnallocatedPercent "Unallocated %" "未分配 %";
+    CpuPercent "Processors in use %" "处理器占用 %";
     BoundedSlowdown "Bounded slowdown" "有界减速比";
     Jobs "Jobs" "作业数";
     Makespan "Makespan" "总时长";
@@ -297,6 +303,7 @@ catalogue! {
     SignalUnsupported "signal `{signal}` cannot be sent: only TERM and KILL, which end the job, are supported" "无法发送信号 `{signal}`：仅支持用于结束作业的 TERM 和 KILL";
     SiteFailed "the agent cannot begin: {why}" "站点代理无法启动：{why}";
     TraceRefused "{path}: {why}; --bad-lines skip passes such lines over" "{path}：{why}；可用 --bad-lines skip 跳过此类行";
+    ListRefused "{path}: {why}" "{path}：{why}";
     TraceWithoutProcs "{path} does not say how many processors there are: give --procs" "{path} 未说明处理器数：请用 --procs 指定";
     WrapOrScript "give --wrap or a script, not both" "--wrap 与脚本只能二选一";
 

@@ -2,6 +2,7 @@
 
 mod broker;
 mod out;
+mod pack;
 mod progress;
 mod replay;
 mod source;
@@ -25,6 +26,8 @@ enum Act {
     Replay(replay::Replay),
     /// Play several clusters' traces together, with a router that sends each job somewhere when it arrives
     Broker(broker::Broker),
+    /// Let pods arrive at a cluster of GPU nodes and see how much of it a policy allocates
+    Pack(pack::Pack),
 }
 
 /// Carries out one of the twin's verbs.
@@ -32,5 +35,6 @@ pub async fn run(desk: &Desk, args: Twin) -> Result<View, Fault> {
     match args.act {
         Act::Replay(args) => replay::run(desk, args).await,
         Act::Broker(args) => broker::run(desk, args).await,
+        Act::Pack(args) => pack::run(desk, args),
     }
 }

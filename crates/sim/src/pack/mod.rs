@@ -10,5 +10,5 @@ mod run;
 pub use arrivals::{ARRIVING_PERCENT, arrivals, node_order};
 pub use bound::most_allocated;
 pub use policies::{NAMES, policy, source};
-pub use read::{ReadError, Workload};
+pub use read::{List, ReadError, Unread, Workload};
 pub use run::{Outcome, run};

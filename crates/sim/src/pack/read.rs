@@ -29,8 +29,23 @@ pub enum ReadError {
     )]
     NodeOrder { wanted: usize, found: usize, lines: usize },
     /// Nothing to do.
-    #[error("the {0} list is empty")]
-    Empty(&'static str),
+    #[error("nothing is listed")]
+    Empty,
+}
+
+/// One of the two lists of an experiment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    Nodes,
+    Pods,
+}
+
+/// Which list cannot be used, and why.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{why}")]
+pub struct Unread {
+    pub list: List,
+    pub why: ReadError,
 }
 
 /// Nodes and pods of one experiment.
@@ -99,16 +114,11 @@ impl Models {
 impl Workload {
     /// From the text of a node list (`sn,cpu_milli,memory_mib,gpu,model`) and of a pod list
     /// (`name,cpu_milli,memory_mib,num_gpu,gpu_milli[,gpu_spec]`, more columns are allowed).
-    pub fn read(nodes: &str, pods: &str) -> Result<Workload, ReadError> {
+    pub fn read(nodes: &str, pods: &str) -> Result<Workload, Unread> {
+        let of = |list: List| move |why: ReadError| Unread { list, why };
         let mut models = Models::default();
-        let (names, nodes) = read_nodes(nodes, &mut models)?;
-        let (pods, by_name) = read_pods(pods, &mut models)?;
-        if nodes.is_empty() {
-            return Err(ReadError::Empty("node"));
-        }
-        if pods.is_empty() {
-            return Err(ReadError::Empty("pod"));
-        }
+        let (names, nodes) = read_nodes(nodes, &mut models).map_err(of(List::Nodes))?;
+        let (pods, by_name) = read_pods(pods, &mut models).map_err(of(List::Pods))?;
         Ok(Workload { names, nodes, pods, models: models.names, by_name })
     }
 
@@ -178,7 +188,7 @@ fn read_nodes(text: &str, models: &mut Models) -> Result<(Vec<String>, Vec<Node>
         nodes.push(node.ok_or(ReadError::Gpus { line: *line })?);
         names.push(fields.get(sn).unwrap_or(&"").to_string());
     }
-    Ok((names, nodes))
+    if nodes.is_empty() { Err(ReadError::Empty) } else { Ok((names, nodes)) }
 }
 
 fn read_pods(text: &str, models: &mut Models) -> Result<(Vec<Pod>, Vec<usize>), ReadError> {
@@ -209,6 +219,9 @@ fn read_pods(text: &str, models: &mut Models) -> Result<(Vec<Pod>, Vec<usize>), 
             models: bits,
         });
     }
+    if pods.is_empty() {
+        return Err(ReadError::Empty);
+    }
     let mut by_name: Vec<usize> = (0..pods.len()).collect();
     by_name.sort_by_key(|row| (table.rows[*row].1.get(name).copied().unwrap_or(""), *row));
     Ok((pods, by_name))
@@ -235,13 +248,16 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_told_with_its_line() {
-        let pods = |text: &str| Workload::read(NODES, text).unwrap_err();
+        let pods = |text: &str| Workload::read(NODES, text).unwrap_err().why;
         assert_eq!(pods("name,cpu_milli\n"), ReadError::Column("memory_mib"));
         let text = PODS.replace("p1,1,1", "p1,one,1");
         assert_eq!(pods(&text), ReadError::Number { line: 3, column: "cpu_milli", text: "one".into() });
-        assert_eq!(pods("name,cpu_milli,memory_mib,num_gpu,gpu_milli\n"), ReadError::Empty("pod"));
+        assert_eq!(pods("name,cpu_milli,memory_mib,num_gpu,gpu_milli\n"), ReadError::Empty);
         let many = NODES.replace(",2,X", ",17,X");
-        assert_eq!(Workload::read(&many, PODS).unwrap_err(), ReadError::Gpus { line: 2 });
+        assert_eq!(
+            Workload::read(&many, PODS).unwrap_err(),
+            Unread { list: List::Nodes, why: ReadError::Gpus { line: 2 } }
+        );
     }
 
     #[test]
