@@ -164,8 +164,8 @@ impl Desk {
             }
             Ask::Signal { attempt, signal, shell_only } => done(self.cluster.signal(attempt, signal, shell_only).await),
             Ask::Forget { attempt } => done(self.forget(attempt).await),
-            Ask::Resume { part, last } => match self.resume(part, last, &body).await {
-                Ok(Some(newest)) => (Answer::Resumed { newest }, Vec::new()),
+            Ask::Resume { part, last, stock } => match self.resume(part, last, &body).await {
+                Ok(Some(newest)) if stock => (Answer::Resumed { newest }, Vec::new()),
                 other => done(other.map(drop)),
             },
             Ask::SetTimeLimit { attempt, limit } => done(self.cluster.set_time_limit(attempt, limit).await),

@@ -240,6 +240,9 @@ pub enum Ask {
     Resume {
         part: u32,
         last: bool,
+        /// The server knows [`Answer::Resumed`]. One that does not say so gets [`Answer::Done`], as it always did.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stock: bool,
     },
     ReadLog {
         order: Order,

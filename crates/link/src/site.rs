@@ -299,7 +299,7 @@ impl Site {
         let (mut logs, mut upto) = (Vec::new(), 0);
         let parts: Vec<&[AttemptId]> = if open.is_empty() { vec![&[]] } else { open.chunks(RESUME_PART).collect() };
         for (part, some) in parts.iter().enumerate() {
-            let ask = Ask::Resume { part: part as u32, last: part + 1 == parts.len() };
+            let ask = Ask::Resume { part: part as u32, last: part + 1 == parts.len(), stock: true };
             match self.ask(ask, attempts_to_bytes(some), self.timing.answer).await {
                 Ok(Reply { answer: Answer::Done {}, log, .. }) => logs.push(log),
                 Ok(Reply { answer: Answer::Resumed { newest }, log, .. }) => {

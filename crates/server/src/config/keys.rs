@@ -42,8 +42,8 @@ pub const KEYS: &[Key] = &[
     key("files.quota", "10G", "bytes that the files of one tenant may have"),
     key(
         "files.work_kept",
-        "90d",
-        "work folders are deleted this long after the end of their jobs; 0 keeps them for ever",
+        "0",
+        "work folders are deleted this long after the end of their jobs, e.g. 90d; 0 keeps them for ever",
     ),
     key("metering.interval", "60s", "running work is billed in stretches of this length"),
     key("metering.lag", "5s", "an interval is billed this long after it is over"),
