@@ -407,7 +407,13 @@ mod tests {
 
     fn bed() -> FakeBed {
         let shape = Resources::new(4, Bytes::from_gib(4), 0);
-        let pool = PoolFacts { name: "fake".to_owned(), shape, chip: None, nodes: vec!["fake".to_owned()], time_limit_max: None };
+        let pool = PoolFacts {
+            name: "fake".to_owned(),
+            shape,
+            chip: None,
+            nodes: vec!["fake".to_owned()],
+            time_limit_max: None,
+        };
         FakeBed(FakeMachine::new(ClusterId::from_u128(1), vec![pool], Timestamp::from_secs(1_000)))
     }
 
