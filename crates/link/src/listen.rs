@@ -33,9 +33,9 @@ pub trait Gatekeeper: Send + Sync + 'static {
     /// The open attempts of a cluster as the platform knows them now; `None` where this server does not run the engine.
     fn open_attempts(&self, cluster: ClusterId) -> BoxFuture<'_, Option<Vec<AttemptId>>>;
 
-    /// The agent of this cluster was started again. What it was handed and had not passed on it has forgotten: it is to be told
-    /// what is open, and handed what is on its way once more. Resolves when that is sure to happen.
-    fn restarted(&self, cluster: ClusterId) -> BoxFuture<'_, ()>;
+    /// The agent of this cluster is another, and was told what is open. What was handed to the one before and not passed on is lost:
+    /// what is on its way is to be handed over once more. Resolves when that is sure to happen.
+    fn repeat(&self, cluster: ClusterId) -> BoxFuture<'_, ()>;
 }
 
 /// The words of this program in greetings.
@@ -267,13 +267,9 @@ async fn serve_line(door: &Door, line: Line, site: &Site, hello: &Hello, protoco
         if must_be_told {
             tracing::warn!(
                 site = site.place.site,
-                "the site has a new agent, or one that lost its folder: it is told what is open"
+                "the site's agent is new, or was started again: it is told what is open"
             );
             site.take_stock(&*door.gate).await;
-        }
-        if site.is_another(attach.process) {
-            door.gate.restarted(site.place.cluster).await;
-            site.begins_again(attach.process);
         }
         std::future::pending().await
     };

@@ -105,8 +105,11 @@ struct State {
     files: bool,
     /// The log whose agent was told the open attempts by this process.
     resumed: Option<u64>,
-    /// The agent's process that was told them; 0 before the first.
+    /// The agent's process that is there, and the one that was told and was handed all that is on its way. 0: it does not say.
     process: u64,
+    told: u64,
+    /// What the agent before this one was handed is to be handed to this one.
+    owed: bool,
     /// Nothing is handed over until a new agent was told the open attempts.
     closed: bool,
     backend_down: bool,
@@ -118,11 +121,11 @@ struct Pending {
     reply: oneshot::Sender<Reply>,
 }
 
-/// An answer, its body, and the log of the agent that gave it.
+/// An answer, its body, and the log and the process of the agent that gave it.
 struct Reply {
     answer: Answer,
     body: Vec<u8>,
-    log: u64,
+    from: (u64, u64),
 }
 
 /// Why a call got no answer.
@@ -301,9 +304,9 @@ impl Site {
         for (part, some) in parts.iter().enumerate() {
             let ask = Ask::Resume { part: part as u32, last: part + 1 == parts.len(), stock: true };
             match self.ask(ask, attempts_to_bytes(some), self.timing.answer).await {
-                Ok(Reply { answer: Answer::Done {}, log, .. }) => logs.push(log),
-                Ok(Reply { answer: Answer::Resumed { newest }, log, .. }) => {
-                    logs.push(log);
+                Ok(Reply { answer: Answer::Done {}, from, .. }) => logs.push(from),
+                Ok(Reply { answer: Answer::Resumed { newest }, from, .. }) => {
+                    logs.push(from);
                     upto = newest;
                 }
                 Ok(Reply { answer: Answer::Fault { fault }, .. }) => return Err(fault.into()),
@@ -312,10 +315,10 @@ impl Site {
             }
         }
         let mut state = self.state();
-        if logs.iter().any(|log| *log != state.log) {
+        if logs.iter().any(|log| *log != (state.log, state.process)) {
             return Err(ConnectError::Unreachable(io::Error::other("another agent came in between")));
         }
-        (state.resumed, state.closed) = (Some(state.log), false);
+        (state.resumed, state.closed, state.told) = (Some(state.log), false, state.process);
         self.stock.send_replace(Some(Stock { log: state.log, upto }));
         Ok(())
     }
@@ -327,31 +330,18 @@ impl Site {
         while self.state().closed {
             if let Some(open) = gate.open_attempts(self.place.cluster).await {
                 match self.resume_alone(&open).await {
-                    Ok(()) => return,
+                    Ok(()) => break,
                     Err(error) => tracing::warn!(site = self.place.site, %error, "the new agent did not take stock"),
                 }
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(self.timing.redial_max);
         }
+        gate.repeat(self.place.cluster).await;
+        self.state().owed = false;
     }
 
     // ---- lines ----
-
-    /// Whether another process of the agent is there than the one that was handed what is on its way. One that was never seen here
-    /// has been handed nothing by this server.
-    pub(crate) fn is_another(&self, process: u64) -> bool {
-        let mut state = self.state();
-        if state.process == 0 {
-            state.process = process;
-        }
-        process != 0 && state.process != process
-    }
-
-    /// What is on its way is handed to this process again.
-    pub(crate) fn begins_again(&self, process: u64) {
-        self.state().process = process;
-    }
 
     /// Serves one line to its end. `true` in the first value: the agent must be told the open attempts.
     pub(crate) fn attach(
@@ -369,11 +359,13 @@ impl Site {
         });
         let now = wall_clock();
         let mut state = self.state();
-        let is_new = !attach.told || state.log != attach.log;
+        let is_new = !attach.told || state.log != attach.log || state.told != attach.process;
         // Before its cluster was taken up nothing is open there, and whoever takes it up says what is.
         let must_be_told = is_new && state.resumed.is_some();
         state.closed |= must_be_told;
-        state.log = attach.log;
+        state.owed |= must_be_told;
+        let must_be_told = state.owed;
+        (state.log, state.process) = (attach.log, attach.process);
         state.files = attach.files;
         state.absent_since = None;
         state.status = SiteStatus {
@@ -391,7 +383,8 @@ impl Site {
         let again = state.pending.values().map(|pending| pending.frame.clone()).collect();
         drop(state);
         self.up.send_replace(true);
-        (Attached { site: self, number, log: attach.log, told: attach.told, out, queue, again }, must_be_told)
+        let from = (attach.log, attach.process);
+        (Attached { site: self, number, from, told: attach.told, out, queue, again }, must_be_told)
     }
 
     fn detach(&self, number: u64) {
@@ -450,7 +443,8 @@ impl From<CallError> for ConnectError {
 pub(crate) struct Attached<'a> {
     site: &'a Site,
     number: u64,
-    log: u64,
+    /// Log and process of the agent.
+    from: (u64, u64),
     /// The agent was told before, by whichever server, what is open.
     told: bool,
     out: mpsc::Sender<Arc<Frame>>,
@@ -471,14 +465,14 @@ impl Drop for Detach<'_> {
 impl<'a> Attached<'a> {
     /// Until the line breaks or another takes its place.
     pub async fn serve(self, read: impl AsyncRead + Unpin, write: impl AsyncWrite + Unpin) -> FrameError {
-        let Attached { site, number, log, told, out, queue, again } = self;
+        let Attached { site, number, from, told, out, queue, again } = self;
         let _detach = Detach(site, number);
         let (events, arrived) = mpsc::channel(EVENT_FRAMES);
         let mut line = site.line.subscribe();
         tokio::select! {
             error = write_frames(write, queue, site.timing) => error,
-            error = hear(site, log, read, events) => error,
-            error = events::take_in(site, (log, told), arrived, out.clone()) => error,
+            error = hear(site, from, read, events) => error,
+            error = events::take_in(site, (from.0, told), arrived, out.clone()) => error,
             error = ask_again_and_live(site, again, out) => error,
             // Ends with the site only.
             _ = line.wait_for(|present| *present != number) => FrameError::Closed,
@@ -488,7 +482,7 @@ impl<'a> Attached<'a> {
 
 async fn hear(
     site: &Site,
-    log: u64,
+    from: (u64, u64),
     mut read: impl AsyncRead + Unpin,
     events: mpsc::Sender<(u64, Vec<u8>)>,
 ) -> FrameError {
@@ -499,7 +493,7 @@ async fn hear(
         };
         site.heard_of();
         match frame.message() {
-            Ok(ToServer::Answer { id, answer }) => site.answered(id, Reply { answer, body: frame.body, log }),
+            Ok(ToServer::Answer { id, answer }) => site.answered(id, Reply { answer, body: frame.body, from }),
             Ok(ToServer::Events { from }) => {
                 if events.send((from, frame.body)).await.is_err() {
                     return FrameError::Closed;

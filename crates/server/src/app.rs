@@ -81,6 +81,8 @@ pub enum Message {
     Ask(Question),
     /// A connector stands: let it deliver what happened, and do what is outstanding there.
     Resume(ClusterId),
+    /// What this cluster was asked for and has not confirmed is to be asked of it again.
+    Repeat(ClusterId),
 }
 
 /// The handlers' end of the driver's inbox.

@@ -113,6 +113,6 @@ fn refuse(message: Message, error: CommandError) {
         Message::Command { reply, .. } => drop(reply.send(Err(error))),
         Message::Ask(question) => question(Err(error)),
         // Its connector ends with this time of being active.
-        Message::Resume(_) => {}
+        Message::Resume(_) | Message::Repeat(_) => {}
     }
 }

@@ -402,10 +402,10 @@ impl Gatekeeper for Sites {
         .boxed()
     }
 
-    fn restarted(&self, cluster: ClusterId) -> BoxFuture<'_, ()> {
+    fn repeat(&self, cluster: ClusterId) -> BoxFuture<'_, ()> {
         async move {
             if let Some(running) = self.running.get() {
-                running.app.engine.send(Message::Resume(cluster)).await;
+                running.app.engine.send(Message::Repeat(cluster)).await;
             }
         }
         .boxed()

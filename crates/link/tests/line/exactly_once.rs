@@ -156,6 +156,7 @@ async fn agents_and_servers_are_killed_and_every_job_runs_once() {
             let ids: Vec<_> = open.keys().copied().collect();
             insist(async || cluster.resume(ids.clone()).await).await;
         } else {
+            *server.gate.open.lock().unwrap() = Some(open.keys().copied().collect());
             agent.kill().await;
             agent = Running::start(folder.path(), address, pin, &machine).await;
         }
@@ -283,6 +284,7 @@ async fn an_agent_that_was_started_again_is_noticed_and_a_line_that_came_back_is
     let _server = Server::start(&socket, identity(folder.path(), "server"), gate.clone());
     let (sender, _observations) = mpsc::channel(16);
     let cluster = RemoteCluster::new(gate.site.clone(), sender);
+    *gate.open.lock().unwrap() = Some(Vec::new());
     let mut agent = Running::start(folder.path(), address, pin, &machine).await;
     insist(async || cluster.resume(Vec::new()).await).await;
     for restarts in 1..3 {
@@ -293,11 +295,11 @@ async fn an_agent_that_was_started_again_is_noticed_and_a_line_that_came_back_is
             tokio::task::yield_now().await;
         }
         insist(async || cluster.describe().await).await;
-        assert_eq!(gate.restarts.load(std::sync::atomic::Ordering::Relaxed), restarts - 1);
+        assert_eq!(gate.repeats.load(std::sync::atomic::Ordering::Relaxed), restarts - 1);
         agent.kill().await;
         agent = Running::start(folder.path(), address, pin, &machine).await;
         let until = Instant::now() + PATIENCE;
-        while gate.restarts.load(std::sync::atomic::Ordering::Relaxed) < restarts {
+        while gate.repeats.load(std::sync::atomic::Ordering::Relaxed) < restarts {
             assert!(Instant::now() < until, "nobody noticed");
             tokio::task::yield_now().await;
         }

@@ -52,14 +52,14 @@ pub struct Gate {
     pub site: Arc<Site>,
     /// What the platform says is open.
     pub open: Mutex<Option<Vec<AttemptId>>>,
-    /// How often the agent was seen to be another process.
-    pub restarts: AtomicU64,
+    /// How often what is on its way was to be handed over again.
+    pub repeats: AtomicU64,
 }
 
 impl Gate {
     pub fn new(key: Fingerprint) -> Arc<Gate> {
         let site = Site::new(place(), timing()).unwrap();
-        Arc::new(Gate { key, site: Arc::new(site), open: Mutex::new(None), restarts: AtomicU64::new(0) })
+        Arc::new(Gate { key, site: Arc::new(site), open: Mutex::new(None), repeats: AtomicU64::new(0) })
     }
 }
 
@@ -79,8 +79,8 @@ impl Gatekeeper for Gate {
     fn open_attempts(&self, _: ClusterId) -> BoxFuture<'_, Option<Vec<AttemptId>>> {
         std::future::ready(self.open.lock().unwrap().clone()).boxed()
     }
-    fn restarted(&self, _: ClusterId) -> BoxFuture<'_, ()> {
-        self.restarts.fetch_add(1, Ordering::Relaxed);
+    fn repeat(&self, _: ClusterId) -> BoxFuture<'_, ()> {
+        self.repeats.fetch_add(1, Ordering::Relaxed);
         std::future::ready(()).boxed()
     }
 }

@@ -23,17 +23,20 @@ struct Round {
     observations: Vec<Observation>,
     questions: Vec<Question>,
     resumes: Vec<ClusterId>,
+    repeats: Vec<ClusterId>,
 }
 
 impl Round {
     fn is_full(&self) -> bool {
-        self.commands.len() + self.observations.len() + self.questions.len() + self.resumes.len() >= BATCH_MAX
+        let asked = self.questions.len() + self.resumes.len() + self.repeats.len();
+        self.commands.len() + self.observations.len() + asked >= BATCH_MAX
     }
     fn take(&mut self, message: Message) {
         match message {
             Message::Command { envelope, reply } => self.commands.push((envelope, reply)),
             Message::Ask(question) => self.questions.push(question),
             Message::Resume(cluster) => self.resumes.push(cluster),
+            Message::Repeat(cluster) => self.repeats.push(cluster),
         }
     }
 }
@@ -271,6 +274,10 @@ impl<'a> Active<'a> {
         for cluster in round.resumes {
             let outstanding = self.engine.outstanding().into_iter().filter(|e| e.cluster() == cluster).collect();
             self.dispatch.resume(cluster, self.engine.handed_over(cluster), outstanding);
+        }
+        if !round.repeats.is_empty() {
+            let again = self.engine.outstanding().into_iter().filter(|e| round.repeats.contains(&e.cluster()));
+            again.for_each(|effect| self.dispatch.perform(effect));
         }
         Ok(())
     }
