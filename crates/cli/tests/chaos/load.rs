@@ -1,12 +1,13 @@
 //! The tenants' side: short jobs of several shapes, handed in from several lanes, each under its own key until it is accepted.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use base::Seed;
 use client::Client;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wire::job::JobsQuery;
 use wire::submit::{JobSubmit, OptionValue};
@@ -15,14 +16,20 @@ use crate::support::{client_of, script};
 use crate::world::World;
 
 const LANES: u64 = 4;
-/// Between two submissions of one lane: the clusters of a small machine end some 40 jobs a second, so that the queue stays short enough
-/// for faults to meet jobs in every phase.
-const PAUSE: Duration = Duration::from_millis(60);
+/// Between two submissions of one lane.
+const PAUSE: Duration = Duration::from_millis(30);
+/// Nothing more is handed in while so many jobs are open: faults shall meet jobs in every phase until the last have come in, however
+/// fast the machine is.
+const OPEN_MAX: usize = 200;
+/// Between two looks at how many are open.
+const LOOK: Duration = Duration::from_millis(300);
+const OPEN: &str = "PENDING,HELD,RUNNING,COMPLETING";
 
 /// Jobs on their way in.
 pub struct Load {
     runtime: tokio::runtime::Runtime,
     lanes: Mutex<Vec<JoinHandle<()>>>,
+    gate: JoinHandle<()>,
     /// Job number by key.
     accepted: Arc<Mutex<BTreeMap<u64, u64>>>,
     client: Client,
@@ -34,13 +41,17 @@ impl Load {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let client = client_of(&world.server());
         let accepted = Arc::new(Mutex::new(BTreeMap::new()));
+        let (open, room) = watch::channel(0);
+        let gate = runtime.spawn(look_at_open(client.clone(), open));
         let mut lanes = Vec::new();
         for lane in 0..LANES {
+            let seed = seed.child(lane);
             let keys: Vec<u64> = (0..jobs).filter(|key| key % LANES == lane).collect();
-            let task = submit(client.clone(), accepted.clone(), world.ran(), keys, seed.child(lane));
-            lanes.push(runtime.spawn(task));
+            let lane =
+                Lane { client: client.clone(), accepted: accepted.clone(), ran: world.ran(), room: room.clone() };
+            lanes.push(runtime.spawn(lane.submit(keys, seed)));
         }
-        Load { runtime, lanes: Mutex::new(lanes), accepted, client }
+        Load { runtime, lanes: Mutex::new(lanes), gate, accepted, client }
     }
 
     /// Waits until every job is accepted.
@@ -51,6 +62,7 @@ impl Load {
                 lane.await.expect("the load does not panic");
             }
         });
+        self.gate.abort();
     }
 
     /// Waits until no job is open; what was accepted.
@@ -60,19 +72,14 @@ impl Load {
     pub fn wait_ended(&self, world: &World, most: Duration) -> BTreeMap<u64, u64> {
         let begun = Instant::now();
         loop {
-            let query = JobsQuery { state: Some("PENDING,HELD,RUNNING,COMPLETING".into()), ..JobsQuery::default() };
+            let query = JobsQuery { state: Some(OPEN.into()), ..JobsQuery::default() };
             if let Ok(page) = self.runtime.block_on(self.client.jobs(&query).take(20)) {
                 if page.items.is_empty() {
                     return self.accepted.lock().expect("no panic").clone();
                 }
                 if begun.elapsed() > most {
                     for job in page.items.iter().take(5) {
-                        let number = job.number.to_string();
-                        println!("{:#?}", self.runtime.block_on(self.client.job(&number)));
-                        println!(
-                            "{:#?}",
-                            self.runtime.block_on(self.client.job_events(&number).take(50)).map(|p| p.items)
-                        );
+                        self.tell(job.number);
                     }
                     panic!("jobs are still open:\n{}", world.tell());
                 }
@@ -80,30 +87,56 @@ impl Load {
             std::thread::park_timeout(Duration::from_millis(200));
         }
     }
+
+    /// What is known of a job, and its course, in one line per event.
+    fn tell(&self, number: u64) {
+        let number = number.to_string();
+        let events = self.runtime.block_on(self.client.job_events(&number).take(50));
+        println!("{:#?}", self.runtime.block_on(self.client.job(&number)));
+        for event in events.map(|page| page.items).unwrap_or_default() {
+            println!("    {}", serde_json::to_string(&event).unwrap_or_default());
+        }
+    }
 }
 
-/// One lane.
-async fn submit(
+/// Tells how many jobs are open; a server that is down has them still.
+async fn look_at_open(client: Client, open: watch::Sender<usize>) {
+    loop {
+        let query = JobsQuery { state: Some(OPEN.into()), ..JobsQuery::default() };
+        if let Ok(page) = client.jobs(&query).take(OPEN_MAX).await {
+            open.send_replace(page.items.len());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What one lane hands in with.
+struct Lane {
     client: Client,
     accepted: Arc<Mutex<BTreeMap<u64, u64>>>,
-    ran: std::path::PathBuf,
-    keys: Vec<u64>,
-    seed: Seed,
-) {
-    let mut chance = seed.stream();
-    for key in keys {
-        let job = job(key, &ran, chance.below(4) + 1, chance.below(10));
-        loop {
-            match client.submit(&job, Some(&format!("chaos-{key}"))).await {
-                Ok(answer) => {
-                    accepted.lock().expect("no panic").insert(key, answer.number);
-                    break;
+    ran: PathBuf,
+    room: watch::Receiver<usize>,
+}
+
+impl Lane {
+    async fn submit(mut self, keys: Vec<u64>, seed: Seed) {
+        let mut chance = seed.stream();
+        for key in keys {
+            // The sender ends after the last lane.
+            let _ = self.room.wait_for(|open| *open < OPEN_MAX).await;
+            let job = job(key, &self.ran, chance.below(4) + 1, chance.below(10));
+            loop {
+                match self.client.submit(&job, Some(&format!("chaos-{key}"))).await {
+                    Ok(answer) => {
+                        self.accepted.lock().expect("no panic").insert(key, answer.number);
+                        break;
+                    }
+                    Err(error) if error.is_passing() => tokio::time::sleep(Duration::from_millis(50)).await,
+                    Err(error) => panic!("a submission was refused: {error}"),
                 }
-                Err(error) if error.is_passing() => tokio::time::sleep(Duration::from_millis(50)).await,
-                Err(error) => panic!("a submission was refused: {error}"),
             }
+            tokio::time::sleep(PAUSE).await;
         }
-        tokio::time::sleep(PAUSE).await;
     }
 }
 

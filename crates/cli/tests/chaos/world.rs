@@ -72,11 +72,10 @@ pub struct World {
 impl World {
     /// # Panics
     /// When anything does not start, with what it said.
-    pub fn start() -> World {
+    pub fn start() -> (World, String) {
         let place = Place::new();
         let mut farm = Farm::new(place.path().join("farm")).expect("a farm");
         let started = farm.start(specs()).expect("three clusters");
-        println!("  {started}");
         let (alpha, beta, gamma) =
             (farm.cluster("alpha").clone(), farm.cluster("beta").clone(), farm.cluster("gamma").clone());
         let listen = testkit::hw::free_address();
@@ -94,7 +93,7 @@ impl World {
         let way = format!("way = {{ kind = \"command\", tools = {{ slurm_conf = \"{}\" }} }}", beta.conf().display());
         let agent = join(&server, &place, &line, &way);
         let shared = Shared { server: Mutex::new(server), agent: Mutex::new(agent), line, alpha, beta, gamma };
-        World { shared: Arc::new(shared), _farm: farm, place }
+        (World { shared: Arc::new(shared), _farm: farm, place }, started.to_string())
     }
 
     pub fn shared(&self) -> Arc<Shared> {
@@ -107,23 +106,29 @@ impl World {
     pub fn ran(&self) -> PathBuf {
         self.place.shared("ran")
     }
-    /// The last lines of what server and agent said.
+    /// What the clusters show, and the last lines of what server and agent said.
     pub fn tell(&self) -> String {
+        let shared = &self.shared;
+        let mut clusters = String::new();
+        for cluster in [&shared.alpha, &shared.beta, &shared.gamma] {
+            for ask in [vec!["sinfo", "-N", "-o", "%N %T %E"], vec!["squeue", "-o", "%i %P %j %T %r %e"]] {
+                let said = cluster.run(&ask).unwrap_or_else(|error| error.to_string());
+                clusters.extend(said.lines().take(12).map(|line| format!("{}: {line}\n", cluster.name())));
+            }
+        }
         let tail = |text: String| text.lines().rev().take(60).map(str::to_owned).collect::<Vec<_>>().join("\n");
         let agent = self.shared.agent.lock().expect("no panic");
         let said = std::fs::read_to_string(&agent.log).unwrap_or_default();
-        format!("server, newest first:\n{}\nagent, newest first:\n{}", tail(self.server().log()), tail(said))
+        format!("{clusters}server, newest first:\n{}\nagent, newest first:\n{}", tail(self.server().log()), tail(said))
     }
-    /// Ends the agent and the server; where the books are.
-    pub fn stop(self) -> Location {
+    /// Ends the agent and the server; where the books are, for as long as the place is.
+    pub fn stop(self) -> (Location, Place) {
         self.shared.agent.lock().expect("no panic").kill();
         let mut server = self.server();
         server.terminate();
         let folder = server.data().to_path_buf();
         drop(server);
-        // The books are read after this: their folder stays as long as the process.
-        std::mem::forget(self.place);
-        Location::Folder(folder)
+        (Location::Folder(folder), self.place)
     }
 }
 
@@ -168,13 +173,13 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// Takes a cluster into service once its pools are known.
+/// Takes a cluster into service once its pools are known. The order is repeated: it also makes the server read the pools anew.
 fn serve(runtime: &Runtime, client: &Client, name: &str) {
     wait_for(&format!("the pools of {name}"), LONG, || {
+        runtime.block_on(client.set_service(name, ClusterService::InService, true)).ok()?;
         let pools = runtime.block_on(client.pools().take(50)).ok()?;
         pools.items.iter().any(|pool| pool.name.starts_with(name)).then_some(())
     });
-    runtime.block_on(client.set_service(name, ClusterService::InService, true)).expect("a cluster in service");
 }
 
 /// Lets an agent of `beta` join through `line`, tries it and takes it into service.
