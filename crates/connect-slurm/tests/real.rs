@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::Span;
 use model::{EndCause, EndOrder, Exit, Outcome};
@@ -44,13 +45,24 @@ async fn ends_are_slurms_to_the_second(site: &Site) {
         assert_eq!(exit, Some(Exit { code, signal }), "{}", scripts[number as usize - 1]);
         assert_eq!(outcome == Outcome::Completed, code == 0 && signal == 0);
         let name = site.realm.name(attempt);
-        let said = site
-            .cluster
-            .run(&["sacct", "-n", "-P", "-X", "--name", &name, "-S", "now-1hour", "-o", "Start,End"])
-            .expect("sacct");
+        let said = booked(site, &name).await;
         let told = [start.expect("it ran"), end].map(|at| at.as_secs());
         let slurms: Vec<i64> = said.trim().split('|').map(seconds_of_day).collect();
         assert_eq!(told.map(|at| at.rem_euclid(86_400)).to_vec(), slurms, "{said}");
+    }
+}
+
+/// Start and end of a run as the accounting has them. It may learn of an end later than the completion log, and we with it.
+async fn booked(site: &Site, name: &str) -> String {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let ask = ["sacct", "-n", "-P", "-X", "--name", name, "-S", "now-1hour", "-o", "Start,End"];
+        let said = site.cluster.run(&ask).expect("sacct");
+        if said.matches('T').count() == 2 {
+            return said;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the accounting says: {said}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
