@@ -110,6 +110,18 @@ pub struct JobFlags {
     /// Accelerators that will do: a100|ascend-910b
     #[arg(long, value_name = "CHIPS")]
     pub chip: Option<String>,
+    /// Features of its nodes: ib, a100&nvlink, [rack1|rack2]
+    #[arg(long, short = 'C', value_name = "EXPRESSION")]
+    pub constraint: Option<String>,
+    /// Licences: NAME[:COUNT],…
+    #[arg(long, short = 'L', value_name = "LIST")]
+    pub licenses: Option<String>,
+    /// A reservation at the site
+    #[arg(long, value_name = "NAME")]
+    pub reservation: Option<String>,
+    /// Most switches above its nodes: 1
+    #[arg(long, value_name = "COUNT")]
+    pub switches: Option<String>,
     /// Time limit: minutes, H:MM:SS, D-HH
     #[arg(long, short = 't', value_name = "TIME")]
     pub time: Option<String>,
@@ -192,6 +204,10 @@ impl JobFlags {
             (Key::GpusPerTask, self.gpus_per_task),
             (Key::Gres, self.gres),
             (Key::Chip, self.chip),
+            (Key::Constraint, self.constraint),
+            (Key::Licenses, self.licenses),
+            (Key::Reservation, self.reservation),
+            (Key::Switches, self.switches),
             (Key::Time, self.time),
             (Key::Partition, self.partition),
             (Key::Qos, self.qos),

@@ -488,11 +488,13 @@ impl Cluster for LocalCluster {
                 chip: pool.chip.clone(),
                 nodes: pool.node_names(),
                 time_limit_max: None,
+                terms: Default::default(),
             });
             Ok(ClusterFacts {
                 version: format!("local, Linux {}", system.release().to_string_lossy()),
                 pools: pools.collect(),
                 remarks: self.inner.remarks.clone(),
+                terms: Default::default(),
             })
         }
         .boxed()

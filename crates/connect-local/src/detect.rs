@@ -22,6 +22,7 @@ pub fn detect(name: &str) -> PoolFacts {
         chip: gpu_chip(),
         nodes: vec![name.to_owned()],
         time_limit_max: None,
+        terms: Default::default(),
     }
 }
 

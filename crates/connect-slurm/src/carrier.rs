@@ -58,6 +58,10 @@ pub struct SubmitRequest {
     pub account: Option<String>,
     pub qos: Option<String>,
     pub reservation: Option<String>,
+    /// `--licenses`, e.g. `ansys:2,matlab:1`.
+    pub licences: Option<String>,
+    /// `--switches`, e.g. `1@30`: the number, and minutes that Slurm may wait for it.
+    pub switches: Option<(u32, Option<u32>)>,
     pub nodes: u32,
     pub tasks: u32,
     pub tasks_per_node: Option<u32>,
@@ -230,6 +234,7 @@ pub struct PartitionFacts {
     /// `None`: no limit.
     pub max_time_minutes: Option<u32>,
     pub max_nodes: Option<u32>,
+    pub min_nodes: Option<u32>,
     pub default_time_minutes: Option<u32>,
     pub allow_accounts: Vec<String>,
     pub allow_qos: Vec<String>,

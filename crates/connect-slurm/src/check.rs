@@ -180,7 +180,7 @@ async fn look(
     let latency = latency(carrier, &survey).await;
     findings.push(reached(carrier, latency));
     findings.extend(facts::all(&survey, wanted.config, clock_ahead));
-    let supply = supply::pools(&survey, wanted.config, wanted.cluster, wanted.name);
+    let supply = supply::pools(&survey, wanted.config, wanted.cluster, wanted.name, &[]);
     findings.extend(supply.findings.iter().cloned());
     findings.extend(offered(&supply));
     findings.extend(facts::cards(&survey, &supply));

@@ -284,6 +284,7 @@ impl Carrier for FakeSlurm {
                 nodes: model.node_names(),
                 max_time_minutes: None,
                 max_nodes: None,
+                min_nodes: None,
                 default_time_minutes: None,
                 allow_accounts: Vec::new(),
                 allow_qos: Vec::new(),

@@ -3,13 +3,15 @@
 
 mod access;
 mod chips;
+mod limits;
 mod names;
 mod states;
+mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Bytes, ClusterId, CpuMillis, PoolId, Resources, Span, digest128};
-use model::NodeState;
+use model::{ClusterTerms, NodeState, PoolTerms};
 
 use crate::carrier::{NodeFacts, PartitionFacts, Survey};
 use crate::check::Finding;
@@ -18,7 +20,9 @@ use crate::render::SlurmPool;
 
 pub use access::Access;
 pub use chips::{Accelerator, accelerator, is_accelerator};
+pub use names::Known;
 pub use states::node_state;
+pub use terms::reserved_now;
 
 /// Memory that differs by less than a sixteenth between nodes counts as one size; the pool offers the least of it. Nodes of
 /// one order rarely report the same number (187 of 192 GiB here, 188 there), and a pool for each would be none at all.
@@ -35,8 +39,9 @@ pub struct SlurmPoolPlan {
     pub pool: SlurmPool,
     /// As `pool.nodes`.
     pub states: Vec<NodeState>,
-    /// The partition's; `None` means any.
+    /// The partition's and the account's; `None` means any.
     pub time_limit_max: Option<Span>,
+    pub terms: PoolTerms,
 }
 
 /// What a cluster has to offer, and what is to be said of it.
@@ -44,6 +49,7 @@ pub struct SlurmPoolPlan {
 pub struct Supply {
     /// In name order.
     pub plans: Vec<SlurmPoolPlan>,
+    pub terms: ClusterTerms,
     pub findings: Vec<Finding>,
 }
 
@@ -64,11 +70,12 @@ struct Group<'a> {
 /// What nodes of one group have in common but their memory: accelerator, cores, architecture.
 type Look<'a> = (Option<Accelerator>, u32, Option<&'a str>);
 
-/// Groups the nodes of every usable partition by shape. `cluster_name` is the platform's name of it.
+/// Groups the nodes of every usable partition by shape. `cluster_name` is the platform's name of it; `known`: the pools that it
+/// had before, which keep their names.
 ///
-/// A partition over which others also stand makes pools of its own: the same node may be in several, and what is taken of
-/// it in one is foreign work in the others.
-pub fn pools(survey: &Survey, config: &SlurmConfig, cluster: ClusterId, cluster_name: &str) -> Supply {
+/// A partition over which others also stand makes pools of its own: the same node may be in several, and the platform knows
+/// that they are the same machines.
+pub fn pools(survey: &Survey, config: &SlurmConfig, cluster: ClusterId, cluster_name: &str, known: &[Known]) -> Supply {
     let mut findings = Vec::new();
     let ours = reserved(survey, config, &mut findings);
     let by_name: BTreeMap<&str, &NodeFacts> = survey.nodes.iter().map(|n| (n.name.as_str(), n)).collect();
@@ -87,19 +94,22 @@ pub fn pools(survey: &Survey, config: &SlurmConfig, cluster: ClusterId, cluster_
             cards: group.accelerator.as_ref().map_or(0, |a| a.gres.count),
             cpus: group.cpus,
             mem: group.mem,
+            nodes: group.nodes.iter().map(|n| n.name.as_str()).collect(),
         })
         .collect();
-    let names = names::unique(cluster_name, &described);
+    let names = names::stable(cluster_name, &described, known);
+    let around =
+        Around { survey, config, all: &by_name, reserved: reserved_now(survey), in_reservation: ours.is_some() };
     let mut plans: Vec<SlurmPoolPlan> = drafts
         .iter()
         .zip(names)
-        .map(|((partition, group), name)| {
-            plan(partition, group, &by_name, ours.is_some(), pool_id(cluster, &name), &name)
-        })
+        .map(|((partition, group), name)| plan(partition, group, &around, pool_id(cluster, &name), &name))
         .collect();
     plans.sort_by(|a, b| a.pool.name.cmp(&b.pool.name));
     shared(&plans, &mut findings);
-    Supply { plans, findings }
+    let nodes: BTreeSet<&str> = drafts.iter().flat_map(|(_, g)| g.nodes.iter().map(|n| n.name.as_str())).collect();
+    let terms = terms::of_cluster(survey, config, &nodes);
+    Supply { plans, terms, findings }
 }
 
 /// The nodes of the reservation that jobs go into; `None` when there is none to go into.
@@ -197,30 +207,37 @@ fn groups<'a>(nodes: &[&'a NodeFacts], config: &SlurmConfig, findings: &mut Vec<
     groups
 }
 
-fn plan(
-    partition: &PartitionFacts,
-    group: &Group<'_>,
-    all: &BTreeMap<&str, &NodeFacts>,
+/// What a pool is planned by, beside its own nodes.
+struct Around<'a> {
+    survey: &'a Survey,
+    config: &'a SlurmConfig,
+    all: &'a BTreeMap<&'a str, &'a NodeFacts>,
+    /// Nodes that a reservation holds now.
+    reserved: BTreeSet<&'a str>,
+    /// All jobs go into a reservation, which holds all nodes of the pools.
     in_reservation: bool,
-    id: PoolId,
-    name: &str,
-) -> SlurmPoolPlan {
+}
+
+fn plan(partition: &PartitionFacts, group: &Group<'_>, around: &Around<'_>, id: PoolId, name: &str) -> SlurmPoolPlan {
     let inside: BTreeSet<&str> = group.nodes.iter().map(|n| n.name.as_str()).collect();
     let others: Vec<&str> = partition.nodes.iter().map(String::as_str).filter(|n| !inside.contains(n)).collect();
-    let constraint = distinguishing(&group.nodes, &others, all);
+    let constraint = distinguishing(&group.nodes, &others, around.all);
     let exclude = match &constraint {
         Some(_) => Vec::new(),
         None => others.iter().map(|n| (*n).to_owned()).collect(),
     };
     let cards = group.accelerator.as_ref().map_or(0, |a| a.gres.count);
     let open = is_up(partition);
-    let state = |node: &&NodeFacts| match node_state(&node.state, in_reservation) {
+    let limits = limits::of(around.survey, around.config, &partition.name);
+    let open_to = |node: &NodeFacts| around.in_reservation || around.reserved.contains(node.name.as_str());
+    let state = |node: &&NodeFacts| match node_state(&node.state, open_to(node)) {
         NodeState::Up if !open => NodeState::Drained,
         state => state,
     };
     SlurmPoolPlan {
         states: group.nodes.iter().map(state).collect(),
-        time_limit_max: partition.max_time_minutes.map(|m| Span::from_secs(i64::from(m) * 60)),
+        time_limit_max: partition_time(partition).into_iter().chain(limits.time_max).min(),
+        terms: terms::of_pool(around.survey, partition, &limits, &group.nodes),
         pool: SlurmPool {
             id,
             name: name.into(),
@@ -233,6 +250,10 @@ fn plan(
             chip: group.accelerator.as_ref().map(|a| a.chip.clone()),
         },
     }
+}
+
+fn partition_time(partition: &PartitionFacts) -> Option<Span> {
+    partition.max_time_minutes.map(|m| Span::from_secs(i64::from(m) * 60))
 }
 
 /// A feature that all of `inside` have and none of `others`; `None` too when there are no others to tell them from.
@@ -277,7 +298,7 @@ fn shared(plans: &[SlurmPoolPlan], findings: &mut Vec<Finding>) {
     }
     for ((one, two), nodes) in pairs {
         let found = format!("pools {one} and {two} stand on {nodes} common nodes");
-        let advice = "what runs in one is taken into account in the other; name `partitions` to offer only one of them";
+        let advice = "their machines are taken and counted once; name `partitions` to offer only one of them";
         findings.push(Finding::ok("pools", found).with(advice));
     }
 }

@@ -90,6 +90,8 @@ fn request(cluster: &Cluster, name: &str, script: &str) -> SubmitRequest {
         account: None,
         qos: None,
         reservation: None,
+        licences: None,
+        switches: None,
         nodes: 1,
         tasks: 1,
         tasks_per_node: None,

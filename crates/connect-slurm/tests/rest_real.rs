@@ -26,6 +26,8 @@ fn request(name: &str, script: &str) -> SubmitRequest {
         account: None,
         qos: None,
         reservation: None,
+        licences: None,
+        switches: None,
         nodes: 1,
         tasks: 1,
         tasks_per_node: Some(1),

@@ -106,6 +106,8 @@ impl Bench {
             health: ClusterHealth::Unreachable,
             service: Default::default(),
             tried_at: None,
+            region: Default::default(),
+            terms: Default::default(),
         }));
         self.observe(Observed::Reachable);
         self.operator(Command::PublishPrices(PriceBook {
@@ -130,6 +132,7 @@ impl Bench {
                 time_limit_max: None,
                 tenants: Vec::new(),
                 retired: Vec::new(),
+                terms: Default::default(),
             };
             let cost = PoolCost {
                 purchase_price: Money::from_units(100_000),

@@ -230,9 +230,11 @@ impl Engine {
             };
             return Denied::NoPrice { pool: verdict.pool, pool_name: verdict.pool_name.clone(), missing };
         }
-        Denied::NoFeasiblePool {
-            pools: verdicts.iter().map(|v| format!("{}: {}", v.pool_name, v.rule.code())).collect(),
-        }
+        let why = |v: &PoolVerdict| match v.rule.amounts() {
+            Some((asked, there)) => format!("{}: {} ({asked} asked for, {there} there)", v.pool_name, v.rule.code()),
+            None => format!("{}: {}", v.pool_name, v.rule.code()),
+        };
+        Denied::NoFeasiblePool { pools: verdicts.iter().map(why).collect() }
     }
 
     /// Running time that is authorised for a job with this limit: at least what must be covered while it runs.

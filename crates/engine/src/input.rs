@@ -6,7 +6,7 @@ use base::{
     ClusterId, Currency, JobId, Money, PoolId, ProjectId, ScriptId, Span, SpecId, SupplierId, TenantId, TokenId, UserId,
 };
 use model::{
-    Actor, Cluster, ClusterLink, ClusterReport, DependencyKind, JobSpec, NodeState, Observation, Outcome, Pool,
+    Actor, Cluster, ClusterLink, ClusterReport, ClusterTerms, DependencyKind, JobSpec, NodeState, Observation, Outcome, Pool,
     PriorityClass, Role, Service, StateCode, Supplier, TenantStatus, Token, User,
 };
 use rating::{PoolCost, PriceBook};
@@ -182,6 +182,11 @@ pub enum Command {
         force: bool,
     },
     KeepReport(ClusterReport),
+    /// What a cluster says of itself beyond its pools.
+    DescribeCluster {
+        cluster: ClusterId,
+        terms: ClusterTerms,
+    },
     /// Creates the pool or changes its shape; running work stays.
     RegisterPool {
         pool: Pool,
@@ -220,6 +225,7 @@ impl Command {
             Self::ConnectCluster { .. } => "cluster.connect",
             Self::SetService { .. } => "cluster.service",
             Self::KeepReport(_) => "cluster.report",
+            Self::DescribeCluster { .. } => "cluster.describe",
             Self::RegisterPool { .. } => "pool.register",
             Self::SetNode { .. } => "node.set",
         }

@@ -361,11 +361,10 @@ impl Engine {
         let Some(entry) = self.clusters.get_mut(&cluster).filter(|c| c.health != health) else { return };
         entry.health = health;
         let reachable = health == ClusterHealth::Reachable;
-        let takes_work = entry.takes_work();
         out.records.push(Record::Cluster(entry.clone()));
         let pools: Vec<_> = self.pools.values().filter(|p| p.pool.cluster == cluster).map(|p| p.pool.id).collect();
         for pool in pools {
-            self.sched.set_reachable(pool, takes_work);
+            self.sched.set_reachable(pool, reachable);
         }
         let what =
             if reachable { EventKind::ClusterReachable { cluster } } else { EventKind::ClusterUnreachable { cluster } };

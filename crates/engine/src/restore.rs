@@ -59,6 +59,9 @@ impl Engine {
             engine.spec_entry(id, &spec);
         }
         engine.restore_jobs(snapshot.jobs, snapshot.attempts)?;
+        for id in engine.clusters.keys().copied().collect::<Vec<_>>() {
+            engine.apply_terms(id);
+        }
         let dependents = &engine.dependents;
         engine.settled_ends.retain(|on, _| dependents.contains_key(on));
         engine.restore_meters(snapshot.meters);
@@ -133,7 +136,7 @@ impl Engine {
             entry.job.id,
             facts.pool,
             &facts.nodes,
-            entry.spec.request.per_node,
+            &*entry.spec.request,
             begun + limit,
             entry.job.tenant,
         );

@@ -12,6 +12,10 @@ use crate::state::Engine;
 impl Engine {
     /// One pass of the scheduler. What the budget did not reach is left for the next step; `wants_schedule` says so.
     pub(crate) fn schedule(&mut self, out: &mut Batch) {
+        if self.sched.next_edge().is_some_and(|at| at <= self.now) {
+            // A reservation that somebody named may be over.
+            self.admissions.clear();
+        }
         let plan = self.sched.plan(self.now, WorkBudget(self.policy.schedule_budget));
         for placement in plan.placements {
             if !self.place(&placement, out) {

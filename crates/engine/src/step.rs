@@ -95,6 +95,7 @@ impl Engine {
             | Command::ConnectCluster { .. }
             | Command::SetService { .. }
             | Command::KeepReport(_)
+            | Command::DescribeCluster { .. }
             | Command::RegisterPool { .. }
             | Command::SetNode { .. } => self.supply_command(command, actor, out),
         }

@@ -7,6 +7,8 @@ use model::{
     Actor, AttemptPhase, EndCause, EventKind, JobInput, Observed, Outcome, Phase, StateCode, Transition, Usage,
 };
 
+use sched::Taking;
+
 use crate::observe::{End, is_old_run};
 use crate::record::{Batch, Effect, Record};
 use crate::state::Engine;
@@ -114,7 +116,9 @@ impl Engine {
         let Some(facts) = self.attempts.get(&attempt) else { return };
         let limit = self.jobs.get(&attempt.job).map(|e| e.spec.spec.time_limit);
         let end = facts.started_at.unwrap_or(facts.placed_at) + limit.unwrap_or(self.policy.sched.foreign_hold);
-        self.sched.occupy(ghost(attempt), facts.pool, &facts.nodes, facts.per_node(), end, tenant);
+        let conditions = self.jobs.get(&attempt.job).and_then(|e| e.spec.request.conditions.clone());
+        let taking = Taking { per_node: facts.per_node(), conditions };
+        self.sched.occupy(ghost(attempt), facts.pool, &facts.nodes, taking, end, tenant);
     }
 
     /// The present attempt of a job becomes one that was left: its nodes stay occupied, the job's place is free.
@@ -179,8 +183,7 @@ impl Engine {
     /// Tells the scheduler on which nodes the present attempt of a job is.
     pub(crate) fn occupy_nodes(&mut self, attempt: AttemptId, end: Timestamp) {
         let (Some(facts), Some(entry)) = (self.attempts.get(&attempt), self.jobs.get(&attempt.job)) else { return };
-        let per_node = entry.spec.request.per_node;
-        self.sched.occupy(attempt.job, facts.pool, &facts.nodes, per_node, end, entry.job.tenant);
+        self.sched.occupy(attempt.job, facts.pool, &facts.nodes, &*entry.spec.request, end, entry.job.tenant);
     }
 
     /// A rival is over. If it completed, it is the one that counts, and its twin is given up.

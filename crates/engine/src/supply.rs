@@ -1,12 +1,14 @@
 //! Commands on suppliers, clusters, pools and nodes.
 
+use std::sync::Arc;
+
 use base::{ClusterId, PoolId};
 use model::people::valid_name;
 use model::{
-    Actor, Cluster, ClusterHealth, ClusterLink, ClusterReport, EventKind, NodeState, Pool, ReportKind, Service,
-    SupplyMode,
+    Actor, AttemptPhase, Cluster, ClusterHealth, ClusterLink, ClusterReport, ClusterTerms, EventKind, Licence,
+    NodeState, Pool, ReportKind, Service, SupplyMode,
 };
-use sched::{NodeView, PoolView};
+use sched::{ClusterView, LicenceView, NodeView, PoolView};
 
 use crate::denied::Denied;
 use crate::input::{Command, Report};
@@ -28,7 +30,9 @@ impl Engine {
                 self.check_cluster(&cluster)?;
                 let id = cluster.id;
                 // What the platform has seen of its health stays.
-                cluster.health = self.clusters.get(&id).map_or(ClusterHealth::Unreachable, |c| c.health);
+                let known = self.clusters.get(&id);
+                cluster.health = known.map_or(ClusterHealth::Unreachable, |c| c.health);
+                cluster.terms = known.map_or_else(Arc::default, |c| c.terms.clone());
                 self.audit(out, actor, action, id.to_string(), None, cluster.name.to_string());
                 out.records.push(Record::Cluster(cluster.clone()));
                 self.clusters.insert(id, cluster);
@@ -37,6 +41,7 @@ impl Engine {
             Command::ConnectCluster { cluster, link } => self.connect_cluster(cluster, link, actor, out),
             Command::SetService { cluster, service, force } => self.set_service(cluster, service, force, actor, out),
             Command::KeepReport(report) => self.keep_report(report, actor, out),
+            Command::DescribeCluster { cluster, terms } => self.describe_cluster(cluster, terms, out),
             Command::RegisterPool { mut pool, cost } => {
                 check_name("pool", &pool.name)?;
                 if !self.clusters.contains_key(&pool.cluster) {
@@ -150,6 +155,7 @@ impl Engine {
         cluster.health = known.map_or(ClusterHealth::Unreachable, |c| c.health);
         // One in service stays there: its operator changes the way, not the cluster.
         cluster.service = known.map_or(Service::Testing, |c| c.service);
+        cluster.terms = known.map_or_else(Arc::default, |c| c.terms.clone());
         if cluster.service == Service::Retired {
             cluster.service = Service::Testing;
         }
@@ -203,6 +209,36 @@ impl Engine {
         Ok(Report::Cluster { cluster: id })
     }
 
+    /// A cluster says what holds in all its pools. Nobody's doing: no line in the audit log.
+    fn describe_cluster(&mut self, id: ClusterId, mut terms: ClusterTerms, out: &mut Batch) -> Result<Report, Denied> {
+        let known = self.clusters.get_mut(&id).ok_or(Denied::NotFound("cluster"))?;
+        terms.licences.sort();
+        terms.windows.iter_mut().for_each(|w| w.nodes.sort());
+        terms.windows.sort();
+        if *known.terms != terms {
+            known.terms = Arc::new(terms);
+            out.records.push(Record::Cluster(known.clone()));
+        }
+        // What others hold of a licence is what is in use beyond our own, which has changed even where the sum has not.
+        self.apply_terms(id);
+        self.admissions.clear();
+        Ok(Report::Cluster { cluster: id })
+    }
+
+    /// Tells the scheduler what holds in all pools of a cluster.
+    pub(crate) fn apply_terms(&mut self, id: ClusterId) {
+        let Some(terms) = self.clusters.get(&id).map(|c| &c.terms) else { return };
+        let running = self.attempts.values().filter(|a| a.cluster == id && a.phase == AttemptPhase::Running);
+        let asked: Vec<_> = running.filter_map(|a| self.jobs.get(&a.id.job)?.spec.request.conditions.clone()).collect();
+        let licence = |l: &Licence| {
+            let ours: u32 = asked.iter().map(|c| c.licence(&l.name)).sum();
+            LicenceView { name: l.name.clone(), total: l.total, others: l.used.saturating_sub(ours) }
+        };
+        let licences = terms.licences.iter().map(licence).collect();
+        let view = ClusterView { together: terms.together, licences, windows: terms.windows.clone() };
+        self.sched.set_cluster(id, view, self.now);
+    }
+
     /// Stores a changed cluster; its pools are seen anew, since it may take work now, or no more.
     fn replace_cluster(&mut self, cluster: Cluster, out: &mut Batch) {
         let id = cluster.id;
@@ -229,6 +265,7 @@ impl Engine {
 
     fn view(&self, entry: &PoolEntry) -> PoolView {
         let pool: &Pool = &entry.pool;
+        let cluster = self.clusters.get(&pool.cluster);
         // Candidates are compared in the operator's currency; each tenant pays by its own book.
         let book = rating::book::in_force(&self.books, self.policy.cost_currency, self.now);
         let price = book.map(|b| b.rates(pool.chip.as_ref())).map_or(sched::Rates::default(), |r| rates(&r));
@@ -247,7 +284,9 @@ impl Engine {
                 SupplyMode::Own => (pool.nodes.len() as u32 * self.policy.reserve_permille).div_ceil(1_000),
                 SupplyMode::Partner => 0,
             },
-            reachable: self.clusters.get(&pool.cluster).is_some_and(Cluster::takes_work),
+            reachable: cluster.is_some_and(|c| c.health == ClusterHealth::Reachable),
+            service: cluster.map_or(Service::Retired, |c| c.service),
+            terms: pool.terms.clone(),
             price,
             cost,
         }

@@ -8,9 +8,9 @@ use base::{
 };
 use engine::{Batch, Command, Denied, Effect, Engine, Envelope, Input, JobRef, Policy, Record, Report, Submission};
 use model::{
-    Actor, ArraySpec, BackendKind, Cluster, ClusterHealth, ClusterLink, ClusterReport, DependencyKind, JobSpec,
-    LinkKind, Node, NodeState, Observation, Observed, Outcome, Pool, PriorityClass, ReportKind, Request, Role, Service,
-    Supplier, SupplyMode, Usage, User,
+    Actor, ArraySpec, BackendKind, Cluster, ClusterHealth, ClusterLink, ClusterReport, ClusterTerms, Conditions,
+    DependencyKind, JobSpec, Licence, LinkKind, Node, NodeState, Observation, Observed, Outcome, Pool, PriorityClass,
+    Reason, ReportKind, Request, Role, Service, Supplier, SupplyMode, Usage, User,
 };
 use rating::PriceBook;
 
@@ -31,6 +31,8 @@ fn cluster(id: ClusterId, name: &str, backend: BackendKind) -> Cluster {
         health: ClusterHealth::Unreachable,
         service: Service::InService,
         tried_at: None,
+        region: Default::default(),
+        terms: Default::default(),
     }
 }
 
@@ -148,6 +150,7 @@ fn pool() -> Pool {
         time_limit_max: None,
         tenants: Vec::new(),
         retired: Vec::new(),
+        terms: Default::default(),
     }
 }
 
@@ -443,6 +446,8 @@ fn report(cluster: ClusterId, passed: bool) -> Command {
 fn a_registered_cluster_is_given_work_after_a_passed_trial_or_by_force() {
     let mut f = Fixture::new();
     let service = |cluster, service, force| Command::SetService { cluster, service, force };
+    let waiting = f.submission(|_| {});
+    let waiting = f.submit(waiting);
     f.give(service(CLUSTER, Service::Retired, false));
     let id = ClusterId::from_u128(20);
     let link = |config: &str| ClusterLink { cluster: id, kind: LinkKind::Slurm, config: config.into() };
@@ -455,9 +460,12 @@ fn a_registered_cluster_is_given_work_after_a_passed_trial_or_by_force() {
     f.give(Command::RegisterPool { pool: far, cost: None });
     let reachable = Input::Observed(Observation { cluster: id, what: Observed::Reachable });
     f.engine.step(reachable, f.now, &mut f.out).unwrap();
-    let job = f.submission(|_| {});
-    f.submit(job);
     assert_eq!(f.placed(), [], "one is retired, the other is tested");
+    assert_eq!(f.engine.reason(waiting), Some(Reason::NotInService { pool: POOL }));
+    let late = f.submission(|_| {});
+    let denied = f.ask(false, Command::Submit(Box::new(late))).unwrap_err().to_string();
+    assert!(denied.contains("main: not_in_service (- asked for, retired there)"), "{denied}");
+    assert!(denied.contains("alpha-main: not_in_service (- asked for, testing there)"), "{denied}");
 
     let known = |f: &Fixture| f.engine.clusters().find(|c| c.id == id).cloned().unwrap();
     assert_eq!(known(&f).service, Service::Testing);
@@ -482,6 +490,36 @@ fn a_registered_cluster_is_given_work_after_a_passed_trial_or_by_force() {
     f.give(service(id, Service::Retired, false));
     f.give(connect("{}"));
     assert_eq!(known(&f).service, Service::Testing, "one that comes back is tested anew");
+}
+
+#[test]
+fn licences_in_use_are_those_of_others_beyond_our_own() {
+    let mut f = Fixture::new();
+    let asks = |n: u32| Conditions { licences: vec![("ansys".into(), n)], ..Conditions::default() };
+    let describe = |used| {
+        let licences = vec![Licence { name: "ansys".into(), total: 4, used }];
+        Command::DescribeCluster { cluster: CLUSTER, terms: ClusterTerms { licences, ..ClusterTerms::default() } }
+    };
+    let job = f.submission(|spec| spec.request.conditions = Some(Arc::new(asks(2))));
+    let denied = f.ask(false, Command::Submit(Box::new(job.clone()))).unwrap_err().to_string();
+    assert!(denied.contains("main: licence (ansys:2 asked for, 0 there)"), "{denied}");
+    f.out = Batch::default();
+    f.give(describe(1));
+    assert!(f.out.records.iter().any(|r| matches!(r, Record::Cluster(c) if c.terms.licences.len() == 1)));
+    f.submit(job);
+    let second = f.submission(|spec| spec.request.conditions = Some(Arc::new(asks(2))));
+    let second = f.submit(second);
+    let first = f.placed();
+    assert_eq!(first.len(), 1);
+    let waits = |available| Some(Reason::Licence { pool: POOL, name: "ansys".into(), requested: 2, available });
+    assert_eq!(f.engine.reason(second), waits(1));
+    f.run(first[0]);
+    // Ours among the three that are in use, so that the picture is the same; then the other's is given back.
+    f.give(describe(3));
+    assert!(f.placed().is_empty());
+    assert_eq!(f.engine.reason(second), waits(1));
+    f.give(describe(2));
+    assert_eq!(f.placed().len(), 1);
 }
 
 #[test]

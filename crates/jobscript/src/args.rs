@@ -65,10 +65,11 @@ pub fn parse_flag(name: &str, value: Option<&str>) -> Result<Parsed, Vec<Fault>>
 }
 
 /// The variables that sbatch reads as options, by the names of its manual.
-const VARIABLES: [(&str, Key); 19] = [
+const VARIABLES: [(&str, Key); 21] = [
     ("SBATCH_ACCOUNT", Key::Account),
     ("SBATCH_ARRAY_INX", Key::Array),
     ("SBATCH_COMMENT", Key::Comment),
+    ("SBATCH_CONSTRAINT", Key::Constraint),
     ("SBATCH_DEADLINE", Key::Deadline),
     ("SBATCH_ERROR", Key::Error),
     ("SBATCH_EXPORT", Key::Export),
@@ -84,6 +85,7 @@ const VARIABLES: [(&str, Key); 19] = [
     ("SBATCH_OUTPUT", Key::Output),
     ("SBATCH_PARTITION", Key::Partition),
     ("SBATCH_QOS", Key::Qos),
+    ("SBATCH_RESERVATION", Key::Reservation),
     ("SBATCH_SIGNAL", Key::Signal),
 ];
 

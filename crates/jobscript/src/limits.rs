@@ -28,6 +28,11 @@ pub const ARGUMENTS_BYTES_MAX: usize = 256 << 10;
 pub const POOLS_MAX: usize = 32;
 /// Alternatives that one `chip=` may name.
 pub const CHIPS_MAX: usize = 16;
+/// Bytes of a name that a site gave, of a reservation or a licence.
+pub const SITE_NAME_MAX: usize = 64;
+/// Kinds of licences of one job, and pieces of each: more than any server of licences hands out.
+pub const LICENCE_NAMES_MAX: usize = 16;
+pub const LICENCES_MAX: u32 = 100_000;
 /// Nodes of one job: the hundred thousand nodes the platform is designed for.
 pub const NODES_MAX: u32 = 100_000;
 /// Tasks of one job: a hundred on each of [`NODES_MAX`] nodes; fits `u32` with room to round up.

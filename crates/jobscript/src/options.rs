@@ -69,6 +69,8 @@ text_options! {
     /// Accelerators that will do: `a100|ascend-910b` (`#HW chip=…`).
     chip Chip "chip";
     comment Comment "comment";
+    /// Features of nodes: `a100&nvlink`, `[rack1|rack2]`.
+    constraint Constraint "constraint";
     cpus_per_task CpusPerTask "cpus-per-task";
     /// Latest end, written as `begin` is.
     deadline Deadline "deadline";
@@ -87,6 +89,8 @@ text_options! {
     gres Gres "gres";
     input Input "input";
     job_name JobName "job-name";
+    /// `name[:count],…`, for the whole job.
+    licenses Licenses "licenses";
     /// Product line (`#HW line=…`).
     line Line "line";
     /// Memory on each node.
@@ -102,8 +106,12 @@ text_options! {
     partition Partition "partition";
     /// Priority class.
     qos Qos "qos";
+    /// A reservation at the site, by name.
+    reservation Reservation "reservation";
     /// `[B:]USR1[@seconds]`.
     signal Signal "signal";
+    /// Most switches above its nodes: `1`, `2@30:00`.
+    switches Switches "switches";
     time Time "time";
 }
 

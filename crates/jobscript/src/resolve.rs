@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{Span, Timestamp};
 use model::spec::script_id;
-use model::{DependencyKind, ExportPolicy, JobSpec};
+use model::{Conditions, DependencyKind, ExportPolicy, JobSpec};
 
 use crate::fault::{Fault, FaultCode, Origin, Warning, quoted};
 use crate::limits::*;
@@ -276,6 +276,7 @@ fn surroundings(reader: &mut Reader<'_>, spec: &mut JobSpec, context: Context<'_
     spec.line = reader.read(Key::Line, value::line).map(|got| got.value).unwrap_or_default();
     spec.pools = reader.read(Key::Partition, value::pools).map(|got| got.value).unwrap_or_default();
     spec.comment = reader.read(Key::Comment, |t| value::one_line(t, COMMENT_BYTES_MAX)).map(|got| got.value);
+    conditions(reader, spec);
     arguments(reader, spec, context);
     let export = match reader.options.export {
         Some(_) => reader.read(Key::Export, value::export),
@@ -289,6 +290,21 @@ fn surroundings(reader: &mut Reader<'_>, spec: &mut JobSpec, context: Context<'_
         spec.export = if got.value.none { ExportPolicy::None } else { ExportPolicy::All };
         spec.environment = exported(reader, &got, context);
     }
+}
+
+/// What is asked of the nodes beyond amounts.
+fn conditions(reader: &mut Reader<'_>, spec: &mut JobSpec) {
+    let switches = reader.read(Key::Switches, value::switches);
+    if let Some(got) = switches.as_ref().filter(|_| spec.request.nodes == 1) {
+        reader.warn(got.origin, Key::Switches, "has no effect: the job has one node");
+    }
+    let conditions = Conditions {
+        constraint: reader.read(Key::Constraint, value::constraint).map(|got| got.value),
+        switches: switches.map(|got| got.value).filter(|_| spec.request.nodes > 1),
+        reservation: reader.read(Key::Reservation, value::site_name).map(|got| got.value),
+        licences: reader.read(Key::Licenses, value::licences).map(|got| got.value).unwrap_or_default(),
+    };
+    spec.request.conditions = (!conditions.is_empty()).then(|| Arc::new(conditions));
 }
 
 fn arguments(reader: &mut Reader<'_>, spec: &mut JobSpec, context: Context<'_>) {

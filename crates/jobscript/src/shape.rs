@@ -79,6 +79,7 @@ pub(crate) fn request(asked: &Asked, mem_per_cpu: Bytes) -> Result<(Request, Vec
         tasks: layout.tasks,
         cpus_per_task: asked.cpus_per_task.as_ref().map_or(1, |c| c.value),
         chips: if gpus == 0 { Vec::new() } else { chips },
+        conditions: None,
     };
     Ok((request, warnings))
 }

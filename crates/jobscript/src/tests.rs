@@ -33,6 +33,12 @@ fn words(text: &str) -> Vec<String> {
     words::split(text).expect("balanced quotes")
 }
 
+fn conditions(c: &model::Conditions) -> String {
+    let constraint = c.constraint.as_ref().map(ToString::to_string);
+    let switches = c.switches.map(|s| (s.count, s.patience.map(Span::slurm)));
+    format!("constraint={constraint:?} switches={switches:?} reservation={:?} licences={:?}", c.reservation, c.licences)
+}
+
 /// Everything in a draft that differs from a job without options, on one line; warnings below.
 fn told(draft: &Draft) -> String {
     let spec = &draft.spec;
@@ -55,6 +61,7 @@ fn told(draft: &Draft) -> String {
             format!("cpus_per_task={}", r.cpus_per_task),
             format!("per_node=[{}]", base::Tres(r.per_node, None)),
             format!("chips={:?}", r.chips.iter().map(|c| c.as_str()).collect::<Vec<_>>()),
+            format!("conditions=[{}]", r.conditions.as_deref().map_or_else(String::new, conditions)),
             format!("time={}", spec.time_limit),
             format!("class={}", spec.class.as_str()),
             format!("line={:?}", spec.line),

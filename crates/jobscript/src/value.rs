@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use base::{Bytes, JobId, Span};
 use model::pattern::PATTERNS_MAX;
-use model::{ArraySpec, Chip, DependencyKind, PriorityClass, ProductLine, SignalSpec};
+use model::{
+    ArraySpec, Chip, Constraint, DependencyKind, ParseConstraintError, PriorityClass, ProductLine, SignalSpec, Switches,
+};
 
 use crate::fault::{FaultCode, quoted, shown};
 use crate::limits::*;
@@ -398,6 +400,51 @@ pub(crate) fn fetch(text: &str) -> Result<Vec<Arc<str>>, Bad> {
         }
     }
     Ok(found)
+}
+
+pub(crate) fn constraint(text: &str) -> Result<Constraint, Bad> {
+    text.parse().map_err(|e: ParseConstraintError| Bad::value(format!("{}: {e}", quoted(text))))
+}
+
+/// `1`, or `2@30:00`: how long a cluster may insist on it.
+pub(crate) fn switches(text: &str) -> Result<Switches, Bad> {
+    let (number, patience) = text.split_once('@').map_or((text, None), |(n, time)| (n, Some(time)));
+    let count = count(number, 1, NODES_MAX)?;
+    Ok(Switches { count, patience: patience.map(time_limit).transpose()? })
+}
+
+/// A name that somebody else gave: at a site, in Slurm's characters.
+pub(crate) fn site_name(text: &str) -> Result<Arc<str>, Bad> {
+    let text = text.trim();
+    let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'@' | b'+');
+    if (1..=SITE_NAME_MAX).contains(&text.len()) && text.bytes().all(fine) && !text.starts_with('-') {
+        return Ok(text.into());
+    }
+    let message =
+        format!("{} is not a name: 1 to {SITE_NAME_MAX} letters, digits, `-`, `_`, `.`, `@` or `+`", quoted(text));
+    Err(Bad::value(message))
+}
+
+/// `ansys:4,matlab`, by name in order; the same name twice is added up.
+pub(crate) fn licences(text: &str) -> Result<Vec<(Arc<str>, u32)>, Bad> {
+    let mut found: std::collections::BTreeMap<Arc<str>, u32> = std::collections::BTreeMap::new();
+    for part in text.split(',') {
+        if part.contains('|') {
+            let message =
+                format!("{} is not supported: name one licence, not several of which one will do", quoted(part));
+            return Err(Bad::new(FaultCode::UnsupportedValue, message));
+        }
+        let (name, number) = match part.split_once([':', '=']) {
+            Some((name, number)) => (name, count(number, 1, LICENCES_MAX)?),
+            None => (part, 1),
+        };
+        let sum = found.entry(site_name(name)?).or_default();
+        *sum = (*sum + number).min(LICENCES_MAX);
+        if found.len() > LICENCE_NAMES_MAX {
+            return Err(Bad::new(FaultCode::TooMany, format!("more than {LICENCE_NAMES_MAX} licences: name fewer")));
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// A text on one line of at most `max` bytes.

@@ -2,6 +2,7 @@
 //! Refuses to know: HTTP, SQL, Slurm, Kubernetes, prices.
 
 pub mod attempt;
+pub mod conditions;
 pub mod event;
 pub mod file;
 pub mod hand_over;
@@ -13,8 +14,10 @@ pub mod reason;
 pub mod request;
 pub mod spec;
 pub mod supply;
+pub mod terms;
 
 pub use attempt::{Attempt, AttemptPhase, Course, Usage};
+pub use conditions::{AllOf, AnyOf, Conditions, Constraint, ParseConstraintError, Switches};
 pub use event::{Actor, Event, EventKind, MoveCause};
 pub use file::{ContentDigest, Input, ParseDigestError};
 pub use hand_over::{EndOrder, Observation, Observed, Order};
@@ -27,3 +30,4 @@ pub use supply::{
     BackendKind, Cluster, ClusterHealth, ClusterLink, ClusterReport, LinkKind, Node, NodeState, Pool, ReportKind,
     Service, Supplier, SupplyMode,
 };
+pub use terms::{Caps, ClusterTerms, Counted, Licence, Places, PoolTerms, Window};

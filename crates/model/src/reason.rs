@@ -1,9 +1,12 @@
 //! Why a job does not run yet, with what it asked for and what there was.
 
+use std::sync::Arc;
+
 use base::{JobId, Money, PoolId, Resources, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::job::Holder;
+use crate::terms::Counted;
 
 /// One reason of a pending job; `code()` is stable and shown by every front end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,6 +48,37 @@ pub enum Reason {
     NoFeasiblePool,
     /// Every feasible pool is down or drained.
     PoolsUnavailable,
+    /// The only pools that could run it belong to clusters that are being tested or were taken out of service; one of them.
+    NotInService {
+        pool: PoolId,
+    },
+    /// All work of the platform together takes as much of its account on the cluster as it may. Units as in [`Counted`].
+    ClusterTotal {
+        pool: PoolId,
+        what: Counted,
+        requested: u64,
+        available: u64,
+    },
+    /// Too few of a licence are free on the cluster.
+    Licence {
+        pool: PoolId,
+        name: Arc<str>,
+        requested: u64,
+        available: u64,
+    },
+    /// Nodes with the room are kept for others in a time into which it would run, or the reservation it names is not now.
+    Window {
+        pool: PoolId,
+        name: Arc<str>,
+        from: Timestamp,
+        until: Timestamp,
+    },
+    /// The nodes with the room stand below more switches than it allows.
+    Switches {
+        pool: PoolId,
+        switches: u32,
+        requested: u32,
+    },
     /// The wallet no longer covers the work.
     Balance {
         needed: Money,
@@ -70,6 +104,11 @@ impl Reason {
             Self::ArrayLimit { .. } => "array_limit",
             Self::NoFeasiblePool => "no_feasible_pool",
             Self::PoolsUnavailable => "pools_unavailable",
+            Self::NotInService { .. } => "not_in_service",
+            Self::ClusterTotal { .. } => "cluster_total",
+            Self::Licence { .. } => "licence",
+            Self::Window { .. } => "window",
+            Self::Switches { .. } => "switches",
             Self::Balance { .. } => "balance",
             Self::Retry { .. } => "retry",
         }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use base::{Bytes, CpuMillis, Resources};
 use serde::{Deserialize, Serialize};
 
+use crate::conditions::Conditions;
+
 /// An accelerator model such as `nvidia-a100-80g`, `ascend-910b`: lower-case words joined by dashes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -71,6 +73,9 @@ pub struct Request {
     /// Any of these chips will do; empty means any chip. Without meaning when no GPU is asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chips: Vec<Chip>,
+    /// What is asked of the nodes beyond amounts; `None` for most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Arc<Conditions>>,
 }
 
 impl Request {
@@ -81,7 +86,7 @@ impl Request {
     /// `nodes` nodes with `per_node` on each, one task per core.
     pub fn of(nodes: u32, per_node: Resources) -> Request {
         let tasks = nodes * u32::try_from(per_node.cpu.cores_ceil()).unwrap_or(u32::MAX).max(1);
-        Request { nodes, per_node, tasks, cpus_per_task: 1, chips: Vec::new() }
+        Request { nodes, per_node, tasks, cpus_per_task: 1, chips: Vec::new(), conditions: None }
     }
     /// Sum over all nodes.
     pub fn total(&self) -> Resources {

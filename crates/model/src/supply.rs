@@ -6,6 +6,7 @@ use base::{ClusterId, PoolId, ReportId, Resources, Span, SupplierId, TenantId, T
 use serde::{Deserialize, Serialize};
 
 use crate::request::Chip;
+use crate::terms::{ClusterTerms, PoolTerms};
 
 /// Own (共建) or bought in from a partner (外购/纳管).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,6 +71,9 @@ pub struct Cluster {
     pub backend: BackendKind,
     pub supplier: SupplierId,
     pub site: Arc<str>,
+    /// Where it stands, in the operator's words (`cn-east`); empty when nobody said.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub region: Arc<str>,
     #[serde(default)]
     pub health: ClusterHealth,
     #[serde(default)]
@@ -77,6 +81,9 @@ pub struct Cluster {
     /// When a trial last passed there, since it was last registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tried_at: Option<Timestamp>,
+    /// What it said last.
+    #[serde(default, skip_serializing_if = "ClusterTerms::is_default")]
+    pub terms: Arc<ClusterTerms>,
 }
 
 impl Cluster {
@@ -176,6 +183,8 @@ pub struct Pool {
     /// Nodes that the platform itself drained when the configuration no longer named the pool, by name in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired: Vec<Arc<str>>,
+    #[serde(default, skip_serializing_if = "PoolTerms::is_default")]
+    pub terms: Arc<PoolTerms>,
 }
 
 impl Pool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{AttemptId, PoolId, Resources, Span};
 use futures::future::BoxFuture;
-use model::{Chip, EndOrder, Observation, Order};
+use model::{Chip, ClusterTerms, EndOrder, Observation, Order, PoolTerms};
 use serde::{Deserialize, Serialize};
 
 /// Which of an attempt's output files.
@@ -34,6 +34,9 @@ pub struct ClusterFacts {
     pub pools: Vec<PoolFacts>,
     /// Plain sentences for the operator: what this host cannot do and what that means.
     pub remarks: Vec<String>,
+    /// What holds in all its pools together.
+    #[serde(default, skip_serializing_if = "ClusterTerms::is_default")]
+    pub terms: ClusterTerms,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,9 @@ pub struct PoolFacts {
     /// Longest time limit that is taken there; `None` means any, or that its agent is too old to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_limit_max: Option<Span>,
+    /// Places in it are those in `nodes`, which are then in order of name.
+    #[serde(default, skip_serializing_if = "PoolTerms::is_default")]
+    pub terms: PoolTerms,
 }
 
 /// Why a cluster did not do it; the class says what the caller does next.

@@ -326,7 +326,9 @@ impl FakeCluster {
 impl Cluster for FakeCluster {
     fn describe(&self) -> BoxFuture<'_, Result<ClusterFacts, ConnectError>> {
         let pools = self.machine.pools.to_vec();
-        self.call(move |_| Ok(ClusterFacts { version: "fake".to_owned(), pools, remarks: Vec::new() }))
+        self.call(move |_| {
+            Ok(ClusterFacts { version: "fake".to_owned(), pools, remarks: Vec::new(), terms: Default::default() })
+        })
     }
 
     fn submit(&self, order: Arc<Order>, script: Arc<str>) -> BoxFuture<'_, Result<(), ConnectError>> {
@@ -413,6 +415,7 @@ mod tests {
             chip: None,
             nodes: vec!["fake".to_owned()],
             time_limit_max: None,
+            terms: Default::default(),
         };
         FakeBed(FakeMachine::new(ClusterId::from_u128(1), vec![pool], Timestamp::from_secs(1_000)))
     }

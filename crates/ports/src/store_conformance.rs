@@ -313,6 +313,8 @@ pub fn supply() -> Vec<Record> {
             health: ClusterHealth::Reachable,
             service: Default::default(),
             tried_at: None,
+            region: Default::default(),
+            terms: Default::default(),
         }),
         Record::Pool(Pool {
             id: pool,
@@ -325,6 +327,7 @@ pub fn supply() -> Vec<Record> {
             time_limit_max: Some(Span::from_hours(1)),
             tenants: vec![TenantId::from_u128(1)],
             retired: vec!["n1".into()],
+            terms: Default::default(),
         }),
         Record::PoolCost {
             pool,

@@ -67,6 +67,8 @@ fn pools(stream: &mut Stream) -> Vec<PoolView> {
                 },
                 reserve: 0,
                 reachable: true,
+                service: Default::default(),
+                terms: Default::default(),
                 price: rates,
                 cost: Rates { core_hour: Money(price.micros() / 2), ..rates },
             }

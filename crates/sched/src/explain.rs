@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use base::{JobId, Money, PoolId, Resources, Span, Timestamp};
-use model::{Reason, Request};
+use model::Reason;
 use serde::{Deserialize, Serialize};
 
+use crate::bound::{Ask, earliest_bound};
 use crate::policy::Weights;
 use crate::pool::Pool;
 use crate::profile::{NOW, Respect, Scratch, WHENEVER, earliest};
@@ -128,7 +129,7 @@ impl Scheduler {
     pub fn feasible_anywhere(&self, demand: &Demand) -> Result<(), Vec<PoolVerdict>> {
         let mut refusals = Vec::new();
         for pool in self.pools.iter() {
-            match refused_for_good(pool, demand) {
+            match refused_for_good(pool, self.pools.purse(pool), demand) {
                 None => return Ok(()),
                 Some(rule) => refusals.push(PoolVerdict { pool: pool.id, pool_name: pool.name.clone(), rule }),
             }
@@ -145,11 +146,11 @@ impl Scheduler {
         let mut rows = Vec::new();
         for pool in self.pools.iter() {
             let passing = || refused_for_now(pool, request.nodes, demand.dips);
-            if let Some(rule) = refused_for_good(pool, demand).or_else(passing) {
+            if let Some(rule) = refused_for_good(pool, self.pools.purse(pool), demand).or_else(passing) {
                 rows.push(((2, 0, false, pool.id), wanted.refused(pool, rule)));
                 continue;
             }
-            let start = expected_start(pool, demand, job, now, &mut scratch);
+            let start = self.start_in(pool, demand, job, now, &mut scratch);
             let row = wanted.feasible(pool, start);
             let at = row.expected_start.map_or(i64::MAX, Timestamp::as_micros);
             let waits = u8::from(at > now.as_micros());
@@ -171,6 +172,87 @@ impl Scheduler {
         Explanation { job, at: now, candidates, omitted, chosen }
     }
 
+    /// The chosen pool first, then the others in order of money, as many as the policy keeps.
+    pub(crate) fn placement_table(
+        &mut self,
+        job: JobId,
+        shape: u32,
+        place: usize,
+        tenant: u32,
+        limit: i64,
+        now: Timestamp,
+    ) -> Explanation {
+        let tenant = self.shares.id(tenant);
+        let shape = self.shapes.get_mut(shape);
+        let request = shape.request.clone();
+        let run_time = Span::from_micros(limit);
+        let wanted = Wanted { total: request.total(), run_time, now, weights: &self.policy.weights };
+        let rows = (self.policy.placement_candidates_max as usize).clamp(1, shape.fits.len());
+        let mut candidates = Vec::with_capacity(rows);
+        let order = std::iter::once(place).chain((0..shape.fits.len()).filter(|p| *p != place)).take(rows);
+        let mut chosen = None;
+        let terms = (now.as_micros(), limit);
+        for at in order {
+            let ordinal = shape.fits[at].pool;
+            let Some(pool) = self.pools.get(ordinal) else { continue };
+            if at == place {
+                chosen = Some(pool.id);
+                candidates.push(wanted.feasible(pool, Some(NOW)));
+                continue;
+            }
+            let limit_max = pool.time_limit_max.filter(|max| run_time > *max);
+            let refused = if !pool.admits(tenant) {
+                Some(Rule::TenantNotAdmitted)
+            } else if let Some(available) = limit_max {
+                Some(Rule::TimeLimit { requested: run_time, available })
+            } else {
+                refused_for_now(pool, request.nodes, shape.dips)
+            };
+            candidates.push(match refused {
+                Some(rule) => wanted.refused(pool, rule),
+                None => {
+                    let alone = shape.start(at, &self.pools, WHENEVER, &mut self.scratch);
+                    // Room that was passed over is room claimed by jobs ahead.
+                    let claimed = alone == Some(NOW) && at < place;
+                    let ask = Ask { request: &request, dips: shape.dips };
+                    let start = match claimed || !pool.is_plain(ask, self.pools.purse(pool)) {
+                        true => self.pools.start(ordinal, ask, terms, None, WHENEVER, &mut self.scratch),
+                        false => alone,
+                    };
+                    wanted.feasible(pool, start)
+                }
+            });
+        }
+        candidates[0].chosen = true;
+        let omitted = (shape.fits.len() - candidates.len()) as u32;
+        Explanation { job: Some(job), at: now, candidates, omitted, chosen }
+    }
+
+    fn start_in(
+        &self,
+        pool: &Pool,
+        demand: &Demand,
+        job: Option<JobId>,
+        now: Timestamp,
+        scratch: &mut Scratch,
+    ) -> Option<i64> {
+        let ask = Ask { request: &demand.request, dips: demand.dips };
+        let (start, limit) = (now.as_micros(), demand.time_limit.as_micros());
+        let ordinal = *self.pools.by_id.get(&pool.id)?;
+        if self.pools.pick(ordinal, ask, start.saturating_add(limit), start, &mut scratch.nodes).is_ok() {
+            return Some(NOW);
+        }
+        let beside = self.pools.start(ordinal, ask, (start, limit), job, WHENEVER, scratch);
+        beside.or_else(|| {
+            let (purse, respect) = (self.pools.purse(pool), Respect::Running);
+            if pool.is_plain(ask, purse) {
+                let (nodes, per_node) = (demand.request.nodes, &demand.request.per_node);
+                return earliest(pool, per_node, nodes, demand.dips, respect, WHENEVER, scratch);
+            }
+            earliest_bound(pool, purse, ask, limit, start, respect, WHENEVER, scratch)
+        })
+    }
+
     /// In a few words why a queued job has not started. Cost: one glance at each pool that fits its shape.
     /// `Queued` for jobs that are unknown or have not been looked at since the last change.
     pub fn reason(&self, job: JobId, now: Timestamp) -> Reason {
@@ -186,17 +268,20 @@ impl Scheduler {
         let fits = || (0..).zip(&shape.fits);
         let open = || fits().filter(|(_, f)| self.pools.admits(f.pool, tenant, limit));
         if open().next().is_none() {
-            return Reason::NoFeasiblePool;
+            return self.out_of_service(job).unwrap_or(Reason::NoFeasiblePool);
         }
         let serving = || open().filter(|(_, f)| self.pools.serves(f.pool, request.nodes, shape.dips));
         let start = |place: usize| shape.soonest(place, &self.pools).unwrap_or(NOW);
         let Some((_, first)) = serving().min_by_key(|(place, f)| (start(*place), f.money)) else {
             return Reason::PoolsUnavailable;
         };
-        let has_room = |(_, f): (usize, &Fit)| {
-            self.pools.get(f.pool).is_some_and(|p| p.has_room(&request.per_node, request.nodes, shape.dips))
-        };
+        let has_room = |(_, f): (usize, &Fit)| self.pools.get(f.pool).is_some_and(|p| p.has_room_for(shape.ask()));
         if shape.roomy && serving().any(has_room) {
+            if let Some(obstacle) =
+                self.obstacle(shape, serving().filter(|p| has_room(*p)).map(|(_, f)| f.pool), now, limit)
+            {
+                return obstacle;
+            }
             let rank = self.rank(slot, now);
             let ahead = self.holders.iter().filter(|h| h.pool.is_some() && self.rank(h.slot, now) < rank).count();
             return Reason::Priority { ahead: ahead as u64 };
@@ -211,24 +296,30 @@ impl Scheduler {
         }
     }
 
+    /// What keeps a job off every one of these pools, none of which is only claimed by others; of the first.
+    fn obstacle(&self, shape: &Shape, pools: impl Iterator<Item = u32>, now: Timestamp, limit: i64) -> Option<Reason> {
+        let mut first = None;
+        for ordinal in pools {
+            let pool = self.pools.get(ordinal)?;
+            let purse = self.pools.purse(pool);
+            let found = (!pool.is_plain(shape.ask(), purse))
+                .then(|| pool.obstacle(shape.ask(), purse, now.as_micros(), limit))
+                .flatten()?;
+            first = first.or(Some(found));
+        }
+        first
+    }
+
+    /// Of a job that no pool in service could ever run: whether another one could.
+    fn out_of_service(&self, job: JobId) -> Option<Reason> {
+        let demand = self.demand(job)?;
+        let only = |pool: &&Pool| {
+            matches!(refused_for_good(pool, self.pools.purse(pool), &demand), Some(Rule::NotInService { .. }))
+        };
+        self.pools.iter().find(only).map(|pool| Reason::NotInService { pool: pool.id })
+    }
+
     pub(crate) fn is_current(&self, shape: &Shape) -> bool {
         shape.synced == self.pass && shape.is_built(&self.pools)
     }
-}
-
-fn expected_start(
-    pool: &Pool,
-    demand: &Demand,
-    job: Option<JobId>,
-    now: Timestamp,
-    scratch: &mut Scratch,
-) -> Option<i64> {
-    let Request { nodes, per_node, .. } = &*demand.request;
-    let end = (now + demand.time_limit).as_micros();
-    let dips = demand.dips;
-    if pool.pick(per_node, *nodes, dips, end, &mut scratch.nodes).is_ok() {
-        return Some(NOW);
-    }
-    earliest(pool, per_node, *nodes, dips, Respect::ClaimsExcept(job), WHENEVER, scratch)
-        .or_else(|| earliest(pool, per_node, *nodes, dips, Respect::Running, WHENEVER, scratch))
 }

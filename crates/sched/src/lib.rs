@@ -14,6 +14,7 @@
 //! or leave the reserved room (EASY backfill). This is repeated until nothing more starts.
 
 pub mod batch;
+mod bound;
 mod check;
 mod explain;
 pub mod packing;
@@ -21,11 +22,14 @@ mod place;
 mod policy;
 mod pool;
 mod profile;
+mod purse;
 mod queue;
 mod rule;
 mod scheduler;
 mod shape;
 mod share;
+mod terms;
+mod twin;
 mod view;
 
 pub use explain::{Candidate, Explanation, Score};
@@ -33,4 +37,7 @@ pub use policy::{Policy, Weights};
 pub use rule::{PoolVerdict, Rule, Verdict};
 pub use scheduler::Scheduler;
 pub use share::ResourceSeconds;
-pub use view::{Demand, NodeView, Placement, Plan, PoolUse, PoolView, Rates, Reservation, WorkBudget};
+pub use view::{
+    ClusterView, Demand, LicenceView, NodeUse, NodeView, Placement, Plan, PoolUse, PoolView, Rates, Reservation,
+    Taking, WorkBudget,
+};

@@ -4,15 +4,16 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use base::{JobId, Span, TenantId, Timestamp};
+use base::{TenantId, Timestamp};
 use model::PriorityClass;
 
+use crate::bound::Ask;
 use crate::check;
-use crate::explain::{Explanation, Wanted, penalty};
-use crate::pool::{NoPick, NodeList, Occupation};
-use crate::profile::{NOW, Respect, WHENEVER, claim, earliest};
+use crate::explain::penalty;
+use crate::pool::{NoPick, NodeList};
+use crate::profile::{NOW, WHENEVER, claim};
+use crate::purse::Purse;
 use crate::queue::{Blocked, Lane, NEVER, Position};
-use crate::rule::{Rule, refused_for_now};
 use crate::scheduler::{Holder, Run, Scheduler};
 use crate::shape::Shape;
 use crate::view::{Placement, Plan, WorkBudget};
@@ -79,6 +80,7 @@ impl Scheduler {
         let mut plan = Plan { complete: true, ..Plan::default() };
         self.clock = now;
         self.prolong_foreign(now);
+        self.pass_edges(now);
         let aged = self.queue.age(now.as_micros(), self.policy.age_bound.as_micros());
         if self.queue.len() == 0 {
             self.clear_claims();
@@ -173,16 +175,20 @@ impl Scheduler {
 
     /// False when every pool lacks room or claims of jobs ahead forbid it; those of jobs behind do not count.
     fn might_start(&self, shape: &Shape, tenant: TenantId, limit: i64, rank: &Rank, now: Timestamp) -> bool {
-        let (request, end) = (&*shape.request, now.as_micros().saturating_add(limit));
+        let (ask, start) = (shape.ask(), now.as_micros());
+        let end = start.saturating_add(limit);
         let places = std::iter::successors(shape.next_maybe(0), |place| shape.next_maybe(place + 1));
         let mut nodes = Vec::new();
         places.map(|place| shape.fits[place].pool).filter(|p| self.pools.admits(*p, tenant, limit)).any(|ordinal| {
-            let Some(pool) = self.pools.get(ordinal) else { return false };
-            match pool.pick(&request.per_node, request.nodes, shape.dips, end, &mut nodes) {
+            match self.pools.pick(ordinal, ask, end, start, &mut nodes) {
                 Ok(()) => true,
                 Err(NoPick::NoRoom) => false,
                 Err(NoPick::Claimed) => {
-                    self.holders.iter().any(|h| h.pool == Some(ordinal) && *rank < self.rank(h.slot, now))
+                    // What is claimed of a purse or through a twin stands in other pools as well.
+                    let alone =
+                        self.pools.get(ordinal).is_some_and(|p| p.twins.is_empty() && self.pools.purse(p).is_none());
+                    let reaches = |pool: u32| pool == ordinal || !alone;
+                    self.holders.iter().any(|h| h.pool.is_some_and(reaches) && *rank < self.rank(h.slot, now))
                 }
             }
         })
@@ -191,9 +197,10 @@ impl Scheduler {
     fn clear_claims(&mut self) {
         for holder in std::mem::take(&mut self.holders) {
             if let Some(pool) = holder.pool {
-                self.pools.change(pool, |pool| pool.claims.clear());
+                self.pools.clear_claims(pool);
             }
         }
+        self.pools.purses.values_mut().for_each(Purse::clear_claims);
     }
 
     /// One pass over the queue in order. False when the budget ended it.
@@ -403,8 +410,10 @@ impl Scheduler {
     /// The first pool of the shape, in order of money, that can start such a job now; its nodes are left in the scratch.
     fn find_pool(&mut self, shape: u32, tenant: TenantId, limit: i64, now: Timestamp) -> Option<usize> {
         let shape = self.shapes.get_mut(shape);
-        let end = now.as_micros().saturating_add(limit);
-        let (per_node, nodes, dips) = (shape.request.per_node, shape.request.nodes, shape.dips);
+        let start = now.as_micros();
+        let end = start.saturating_add(limit);
+        let request = shape.request.clone();
+        let ask = Ask { request: &request, dips: shape.dips };
         let mut roomy = false;
         // Places that shut this tenant out.
         let mut shut: Vec<usize> = Vec::new();
@@ -420,8 +429,7 @@ impl Scheduler {
                 shut.push(place);
                 continue;
             }
-            let Some(pool) = self.pools.get(ordinal) else { continue };
-            match pool.pick(&per_node, nodes, dips, end, &mut self.scratch.nodes) {
+            match self.pools.pick(ordinal, ask, end, start, &mut self.scratch.nodes) {
                 Ok(()) => return Some(place),
                 Err(NoPick::Claimed) => roomy = true,
                 Err(NoPick::NoRoom) => shape.clear_maybe(place),
@@ -430,8 +438,7 @@ impl Scheduler {
         // Nobody may start such a job when the others' places have nothing for it either.
         let mut others_may = false;
         for place in shut {
-            let Some(pool) = self.pools.get(shape.fits[place].pool) else { continue };
-            let picked = pool.pick(&per_node, nodes, dips, end, &mut self.scratch.nodes);
+            let picked = self.pools.pick(shape.fits[place].pool, ask, end, start, &mut self.scratch.nodes);
             others_may |= picked.is_ok();
             match picked {
                 Err(NoPick::NoRoom) => shape.clear_maybe(place),
@@ -457,10 +464,8 @@ impl Scheduler {
         let request = shape.request.clone();
         let (per_node, total) = (request.per_node, request.total());
         let end = now.as_micros().saturating_add(limit);
-        let run = self.runs.insert(Run { job, pool: ordinal, end, tenant, total });
-        self.shares.hold(tenant, &total);
-        let occupation = Occupation { end, run, per_node, nodes: NodeList::from_slice(&nodes) };
-        self.pools.change(ordinal, |pool| pool.occupy(occupation));
+        let run = Run { job, pool: ordinal, end, tenant, total };
+        self.begin(run, per_node, NodeList::from_slice(&nodes), request.conditions.clone());
         let pool = self.pools.get(ordinal).expect("a fit with room names a pool that exists");
         debug_assert!(check::within_capacity(pool, &nodes), "{job} is placed beyond the nodes' shape");
         debug_assert!(check::occupations_agree(pool));
@@ -468,58 +473,6 @@ impl Scheduler {
         let placement = Placement { job, pool: pool.id, nodes: names, explanation };
         self.scratch.nodes = nodes;
         placement
-    }
-
-    /// The chosen pool first, then the others in order of money, as many as the policy keeps.
-    fn placement_table(
-        &mut self,
-        job: JobId,
-        shape: u32,
-        place: usize,
-        tenant: u32,
-        limit: i64,
-        now: Timestamp,
-    ) -> Explanation {
-        let tenant = self.shares.id(tenant);
-        let shape = self.shapes.get_mut(shape);
-        let request = shape.request.clone();
-        let run_time = Span::from_micros(limit);
-        let wanted = Wanted { total: request.total(), run_time, now, weights: &self.policy.weights };
-        let rows = (self.policy.placement_candidates_max as usize).clamp(1, shape.fits.len());
-        let mut candidates = Vec::with_capacity(rows);
-        let order = std::iter::once(place).chain((0..shape.fits.len()).filter(|p| *p != place)).take(rows);
-        let mut chosen = None;
-        for at in order {
-            let Some(pool) = self.pools.get(shape.fits[at].pool) else { continue };
-            if at == place {
-                chosen = Some(pool.id);
-                candidates.push(wanted.feasible(pool, Some(NOW)));
-                continue;
-            }
-            let limit_max = pool.time_limit_max.filter(|max| run_time > *max);
-            let refused = if !pool.admits(tenant) {
-                Some(Rule::TenantNotAdmitted)
-            } else if let Some(available) = limit_max {
-                Some(Rule::TimeLimit { requested: run_time, available })
-            } else {
-                refused_for_now(pool, request.nodes, shape.dips)
-            };
-            candidates.push(match refused {
-                Some(rule) => wanted.refused(pool, rule),
-                None => {
-                    let alone = shape.start(at, &self.pools, WHENEVER, &mut self.scratch);
-                    // Room that was passed over is room claimed by jobs ahead.
-                    let claimed = alone == Some(NOW) && at < place;
-                    let respect = Respect::ClaimsExcept(None);
-                    let (nodes, dips) = (request.nodes, shape.dips);
-                    let behind = |s| earliest(pool, &request.per_node, nodes, dips, respect, WHENEVER, s);
-                    wanted.feasible(pool, if claimed { behind(&mut self.scratch) } else { alone })
-                }
-            });
-        }
-        candidates[0].chosen = true;
-        let omitted = (shape.fits.len() - candidates.len()) as u32;
-        Explanation { job: Some(job), at: now, candidates, omitted, chosen }
     }
 
     /// Gives a blocked job one of its pool set's turns, and with it a claim on the pool of least penalty. False when no pool
@@ -563,11 +516,11 @@ impl Scheduler {
                 best.is_none_or(|b| penalty < b.0).then_some((penalty, start, fit.pool))
             };
             let Some(pool) = self.pools.get(fit.pool).filter(|_| alone.is_some()) else { continue };
-            let start = if pool.claims.is_empty() {
+            let ask = Ask { request: &request, dips };
+            let start = if pool.claims.is_empty() && pool.is_plain(ask, self.pools.purse(pool)) {
                 alone
             } else if alone.is_some_and(|s| s == NOW || better(s).is_some()) {
-                let respect = Respect::ClaimsExcept(None);
-                earliest(pool, &request.per_node, request.nodes, dips, respect, before, &mut self.scratch)
+                self.pools.start(fit.pool, ask, (now.as_micros(), limit), None, before, &mut self.scratch)
             } else {
                 None
             };
@@ -577,12 +530,16 @@ impl Scheduler {
             return false;
         }
         self.shapes.sets[set as usize].turns += 1;
+        let ask = Ask { request: &request, dips };
         let claimed = best.and_then(|(_, start, ordinal)| {
+            self.pools.start(ordinal, ask, (now.as_micros(), limit), None, WHENEVER, &mut self.scratch)?;
             let pool = self.pools.get(ordinal)?;
-            let respect = Respect::ClaimsExcept(None);
-            earliest(pool, &request.per_node, request.nodes, dips, respect, WHENEVER, &mut self.scratch)?;
+            let cluster = pool.cluster;
             let claim = claim(pool, job, start, request.per_node, &self.scratch.nodes);
-            self.pools.change(ordinal, |pool| pool.claims.push(claim));
+            self.pools.claim(ordinal, claim);
+            if let Some(purse) = self.pools.purses.get_mut(&cluster) {
+                purse.claim(job, start, purse.draw_of(&request));
+            }
             Some(ordinal)
         });
         self.holders.push(Holder { job, slot, set, pool: claimed });

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{JobId, PoolId, Resources, Span, TenantId};
-use model::{Chip, NodeState};
+use base::{ClusterId, JobId, PoolId, Resources, Span, TenantId};
+use model::{Chip, NodeState, Request, Service};
 
-use crate::view::{PoolUse, PoolView, Rates};
+use crate::bound::{Ask, Bounds};
+use crate::purse::Purse;
+use crate::twin::Twin;
+use crate::view::{NodeUse, PoolUse, PoolView, Rates};
 
 /// Cores of a GPU node that CPU-only work leaves alone for each free card, as long as another node serves it:
 /// a card without a core to feed it cannot be sold.
@@ -25,7 +28,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    fn takes(&self, dips: bool) -> bool {
+    pub fn takes(&self, dips: bool) -> bool {
         self.open && (dips || !self.reserved)
     }
 }
@@ -98,6 +101,8 @@ pub(crate) enum NoPick {
 pub(crate) struct Pool {
     pub id: PoolId,
     pub name: Arc<str>,
+    pub cluster: ClusterId,
+    pub service: Service,
     pub shape: Resources,
     pub chip: Option<Chip>,
     pub time_limit_max: Option<Span>,
@@ -118,6 +123,13 @@ pub(crate) struct Pool {
     /// When the work of others is taken to end, by node.
     pub foreign: BTreeMap<u32, i64>,
     pub claims: Vec<Claim>,
+    pub bounds: Bounds,
+    /// Pools on some of the same machines.
+    pub twins: Vec<Twin>,
+    /// Runs of other pools on machines of this one, among `runs`.
+    pub mirrored: u32,
+    /// By node: its cores and memory count in another pool's sum, and its cards do.
+    pub counts_elsewhere: Vec<(bool, bool)>,
     /// Changes with every change of nodes or runs (not of claims).
     pub version: u32,
 }
@@ -142,6 +154,12 @@ impl Pool {
         let mut pool = Self {
             id: view.id,
             name: view.name,
+            cluster: view.cluster,
+            service: view.service,
+            bounds: Bounds::new(view.terms, nodes.len()),
+            twins: Vec::new(),
+            mirrored: 0,
+            counts_elsewhere: Vec::new(),
             shape: view.shape,
             chip: view.chip,
             time_limit_max: view.time_limit_max,
@@ -181,9 +199,6 @@ impl Pool {
     }
     pub fn node(&self, name: &str) -> Option<u32> {
         self.index.get(name).copied()
-    }
-    pub fn capacity(&self) -> Resources {
-        self.shape.times(self.nodes.len() as u32)
     }
     /// Nodes that one job may have at most, whatever their state.
     pub fn most_nodes(&self, dips: bool) -> u32 {
@@ -290,15 +305,40 @@ impl Pool {
             })
     }
 
-    /// Chooses `count` nodes for work of `per_node` that ends by `end`, best fit first, into `out` (ascending).
+    /// Longest time limit for such a request; `None` means any.
+    pub fn limit_max(&self, request: &Request) -> Option<Span> {
+        let reservation = request.conditions.as_ref().and_then(|c| c.reservation.as_ref());
+        let closures = self.bounds.closures.iter().filter(|c| c.ours && Some(&c.name) == reservation);
+        let inside = closures.map(|c| Span::from_micros(c.until.saturating_sub(c.from))).max();
+        self.time_limit_max.into_iter().chain(inside).min()
+    }
+
+    /// Chooses nodes for work that ends by `end`, best fit first, into `out` (ascending).
     pub fn pick(
         &self,
-        per_node: &Resources,
-        count: u32,
-        dips: bool,
+        ask: Ask<'_>,
+        purse: Option<&Purse>,
         end: i64,
+        now: i64,
         out: &mut Vec<u32>,
     ) -> Result<(), NoPick> {
+        if self.is_plain(ask, purse) {
+            return self.pick_among(ask, None, end, |_| true, |_| true, out);
+        }
+        self.pick_bound(ask, purse, end, now, out)
+    }
+
+    /// `may`: whether a node may be used at all. `open`: whether it may be used for so long. Both are asked by node.
+    pub fn pick_among(
+        &self,
+        ask: Ask<'_>,
+        switches_max: Option<u32>,
+        end: i64,
+        may: impl Fn(u32) -> bool,
+        open: impl Fn(u32) -> bool,
+        out: &mut Vec<u32>,
+    ) -> Result<(), NoPick> {
+        let (per_node, count, dips) = (&ask.request.per_node, ask.request.nodes, ask.dips);
         out.clear();
         if !self.serves(count, dips) {
             return Err(NoPick::NoRoom);
@@ -307,11 +347,11 @@ impl Pool {
         let mut best: Option<Fitness> = None;
         let mut all: Vec<Fitness> = Vec::new();
         for (i, node) in (0..).zip(&self.nodes) {
-            if !(node.takes(dips) && per_node.fits(&node.free)) {
+            if !(node.takes(dips) && per_node.fits(&node.free) && may(i)) {
                 continue;
             }
             roomy += 1;
-            if !self.claims.iter().all(|c| allows(c, i, per_node, end)) {
+            if !self.claims.iter().all(|c| allows(c, i, per_node, end)) || !open(i) {
                 continue;
             }
             let fitness = fitness(i, node, per_node);
@@ -329,7 +369,13 @@ impl Pool {
                 return Err(NoPick::Claimed);
             }
             all.sort_unstable();
-            out.extend(all[..count as usize].iter().map(|f| f.5));
+            if self.bounds.has_switches() {
+                let order: Vec<u32> = all.iter().map(|f| f.5).collect();
+                let few = self.bounds.below_few_switches(&order, count as usize, switches_max);
+                out.extend(few.ok_or(NoPick::Claimed)?);
+            } else {
+                out.extend(all[..count as usize].iter().map(|f| f.5));
+            }
             out.sort_unstable();
             return Ok(());
         }
@@ -338,17 +384,37 @@ impl Pool {
     }
 
     pub fn usage(&self) -> PoolUse {
-        let mut free = Resources::ZERO;
-        for node in self.nodes.iter().filter(|n| n.open) {
+        let (mut free, mut total_counted, mut free_counted) = (Resources::ZERO, Resources::ZERO, Resources::ZERO);
+        for (i, node) in self.nodes.iter().enumerate().filter(|(_, n)| n.open) {
             free = free.plus(&node.free);
+            total_counted = total_counted.plus(&self.counted(i, &self.shape));
+            free_counted = free_counted.plus(&self.counted(i, &node.free));
         }
         PoolUse {
             total: self.shape.times(self.nodes_up),
             free,
             nodes_up: self.nodes_up,
             nodes_total: self.nodes.len() as u32,
-            jobs_running: (self.runs.len() - self.foreign.len()) as u32,
+            jobs_running: (self.runs.len() - self.foreign.len()) as u32 - self.mirrored,
+            total_counted,
+            free_counted,
         }
+    }
+
+    /// What of a node's amount counts in this pool's sum.
+    fn counted(&self, node: usize, amount: &Resources) -> Resources {
+        let (cores, cards) = self.counts_elsewhere.get(node).copied().unwrap_or((false, false));
+        let rest = if cores { Resources { gpus: amount.gpus, ..Resources::ZERO } } else { *amount };
+        if cards { Resources { gpus: 0, ..rest } } else { rest }
+    }
+    /// Of all nodes, whatever their state.
+    pub fn capacity_counted(&self) -> Resources {
+        (0..self.nodes.len()).fold(Resources::ZERO, |sum, node| sum.plus(&self.counted(node, &self.shape)))
+    }
+
+    pub fn node_use(&self) -> Vec<NodeUse> {
+        let named = self.names.iter().zip(&self.states).zip(&self.nodes);
+        named.map(|((name, state), node)| NodeUse { name: name.clone(), state: *state, used: node.used }).collect()
     }
 
     /// The most that a request of `count` nodes finds now: the freest open node for one, all free room for several.

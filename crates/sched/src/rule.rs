@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use base::{PoolId, Resources, Span};
-use model::Chip;
+use model::{Chip, Counted, Service};
 use serde::{Deserialize, Serialize};
 
 use crate::pool::Pool;
+use crate::purse::Purse;
 use crate::view::Demand;
 
 /// The rules in the order in which they are asked; the first that refuses is reported.
@@ -40,6 +41,59 @@ pub enum Rule {
         requested: Span,
         available: Span,
     },
+    /// A job takes at least so many nodes there.
+    NodesMin {
+        requested: u32,
+        available: u32,
+    },
+    /// A job may have at most so many nodes there.
+    NodesMax {
+        requested: u32,
+        available: u32,
+    },
+    /// A job may take no more there in all. Units as in [`Counted`].
+    JobTotal {
+        what: Counted,
+        requested: u64,
+        available: u64,
+    },
+    /// All jobs of the platform together may not take as much on the cluster.
+    ClusterTotal {
+        what: Counted,
+        requested: u64,
+        available: u64,
+    },
+    /// No node has this feature.
+    FeatureUnknown {
+        feature: Arc<str>,
+    },
+    /// Too few nodes have the features asked for.
+    Features {
+        constraint: Arc<str>,
+        requested: u32,
+        available: u32,
+    },
+    /// Too few nodes stand below so many switches.
+    Switches {
+        switches: u32,
+        requested: u32,
+        available: u32,
+    },
+    /// The pool has no node in the reservation named, or it is not open to the platform; those that are.
+    Reservation {
+        requested: Arc<str>,
+        available: Vec<Arc<str>>,
+    },
+    /// The cluster does not have as many of a licence.
+    Licence {
+        name: Arc<str>,
+        requested: u32,
+        available: u32,
+    },
+    /// The cluster is being tested, or was taken out of service.
+    NotInService {
+        service: Service,
+    },
     /// The job has just been moved away from it. Passing.
     Avoided,
     /// The cluster does not answer. Passing.
@@ -67,11 +121,53 @@ impl Rule {
             Self::NodesTooFew { .. } => "nodes_too_few",
             Self::NoGpuPrice => "no_gpu_price",
             Self::TimeLimit { .. } => "time_limit",
+            Self::NodesMin { .. } => "nodes_min",
+            Self::NodesMax { .. } => "nodes_max",
+            Self::JobTotal { .. } => "job_total",
+            Self::ClusterTotal { .. } => "cluster_total",
+            Self::FeatureUnknown { .. } => "feature_unknown",
+            Self::Features { .. } => "features",
+            Self::Switches { .. } => "switches",
+            Self::Reservation { .. } => "reservation",
+            Self::Licence { .. } => "licence",
+            Self::NotInService { .. } => "not_in_service",
             Self::Avoided => "avoided",
             Self::Unreachable => "unreachable",
             Self::NodesDown { .. } => "nodes_down",
             Self::Reserve { .. } => "reserve",
         }
+    }
+    /// What the rule compared: asked for, and there.
+    pub fn amounts(&self) -> Option<(String, String)> {
+        let shape = |r: &Resources| base::Tres(*r, None).to_string();
+        let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        Some(match self {
+            Self::PoolNotNamed | Self::TenantNotAdmitted | Self::NoGpuPrice | Self::Avoided | Self::Unreachable => {
+                return None;
+            }
+            Self::Chip { requested, available } => {
+                let names: Vec<&str> = requested.iter().map(Chip::as_str).collect();
+                (names.join("|"), available.as_ref().map_or("-".into(), ToString::to_string))
+            }
+            Self::NodeShape { requested, available } => (shape(requested), shape(available)),
+            Self::NodesTooFew { requested, available }
+            | Self::NodesDown { requested, available }
+            | Self::Reserve { requested, available }
+            | Self::NodesMin { requested, available }
+            | Self::NodesMax { requested, available }
+            | Self::Switches { requested, available, .. } => (requested.to_string(), available.to_string()),
+            Self::TimeLimit { requested, available } => (requested.slurm(), available.slurm()),
+            Self::JobTotal { what, requested, available } | Self::ClusterTotal { what, requested, available } => {
+                (what.show(*requested), what.show(*available))
+            }
+            Self::FeatureUnknown { feature } => (feature.to_string(), "-".into()),
+            Self::Features { constraint, requested, available } => {
+                (format!("{requested} × {constraint}"), available.to_string())
+            }
+            Self::Reservation { requested, available } => (requested.to_string(), or_none(available.join(", "))),
+            Self::Licence { name, requested, available } => (format!("{name}:{requested}"), available.to_string()),
+            Self::NotInService { service } => ("-".into(), service.as_str().into()),
+        })
     }
     /// True for a state of health that is expected to end; false where only a change of the pool or the job helps.
     pub const fn is_passing(&self) -> bool {
@@ -84,6 +180,16 @@ impl Rule {
             | Self::NodesTooFew { .. }
             | Self::NoGpuPrice
             | Self::TimeLimit { .. }
+            | Self::NodesMin { .. }
+            | Self::NodesMax { .. }
+            | Self::JobTotal { .. }
+            | Self::ClusterTotal { .. }
+            | Self::FeatureUnknown { .. }
+            | Self::Features { .. }
+            | Self::Switches { .. }
+            | Self::Reservation { .. }
+            | Self::Licence { .. }
+            | Self::NotInService { .. }
             | Self::Reserve { .. } => false,
         }
     }
@@ -106,7 +212,7 @@ pub struct PoolVerdict {
 }
 
 /// The first rule that refuses, over the pool as it is built (not its health).
-pub(crate) fn refused_for_good(pool: &Pool, demand: &Demand) -> Option<Rule> {
+pub(crate) fn refused_for_good(pool: &Pool, purse: Option<&Purse>, demand: &Demand) -> Option<Rule> {
     let request = &*demand.request;
     if !demand.pools.is_empty() && !demand.pools.contains(&pool.name) {
         return Some(Rule::PoolNotNamed);
@@ -130,10 +236,12 @@ pub(crate) fn refused_for_good(pool: &Pool, demand: &Demand) -> Option<Rule> {
     if request.per_node.gpus > 0 && pool.price.card_hour.is_none() {
         return Some(Rule::NoGpuPrice);
     }
-    match pool.time_limit_max {
-        Some(max) if demand.time_limit > max => Some(Rule::TimeLimit { requested: demand.time_limit, available: max }),
-        _ => None,
+    if let Some(available) = pool.limit_max(request).filter(|max| demand.time_limit > *max) {
+        return Some(Rule::TimeLimit { requested: demand.time_limit, available });
     }
+    let service = pool.service;
+    pool.terms_refuse(purse, request)
+        .or_else(|| (service != Service::InService).then_some(Rule::NotInService { service }))
 }
 
 /// The first rule that refuses because of the pool's health.

@@ -1,19 +1,21 @@
 //! The scheduler's state and everything that changes it except planning. Each change notes what it may have made possible, so
 //! that the next plan looks there only. Refuses to start anything.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{JobId, PoolId, Resources, TenantId, Timestamp};
-use model::NodeState;
+use base::{ClusterId, JobId, PoolId, Resources, TenantId, Timestamp};
+use model::{Conditions, NodeState, Window};
 
 use crate::place::Walk;
 use crate::policy::Policy;
 use crate::pool::{FOREIGN, NodeList, Occupation, Pool};
 use crate::profile::Scratch;
+use crate::purse::Draw;
 use crate::queue::{JobMap, Queue, Slot};
 use crate::shape::{Pools, Shapes};
 use crate::share::{FairShare, ResourceSeconds};
-use crate::view::{Demand, PoolUse, PoolView, Reservation};
+use crate::view::{Demand, NodeUse, PoolUse, PoolView, Reservation, Taking};
 
 /// A job that occupies nodes.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct Runs {
     pub slots: Vec<Option<Run>>,
     vacant: Vec<u32>,
     pub index: JobMap,
+    /// Of runs that take licences.
+    pub licensed: BTreeMap<u32, Arc<Conditions>>,
 }
 
 impl Runs {
@@ -45,6 +49,7 @@ impl Runs {
     fn remove(&mut self, job: JobId) -> Option<(u32, Run)> {
         let slot = self.index.remove(&job)?;
         self.vacant.push(slot);
+        self.licensed.remove(&slot);
         Some((slot, self.slots[slot as usize].take()?))
     }
 }
@@ -91,6 +96,10 @@ pub struct Scheduler {
     pub(crate) clock: Timestamp,
     /// When the first work of others is taken to end.
     pub(crate) foreign_end: i64,
+    /// Times in which nodes are kept for some, by cluster.
+    pub(crate) windows: BTreeMap<ClusterId, Vec<Window>>,
+    /// The next moment at which one of them begins or ends, microseconds since the epoch.
+    pub(crate) next_edge: Option<i64>,
     pub(crate) scratch: Scratch,
     pub(crate) walk_buffers: Walk,
 }
@@ -111,6 +120,8 @@ impl Scheduler {
             pass: 0,
             clock: Timestamp::ZERO,
             foreign_end: i64::MAX,
+            windows: BTreeMap::new(),
+            next_edge: None,
             scratch: Scratch::default(),
             walk_buffers: Walk::default(),
         }
@@ -134,35 +145,54 @@ impl Scheduler {
     /// nodes are gone.
     pub fn upsert_pool(&mut self, view: PoolView) {
         let old = self.take_pool(view.id, true);
+        let cluster = view.cluster;
         let mut pool = Pool::new(view, old.as_ref().map_or(1, |p| p.version + 1));
-        self.shares.add_capacity(&pool.capacity());
+        self.shares.add_capacity(&pool.capacity_counted());
+        let moved = old.as_ref().map(|old| old.cluster).filter(|before| *before != cluster);
         if let Some(old) = old {
-            let mut lost = Vec::new();
-            for run in &old.runs {
-                let names = run.nodes.as_slice().iter().map(|n| &*old.names[*n as usize]);
-                let mut nodes: Vec<u32> = names.filter_map(|name| pool.node(name)).collect();
-                nodes.sort_unstable();
-                if run.run >= FOREIGN {
-                    if let [node] = nodes[..] {
-                        pool.set_foreign(node, run.per_node, run.end);
-                    }
-                } else if nodes.is_empty() {
-                    lost.push(run.run);
-                } else {
-                    pool.occupy(Occupation { nodes: NodeList::from_slice(&nodes), ..run.clone() });
-                }
-            }
-            self.forget_runs(&lost);
+            self.take_over(&old, &mut pool);
         }
+        self.close_windows(&mut pool);
         self.pools.put(pool);
+        self.find_twins(cluster);
+        if let Some(before) = moved {
+            self.find_twins(before);
+        }
         self.changes.full = true;
+    }
+
+    /// What runs in a pool as it was goes on in what it has become.
+    fn take_over(&mut self, old: &Pool, pool: &mut Pool) {
+        let mut lost = Vec::new();
+        let ordinal = self.pools.by_id.get(&old.id).copied();
+        for run in &old.runs {
+            let names = run.nodes.as_slice().iter().map(|n| &*old.names[*n as usize]);
+            let mut nodes: Vec<u32> = names.filter_map(|name| pool.node(name)).collect();
+            nodes.sort_unstable();
+            let own = self.runs.slots.get(run.run as usize).is_some_and(|r| r.map(|r| r.pool) == ordinal);
+            if run.run >= FOREIGN {
+                if let [node] = nodes[..] {
+                    pool.set_foreign(node, run.per_node, run.end);
+                }
+            } else if !own {
+                // Of a twin; it is mirrored again if it still is one.
+            } else if nodes.is_empty() {
+                lost.push(run.run);
+            } else {
+                pool.occupy(Occupation { nodes: NodeList::from_slice(&nodes), ..run.clone() });
+            }
+        }
+        self.forget_runs(&lost);
     }
 
     /// Removes a pool with everything that runs on it. Unknown pools are no matter.
     pub fn remove_pool(&mut self, id: PoolId) {
+        let ordinal = self.pools.by_id.get(&id).copied();
         if let Some(old) = self.take_pool(id, false) {
-            let lost: Vec<u32> = old.runs.iter().map(|r| r.run).filter(|r| *r < FOREIGN).collect();
+            let own = |run: &u32| self.runs.slots.get(*run as usize).is_some_and(|r| r.map(|r| r.pool) == ordinal);
+            let lost: Vec<u32> = old.runs.iter().map(|r| r.run).filter(own).collect();
             self.forget_runs(&lost);
+            self.find_twins(old.cluster);
             self.changes.full = true;
         }
     }
@@ -206,6 +236,11 @@ impl Scheduler {
         }
         let end = (now + self.policy.foreign_hold).as_micros();
         let mut first = end;
+        for purse in self.pools.purses.values_mut() {
+            let (changed, next) = purse.prolong(now.as_micros(), end);
+            self.changes.full |= changed;
+            first = first.min(next);
+        }
         for ordinal in self.pools.by_id.values().copied().collect::<Vec<_>>() {
             if self.pools.get(ordinal).is_none_or(|p| p.foreign.is_empty()) {
                 continue;
@@ -284,10 +319,11 @@ impl Scheduler {
         job: JobId,
         pool: PoolId,
         nodes: &[Arc<str>],
-        per_node: Resources,
+        taking: impl Into<Taking>,
         expected_end: Timestamp,
         tenant: TenantId,
     ) -> bool {
+        let Taking { per_node, conditions } = taking.into();
         let Some(&ordinal) = self.pools.by_id.get(&pool) else { return false };
         let Some(place) = self.pools.get(ordinal) else { return false };
         let mut list: Vec<u32> = nodes.iter().filter_map(|name| place.node(name)).collect();
@@ -304,13 +340,39 @@ impl Scheduler {
         self.dequeue(job);
         let tenant = self.tenant(tenant);
         let total = per_node.times(list.len() as u32);
-        let end = expected_end.as_micros();
-        let run = self.runs.insert(Run { job, pool: ordinal, end, tenant, total });
-        self.shares.hold(tenant, &total);
-        let occupation = Occupation { end, run, per_node, nodes: NodeList::from_slice(&list) };
-        self.pools.change(ordinal, |pool| pool.occupy(occupation));
+        let run = Run { job, pool: ordinal, end: expected_end.as_micros(), tenant, total };
+        self.begin(run, per_node, NodeList::from_slice(&list), conditions);
         self.changes.full = true;
         true
+    }
+
+    /// A job takes nodes from now on, and of its cluster's purse.
+    pub(crate) fn begin(
+        &mut self,
+        run: Run,
+        per_node: Resources,
+        nodes: NodeList,
+        conditions: Option<Arc<Conditions>>,
+    ) {
+        let slot = self.runs.insert(run);
+        self.shares.hold(run.tenant, &run.total);
+        if let Some(conditions) = conditions.filter(|c| !c.licences.is_empty()) {
+            self.runs.licensed.insert(slot, conditions);
+        }
+        let draw = self.draw(slot, &run, nodes.as_slice().len());
+        if let Some((purse, draw)) = self.purse_of(run.pool).zip(draw) {
+            purse.spend(run.end, slot, draw);
+        }
+        self.pools.occupy(run.pool, Occupation { end: run.end, run: slot, per_node, nodes });
+    }
+
+    fn purse_of(&mut self, pool: u32) -> Option<&mut crate::purse::Purse> {
+        let cluster = self.pools.get(pool)?.cluster;
+        self.pools.purses.get_mut(&cluster)
+    }
+    fn draw(&self, slot: u32, run: &Run, nodes: usize) -> Option<Draw> {
+        let purse = self.pools.purse(self.pools.get(run.pool)?)?;
+        Some(purse.draw(nodes as u32, &run.total, self.runs.licensed.get(&slot).map(|c| &**c)))
     }
 
     fn is_occupied_so(&self, job: JobId, pool: u32, nodes: &[u32], per_node: &Resources) -> bool {
@@ -324,7 +386,10 @@ impl Scheduler {
     pub fn release(&mut self, job: JobId) -> bool {
         let Some((slot, run)) = self.runs.remove(job) else { return false };
         self.shares.drop_hold(run.tenant, &run.total);
-        self.pools.change(run.pool, |pool| pool.vacate(run.end, slot));
+        if let Some(purse) = self.purse_of(run.pool) {
+            purse.refund(run.end, slot);
+        }
+        self.pools.vacate(run.pool, run.end, slot);
         self.touched(run.pool);
         true
     }
@@ -336,10 +401,14 @@ impl Scheduler {
         let (pool, old, end) = (run.pool, run.end, expected_end.as_micros());
         if old != end {
             run.end = end;
-            self.pools.change(pool, |pool| {
-                let gone = pool.vacate(old, slot);
-                pool.occupy(Occupation { end, ..gone });
-            });
+            if let Some(purse) = self.purse_of(pool)
+                && let Some(draw) = purse.refund(old, slot)
+            {
+                purse.spend(end, slot, draw);
+            }
+            if let Some(gone) = self.pools.vacate(pool, old, slot) {
+                self.pools.occupy(pool, Occupation { end, ..gone });
+            }
             // An end that comes sooner is room sooner.
             self.touched(pool);
         }
@@ -352,14 +421,25 @@ impl Scheduler {
         self.queue.len() > 0 && (*full || *shares || !fresh.is_empty())
     }
 
-    /// When a queued job next passes an age threshold: planning then may change the order without any other event.
+    /// When a queued job next passes an age threshold, or nodes begin or cease to be kept for some: planning then may decide
+    /// otherwise without any other event.
     pub fn next_wakeup(&self) -> Option<Timestamp> {
-        self.queue.next_threshold()
+        let edge = (self.queue.len() > 0).then_some(self.next_edge).flatten().map(Timestamp::from_micros);
+        self.queue.next_threshold().into_iter().chain(edge).min()
+    }
+
+    /// When nodes next begin or cease to be kept for some.
+    pub fn next_edge(&self) -> Option<Timestamp> {
+        self.next_edge.map(Timestamp::from_micros)
     }
 
     /// A pool's occupation; `None` when unknown.
     pub fn free(&self, pool: PoolId) -> Option<PoolUse> {
         self.pools.get(*self.pools.by_id.get(&pool)?).map(Pool::usage)
+    }
+    /// What is taken on each node of a pool, by the platform's work and by others'; `None` when unknown.
+    pub fn node_use(&self, pool: PoolId) -> Option<Vec<NodeUse>> {
+        self.pools.get(*self.pools.by_id.get(&pool)?).map(Pool::node_use)
     }
     /// Jobs in the queue.
     pub fn queued(&self) -> usize {
@@ -408,8 +488,9 @@ impl Scheduler {
         ordinal
     }
 
-    fn touched(&mut self, pool: u32) {
-        self.changes.freed.push(pool);
+    pub(crate) fn touched(&mut self, pool: u32) {
+        let all = self.pools.with_twins(pool);
+        self.changes.freed.extend(all);
         self.changes.full = true;
     }
 
@@ -420,15 +501,17 @@ impl Scheduler {
         if keep {
             self.pools.by_id.insert(id, ordinal);
         }
-        self.shares.remove_capacity(&old.capacity());
+        self.shares.remove_capacity(&old.capacity_counted());
         Some(old)
     }
 
     fn forget_runs(&mut self, lost: &[u32]) {
         for &slot in lost {
             let job = self.runs.slots[slot as usize].map(|r| r.job);
-            if let Some((_, run)) = job.and_then(|j| self.runs.remove(j)) {
-                self.shares.drop_hold(run.tenant, &run.total);
+            let Some((slot, run)) = job.and_then(|j| self.runs.remove(j)) else { continue };
+            self.shares.drop_hold(run.tenant, &run.total);
+            for purse in self.pools.purses.values_mut() {
+                purse.refund(run.end, slot);
             }
         }
     }

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
-use base::{PoolId, Span, TenantId};
-use model::Request;
+use base::{ClusterId, JobId, PoolId, Span, TenantId};
+use model::{Request, Service};
 
+use crate::bound::{Ask, earliest_bound};
 use crate::policy::Weights;
-use crate::pool::Pool;
+use crate::pool::{NoPick, Pool};
 use crate::profile::{NOW, Respect, Scratch, earliest};
+use crate::purse::Purse;
 use crate::queue::NEVER;
 use crate::rule::chip_served;
 
@@ -51,6 +53,8 @@ pub(crate) struct Pools {
     slots: Vec<Option<Pool>>,
     gates: Vec<Gate>,
     pub by_id: BTreeMap<PoolId, u32>,
+    /// What is bounded for all pools of a cluster together.
+    pub purses: BTreeMap<ClusterId, Purse>,
     /// Changes when pools come, go or are redefined: every shape's list is then made anew.
     pub generation: u64,
 }
@@ -88,6 +92,33 @@ impl Pools {
         self.generation += 1;
         self.gates[ordinal] = Gate::of(None);
         self.slots[ordinal].take()
+    }
+    pub fn purse(&self, pool: &Pool) -> Option<&Purse> {
+        if self.purses.is_empty() { None } else { self.purses.get(&pool.cluster) }
+    }
+    /// As [`Pool::pick`].
+    pub fn pick(&self, ordinal: u32, ask: Ask<'_>, end: i64, now: i64, out: &mut Vec<u32>) -> Result<(), NoPick> {
+        let pool = self.get(ordinal).ok_or(NoPick::NoRoom)?;
+        pool.pick(ask, self.purse(pool), end, now, out)
+    }
+    /// When such work of `(now, limit)` can start in a pool beside all claims but those of `own`, as
+    /// [`crate::profile::earliest`].
+    pub fn start(
+        &self,
+        ordinal: u32,
+        ask: Ask<'_>,
+        (now, limit): (i64, i64),
+        own: Option<JobId>,
+        before: i64,
+        scratch: &mut Scratch,
+    ) -> Option<i64> {
+        let pool = self.get(ordinal)?;
+        let (purse, respect) = (self.purse(pool), Respect::ClaimsExcept(own));
+        if pool.is_plain(ask, purse) {
+            let Request { nodes, per_node, .. } = ask.request;
+            return earliest(pool, per_node, *nodes, ask.dips, respect, before, scratch);
+        }
+        earliest_bound(pool, purse, ask, limit, now, respect, before, scratch)
     }
     /// In order of id.
     pub fn iter(&self) -> impl Iterator<Item = &Pool> {
@@ -173,6 +204,10 @@ impl Shape {
             dead: false,
             strands: 0,
         }
+    }
+
+    pub fn ask(&self) -> Ask<'_> {
+        Ask { request: &self.request, dips: self.dips }
     }
 
     /// The list is that of the pools as they are defined.
@@ -287,7 +322,9 @@ impl Shape {
             let fits = request.per_node.fits(&pool.shape)
                 && request.nodes <= pool.most_nodes(self.dips)
                 && (self.pools.is_empty() || self.pools.contains(&pool.name))
-                && request.fault().is_none();
+                && request.fault().is_none()
+                && pool.service == Service::InService
+                && pool.terms_refuse(pools.purse(pool), request).is_none();
             if fits && chip_ok {
                 let money = money(pool, &total, weights);
                 list.push((money, !gpus && pool.shape.gpus > 0, id, ordinal));

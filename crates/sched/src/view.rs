@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base::{ClusterId, JobId, Money, PoolId, Resources, Span, TenantId, Timestamp};
-use model::{Chip, NodeState, PriorityClass, Request, SupplyMode};
+use model::{Caps, Chip, Conditions, NodeState, PoolTerms, PriorityClass, Request, Service, SupplyMode, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::explain::Explanation;
@@ -71,10 +71,51 @@ pub struct PoolView {
     pub reserve: u32,
     /// Its cluster answers; nothing new goes to one that does not.
     pub reachable: bool,
+    /// Whether its cluster is given new work at all.
+    #[serde(default)]
+    pub service: Service,
+    #[serde(default)]
+    pub terms: Arc<PoolTerms>,
     /// To the tenant.
     pub price: Rates,
     /// To the operator.
     pub cost: Rates,
+}
+
+/// What holds in all pools of a cluster together.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ClusterView {
+    /// What all work of the platform may take there at once.
+    pub together: Caps,
+    pub licences: Vec<LicenceView>,
+    /// Times in which nodes are kept for some.
+    pub windows: Vec<Window>,
+}
+
+/// A licence with what others than the platform hold of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LicenceView {
+    pub name: Arc<str>,
+    pub total: u32,
+    pub others: u32,
+}
+
+/// What work takes: the amount on each node, and perhaps what its request asks beyond.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taking {
+    pub per_node: Resources,
+    pub conditions: Option<Arc<Conditions>>,
+}
+
+impl From<Resources> for Taking {
+    fn from(per_node: Resources) -> Taking {
+        Taking { per_node, conditions: None }
+    }
+}
+impl From<&Request> for Taking {
+    fn from(request: &Request) -> Taking {
+        Taking { per_node: request.per_node, conditions: request.conditions.clone() }
+    }
 }
 
 /// One eligible job.
@@ -146,4 +187,15 @@ pub struct PoolUse {
     pub nodes_up: u32,
     pub nodes_total: u32,
     pub jobs_running: u32,
+    /// Of `total` and `free`, what counts here in a sum over pools: machines of several pools count in one of them.
+    pub total_counted: Resources,
+    pub free_counted: Resources,
+}
+
+/// What one node of a pool has and has left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeUse {
+    pub name: Arc<str>,
+    pub state: NodeState,
+    pub used: Resources,
 }

@@ -5,10 +5,10 @@ mod support;
 
 use std::sync::Arc;
 
-use base::{Resources, Span};
-use model::{NodeState, PriorityClass, Request};
+use base::{ClusterId, Resources, Span};
+use model::{Caps, Conditions, NodeState, Places, PoolTerms, PriorityClass, Request, Switches, Window};
 use proptest::prelude::*;
-use sched::{Demand, Policy, PoolView, ResourceSeconds, Scheduler, Weights, WorkBudget};
+use sched::{ClusterView, Demand, LicenceView, Policy, PoolView, ResourceSeconds, Scheduler, Weights, WorkBudget};
 use support::naive::Naive;
 use support::*;
 
@@ -21,7 +21,10 @@ enum Op {
         named: Option<u128>,
         seconds: i64,
         deadline: Option<i64>,
+        asks: usize,
     },
+    /// Another of the things that a cluster may say of itself.
+    Cluster(usize),
     /// The n-th running job ends.
     End(usize),
     Cancel(usize),
@@ -46,13 +49,74 @@ fn shapes() -> Vec<(u32, Resources)> {
     ]
 }
 
-fn pools() -> impl Strategy<Value = Vec<PoolView>> {
+/// What jobs ask beyond amounts.
+fn conditions() -> Vec<Conditions> {
+    let constraint = |text: &str| Conditions { constraint: Some(text.parse().expect("one")), ..Conditions::default() };
+    let licence = |n| Conditions { licences: vec![("lic".into(), n)], ..Conditions::default() };
+    vec![
+        constraint("f"),
+        constraint("f|g"),
+        constraint("[f|g]"),
+        constraint("f&g"),
+        constraint("none"),
+        licence(1),
+        licence(2),
+        Conditions { reservation: Some("ours".into()), ..Conditions::default() },
+        Conditions { switches: Some(Switches { count: 1, patience: None }), ..Conditions::default() },
+    ]
+}
+
+fn clusters() -> Vec<ClusterView> {
+    let window = |name: &str, from, until, nodes: &[&str], ours| Window {
+        name: name.into(),
+        from: at(from),
+        until: at(until),
+        nodes: nodes.iter().map(|n| (*n).into()).collect(),
+        ours,
+    };
+    let licences = |total| vec![LicenceView { name: "lic".into(), total, others: 0 }];
+    let maintenance = window("down", 3_000, 4_500, &["n0", "n1"], false);
+    let ours = window("ours", 1_000, 9_000, &["n0", "n2"], true);
+    vec![
+        ClusterView::default(),
+        ClusterView { together: Caps { jobs: Some(2), ..Caps::NONE }, ..ClusterView::default() },
+        ClusterView { together: Caps { cores: Some(9), ..Caps::NONE }, licences: licences(3), windows: Vec::new() },
+        ClusterView {
+            licences: licences(2),
+            windows: vec![maintenance.clone(), ours.clone()],
+            ..ClusterView::default()
+        },
+        ClusterView { windows: vec![maintenance], ..ClusterView::default() },
+        ClusterView { windows: vec![ours], ..ClusterView::default() },
+    ]
+}
+
+fn terms(kind: u8, nodes: usize) -> PoolTerms {
+    let places = |keep: &dyn Fn(u32) -> bool| Places::of((0..nodes as u32).filter(|n| keep(n.to_owned())));
+    let mut terms = PoolTerms { machines: kind & 1 > 0, ..PoolTerms::default() };
+    if kind & 2 > 0 {
+        terms.features = vec![("f".into(), places(&|n| n != 1)), ("g".into(), places(&|n| n > 0))];
+    }
+    if kind & 4 > 0 {
+        terms.switches = vec![("s0".into(), places(&|n| n < 2)), ("s1".into(), places(&|n| n >= 2))];
+    }
+    if kind & 24 == 24 {
+        terms.job = Caps { nodes: Some(2), cores: Some(6), ..Caps::NONE };
+        terms.nodes_min = (kind & 32 > 0).then_some(2);
+    }
+    terms
+}
+
+fn pools(with_terms: bool) -> impl Strategy<Value = Vec<PoolView>> {
     let kinds = prop_oneof![Just(res(4, 8, 0)), Just(res(8, 8, 0)), Just(res(4, 16, 2))];
-    let one = (kinds, 1usize..4, 0i64..3, prop::option::weighted(0.2, 100i64..2_000), 0u8..8, 0u32..4);
-    prop::collection::vec(one, 1..5).prop_map(|list| {
-        type Kind = (Resources, usize, i64, Option<i64>, u8, u32);
-        let build = |(i, (shape, nodes, price, limit, tenants, reserve)): (usize, Kind)| {
+    let one = (kinds, 1usize..4, 0i64..3, prop::option::weighted(0.2, 100i64..2_000), 0u8..8, 0u32..4, 0u8..64);
+    prop::collection::vec(one, 1..5).prop_map(move |list| {
+        type Kind = (Resources, usize, i64, Option<i64>, u8, u32, u8);
+        let build = |(i, (shape, nodes, price, limit, tenants, reserve, kind)): (usize, Kind)| {
             let mut view = pool(i as u128 + 1, shape, nodes);
+            if with_terms {
+                view.terms = Arc::new(terms(kind, nodes));
+            }
             view.price = rates(100_000 + price * 50_000);
             // One pool in two keeps one or two nodes in reserve, perhaps all that it has.
             view.reserve = reserve.saturating_sub(1);
@@ -72,10 +136,12 @@ fn op() -> impl Strategy<Value = Op> {
         prop::option::weighted(0.2, 1u128..5),
         1i64..40,
         prop::option::weighted(0.2, 0i64..50),
+        0usize..18,
     );
     prop_oneof![
-        8 => submit.prop_map(|(tenant, class, shape, named, s, deadline)| Op::Submit {
-            tenant, class: if class == 0 { 2 } else { 1 }, shape, named, seconds: s * 50, deadline }),
+        8 => submit.prop_map(|(tenant, class, shape, named, s, deadline, asks)| Op::Submit {
+            tenant, class: if class == 0 { 2 } else { 1 }, shape, named, seconds: s * 50, deadline, asks }),
+        1 => (0usize..6).prop_map(Op::Cluster),
         4 => (0usize..20).prop_map(Op::End),
         1 => (0usize..20).prop_map(Op::Cancel),
         1 => ((0usize..20), 0i64..1_000).prop_map(|(n, s)| Op::Extend(n, s)),
@@ -105,30 +171,32 @@ struct Both {
     naive: Naive,
     now: i64,
     number: u64,
+    with_terms: bool,
 }
 
 impl Both {
-    fn new(policy: Policy, pools: Vec<PoolView>) -> Both {
+    fn new(policy: Policy, pools: Vec<PoolView>, with_terms: bool) -> Both {
         let mut fast = Scheduler::new(policy);
         pools.iter().cloned().for_each(|p| fast.upsert_pool(p));
         fast.set_tenant(tenant(3), 2);
         let shares = [(tenant(3), 2)].into();
-        Both { fast, naive: Naive { policy, pools, shares, ..Naive::default() }, now: 0, number: 0 }
+        Both { fast, naive: Naive { policy, pools, shares, ..Naive::default() }, now: 0, number: 0, with_terms }
     }
 
     fn apply(&mut self, op: &Op) -> Result<(), TestCaseError> {
         let running = |n: &usize, naive: &Naive| naive.runs.keys().nth(*n).copied();
         match op {
-            Op::Submit { tenant: t, class, shape, named, seconds, deadline } => {
+            Op::Submit { tenant: t, class, shape, named, seconds, deadline, asks } => {
                 self.number += 1;
                 let (nodes, per_node) = shapes()[*shape];
+                let conditions = conditions().into_iter().nth(*asks).filter(|_| self.with_terms).map(Arc::new);
                 let pools: Vec<Arc<str>> = named.iter().map(|n| format!("p{n}").into()).collect();
                 let job = Demand {
                     tenant: tenant(*t),
                     class: PriorityClass::ALL[*class],
                     submitted_at: at(self.now),
                     deadline: deadline.map(|d| at(d * 100)),
-                    request: Arc::new(Request::of(nodes, per_node)),
+                    request: Arc::new(Request { conditions, ..Request::of(nodes, per_node) }),
                     pools: pools.into(),
                     dips: *class >= 2,
                     ..demand(self.number, nodes, per_node, *seconds)
@@ -172,6 +240,12 @@ impl Both {
                 let used = ResourceSeconds { cpu_milli_ms: *cores * 1_000, ..ResourceSeconds::default() };
                 self.fast.charge(tenant(*t), &used, at(self.now));
             }
+            Op::Cluster(n) if self.with_terms => {
+                let view = clusters()[*n].clone();
+                self.naive.cluster = view.clone();
+                self.fast.set_cluster(ClusterId::from_u128(1), view, at(self.now));
+            }
+            Op::Cluster(_) => {}
             Op::Plan => self.plan_and_compare()?,
         }
         Ok(())
@@ -209,8 +283,18 @@ impl Both {
 
 proptest! {
     #[test]
-    fn incremental_equals_from_scratch(policy in policy(), pools in pools(), ops in prop::collection::vec(op(), 1..80)) {
-        let mut both = Both::new(policy, pools);
+    fn incremental_equals_from_scratch(policy in policy(), pools in pools(false), ops in prop::collection::vec(op(), 1..80)) {
+        let mut both = Both::new(policy, pools, false);
+        for op in &ops {
+            both.apply(op)?;
+        }
+        both.apply(&Op::Plan)?;
+    }
+
+    /// With machines in several pools, features, switches, licences, limits of the account and times kept for some.
+    #[test]
+    fn terms_are_the_same_from_scratch(policy in policy(), pools in pools(true), ops in prop::collection::vec(op(), 1..80)) {
+        let mut both = Both::new(policy, pools, true);
         for op in &ops {
             both.apply(op)?;
         }

@@ -185,6 +185,8 @@ pub async fn register_local(
             health: Default::default(),
             service: Default::default(),
             tried_at: None,
+            region: Default::default(),
+            terms: Default::default(),
         };
         command(app, Command::RegisterCluster(cluster)).await?;
         // The driver takes it in after the registration, which it has stored.
@@ -217,6 +219,7 @@ pub async fn register_local(
             time_limit_max: pool.time_limit_max,
             tenants: before.map_or_else(Vec::new, |(p, _)| p.tenants.clone()),
             retired: Vec::new(),
+            terms: Default::default(),
         };
         if before.is_none_or(|(p, cost)| *p != wanted || *cost != Some(config.cost)) {
             command(app, Command::RegisterPool { pool: wanted, cost: Some(config.cost) }).await?;

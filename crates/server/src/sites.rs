@@ -2,7 +2,7 @@
 //! A site is a cluster whose link is of the kind `site`; what is kept of its enrolment is that link's configuration.
 
 mod enrolment;
-mod supply;
+pub(crate) mod supply;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -226,6 +226,8 @@ impl Chaos {
             health,
             service: Service::InService,
             tried_at: None,
+            region: Default::default(),
+            terms: Default::default(),
         };
         self.operator(Command::RegisterCluster(cluster));
         self.world.add_cluster(id, Span::from_millis(1_500));
@@ -249,6 +251,7 @@ impl Chaos {
             time_limit_max,
             tenants,
             retired: Vec::new(),
+            terms: Default::default(),
         };
         let cost = PoolCost {
             purchase_price: Money::from_units(100_000),

@@ -7,11 +7,11 @@ use std::time::Duration;
 use base::{Span, Timestamp};
 use connect_slurm::check::{self, Checked};
 use connect_slurm::key::Realm;
-use connect_slurm::supply::{self, Supply};
+use connect_slurm::supply::{self, Known, Supply};
 use connect_slurm::{Limits, Opened, Parts, SlurmCluster, SlurmConfig, SlurmPool};
 use futures::FutureExt;
 use link::{Examine, Hosted, Place};
-use model::{BackendKind, Observation, Observed};
+use model::{BackendKind, ClusterTerms, Observation, Observed, PoolTerms};
 use ports::ConnectError;
 use ports::cluster::Observations;
 use tokio::sync::{Notify, mpsc};
@@ -29,7 +29,7 @@ pub(crate) struct Kept {
 }
 
 /// What a cluster offers, as far as the platform is told of it.
-type Offer = Vec<(SlurmPool, Option<Span>)>;
+type Offer = (Vec<(SlurmPool, Option<Span>, PoolTerms)>, ClusterTerms);
 
 /// Surveys the cluster and takes it up. It delivers to `observations`, also that it offers something else than before.
 pub(crate) async fn open(
@@ -39,7 +39,7 @@ pub(crate) async fn open(
 ) -> Result<(Hosted, Kept), HostError> {
     let way = connect_slurm::open(&config)?;
     let survey = way.carrier.survey().await.map_err(HostError::Silent)?;
-    let supply = supply::pools(&survey, &config, place.cluster, &place.site);
+    let supply = supply::pools(&survey, &config, place.cluster, &place.site, &[]);
     if supply.plans.is_empty() {
         let said = supply.findings.iter().map(|finding| finding.found.as_str()).collect::<Vec<_>>();
         return Err(HostError::Nothing(said.join("; ")));
@@ -50,7 +50,7 @@ pub(crate) async fn open(
         name: place.site.as_str().into(),
         // Whose jobs they are, on a cluster where several platforms use one account.
         realm: Realm::new(&[place.platform.as_bytes(), &place.cluster.to_bytes(), b"site"]),
-        pools: offer.iter().map(|(pool, _)| pool.clone()).collect(),
+        pools: pools_of(&offer),
         carrier: way.carrier.clone(),
         files: way.files.clone(),
         accounting: survey.accounting,
@@ -95,12 +95,14 @@ impl Follower {
             let _ = tokio::time::timeout(LOOK, look_now.notified()).await;
             // No answer is no news; the connector tells when the cluster is silent for too long.
             let Ok(survey) = self.way.carrier.survey().await else { continue };
-            let now = offer(supply::pools(&survey, &self.config, self.place.cluster, &self.place.site));
+            let before: Vec<Known> = known.0.iter().map(|(pool, ..)| Known::from(pool)).collect();
+            let now = supply::pools(&survey, &self.config, self.place.cluster, &self.place.site, &before);
+            let now = offer(now);
             if now == known {
                 continue;
             }
-            tracing::info!(pools = now.len(), "the cluster offers something else than before; the platform is told");
-            self.cluster.set_pools(now.iter().map(|(pool, _)| pool.clone()).collect());
+            tracing::info!(pools = now.0.len(), "the cluster offers something else than before; the platform is told");
+            self.cluster.set_pools(pools_of(&now));
             known = now;
             let changed = Observation { cluster: self.place.cluster, what: Observed::SupplyChanged };
             if deliver.send(changed).await.is_err() {
@@ -111,7 +113,12 @@ impl Follower {
 }
 
 fn offer(supply: Supply) -> Offer {
-    supply.plans.into_iter().map(|plan| (plan.pool, plan.time_limit_max)).collect()
+    let pools = supply.plans.into_iter().map(|plan| (plan.pool, plan.time_limit_max, plan.terms));
+    (pools.collect(), supply.terms)
+}
+
+fn pools_of(offer: &Offer) -> Vec<SlurmPool> {
+    offer.0.iter().map(|(pool, ..)| pool.clone()).collect()
 }
 
 fn examine(way: &Opened, config: SlurmConfig, place: &Place) -> Examine {

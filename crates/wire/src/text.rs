@@ -48,6 +48,31 @@ pub const REASONS: &[Entry] = &[
     entry("no_feasible_pool", "no pool could ever run it; its explanation says why", "没有资源池可运行，详见调度说明"),
     entry("pools_unavailable", "every pool that could run it is down or drained", "可用的资源池均已停用或排空"),
     entry(
+        "not_in_service",
+        "only {pool} could run it, whose cluster is not in service",
+        "仅 {pool} 可运行，但其集群未投入服务",
+    ),
+    entry(
+        "cluster_total",
+        "all jobs on the cluster of {pool} together may take {available} more, it asks for {requested}",
+        "{pool} 所在集群的账户额度尚余 {available}，需要 {requested}",
+    ),
+    entry(
+        "licence",
+        "{available} of the licence {name} are free on the cluster of {pool}, it asks for {requested}",
+        "{pool} 所在集群的许可证 {name} 空闲 {available} 个，需要 {requested} 个",
+    ),
+    entry(
+        "window",
+        "nodes of {pool} are kept by the reservation {name} from {from} to {until}",
+        "{pool} 的节点在 {from} 至 {until} 由预约 {name} 占用",
+    ),
+    entry(
+        "switches",
+        "no {requested} free nodes of {pool} stand below {switches} switches",
+        "{pool} 中没有位于 {switches} 个交换机之下的 {requested} 个空闲节点",
+    ),
+    entry(
         "balance",
         "the balance does not cover it: {needed} needed, {available} available",
         "余额不足：需要 {needed}，可用 {available}",
@@ -77,6 +102,48 @@ pub const RULES: &[Entry] = &[
         "runs jobs for at most {available}, asked for are {requested}",
         "最长运行 {available}，需要 {requested}",
     ),
+    entry(
+        "nodes_min",
+        "a job takes at least {available} nodes, asked for are {requested}",
+        "每个作业至少 {available} 个节点，申请了 {requested} 个",
+    ),
+    entry(
+        "nodes_max",
+        "a job may have {available} nodes, asked for are {requested}",
+        "每个作业最多 {available} 个节点，申请了 {requested} 个",
+    ),
+    entry(
+        "job_total",
+        "a job may take {available} in all, asked for is {requested}",
+        "每个作业总量上限 {available}，申请了 {requested}",
+    ),
+    entry(
+        "cluster_total",
+        "all jobs on its cluster together may take {available}, asked for is {requested}",
+        "集群账户总额度 {available}，申请了 {requested}",
+    ),
+    entry("feature_unknown", "no node has the feature {requested}", "没有节点具有特性 {requested}"),
+    entry(
+        "features",
+        "{available} nodes have the features asked for: {requested}",
+        "具有所需特性的节点 {available} 个，需要 {requested}",
+    ),
+    entry(
+        "switches",
+        "{available} nodes stand below as few switches, asked for are {requested}",
+        "限定交换机数之下有 {available} 个节点，需要 {requested} 个",
+    ),
+    entry(
+        "reservation",
+        "has no nodes in the reservation {requested}; open to the platform: {available}",
+        "预约 {requested} 不含其节点；可用的预约：{available}",
+    ),
+    entry(
+        "licence",
+        "its cluster has {available} of the licence, asked for is {requested}",
+        "集群许可证共 {available} 个，需要 {requested}",
+    ),
+    entry("not_in_service", "its cluster is not in service ({available})", "集群未投入服务（{available}）"),
     entry("avoided", "the job was moved away from it a short while ago", "作业刚从此处移走，暂不返回"),
     entry("unreachable", "its cluster does not answer now", "集群暂无响应"),
     entry(

@@ -64,6 +64,11 @@ pub fn reason(code: &str) -> &str {
         "no_feasible_pool" => "BadConstraints",
         "pools_unavailable" => "PartitionDown",
         "balance" => "AssocGrpBillingMinutes",
+        "not_in_service" => "PartitionInactive",
+        "cluster_total" => "AssocMaxJobsLimit",
+        "licence" => "Licenses",
+        "window" => "ReqNodeNotAvail",
+        "switches" => "Resources",
         other => other,
     }
 }

@@ -119,6 +119,8 @@ fn request(pool: &SlurmPool, wanted: &Checked<'_>, root: Root) -> SubmitRequest 
         account: rule.and_then(|r| r.account.clone()),
         qos: rule.and_then(|r| r.qos.clone()).filter(|q| !q.contains('{')),
         reservation: config.reservation.clone(),
+        licences: None,
+        switches: None,
         nodes: 1,
         tasks: 1,
         tasks_per_node: None,

@@ -55,6 +55,7 @@ fn survey() -> Survey {
         nodes: vec!["n1".into()],
         max_time_minutes: None,
         max_nodes: None,
+        min_nodes: None,
         default_time_minutes: None,
         allow_accounts: Vec::new(),
         allow_qos: Vec::new(),

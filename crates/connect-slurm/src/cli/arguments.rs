@@ -117,6 +117,12 @@ pub fn sbatch(request: &SubmitRequest) -> Vec<String> {
         option("ntasks-per-node", &tasks.to_string());
     }
     option("cpus-per-task", &request.cpus_per_task.to_string());
+    if let Some(licences) = &request.licences {
+        option("licenses", licences);
+    }
+    if let Some((count, wait)) = request.switches {
+        option("switches", &wait.map_or_else(|| count.to_string(), |wait| format!("{count}@{wait}")));
+    }
     if request.mem_per_node.0 > 0 {
         // Slurm counts whole megabytes; a part of one is a whole one.
         option("mem", &format!("{}M", request.mem_per_node.0.div_ceil(1 << 20)));
@@ -214,6 +220,8 @@ mod tests {
             account: None,
             qos: Some("low".into()),
             reservation: None,
+            licences: None,
+            switches: None,
             nodes: 2,
             tasks: 8,
             tasks_per_node: Some(4),

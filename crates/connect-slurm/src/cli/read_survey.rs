@@ -117,6 +117,7 @@ pub fn partitions(text: &str) -> Vec<PartitionFacts> {
             nodes: names(field("Nodes")),
             max_time_minutes: read::minutes(field("MaxTime")),
             max_nodes: read::count(field("MaxNodes")),
+            min_nodes: read::count(field("MinNodes")).filter(|min| *min > 0),
             default_time_minutes: read::minutes(field("DefaultTime")),
             allow_accounts: read::words(field("AllowAccounts")),
             allow_qos: read::words(field("AllowQos")),

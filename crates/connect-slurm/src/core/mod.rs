@@ -30,7 +30,7 @@ use crate::carrier::{AccountingKind, Carrier};
 use crate::config::SlurmConfig;
 use crate::key::Realm;
 use crate::render::SlurmPool;
-use crate::supply;
+use crate::supply::{self, Known};
 
 pub use limits::Limits;
 use link::Link;
@@ -185,20 +185,25 @@ impl Cluster for SlurmCluster {
         async {
             let survey = self.inner.carrier.survey().await.map_err(link::unreachable)?;
             let pools = self.inner.pools();
-            let now = supply::pools(&survey, &self.inner.config, self.inner.cluster, &self.inner.name).plans;
-            let limit = |id| now.iter().find(|plan| plan.pool.id == id).and_then(|plan| plan.time_limit_max);
+            let known: Vec<Known> = pools.iter().map(Known::from).collect();
+            let inner = &self.inner;
+            let now = supply::pools(&survey, &inner.config, inner.cluster, &inner.name, &known);
+            // Places in its terms are those of the nodes as they are now.
+            let plan = |pool: &SlurmPool| now.plans.iter().find(|p| p.pool.id == pool.id && p.pool.nodes == pool.nodes);
             let pools = pools.iter().map(|pool| PoolFacts {
                 name: pool.name.to_string(),
                 shape: pool.shape,
                 chip: pool.chip.clone(),
                 nodes: pool.nodes.clone(),
-                time_limit_max: limit(pool.id),
+                time_limit_max: plan(pool).and_then(|plan| plan.time_limit_max),
+                terms: plan(pool).map_or_else(Default::default, |plan| plan.terms.clone()),
             });
             self.inner.link().described();
             Ok(ClusterFacts {
                 version: format!("Slurm {}, {}", survey.version, self.inner.carrier.describe()),
                 pools: pools.collect(),
                 remarks: self.inner.remarks(),
+                terms: now.terms,
             })
         }
         .boxed()

@@ -1,7 +1,7 @@
 //! Nodes of the pools: their states, what others take on them, and whether there are other nodes than described. Every few
 //! seconds by differences, every minute by a survey. It also takes away the evidence of what is long forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base::{Bytes, CpuMillis, PoolId, Resources};
@@ -14,7 +14,7 @@ use crate::core::limits::{EVIDENCE_FOUND_KEPT_SECS, NODES_LOOK, SURVEY_LOOK};
 use crate::core::table::Phase;
 use crate::evidence;
 use crate::render::SlurmPool;
-use crate::supply;
+use crate::supply::{self, Known};
 
 /// Forgotten attempts whose evidence is taken away in one round: an SFTP request each, some milliseconds.
 const LITTER_AT_ONCE: usize = 200;
@@ -37,6 +37,8 @@ struct Picture {
     told: BTreeMap<(PoolId, String), Told>,
     /// States by the last survey, which knows partitions and reservations as well.
     surveyed: BTreeMap<(PoolId, String), NodeState>,
+    /// Nodes that a reservation held at the last survey: who may use them until when is the platform's to judge.
+    reserved: BTreeSet<String>,
     since: Option<i64>,
     surveyed_at: Option<Instant>,
     swept: bool,
@@ -75,13 +77,15 @@ impl Inner {
                 let key = (pool.id, name.clone());
                 // What a survey knows beyond the node itself (its partition is down) holds until the next.
                 let survey = picture.surveyed.get(&key).copied().unwrap_or(NodeState::Up);
-                let state = worse(supply::node_state(&facts.state, reserved), survey);
+                let is_reserved = reserved || picture.reserved.contains(name);
+                let state = worse(supply::node_state(&facts.state, is_reserved), survey);
                 let told = picture.told.entry(key.clone()).or_default();
                 if told.state != Some(state) {
                     told.state = Some(state);
                     news.push(Observed::Node { pool: pool.id, node: name.as_str().into(), state });
                 }
-                let busy = beyond(taken(facts, pool), ours.get(&key).or(ours.get(&(ANY, name.clone()))));
+                let ours = ours.get(name).map(|held| seen_by(pool, held));
+                let busy = beyond(taken(facts, pool), ours.as_ref());
                 if let Some(busy) = told.foreign(busy) {
                     news.push(Observed::Foreign { pool: pool.id, node: name.as_str().into(), busy });
                 }
@@ -94,22 +98,20 @@ impl Inner {
         self.told();
     }
 
-    /// What running attempts take on each node, by the pool they were placed in; `ANY` where that is not known any more.
-    fn our_use(&self) -> BTreeMap<(PoolId, String), Resources> {
-        let gres: BTreeMap<PoolId, String> =
-            self.pools().iter().filter_map(|pool| Some((pool.id, pool.gres.as_ref()?.0.clone()))).collect();
+    /// What running attempts take on each node, with what their pool counts as cards: machines may be in several pools.
+    fn our_use(&self) -> BTreeMap<String, Vec<Held>> {
+        let kinds: BTreeMap<PoolId, Cards> = self.pools().iter().map(|pool| (pool.id, pool.gres.clone())).collect();
         let table = self.table();
-        let mut all: BTreeMap<(PoolId, String), Resources> = BTreeMap::new();
+        let mut all: BTreeMap<String, Vec<Held>> = BTreeMap::new();
         for entry in
             table.attempts.values().filter(|entry| matches!(entry.phase, Phase::Running | Phase::Ending { .. }))
         {
             let Some(record) = &entry.record else { continue };
-            let pool = entry.pool.unwrap_or(ANY);
-            let name = gres.get(&pool).map_or("gpu", String::as_str);
+            let cards = entry.pool.and_then(|pool| kinds.get(&pool).cloned());
+            let name = cards.as_ref().and_then(Option::as_ref).map_or("gpu", |(name, _)| name.as_str());
             let each = each_node(&record.tres, record.nodes.len(), name);
             for node in &record.nodes {
-                let sum = all.entry((pool, node.clone())).or_default();
-                *sum = sum.plus(&each);
+                all.entry(node.clone()).or_default().push((cards.clone(), each));
             }
         }
         all
@@ -119,8 +121,10 @@ impl Inner {
     async fn survey(&self, picture: &mut Picture) {
         let Ok(survey) = self.carrier.survey().await else { return };
         picture.surveyed_at = Some(Instant::now());
-        let found = supply::pools(&survey, &self.config, self.cluster, &self.name);
         let known = self.pools();
+        let before: Vec<Known> = known.iter().map(Known::from).collect();
+        let found = supply::pools(&survey, &self.config, self.cluster, &self.name, &before);
+        picture.reserved = supply::reserved_now(&survey).into_iter().map(str::to_owned).collect();
         let mut same = found.plans.len() == known.len();
         picture.surveyed.clear();
         for plan in found.plans {
@@ -173,8 +177,19 @@ impl Inner {
     }
 }
 
-/// Stands for every pool.
-const ANY: PoolId = PoolId::from_u128(0);
+/// What a pool counts as cards.
+type Cards = Option<(String, Option<String>)>;
+/// What an attempt takes on a node, and of which cards; `None` where its pool is not known any more.
+type Held = (Option<Cards>, Resources);
+
+/// What attempts on a machine take of it in a pool's terms: cards count where the pool has the same.
+fn seen_by(pool: &SlurmPool, held: &[Held]) -> Resources {
+    let amount = |(cards, each): &Held| match cards {
+        Some(cards) if *cards != pool.gres => Resources { gpus: 0, ..*each },
+        _ => *each,
+    };
+    held.iter().map(amount).fold(Resources::ZERO, |sum, each| sum.plus(&each))
+}
 
 impl Told {
     /// What to tell of others' work, if anything: less at once, more when it is seen twice.
@@ -253,6 +268,31 @@ mod tests {
         assert_eq!(each, Resources::new(2, Bytes::from_gib(8), 1));
         assert_eq!(each_node("cpu=1,mem=0,gres/npu:ascend910b=3", 1, "npu"), Resources::new(1, Bytes(0), 3));
         assert_eq!(each_node("", 0, "gpu"), Resources::ZERO);
+    }
+
+    #[test]
+    fn our_work_in_one_pool_is_ours_in_all_pools_on_the_machine() {
+        let pool = |gres: Cards| {
+            let (name, partition) = ("p".into(), "p".to_owned());
+            let shape = Resources::new(8, Bytes::from_gib(8), 4);
+            let (exclude, nodes) = (Vec::new(), vec!["n1".to_owned()]);
+            SlurmPool {
+                id: PoolId::from_u128(1),
+                name,
+                partition,
+                gres,
+                constraint: None,
+                exclude,
+                nodes,
+                shape,
+                chip: None,
+            }
+        };
+        let a100: Cards = Some(("gpu".into(), Some("a100".into())));
+        let held = [(Some(a100.clone()), Resources::new(2, Bytes(4), 1)), (Some(None), Resources::new(1, Bytes(2), 0))];
+        assert_eq!(seen_by(&pool(a100), &held), Resources::new(3, Bytes(6), 1));
+        assert_eq!(seen_by(&pool(None), &held), Resources::new(3, Bytes(6), 0));
+        assert_eq!(seen_by(&pool(None), &[(None, Resources::new(2, Bytes(4), 1))]), Resources::new(2, Bytes(4), 1));
     }
 
     #[test]

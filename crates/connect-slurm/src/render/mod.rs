@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use base::PoolId;
 use jobscript::{ArrayFacts, Facts, default_output, expand_pattern, variables};
-use model::{Chip, ExportPolicy, Order, SignalSpec};
+use model::{Chip, Conditions, Constraint, ExportPolicy, Order, SignalSpec};
 
 use crate::carrier::{Gres, SubmitRequest};
 use crate::config::SlurmConfig;
@@ -99,6 +99,7 @@ pub fn request(order: &Order, script: &str, around: Surroundings<'_>) -> Result<
         true => format!("{root}/{}", evidence::slurm_words(around.realm, order.attempt)).replace('%', "%%"),
         false => NOWHERE.to_owned(),
     };
+    let conditions = asked.conditions.as_deref();
     let request = SubmitRequest {
         comment: words::comment(&name, order),
         name,
@@ -106,14 +107,21 @@ pub fn request(order: &Order, script: &str, around: Surroundings<'_>) -> Result<
         partition: (!around.pool.partition.is_empty()).then(|| around.pool.partition.clone()),
         account: who.account,
         qos: who.qos,
-        reservation: around.config.reservation.clone(),
+        // A cluster that was registered with a reservation has none beside it.
+        reservation: around
+            .config
+            .reservation
+            .clone()
+            .or_else(|| conditions?.reservation.as_deref().map(str::to_owned)),
+        licences: conditions.and_then(licences),
+        switches: conditions.and_then(|c| c.switches).map(|s| (s.count, s.patience.map(minutes))),
         nodes,
         tasks: asked.tasks.max(1),
         tasks_per_node: (nodes > 1).then_some(tasks_per_node),
         cpus_per_task,
         mem_per_node: order.per_node.mem,
         gres: gres.into_iter().collect(),
-        constraint: around.pool.constraint.clone(),
+        constraint: constraint(around.pool.constraint.as_deref(), conditions.and_then(|c| c.constraint.as_ref())),
         exclude: around.pool.exclude.clone(),
         time_limit_minutes: minutes(spec.time_limit),
         signal: spec.signal.map(warning),
@@ -147,6 +155,21 @@ fn warning(wanted: SignalSpec) -> String {
 /// jobs that may not be queued again; all others had better not be, since the platform decides what follows a failure.
 fn requeues_itself(script: &str) -> bool {
     script.lines().any(|line| line.contains("scontrol") && line.contains("requeue"))
+}
+
+fn licences(conditions: &Conditions) -> Option<String> {
+    let words: Vec<String> = conditions.licences.iter().map(|(name, count)| format!("{name}:{count}")).collect();
+    (!words.is_empty()).then(|| words.join(","))
+}
+
+/// The pool's own feature and what the job asks. Slurm reads from left to right, so that parentheses stand where both meet.
+fn constraint(pool: Option<&str>, asked: Option<&Constraint>) -> Option<String> {
+    match (pool, asked) {
+        (pool, None) => pool.map(str::to_owned),
+        (None, Some(asked)) => Some(asked.as_str().to_owned()),
+        (Some(pool), Some(asked)) if asked.as_str().contains('[') => Some(format!("{pool}&{asked}")),
+        (Some(pool), Some(asked)) => Some(format!("{pool}&({asked})")),
+    }
 }
 
 /// A length of time in Slurm's minutes, rounded up, at least one.

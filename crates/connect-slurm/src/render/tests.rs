@@ -87,6 +87,8 @@ fn a_request_says_what_was_granted() {
         account: None,
         qos: None,
         reservation: None,
+        licences: None,
+        switches: None,
         nodes: 2,
         tasks: 3,
         tasks_per_node: Some(2),
@@ -530,4 +532,24 @@ fn a_full_disk_is_no_other_job() {
     assert!(said.contains("is the disk full?"), "{said}");
     assert!(node.run("#!/bin/sh\necho later\n", 7, 1).0.success(), "the fence is free");
     assert_eq!(node.output(), "later\n");
+}
+
+#[test]
+fn what_is_asked_of_nodes_stands_beside_what_makes_the_pool() {
+    let asks = |conditions: model::Conditions| {
+        let order = order(|spec| spec.request.conditions = Some(std::sync::Arc::new(conditions)));
+        rendered(&order, "#!/bin/sh\n", "/w").unwrap().request
+    };
+    let constraint = |text: &str| model::Conditions { constraint: Some(text.parse().unwrap()), ..Default::default() };
+    // The pool is told from its neighbours by the feature `fast`.
+    assert_eq!(asks(constraint("ib|opa")).constraint.as_deref(), Some("fast&(ib|opa)"));
+    assert_eq!(asks(constraint("[r1|r2]")).constraint.as_deref(), Some("fast&[r1|r2]"));
+    let found = asks(model::Conditions {
+        licences: vec![("ansys@flex".into(), 2), ("matlab".into(), 1)],
+        reservation: Some("course".into()),
+        switches: Some(model::Switches { count: 1, patience: Some(Span::from_secs(90)) }),
+        constraint: None,
+    });
+    assert_eq!((found.constraint.as_deref(), found.reservation.as_deref()), (Some("fast"), Some("course")));
+    assert_eq!((found.licences.as_deref(), found.switches), (Some("ansys@flex:2,matlab:1"), Some((1, Some(2)))));
 }

@@ -352,6 +352,8 @@ struct Partition {
     #[serde(default, deserialize_with = "lenient")]
     maximum_nodes_per_job: i64,
     #[serde(default, deserialize_with = "lenient")]
+    min_nodes_per_job: i64,
+    #[serde(default, deserialize_with = "lenient")]
     allowed_accounts: String,
     #[serde(default, deserialize_with = "lenient")]
     allowed_qos: String,
@@ -371,6 +373,7 @@ pub(super) fn partitions(answer: &Answer) -> Result<Vec<PartitionFacts>, Carrier
             is_default: partition.flags.iter().any(|flag| flag.eq_ignore_ascii_case("default")),
             max_time_minutes: limit(partition.max_time_limit),
             max_nodes: limit(partition.maximum_nodes_per_job),
+            min_nodes: limit(partition.min_nodes_per_job),
             default_time_minutes: limit(partition.default_time_limit),
             allow_accounts: words(&partition.allowed_accounts),
             allow_qos: words(&partition.allowed_qos),

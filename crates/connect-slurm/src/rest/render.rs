@@ -37,12 +37,19 @@ pub(super) fn submission(request: &SubmitRequest) -> String {
     if request.held {
         set("hold", json!(true));
     }
+    if let Some((count, wait)) = request.switches {
+        set("required_switches", json!(count));
+        if let Some(wait) = wait {
+            set("wait_for_switch", json!(wait.saturating_mul(60)));
+        }
+    }
     let optional = [
         ("partition", &request.partition),
         ("account", &request.account),
         ("qos", &request.qos),
         ("reservation", &request.reservation),
         ("constraints", &request.constraint),
+        ("licenses", &request.licences),
         ("standard_error", &request.stderr),
         ("standard_input", &request.stdin),
         ("signal", &request.signal),
@@ -82,6 +89,8 @@ mod tests {
             account: None,
             qos: None,
             reservation: None,
+            licences: None,
+            switches: None,
             nodes: 2,
             tasks: 4,
             tasks_per_node: Some(2),

@@ -15,8 +15,8 @@ const MARKS: [(char, &str); 9] = [
     ('-', "PLANNED"),
 ];
 
-/// What a node's base state and flags (`IDLE+DRAIN`, `MIXED*`, `down~`) mean for placement. `in_reservation`: jobs go into a
-/// reservation that holds this node, so that being reserved does not keep them away.
+/// What a node's base state and flags (`IDLE+DRAIN`, `MIXED*`, `down~`) mean for placement. `in_reservation`: a reservation is
+/// known that holds this node: who may use it until when is placement's to judge, and the node itself is up.
 ///
 /// A node that does not answer the controller keeps its work and gets nothing new: it is `Drained` until Slurm itself calls
 /// it down. One that was powered down to save energy is `Up`: Slurm wakes it for the job. A base state that nobody knows
@@ -45,18 +45,20 @@ pub fn node_state(text: &str, in_reservation: bool) -> NodeState {
         "FAILING",
         "NOT_RESPONDING",
         "NO_RESPOND",
-        "MAINT",
         "INVAL",
         "INVALID_REG",
         "POWERING_DOWN",
         "BLOCKED",
     ];
-    if closed.iter().any(|flag| has(flag)) || (has("RESERVED") || has("RESV")) && !in_reservation {
+    let kept = ["RESERVED", "RESV", "MAINT"].iter().any(|flag| has(flag));
+    if closed.iter().any(|flag| has(flag)) || kept && !in_reservation {
         return NodeState::Drained;
     }
     match base.as_str() {
-        "IDLE" | "MIXED" | "MIX" | "ALLOCATED" | "ALLOC" | "COMPLETING" | "COMP" | "RESERVED" | "RESV" | "PLANNED"
-        | "POWERED_DOWN" | "POWERING_UP" | "POWER_UP" | "POWER_DOWN" | "REBOOT_REQUESTED" | "REBOOT" => NodeState::Up,
+        "IDLE" | "MIXED" | "MIX" | "ALLOCATED" | "ALLOC" | "COMPLETING" | "COMP" | "RESERVED" | "RESV" | "MAINT"
+        | "PLANNED" | "POWERED_DOWN" | "POWERING_UP" | "POWER_UP" | "POWER_DOWN" | "REBOOT_REQUESTED" | "REBOOT" => {
+            NodeState::Up
+        }
         _ => NodeState::Drained,
     }
 }

@@ -35,6 +35,7 @@ fn partition(name: &str, nodes: &[&str]) -> PartitionFacts {
         nodes: nodes.iter().map(|n| (*n).into()).collect(),
         max_time_minutes: None,
         max_nodes: None,
+        min_nodes: None,
         default_time_minutes: None,
         allow_accounts: Vec::new(),
         allow_qos: Vec::new(),
@@ -68,7 +69,7 @@ fn config(words: &str) -> SlurmConfig {
 }
 
 fn look(survey: &Survey, words: &str) -> Supply {
-    pools(survey, &config(words), ClusterId::from_u128(7), "alpha")
+    pools(survey, &config(words), ClusterId::from_u128(7), "alpha", &[])
 }
 
 fn told(supply: &Supply, level: Level) -> Vec<String> {
@@ -239,4 +240,85 @@ fn many_partitions_over_the_same_nodes_make_one_remark() {
     let supply = look(&survey(all.to_vec(), vec![node("n1", 16, 64, &[], &[])]), "{}");
     let wanted = "pools: 4 pools stand on common nodes: alpha-a, alpha-b, alpha-c, alpha-d";
     assert_eq!(told(&supply, Level::Ok), [wanted]);
+}
+
+#[test]
+fn limits_of_account_and_qos_are_the_widest_that_a_job_may_have() {
+    let limit = |of: &str, words: &[(&str, &str)]| LimitFacts {
+        of: of.into(),
+        limits: words.iter().map(|(word, value)| ((*word).into(), (*value).into())).collect(),
+    };
+    let mut main = partition("main", &["n1"]);
+    (main.max_nodes, main.min_nodes, main.max_time_minutes) = (Some(2), Some(1), Some(600));
+    let mut facts = survey(vec![main], vec![node("n1", 16, 64, &[], &[])]);
+    facts.limits = vec![
+        limit(
+            "association bio/",
+            &[("GrpTRES", "cpu=500,gres/gpu=8"), ("MaxWall", "1-00:00:00"), ("QOS", "normal,long")],
+        ),
+        limit("association bio/hw", &[("MaxJobs", "100"), ("MaxSubmit", "500"), ("MaxTRES", "cpu=64,mem=100G,node=8")]),
+        limit("association bio/hw in gpu", &[("MaxJobs", "1")]),
+        limit("association bio/other", &[("MaxJobs", "1")]),
+        limit("qos normal", &[("MaxWall", "05:00:00"), ("MaxJobsPU", "30")]),
+        limit("qos long", &[("MaxWall", "3-00:00:00"), ("MaxTRES", "cpu=32")]),
+    ];
+    let none = look(&facts, "{}");
+    assert!(none.terms.together.is_none() && none.plans[0].terms.job.cores.is_none(), "nothing is enforced");
+    facts.config.push(("AccountingStorageEnforce".into(), "associations,limits".into()));
+    let one = look(&facts, "{}");
+    let job = &one.plans[0].terms.job;
+    assert_eq!((job.nodes, job.cores, job.mem), (Some(2), Some(64), Some(Bytes::from_gib(100))));
+    assert_eq!(
+        one.plans[0].time_limit_max,
+        Some(Span::from_hours(5)),
+        "the QOS is narrower than partition and account"
+    );
+    let together = &one.terms.together;
+    assert_eq!((together.jobs, together.cores, together.gpus), (Some(30), Some(500), Some(8)));
+    // Urgent work goes under another QOS: what one of them takes is not kept away.
+    let both = r#"{"identity": {"rules": [{"project": "urgent", "qos": "long"}, {"account": "bio"}]}}"#;
+    let two = look(&facts, both);
+    assert_eq!(two.plans[0].time_limit_max, Some(Span::from_hours(10)), "the partition");
+    assert_eq!(two.terms.together.jobs, Some(100));
+}
+
+#[test]
+fn features_switches_licences_and_reservations_are_told() {
+    let mut nodes: Vec<NodeFacts> =
+        (1..=3).map(|n| node(&format!("n{n}"), 4, 8, &[], if n < 3 { &["ib", "x86"] } else { &["x86"] })).collect();
+    nodes[1].state = "IDLE+MAINT".into();
+    let mut facts = survey(vec![partition("main", &["n1", "n2", "n3"])], nodes);
+    facts.topology = vec![
+        ("leaf1".into(), vec!["n1".into(), "n2".into()]),
+        ("leaf2".into(), vec!["n3".into()]),
+        ("top".into(), vec!["n1".into(), "n2".into(), "n3".into()]),
+    ];
+    facts.licences = vec![crate::carrier::LicenceFacts { name: "ansys@flex".into(), total: 4, used: 1 }];
+    let reservation = |name: &str, start, end, nodes: &[&str], users: &[&str]| ReservationFacts {
+        name: name.into(),
+        start,
+        end,
+        nodes: nodes.iter().map(|n| (*n).into()).collect(),
+        users: users.iter().map(|u| (*u).into()).collect(),
+        accounts: Vec::new(),
+        flags: String::new(),
+    };
+    facts.reservations = vec![
+        reservation("past", 0, 900, &["n1"], &[]),
+        reservation("elsewhere", 0, 9_000, &["m1"], &[]),
+        reservation("mend", 500, i64::MAX, &["n2"], &["root"]),
+        reservation("course", 5_000, 6_000, &["n3", "n1"], &["hw"]),
+    ];
+    let supply = look(&facts, "{}");
+    let terms = &supply.plans[0].terms;
+    let at = |list: &[(std::sync::Arc<str>, model::Places)]| {
+        list.iter().map(|(name, at)| format!("{name}={at}")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!((at(&terms.features), at(&terms.switches)), ("ib=0-1 x86=0-2".into(), "leaf1=0-1 leaf2=2".into()));
+    assert_eq!(supply.terms.licences[0].used, 1);
+    let windows: Vec<_> =
+        supply.terms.windows.iter().map(|w| (&*w.name, w.ours, w.nodes.len(), w.from.as_secs())).collect();
+    assert_eq!(windows, [("course", true, 2, 5_000), ("mend", false, 1, 500)]);
+    // Whether mended nodes take work is asked of the reservation.
+    assert_eq!(supply.plans[0].states, [NodeState::Up; 3]);
 }

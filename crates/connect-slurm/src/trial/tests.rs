@@ -75,6 +75,7 @@ async fn tried(pools: &[SlurmPool], timeout: Option<EndCause>, fault: Option<Fau
         chip: None,
         nodes: Vec::new(),
         time_limit_max: None,
+        terms: Default::default(),
     };
     let machine = FakeMachine::new(ClusterId::from_u128(1), vec![facts], Timestamp::from_secs(1_000));
     let (sender, receiver) = mpsc::channel(64);

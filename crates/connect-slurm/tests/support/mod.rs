@@ -95,7 +95,7 @@ impl Site {
     }
 
     pub fn pools(&self) -> Vec<SlurmPool> {
-        let found = supply::pools(&self.survey, &self.config, ClusterId::from_u128(1), self.cluster.name());
+        let found = supply::pools(&self.survey, &self.config, ClusterId::from_u128(1), self.cluster.name(), &[]);
         found.plans.into_iter().map(|plan| plan.pool).collect()
     }
 

@@ -60,6 +60,9 @@ fn good_sizes() {
 fn good_others() {
     let text = table(
         &[
+            "-C a100&nvlink -L ansys:2,matlab,ansys",
+            "--constraint=[r1|r2] --reservation=course-1 -N2 --ntasks=2 --switches=1@30:00",
+            "--switches=2",
             "",
             "# only a comment",
             "-J melt -t 10 # ten minutes",
@@ -158,6 +161,10 @@ fn bad_sizes() {
 fn bad_others() {
     let text = table(
         &[
+            "-C a*2&b",
+            "-L ansys|abaqus",
+            "--licenses=ansys:0",
+            "--reservation=a;b --switches=x",
             "--tiem=10",
             "-z",
             "--frobnicate 3 -n x",
@@ -174,8 +181,8 @@ fn bad_others() {
             "--comment=\"open",
             "--time=10 minutes",
             "--exclusive",
-            "-C ib",
-            "-w node1 -L matlab:1",
+            "--prefer=ib",
+            "-w node1 --tmp=1G",
             "--wrap=hostname --test-only",
             "--array=",
             "--array=5-1",

@@ -236,8 +236,14 @@ pub struct SiteBed {
 
 pub fn machine() -> FakeMachine {
     let shape = Resources::new(4, Bytes::from_gib(4), 0);
-    let pool =
-        PoolFacts { name: "fake".to_owned(), shape, chip: None, nodes: vec!["fake".to_owned()], time_limit_max: None };
+    let pool = PoolFacts {
+        name: "fake".to_owned(),
+        shape,
+        chip: None,
+        nodes: vec!["fake".to_owned()],
+        time_limit_max: None,
+        terms: Default::default(),
+    };
     FakeMachine::new(place().cluster, vec![pool], Timestamp::from_secs(1_000))
 }
 

@@ -46,6 +46,8 @@ pub fn pool(n: u128, shape: Resources, nodes: usize) -> PoolView {
         tenants: Vec::new(),
         reserve: 0,
         reachable: true,
+        service: Default::default(),
+        terms: Default::default(),
         price: rates(100_000),
         cost: rates(10_000),
     }

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::sync::Arc;
+
 use base::{JobId, Resources, TenantId, Timestamp};
-use model::NodeState;
-use sched::{Demand, Policy, PoolView, ResourceSeconds};
+use model::{Counted, NodeState, Request, Service};
+use sched::{ClusterView, Demand, Policy, PoolView, ResourceSeconds};
 
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -14,6 +16,7 @@ pub struct Run {
     pub per_node: Resources,
     pub end: i64,
     pub tenant: TenantId,
+    pub request: Arc<Request>,
 }
 
 #[derive(Clone, Debug)]
@@ -24,6 +27,7 @@ pub struct Claim {
     from: i64,
     per_node: Resources,
     nodes: Vec<usize>,
+    request: Arc<Request>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -36,6 +40,9 @@ pub struct Naive {
     pub shares: BTreeMap<TenantId, u32>,
     pub used: BTreeMap<TenantId, ResourceSeconds>,
     pub claims: Vec<Claim>,
+    /// Of the one cluster.
+    pub cluster: ClusterView,
+    pub now: i64,
 }
 
 /// Money, whether cards are wasted, pool.
@@ -59,6 +66,7 @@ impl Naive {
     }
 
     fn pass(&mut self, now: i64, placed: &mut Vec<Placed>) {
+        self.now = now;
         self.claims.clear();
         let mut turns: BTreeMap<Vec<usize>, u32> = BTreeMap::new();
         let mut rest = self.queue.clone();
@@ -73,7 +81,10 @@ impl Naive {
             if let Some((pool, nodes)) = best {
                 self.queue.retain(|d| d.job != job.job);
                 let per_node = job.request.per_node;
-                self.runs.insert(job.job, Run { pool, nodes: nodes.clone(), per_node, end, tenant: job.tenant });
+                self.runs.insert(
+                    job.job,
+                    Run { pool, nodes: nodes.clone(), per_node, end, tenant: job.tenant, request: job.request.clone() },
+                );
                 placed.push((job.job, pool, nodes));
                 continue;
             }
@@ -102,7 +113,8 @@ impl Naive {
             }
         }
         if let Some((_, (_, _, pool), from, nodes)) = best {
-            self.claims.push(Claim { job: job.job, set: fits, pool, from, per_node: job.request.per_node, nodes });
+            let request = job.request.clone();
+            self.claims.push(Claim { job: job.job, set: fits, pool, from, per_node: request.per_node, nodes, request });
         }
     }
 
@@ -128,8 +140,18 @@ impl Naive {
             let part = parts(&run.per_node.times(run.nodes.len() as u32));
             (0..3).for_each(|k| held[k] += part[k]);
         }
+        let (mut machines, mut cards) = (BTreeSet::new(), BTreeSet::new());
         for pool in &self.pools {
-            let part = parts(&pool.shape.times(pool.nodes.len() as u32));
+            let mut sum = Resources::ZERO;
+            for node in &pool.nodes {
+                let once = !pool.terms.machines;
+                let core = once || machines.insert(node.name.clone());
+                let card = once || cards.insert((node.name.clone(), pool.chip.clone()));
+                let shape = pool.shape;
+                let rest = if core { shape } else { Resources { gpus: shape.gpus, ..Resources::ZERO } };
+                sum = sum.plus(&if card { rest } else { Resources { gpus: 0, ..rest } });
+            }
+            let part = parts(&sum);
             (0..3).for_each(|k| capacity[k] += part[k]);
         }
         let used = self.used.get(&tenant).copied().unwrap_or_default();
@@ -154,9 +176,136 @@ impl Naive {
         let named = |p: &PoolView| job.pools.is_empty() || job.pools.contains(&p.name);
         let most = |p: &PoolView| p.nodes.len().saturating_sub(if job.dips { 0 } else { p.reserve as usize });
         let big = |p: &PoolView| request.per_node.fits(&p.shape) && request.nodes as usize <= most(p);
+        let in_service = |p: &PoolView| p.service == Service::InService;
         (0..self.pools.len())
-            .filter(|i| Some(&self.pools[*i]).is_some_and(|p| named(p) && big(p) && chip_ok(p)))
+            .filter(|i| Some(&self.pools[*i]).is_some_and(|p| named(p) && big(p) && chip_ok(p) && in_service(p)))
+            .filter(|i| self.terms_allow(*i, job))
             .collect()
+    }
+
+    /// Whether what the pool and its cluster say lets the request in at all.
+    fn terms_allow(&self, pool: usize, job: &Demand) -> bool {
+        let (view, request) = (&self.pools[pool], &job.request);
+        let most = |max: Option<u32>| max.is_none_or(|max| request.nodes <= max);
+        if !most(view.terms.job.nodes) || view.terms.nodes_min.is_some_and(|min| request.nodes < min) {
+            return false;
+        }
+        if view.terms.job.cores.is_some_and(|max| request.total().cpu.cores_ceil() > max) {
+            return false;
+        }
+        if !self.affords(&[], NOW, &job.request) {
+            return false;
+        }
+        let Some(conditions) = &request.conditions else { return true };
+        let licence = |name: &Arc<str>| self.cluster.licences.iter().any(|l| l.name == *name);
+        if !conditions.licences.iter().all(|(name, _)| licence(name)) {
+            return false;
+        }
+        if let Some(named) = &conditions.reservation {
+            let nodes = |w: &&model::Window| view.nodes.iter().any(|n| w.nodes.contains(&n.name));
+            if !self.windows().filter(nodes).any(|w| w.ours && w.name == *named) {
+                return false;
+            }
+        }
+        let all: Vec<usize> = (0..view.nodes.len()).collect();
+        let count = request.nodes as usize;
+        let enough =
+            (0..self.choices(job)).any(|c| all.iter().filter(|n| self.may(pool, **n, job, c)).count() >= count);
+        let few = match conditions.switches.filter(|_| count > 1 && !view.terms.switches.is_empty()) {
+            Some(most) => {
+                let sizes: Vec<usize> = view.terms.switches.iter().map(|s| s.1.iter().count()).collect();
+                largest(sizes, most.count as usize) >= count
+            }
+            None => true,
+        };
+        enough && few
+    }
+
+    fn windows(&self) -> impl Iterator<Item = &model::Window> {
+        self.cluster.windows.iter().filter(|w| w.until.as_micros() > self.now)
+    }
+    fn choices(&self, job: &Demand) -> usize {
+        let constraint = job.request.conditions.as_ref().and_then(|c| c.constraint.as_ref());
+        constraint.map_or(1, |c| c.choices().len())
+    }
+    /// Features and the reservation allow the node.
+    fn may(&self, pool: usize, node: usize, job: &Demand, choice: usize) -> bool {
+        let Some(conditions) = &job.request.conditions else { return true };
+        let view = &self.pools[pool];
+        let has = |feature: &Arc<str>| {
+            view.terms.features.iter().any(|(f, at)| f == feature && at.iter().any(|p| p as usize == node))
+        };
+        let fulfils =
+            conditions.constraint.as_ref().is_none_or(|c| c.choices()[choice].iter().any(|way| way.iter().all(has)));
+        let inside = |w: &model::Window| w.ours && w.nodes.contains(&view.nodes[node].name);
+        let named = conditions.reservation.as_ref().is_none_or(|n| self.windows().any(|w| w.name == *n && inside(w)));
+        fulfils && named
+    }
+    fn open(&self, pool: usize, node: usize, job: &Demand, begin: i64, end: i64) -> bool {
+        let named = job.request.conditions.as_ref().and_then(|c| c.reservation.clone());
+        let name = &self.pools[pool].nodes[node].name;
+        let on: Vec<_> = self.windows().filter(|w| w.nodes.contains(name)).collect();
+        let ours = |w: &model::Window| w.ours && Some(&w.name) == named.as_ref();
+        let inside = on.iter().any(|w| ours(w) && w.from.as_micros() <= begin && end <= w.until.as_micros());
+        (named.is_none() || inside)
+            && on.iter().all(|w| ours(w) || end <= w.from.as_micros() || w.until.as_micros() <= begin)
+    }
+    fn few_switches(&self, pool: usize, nodes: Vec<usize>, job: &Demand, prefer: bool) -> Option<Vec<usize>> {
+        let (view, count) = (&self.pools[pool], job.request.nodes as usize);
+        if nodes.len() < count {
+            return None;
+        }
+        let most = job.request.conditions.as_ref().and_then(|c| c.switches).map(|s| s.count as usize);
+        if count == 1 || view.terms.switches.is_empty() || !prefer && most.is_none() {
+            return Some(nodes[..count].to_vec());
+        }
+        let switch = |n: usize| view.terms.switches.iter().position(|s| s.1.iter().any(|p| p as usize == n));
+        let mut groups: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
+        nodes.iter().for_each(|n| groups.entry(switch(*n)).or_default().push(*n));
+        assert!(!groups.contains_key(&None), "every node has a switch in these tests");
+        let (mut chosen, mut used) = (Vec::new(), 0);
+        while chosen.len() < count {
+            let rest = count - chosen.len();
+            let tightest = groups.iter().filter(|g| g.1.len() >= rest).min_by_key(|g| (g.1.len(), *g.0));
+            let largest = groups.iter().max_by_key(|g| (g.1.len(), std::cmp::Reverse(*g.0)));
+            let key = *tightest.or(largest)?.0;
+            chosen.extend(groups.remove(&key)?.into_iter().take(rest));
+            used += 1;
+        }
+        most.is_none_or(|most| used <= most).then_some(chosen)
+    }
+
+    /// Amounts of one request by what is counted.
+    fn draw(&self, request: &Request) -> Vec<u64> {
+        let licence = |l: &sched::LicenceView| request.conditions.as_ref().map_or(0, |c| u64::from(c.licence(&l.name)));
+        let fixed = [1, u64::from(request.nodes), request.total().cpu.cores_ceil()];
+        fixed.into_iter().chain(self.cluster.licences.iter().map(licence)).collect()
+    }
+    /// Whether these and what runs after `time` leave enough for the request.
+    fn affords(&self, beside: &[&Request], time: i64, request: &Request) -> bool {
+        let caps =
+            [Counted::Jobs, Counted::Nodes, Counted::Cores].map(|k| self.cluster.together.of(k).unwrap_or(u64::MAX));
+        let caps: Vec<u64> = caps.into_iter().chain(self.cluster.licences.iter().map(|l| u64::from(l.total))).collect();
+        let mut used = vec![0u64; caps.len()];
+        let running = self.runs.values().filter(|r| time != NOW && r.end > time).map(|r| &*r.request);
+        for other in beside.iter().copied().chain(running) {
+            used.iter_mut().zip(self.draw(other)).for_each(|(sum, part)| *sum += part);
+        }
+        self.draw(request).iter().enumerate().all(|(i, part)| *part == 0 || used[i] + part <= caps[i])
+    }
+
+    /// What work on a node of one pool is on a node of another.
+    fn seen(&self, from: usize, nodes: &[usize], per_node: &Resources, pool: usize, node: usize) -> Resources {
+        let (there, here) = (&self.pools[from], &self.pools[pool]);
+        if from == pool {
+            return if nodes.contains(&node) { *per_node } else { Resources::ZERO };
+        }
+        let same = |n: &usize| there.nodes[*n].name == here.nodes[node].name;
+        if !there.terms.machines || !here.terms.machines || !nodes.iter().any(same) {
+            return Resources::ZERO;
+        }
+        let cards = here.chip.is_some() && here.chip == there.chip;
+        Resources { gpus: if cards { per_node.gpus } else { 0 }, ..*per_node }
     }
 
     fn gate(&self, pool: usize, job: &Demand) -> bool {
@@ -190,57 +339,86 @@ impl Naive {
 
     /// What is used on a node by work that ends after `time`.
     fn used(&self, pool: usize, node: usize, time: i64) -> Resources {
-        let here = |r: &&Run| r.pool == pool && r.end > time && r.nodes.contains(&node);
-        self.runs.values().filter(here).fold(Resources::ZERO, |sum, r| sum.plus(&r.per_node))
+        let late = self.runs.values().filter(|r| r.end > time);
+        late.fold(Resources::ZERO, |sum, r| sum.plus(&self.seen(r.pool, &r.nodes, &r.per_node, pool, node)))
+    }
+    fn claimed(&self, claim: &Claim, pool: usize, node: usize) -> Resources {
+        self.seen(claim.pool, &claim.nodes, &claim.per_node, pool, node)
     }
 
     fn pick(&self, pool: usize, job: &Demand, end: i64) -> Option<Vec<usize>> {
         if !self.serves(pool, job) {
             return None;
         }
+        (0..self.choices(job)).find_map(|choice| self.pick_choice(pool, job, end, choice)).filter(|_| {
+            let ahead = |c: &Claim| end <= c.from || self.affords(&[&c.request], c.from, &job.request);
+            self.affords(&[], NOW + 1, &job.request) && self.claims.iter().all(ahead)
+        })
+    }
+
+    fn pick_choice(&self, pool: usize, job: &Demand, end: i64, choice: usize) -> Option<Vec<usize>> {
         let (view, per_node) = (&self.pools[pool], &job.request.per_node);
         let mut open = Vec::new();
-        for node in (0..view.nodes.len()).filter(|n| self.takes(pool, *n, job)) {
+        for node in (0..view.nodes.len()).filter(|n| self.takes(pool, *n, job) && self.may(pool, *n, job, choice)) {
             let Some(free) = view.shape.minus(&self.used(pool, node, NOW)) else { continue };
             let Some(left) = free.minus(per_node) else { continue };
             let harmless = |c: &Claim| {
-                let then = self.used(pool, node, c.from).plus(&c.per_node).plus(per_node);
-                c.pool != pool || end <= c.from || !c.nodes.contains(&node) || then.fits(&view.shape)
+                let claimed = self.claimed(c, pool, node);
+                let then = self.used(pool, node, c.from).plus(&claimed).plus(per_node);
+                end <= c.from || claimed == Resources::ZERO || then.fits(&view.shape)
             };
-            if self.claims.iter().all(harmless) {
+            if self.claims.iter().all(harmless) && self.open(pool, node, job, self.now, end) {
                 let starves = per_node.gpus == 0 && left.gpus > 0 && left.cpu.0 < u64::from(left.gpus) * 2_000;
                 open.push((!self.is_reserved(pool, node), starves, left.gpus, left.cpu, left.mem, node));
             }
         }
         open.sort_unstable();
-        let mut nodes: Vec<usize> = open.iter().take(job.request.nodes as usize).map(|o| o.5).collect();
+        let mut nodes = self.few_switches(pool, open.iter().map(|o| o.5).collect(), job, true)?;
         nodes.sort_unstable();
-        (nodes.len() == job.request.nodes as usize).then_some(nodes)
+        Some(nodes)
     }
 
-    /// First expected end (or now) at which enough nodes have room beside all claims.
+    /// First moment (now, an expected end, or one at which nodes begin or cease to be kept) at which enough nodes have room
+    /// beside all claims.
     fn earliest(&self, pool: usize, job: &Demand) -> Option<(i64, Vec<usize>)> {
         if !self.serves(pool, job) {
             return None;
         }
+        // Of several choices the soonest, of equal ones the first.
+        let found = (0..self.choices(job)).filter_map(|choice| self.earliest_choice(pool, job, choice));
+        found.min_by_key(|(time, _)| *time)
+    }
+
+    fn earliest_choice(&self, pool: usize, job: &Demand, choice: usize) -> Option<(i64, Vec<usize>)> {
         let view = &self.pools[pool];
-        let ends: BTreeSet<i64> = self.runs.values().filter(|r| r.pool == pool).map(|r| r.end).collect();
+        let edges = self.windows().flat_map(|w| [w.from.as_micros(), w.until.as_micros()]).filter(|t| *t > self.now);
+        let times: BTreeSet<i64> = self.runs.values().map(|r| r.end).chain(edges).chain([NOW]).collect();
+        let beside: Vec<&Request> = self.claims.iter().map(|c| &*c.request).collect();
         let mut found: Vec<usize> = Vec::new();
-        for time in std::iter::once(NOW).chain(ends) {
+        for time in times {
             for node in 0..view.nodes.len() {
-                let claimed = self.claims.iter().filter(|c| c.pool == pool && c.nodes.contains(&node));
-                let used = claimed.fold(self.used(pool, node, time), |sum, c| sum.plus(&c.per_node));
-                let fits = self.takes(pool, node, job) && used.plus(&job.request.per_node).fits(&view.shape);
-                if fits && !found.contains(&node) {
+                let claims = self.claims.iter().map(|c| self.claimed(c, pool, node));
+                let used = claims.fold(self.used(pool, node, time), |sum, c| sum.plus(&c));
+                let takes = self.takes(pool, node, job) && self.may(pool, node, job, choice);
+                if takes && used.plus(&job.request.per_node).fits(&view.shape) && !found.contains(&node) {
                     found.push(node);
                 }
             }
-            if found.len() >= job.request.nodes as usize {
-                found.truncate(job.request.nodes as usize);
-                found.sort_unstable();
-                return Some((time, found));
+            let begin = time.max(self.now);
+            let end = begin + job.time_limit.as_micros();
+            let open: Vec<usize> = found.iter().copied().filter(|n| self.open(pool, *n, job, begin, end)).collect();
+            if self.affords(&beside, time.max(NOW + 1), &job.request)
+                && let Some(mut nodes) = self.few_switches(pool, open, job, false)
+            {
+                nodes.sort_unstable();
+                return Some((time, nodes));
             }
         }
         None
     }
+}
+
+fn largest(mut sizes: Vec<usize>, count: usize) -> usize {
+    sizes.sort_unstable_by_key(|s| std::cmp::Reverse(*s));
+    sizes.iter().take(count).sum()
 }

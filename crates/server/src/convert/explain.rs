@@ -1,8 +1,7 @@
 //! The candidate table of an explanation or a quote, as the API shows it.
 //! What a job costs the operator is the operator's business: tenants see neither cost nor the score it is part of.
 
-use base::Resources;
-use sched::{Candidate, Rule, Verdict};
+use sched::{Candidate, Verdict};
 use wire::submit;
 use wire::text::{self, RULES, same};
 
@@ -15,7 +14,7 @@ pub fn candidate(candidate: &Candidate, supply: &Supply, costs: bool) -> submit:
     let pool = supply.pools.get(&candidate.pool);
     let (code, amounts) = match &candidate.verdict {
         Verdict::Feasible => ("feasible", None),
-        Verdict::Refused(rule) => (rule.code(), amounts(rule)),
+        Verdict::Refused(rule) => (rule.code(), rule.amounts()),
     };
     let (requested, available) = amounts.unzip();
     let values: Vec<_> = [("requested", &requested), ("available", &available)]
@@ -54,29 +53,10 @@ fn units(micros: i64) -> f64 {
     micros as f64 / 1e6
 }
 
-/// What a rule compared: asked for, and there.
-fn amounts(rule: &Rule) -> Option<(String, String)> {
-    let shape = |r: &Resources| base::Tres(*r, None).to_string();
-    Some(match rule {
-        Rule::PoolNotNamed | Rule::TenantNotAdmitted | Rule::NoGpuPrice | Rule::Avoided | Rule::Unreachable => {
-            return None;
-        }
-        Rule::Chip { requested, available } => {
-            let names: Vec<&str> = requested.iter().map(model::Chip::as_str).collect();
-            (names.join("|"), available.as_ref().map_or("-".into(), ToString::to_string))
-        }
-        Rule::NodeShape { requested, available } => (shape(requested), shape(available)),
-        Rule::NodesTooFew { requested, available }
-        | Rule::NodesDown { requested, available }
-        | Rule::Reserve { requested, available } => (requested.to_string(), available.to_string()),
-        Rule::TimeLimit { requested, available } => (requested.slurm(), available.slurm()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use base::{Bytes, Money, PoolId, Span, Timestamp};
-    use sched::Score;
+    use base::{Bytes, Money, PoolId, Resources, Span, Timestamp};
+    use sched::{Rule, Score};
 
     use super::*;
 
@@ -110,6 +90,16 @@ mod tests {
             Rule::Unreachable,
             Rule::NodesDown { requested: 2, available: 1 },
             Rule::Reserve { requested: 2, available: 1 },
+            Rule::NodesMin { requested: 1, available: 2 },
+            Rule::NodesMax { requested: 3, available: 2 },
+            Rule::JobTotal { what: model::Counted::Cores, requested: 3, available: 2 },
+            Rule::ClusterTotal { what: model::Counted::Mem, requested: 3, available: 2 },
+            Rule::FeatureUnknown { feature: "nvlink".into() },
+            Rule::Features { constraint: "a&b".into(), requested: 3, available: 2 },
+            Rule::Switches { switches: 1, requested: 3, available: 2 },
+            Rule::Reservation { requested: "course".into(), available: Vec::new() },
+            Rule::Licence { name: "ansys".into(), requested: 3, available: 2 },
+            Rule::NotInService { service: model::Service::Testing },
         ] {
             let code = rule.code();
             let shown = candidate(&row(Verdict::Refused(rule)), &Supply::default(), false);

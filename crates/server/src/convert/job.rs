@@ -230,11 +230,43 @@ pub fn reason(reason: &Reason, on_number: Option<u64>, entry: &JobEntry, supply:
         Reason::Balance { needed, available } => {
             vec![("needed", money(needed)), ("available", money(available))]
         }
+        Reason::NotInService { pool }
+        | Reason::ClusterTotal { pool, .. }
+        | Reason::Licence { pool, .. }
+        | Reason::Window { pool, .. }
+        | Reason::Switches { pool, .. } => {
+            shown.pool = Some(*pool);
+            let pool = ("pool", same(supply.pool_name(*pool)));
+            [terms_values(reason, &mut shown), vec![pool]].concat()
+        }
         Reason::Queued | Reason::NoFeasiblePool | Reason::PoolsUnavailable => Vec::new(),
     };
     let said = text::say(REASONS, code, &values);
     (shown.text_en, shown.text_zh) = (said.en, said.zh);
     shown
+}
+
+/// What the text of a reason says that comes from what a cluster says of itself, but for the pool.
+fn terms_values(reason: &Reason, shown: &mut job::Reason) -> Vec<(&'static str, Both)> {
+    match reason {
+        Reason::ClusterTotal { what, requested, available, .. } => {
+            vec![("requested", same(what.show(*requested))), ("available", same(what.show(*available)))]
+        }
+        Reason::Licence { name, requested, available, .. } => vec![
+            ("name", same(name.to_string())),
+            ("requested", same(requested.to_string())),
+            ("available", same(available.to_string())),
+        ],
+        Reason::Window { name, from, until, .. } => {
+            shown.at = Some((*until).into());
+            let times = [("from", same(from.rfc3339())), ("until", same(until.rfc3339()))];
+            [vec![("name", same(name.to_string()))], times.to_vec()].concat()
+        }
+        Reason::Switches { switches, requested, .. } => {
+            vec![("switches", same(switches.to_string())), ("requested", same(requested.to_string()))]
+        }
+        _ => Vec::new(),
+    }
 }
 
 pub fn time(at: Option<Timestamp>) -> Option<TimeText> {
@@ -313,6 +345,11 @@ pub(crate) mod tests {
             Reason::ArrayLimit { limit: 2 },
             Reason::NoFeasiblePool,
             Reason::PoolsUnavailable,
+            Reason::NotInService { pool },
+            Reason::ClusterTotal { pool, what: model::Counted::Jobs, requested: 1, available: 0 },
+            Reason::Licence { pool, name: "ansys".into(), requested: 2, available: 1 },
+            Reason::Window { pool, name: "maintenance".into(), from: at, until: at },
+            Reason::Switches { pool, switches: 1, requested: 4 },
             Reason::Balance { needed: Money(2), available: Money(1) },
             Reason::Retry { at },
         ];

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::PoolId;
-use connect_slurm::supply::{self, SlurmPoolPlan};
+use base::{ClusterId, PoolId};
+use connect_slurm::supply::{self, Known, SlurmPoolPlan};
 use connect_slurm::{Limits, Opened, Parts, SlurmCluster, key::Realm, open};
 use engine::{Command, Envelope};
 use model::{Actor, Cluster, ClusterLink, Node, NodeState, Observation, Observed, Pool, Service, SupplyMode};
@@ -129,8 +129,10 @@ impl Keeper {
         };
         let (carrier, files) = (way.carrier.clone(), way.files.clone());
         let survey = carrier.survey().await?;
-        let found = supply::pools(&survey, &link.slurm, self.cluster.id, &self.cluster.name);
+        let known = known_pools(&self.app, self.cluster.id).await?;
+        let found = supply::pools(&survey, &link.slurm, self.cluster.id, &self.cluster.name, &known);
         let error = self.register(&found.plans, link.cost).await?;
+        crate::sites::supply::describe(&self.app, self.cluster.id, &found.terms).await?;
         let pools = found.plans.into_iter().map(|plan| plan.pool).collect();
         let platform = self.app.store.platform_id(self.app.ids.draw()).await?;
         let work = realm(platform, &self.cluster, b"work");
@@ -213,6 +215,12 @@ impl Keeper {
     }
 }
 
+/// The pools of a cluster as they are registered: what is found there again keeps its name.
+pub(super) async fn known_pools(app: &App, cluster: ClusterId) -> Result<Vec<Known>, ports::StoreError> {
+    let pools = app.store.pools().await?;
+    Ok(pools.iter().map(|(pool, _)| pool).filter(|pool| pool.cluster == cluster).map(Known::from).collect())
+}
+
 /// A pool as the platform registers it. What an operator ordered of its nodes and who may use it stays.
 pub fn registered_pool(cluster: &Cluster, mode: SupplyMode, plan: &SlurmPoolPlan, before: Option<&Pool>) -> Pool {
     let known = |name: &str| before.and_then(|pool| pool.nodes.iter().find(|n| &*n.name == name)).cloned();
@@ -231,6 +239,7 @@ pub fn registered_pool(cluster: &Cluster, mode: SupplyMode, plan: &SlurmPoolPlan
         time_limit_max: plan.time_limit_max,
         tenants: before.map_or_else(Vec::new, |pool| pool.tenants.clone()),
         retired: before.map_or_else(Vec::new, |pool| pool.retired.clone()),
+        terms: Arc::new(plan.terms.clone()),
     }
 }
 

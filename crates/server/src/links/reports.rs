@@ -13,7 +13,7 @@ use engine::{Command, Envelope};
 use model::{Actor, Cluster, ClusterLink, ClusterReport, LinkKind, NodeState, Observation, ReportKind};
 use tokio::sync::mpsc;
 
-use super::keeper::{chain, realm};
+use super::keeper::{chain, known_pools, realm};
 use super::{Links, SlurmLink, by_agent};
 use crate::app::App;
 
@@ -186,7 +186,8 @@ async fn try_out(
     who: Who,
 ) -> Result<TrialReport, String> {
     let survey = opened.carrier.survey().await.map_err(|error| chain(&error))?;
-    let plans = supply::pools(&survey, &config, cluster.id, &cluster.name).plans;
+    let known = known_pools(app, cluster.id).await.map_err(|error| error.to_string())?;
+    let plans = supply::pools(&survey, &config, cluster.id, &cluster.name, &known).plans;
     let up = |plan: &supply::SlurmPoolPlan| plan.states.contains(&NodeState::Up);
     let pools: Vec<SlurmPool> = plans.iter().filter(|plan| up(plan)).map(|plan| plan.pool.clone()).collect();
     let platform = app.store.platform_id(app.ids.draw()).await.map_err(|error| error.to_string())?;

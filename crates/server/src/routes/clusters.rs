@@ -57,6 +57,8 @@ pub(super) async fn register(
             health: model::ClusterHealth::Unreachable,
             service: Service::Testing,
             tried_at: None,
+            region: Default::default(),
+            terms: Default::default(),
         },
         link: ClusterLink { cluster, kind: LinkKind::Slurm, config: config.into() },
     };

@@ -110,6 +110,8 @@ async fn cluster(
         health: Default::default(),
         service: Service::Testing,
         tried_at: None,
+        region: Default::default(),
+        terms: Default::default(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::ClusterId;
 use engine::{Command, Envelope};
-use model::{Actor, Node, NodeState, Pool, SupplyMode};
+use model::{Actor, ClusterTerms, Node, NodeState, Pool, SupplyMode};
 use ports::{ClusterFacts, StoreError};
 use rating::PoolCost;
 
@@ -56,6 +56,7 @@ pub async fn register(app: &App, cluster: ClusterId, facts: &ClusterFacts, cost:
             time_limit_max: facts.time_limit_max,
             tenants: before.map_or_else(Vec::new, |(pool, _)| pool.tenants.clone()),
             retired: before.map_or_else(Vec::new, |(pool, _)| still_retired(pool)),
+            terms: Arc::new(facts.terms.clone()),
         };
         if before.is_some_and(|(pool, _)| *pool == wanted) {
             continue;
@@ -68,6 +69,17 @@ pub async fn register(app: &App, cluster: ClusterId, facts: &ClusterFacts, cost:
             }
             Err(error) => return Err(error.into()),
         }
+    }
+    Ok(describe(app, cluster, &facts.terms).await?)
+}
+
+/// Tells the platform what a cluster says of itself beyond its pools: always where it counts licences, of which others may
+/// hold more or fewer now, else when it is something new.
+pub async fn describe(app: &App, cluster: ClusterId, terms: &ClusterTerms) -> Result<(), CommandError> {
+    let asked = terms.clone();
+    let new = app.engine.ask(move |engine, _| engine.clusters().any(|c| c.id == cluster && *c.terms != asked));
+    if !terms.licences.is_empty() || new.await.unwrap_or(true) {
+        return command(app, Command::DescribeCluster { cluster, terms: terms.clone() }).await;
     }
     Ok(())
 }

@@ -74,8 +74,14 @@ impl Platform {
         let shape = Resources::new(CORES, Amount::from_gib(GIB), 0);
         let supply = testing::supply(shape);
         let clock = Clock::system();
-        let facts =
-            PoolFacts { name: "main".into(), shape, chip: None, nodes: vec!["main".into()], time_limit_max: None };
+        let facts = PoolFacts {
+            name: "main".into(),
+            shape,
+            chip: None,
+            nodes: vec!["main".into()],
+            time_limit_max: None,
+            terms: Default::default(),
+        };
         let machine = FakeMachine::new(supply.cluster, vec![facts], clock.now());
         let (behind, cluster) = (machine.clone(), supply.cluster);
         let connect: Connect = Arc::new(move |observe| {

@@ -129,6 +129,8 @@ impl Runner {
         match step {
             Step::Tenant { name, balance, shares, credit } => self.tenant(name, balance, shares, credit),
             Step::Pool(pool) => self.pool(pool),
+            Step::Terms(terms) => self.terms(terms),
+            Step::Service { cluster, service } => self.service(&cluster, service),
             Step::Prices { core, gib, cards, from } => self.prices(core, gib, cards, from),
             Step::Submit(submit) => self.submit(*submit),
             Step::Repeat(name) => match self.submissions.get(&name).cloned() {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use base::{Bytes, Money, Resources, Span};
-use model::{Chip, DependencyKind, Outcome, PriorityClass};
+use model::{Caps, Chip, Conditions, DependencyKind, Licence, Outcome, PoolTerms, PriorityClass, Service, Switches};
 
 use crate::cluster::RunPlan;
 use crate::world::{Crash, Doing};
@@ -41,6 +41,26 @@ pub struct PoolStep {
     pub tenants: Vec<String>,
     /// Purchase price and data-centre fee a month, per node.
     pub cost: Option<(Money, Money)>,
+    pub terms: PoolTerms,
+}
+
+/// What a cluster says of itself.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct TermsStep {
+    pub cluster: String,
+    pub together: Caps,
+    pub licences: Vec<Licence>,
+    pub windows: Vec<WindowStep>,
+}
+
+/// Times from now on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowStep {
+    pub name: String,
+    pub from: Span,
+    pub until: Span,
+    pub nodes: Vec<Arc<str>>,
+    pub ours: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +80,7 @@ pub struct SubmitStep {
     pub begin: Option<Span>,
     pub pools: Vec<Arc<str>>,
     pub key: Option<String>,
+    pub conditions: Conditions,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +104,11 @@ pub enum Step {
         credit: Money,
     },
     Pool(PoolStep),
+    Terms(TermsStep),
+    Service {
+        cluster: String,
+        service: Service,
+    },
     Prices {
         core: Money,
         gib: Money,
@@ -200,6 +226,8 @@ fn step(command: &str, w: &mut Words) -> Result<Step, ParseError> {
     Ok(match command {
         "tenant" => tenant(w)?,
         "pool" => pool(w)?,
+        "terms" => terms(w)?,
+        "service" => Step::Service { cluster: cluster(w)?, service: service(w)? },
         "prices" => prices(w)?,
         "submit" => submit(w)?,
         "repeat" => Step::Repeat(w.next("a job")?.into()),
@@ -270,6 +298,7 @@ fn pool(w: &mut Words) -> Result<Step, ParseError> {
         time_max: None,
         tenants: Vec::new(),
         cost: None,
+        terms: PoolTerms::default(),
     };
     while let Some(word) = w.0.next() {
         match word {
@@ -283,10 +312,43 @@ fn pool(w: &mut Words) -> Result<Step, ParseError> {
             "time-max" => p.time_max = Some(w.value(word)?),
             "for" => p.tenants.push(w.next(word)?.into()),
             "cost" => p.cost = Some((w.value(word)?, w.value(word)?)),
+            "machines" => p.terms.machines = true,
+            "job-nodes" => p.terms.job.nodes = Some(w.value(word)?),
+            "feature" => p.terms.features.push((w.next(word)?.into(), w.value(word)?)),
+            "switch" => p.terms.switches.push((w.next(word)?.into(), w.value(word)?)),
             _ => return Err(ParseError::Word(word.into())),
         }
     }
     Ok(Step::Pool(p))
+}
+
+fn terms(w: &mut Words) -> Result<Step, ParseError> {
+    let mut t = TermsStep { cluster: cluster(w)?, ..TermsStep::default() };
+    while let Some(word) = w.0.next() {
+        match word {
+            "jobs" => t.together.jobs = Some(w.value(word)?),
+            "cores" => t.together.cores = Some(w.value(word)?),
+            "licence" => {
+                let name = w.next(word)?.into();
+                t.licences.push(Licence { name, total: w.value(word)?, used: w.value(word)? });
+            }
+            "window" => t.windows.push(WindowStep {
+                name: w.next(word)?.into(),
+                from: later(w)?,
+                until: later(w)?,
+                nodes: w.next(word)?.split(',').map(Arc::from).collect(),
+                ours: w.takes("ours"),
+            }),
+            _ => return Err(ParseError::Word(word.into())),
+        }
+    }
+    Ok(Step::Terms(t))
+}
+
+fn service(w: &mut Words) -> Result<Service, ParseError> {
+    let word = w.next("a service")?;
+    let all = [Service::Testing, Service::InService, Service::Retired];
+    all.into_iter().find(|s| s.as_str() == word).ok_or_else(|| bad("service", word))
 }
 
 fn prices(w: &mut Words) -> Result<Step, ParseError> {
@@ -326,6 +388,7 @@ fn submit(w: &mut Words) -> Result<Step, ParseError> {
         begin: None,
         pools: Vec::new(),
         key: None,
+        conditions: Conditions::default(),
     };
     while let Some(word) = w.0.next() {
         match word {
@@ -349,6 +412,10 @@ fn submit(w: &mut Words) -> Result<Step, ParseError> {
             "begin" => s.begin = Some(later(w)?),
             "on" => s.pools.push(w.next(word)?.into()),
             "key" => s.key = Some(w.next(word)?.into()),
+            "constraint" => s.conditions.constraint = Some(w.value(word)?),
+            "licence" => s.conditions.licences.push((w.next(word)?.into(), w.value(word)?)),
+            "reservation" => s.conditions.reservation = Some(w.next(word)?.into()),
+            "switches" => s.conditions.switches = Some(Switches { count: w.value(word)?, patience: None }),
             _ => return Err(ParseError::Word(word.into())),
         }
     }

@@ -7,13 +7,13 @@ use base::{
 };
 use engine::{Command, JobRef, Once, Report, Submission};
 use model::{
-    Actor, ArraySpec, BackendKind, Chip, Cluster, ClusterHealth, JobSpec, Node, NodeState, Pool, Request, Role,
-    Service, Supplier, SupplyMode, User,
+    Actor, ArraySpec, BackendKind, Chip, Cluster, ClusterHealth, ClusterTerms, JobSpec, Node, NodeState, Pool, Request,
+    Role, Service, Supplier, SupplyMode, User, Window,
 };
 use rating::{PoolCost, PriceBook};
 
 use super::Runner;
-use super::parse::{PoolStep, SubmitStep};
+use super::parse::{PoolStep, SubmitStep, TermsStep};
 
 /// Servers are depreciated over three years here.
 const LIFE_MONTHS: u32 = 36;
@@ -73,6 +73,8 @@ impl Runner {
             health,
             service: Service::InService,
             tried_at: None,
+            region: Default::default(),
+            terms: Default::default(),
         };
         self.command(None, Command::RegisterCluster(cluster));
         self.clusters.insert(name.into(), id);
@@ -97,6 +99,7 @@ impl Runner {
             time_limit_max: step.time_max,
             tenants,
             retired: Vec::new(),
+            terms: Arc::new(step.terms),
         };
         let cost = step.cost.map(|(purchase_price, datacentre_fee_month)| PoolCost {
             purchase_price,
@@ -107,6 +110,26 @@ impl Runner {
         self.world.add_pool(&pool);
         self.pools.insert(step.name, id);
         self.command(None, Command::RegisterPool { pool, cost });
+    }
+
+    pub(super) fn terms(&mut self, step: TermsStep) {
+        let Some(cluster) = self.clusters.get(&step.cluster).copied() else { return self.fail("no such cluster") };
+        let now = self.world.shown();
+        let window = |w: super::parse::WindowStep| Window {
+            name: w.name.into(),
+            from: now + w.from,
+            until: now + w.until,
+            nodes: w.nodes,
+            ours: w.ours,
+        };
+        let windows = step.windows.into_iter().map(window).collect();
+        let terms = ClusterTerms { together: step.together, licences: step.licences, windows };
+        self.command(None, Command::DescribeCluster { cluster, terms });
+    }
+
+    pub(super) fn service(&mut self, cluster: &str, service: Service) {
+        let Some(cluster) = self.clusters.get(cluster).copied() else { return self.fail("no such cluster") };
+        self.command(None, Command::SetService { cluster, service, force: true });
     }
 
     pub(super) fn submit(&mut self, step: SubmitStep) {
@@ -160,7 +183,8 @@ impl Runner {
     }
 
     fn spec(&self, step: &SubmitStep) -> JobSpec {
-        let request = Request { chips: step.chips.clone(), ..Request::of(step.nodes, step.per_node) };
+        let conditions = Some(Arc::new(step.conditions.clone())).filter(|c| !c.is_empty());
+        let request = Request { chips: step.chips.clone(), conditions, ..Request::of(step.nodes, step.per_node) };
         let script = model::spec::script_id(&script(&step.name));
         JobSpec {
             array: step.array.clone().map(|(indices, limit)| ArraySpec { indices, limit }),
