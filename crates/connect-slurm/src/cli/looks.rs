@@ -50,7 +50,7 @@ pub struct Looks {
     listed: Option<i64>,
     /// Something happened that no look has explained yet.
     due: bool,
-    /// Jobs in the last complete listing.
+    /// Jobs in the last complete listing, and those handed in since.
     known: usize,
 }
 
@@ -58,6 +58,10 @@ impl Looks {
     /// After a complete listing of `jobs` jobs.
     pub fn whole(&mut self, jobs: usize) {
         self.known = jobs;
+    }
+    /// After a submission: a queue that grows is large before the next complete listing says so.
+    pub fn one_more(&mut self) {
+        self.known += 1;
     }
     pub fn known(&self) -> usize {
         self.known
@@ -154,6 +158,17 @@ mod tests {
         assert_eq!(step(&mut looks, 101, look(102, &[1], 2)), Next::Nothing);
         // A restarted controller counts from zero.
         assert_eq!(step(&mut looks, 102, look(103, &[1], 0)), Next::List);
+    }
+
+    #[test]
+    fn a_queue_that_grew_since_it_was_listed_is_not_small() {
+        let mut looks = Looks::default();
+        looks.whole(SMALL_QUEUE);
+        assert!(looks.small());
+        looks.one_more();
+        assert!(!looks.small());
+        looks.whole(SMALL_QUEUE);
+        assert!(looks.small());
     }
 
     #[test]

@@ -167,6 +167,7 @@ impl CommandLine {
         let answer = String::from_utf8_lossy(&output.stdout);
         let line = answer.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("");
         let number = line.split(';').next().unwrap_or("").trim().parse();
+        lock(&self.looks).one_more();
         number.map_err(|_| SubmitError::Unanswered(io::Error::other(format!("sbatch says {:?}", line.escape_debug()))))
     }
 

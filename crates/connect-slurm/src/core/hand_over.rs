@@ -99,6 +99,8 @@ impl Inner {
         let entry = table.attempts.entry(attempt).or_insert_with(|| Entry::new(Phase::HandingOver));
         entry.pool = Some(order.pool);
         entry.forget_at_end = false;
+        // What is handed over needs no look: a whole one for each would cost more than the hand-over.
+        let look_now = entry.phase != Phase::HandingOver;
         match entry.phase {
             Phase::HandingOver => {
                 let (waiter, waiting) = oneshot::channel();
@@ -128,7 +130,9 @@ impl Inner {
             // The receiver lives as long as the tasks do.
             let _ = self.hand_over.send(attempt);
         }
-        self.look_now.notify_one();
+        if look_now {
+            self.look_now.notify_one();
+        }
         self.told();
         answer
     }

@@ -2,6 +2,7 @@
 //! sockets. Opened when needed, watched, opened again after it broke. Host keys are always checked and nothing is ever asked.
 //! Refuses to know: what is run over it.
 
+mod far;
 pub mod forward;
 pub mod options;
 pub mod quote;

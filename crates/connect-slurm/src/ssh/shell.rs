@@ -1,5 +1,6 @@
 //! A lasting shell at the far end of a connection: commands go in as lines, output comes back up to a mark, no login shell and no
-//! session is started for each. A site whose start-up files take 0.3 s would otherwise charge that to every look. Knows no Slurm.
+//! session is started for each. A site whose start-up files take 0.3 s would otherwise charge that to every look. Where there is a perl
+//! the shell gives its place to [`far`], which spares six processes and copies of itself for each job. Knows no Slurm.
 
 use std::hash::{BuildHasher, Hasher};
 use std::io;
@@ -9,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use crate::cli::runner::{Call, OUTPUT_BYTES_MAX, Output, RunError};
-use crate::ssh::quote;
+use crate::ssh::{far, quote};
 
 /// What the account's login shell is asked to become. No backslash, no newline and no `!`: sh, bash, zsh, csh and fish read it alike.
 /// `read` takes single bytes from a pipe, so that what follows a line is left to the program that the line starts. Of the
@@ -38,6 +39,8 @@ pub struct Shell {
     stdout: ChildStdout,
     stderr: ChildStderr,
     mark: String,
+    /// It has given its place to [`far`].
+    is_far: bool,
 }
 
 impl Shell {
@@ -46,7 +49,12 @@ impl Shell {
     ///
     /// # Errors
     /// [`RunError::NotStarted`] with what was said instead.
-    pub async fn open(mut command: Command) -> Result<Shell, RunError> {
+    pub async fn open(command: Command) -> Result<Shell, RunError> {
+        Shell::open_as(command, true).await
+    }
+
+    /// As [`Shell::open`]; `may_be_far`: it may give its place to [`far`].
+    async fn open_as(mut command: Command, may_be_far: bool) -> Result<Shell, RunError> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(RunError::NotStarted)?;
         let gone = || RunError::NotStarted(io::ErrorKind::BrokenPipe.into());
@@ -55,15 +63,22 @@ impl Shell {
             return Err(gone());
         };
         let drawn = std::hash::RandomState::new().build_hasher().finish();
-        let mut shell = Shell { child, stdin, stdout, stderr, mark: format!("hw{drawn:016x}") };
+        let mut shell = Shell { child, stdin, stdout, stderr, mark: format!("hw{drawn:016x}"), is_far: false };
         let mut line = PREPARE.as_bytes().to_vec();
-        line.extend_from_slice(b"true </dev/null");
+        if may_be_far {
+            far::begin(&mut line, &shell.mark);
+        } else {
+            line.extend_from_slice(b"true </dev/null");
+        }
         shell.close_line(&mut line);
         // What is there instead of a shell may have ended already: why, it says.
         let _ = shell.stdin.write_all(&line).await;
         let (out, err) = shell.answers().await;
         match (out, err) {
-            (Ok(_), Ok(_)) => Ok(shell),
+            (Ok((_, code)), Ok(_)) => {
+                shell.is_far = code == far::BEGUN;
+                Ok(shell)
+            }
             (Err(Broken { fault, .. }), Err(Broken { said, .. })) if !said.is_empty() => {
                 let said = String::from_utf8_lossy(&said).trim().to_owned();
                 Err(RunError::NotStarted(io::Error::new(fault.kind(), said)))
@@ -79,20 +94,15 @@ impl Shell {
 
     /// Runs one command. After an error this shell must not be used again.
     pub async fn run(&mut self, call: &Call) -> Result<Output, RunError> {
+        if self.is_far {
+            return self.run_far(call).await;
+        }
         let mut bytes = self.line(call);
         let line = bytes.len();
         // In one piece with the line: two small packets would wait 40 ms for each other on the way (Nagle, delayed acknowledgement).
         bytes.extend_from_slice(call.stdin.as_deref().unwrap_or("").as_bytes());
         let mut sent = 0;
-        let feed = async {
-            while sent < bytes.len() {
-                match self.stdin.write(&bytes[sent..]).await? {
-                    0 => return Err(io::Error::from(io::ErrorKind::WriteZero)),
-                    more => sent += more,
-                }
-            }
-            Ok(())
-        };
+        let feed = feed(&mut self.stdin, &bytes, &mut sent);
         let answers = answers(&mut self.stdout, &mut self.stderr, self.mark.as_bytes());
         let (fed, (out, err)) = tokio::join!(feed, answers);
         match fed {
@@ -109,6 +119,19 @@ impl Shell {
         // A shell's way to tell of a signal.
         let code = if (129..160).contains(&code) { None } else { Some(code) };
         Ok(Output { code, stdout, stderr })
+    }
+
+    async fn run_far(&mut self, call: &Call) -> Result<Output, RunError> {
+        let bytes = far::request(call);
+        let mut sent = 0;
+        let feed = feed(&mut self.stdin, &bytes, &mut sent);
+        let (fed, answer) = tokio::join!(feed, far::answer(&mut self.stdout, &self.mark));
+        match fed {
+            // Only a whole request is ever run.
+            Err(fault) if sent < bytes.len() => Err(RunError::NotStarted(fault)),
+            Err(fault) => Err(RunError::Lost(fault)),
+            Ok(()) => answer,
+        }
     }
 
     /// `NAME='value' 'program' 'word' …`, its input, and the marks.
@@ -157,6 +180,17 @@ impl Shell {
     async fn answers(&mut self) -> (Answer, Answer) {
         answers(&mut self.stdout, &mut self.stderr, self.mark.as_bytes()).await
     }
+}
+
+/// Writes all; `sent` says how much of it has left.
+async fn feed(into: &mut ChildStdin, bytes: &[u8], sent: &mut usize) -> io::Result<()> {
+    while *sent < bytes.len() {
+        match into.write(&bytes[*sent..]).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            more => *sent += more,
+        }
+    }
+    Ok(())
 }
 
 /// Bytes before the mark, and the number behind it.
@@ -215,10 +249,15 @@ mod tests {
 
     use super::*;
 
-    async fn shell() -> Shell {
+    /// With a perl at the far end, and without.
+    const KINDS: [bool; 2] = [true, false];
+
+    async fn shell(is_far: bool) -> Shell {
         let mut command = Command::new("bash");
         command.args(["-c", &format!("echo welcome; echo warning >&2; {BOOTSTRAP}")]).env("SSH_CLIENT", "x");
-        Shell::open(command).await.unwrap_or_else(|fault| panic!("{fault}"))
+        let shell = Shell::open_as(command, is_far).await.unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(shell.is_far, is_far);
+        shell
     }
 
     fn call(program: &str, arguments: &[&str], stdin: Option<String>) -> Call {
@@ -233,31 +272,35 @@ mod tests {
 
     #[tokio::test]
     async fn one_shell_runs_many_commands() {
-        let mut shell = shell().await;
-        for round in 0..3 {
-            let said = shell.run(&call("env", &[], None)).await.unwrap();
-            let text = String::from_utf8(said.stdout).unwrap();
-            assert!(text.contains("TZ=UTC it's\n") && !text.contains("SSH_CLIENT"), "{round}: {text}");
-            let output =
-                shell.run(&call("sh", &["-c", "printf 'no\nend' >&2; printf 'a\nb'; exit 7"], None)).await.unwrap();
-            assert_eq!(output, Output { code: Some(7), stdout: b"a\nb".to_vec(), stderr: b"no\nend".to_vec() });
+        for is_far in KINDS {
+            let mut shell = shell(is_far).await;
+            for round in 0..3 {
+                let said = shell.run(&call("env", &[], None)).await.unwrap();
+                let text = String::from_utf8(said.stdout).unwrap();
+                assert!(text.contains("TZ=UTC it's\n") && !text.contains("SSH_CLIENT"), "{round}: {text}");
+                let output =
+                    shell.run(&call("sh", &["-c", "printf 'no\nend' >&2; printf 'a\nb'; exit 7"], None)).await.unwrap();
+                assert_eq!(output, Output { code: Some(7), stdout: b"a\nb".to_vec(), stderr: b"no\nend".to_vec() });
+            }
+            let killed = shell.run(&call("sh", &["-c", "kill -9 $$"], None)).await.unwrap();
+            assert_eq!(killed.code, None);
+            assert_eq!(shell.run(&call("/no/such", &[], None)).await.unwrap().code, Some(127));
         }
-        let killed = shell.run(&call("sh", &["-c", "kill -9 $$"], None)).await.unwrap();
-        assert_eq!(killed.code, None);
-        assert_eq!(shell.run(&call("/no/such", &[], None)).await.unwrap().code, Some(127));
     }
 
     #[tokio::test]
     async fn input_goes_to_the_program_and_never_to_the_shell() {
-        let mut shell = shell().await;
-        let script = "echo evil >&2; exit 9\n'\"$(id)🜚\n".repeat(50_000) + "no newline at the end";
-        let output = shell.run(&call("cat", &[], Some(script.clone()))).await.unwrap();
-        assert_eq!((output.stdout == script.as_bytes(), output.stderr.as_slice()), (true, &b""[..]));
-        // A program that does not want its input, and one that fails before.
-        let output = shell.run(&call("true", &[], Some(script.clone()))).await.unwrap();
-        assert_eq!((output.code, output.stdout.as_slice()), (Some(0), &b""[..]));
-        assert_eq!(shell.run(&call("false", &[], Some(script))).await.unwrap().code, Some(1));
-        assert_eq!(shell.run(&call("echo", &["still here"], None)).await.unwrap().stdout, b"still here\n");
+        for is_far in KINDS {
+            let mut shell = shell(is_far).await;
+            let script = "echo evil >&2; exit 9\n'\"$(id)🜚\n".repeat(50_000) + "no newline at the end";
+            let output = shell.run(&call("cat", &[], Some(script.clone()))).await.unwrap();
+            assert_eq!((output.stdout == script.as_bytes(), output.stderr.as_slice()), (true, &b""[..]));
+            // A program that does not want its input, and one that fails before.
+            let output = shell.run(&call("true", &[], Some(script.clone()))).await.unwrap();
+            assert_eq!((output.code, output.stdout.as_slice()), (Some(0), &b""[..]));
+            assert_eq!(shell.run(&call("false", &[], Some(script))).await.unwrap().code, Some(1));
+            assert_eq!(shell.run(&call("echo", &["still here"], None)).await.unwrap().stdout, b"still here\n");
+        }
     }
 
     #[tokio::test]
@@ -270,8 +313,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_that_breaks_is_no_answer() {
-        let mut shell = shell().await;
-        let fault = shell.run(&call("sh", &["-c", "kill -9 $PPID"], None)).await;
-        assert!(matches!(fault, Err(RunError::Lost(_))), "{fault:?}");
+        for is_far in KINDS {
+            let mut shell = shell(is_far).await;
+            let fault = shell.run(&call("sh", &["-c", "kill -9 $PPID"], None)).await;
+            assert!(matches!(fault, Err(RunError::Lost(_))), "{fault:?}");
+        }
     }
 }
