@@ -24,9 +24,11 @@ use crate::states::{self, Course, EXIT_NO_START, EXIT_STOPPED, EXIT_SUPERSEDED, 
 
 /// Attempts whose evidence is read at the same time.
 const READERS: usize = 16;
-/// Accounting is asked for at most a tenth of the time, as long as it takes that long to answer.
-const SHARE: u32 = 10;
-const GAP_MAX: Duration = Duration::from_secs(2);
+/// Accounting is asked for at most a third of the time, as long as it takes that long to answer. Most of the 90 ms of an answer are
+/// waits for small packets, 10 ms are work.
+const SHARE: u32 = 2;
+/// Whatever an answer takes: an end is to be told within a second in the median, and a look takes up to 400 ms before.
+const GAP_MAX: Duration = Duration::from_millis(400);
 
 pub async fn run(inner: Arc<Inner>) {
     let mut pause = ACCOUNTS_PAUSE_FIRST;
