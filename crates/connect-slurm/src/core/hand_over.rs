@@ -44,9 +44,6 @@ impl Inner {
     /// Takes an attempt on. Answers once the cluster has acknowledged or refused it, or once it is being looked for.
     pub(super) async fn submit(&self, order: Arc<Order>, script: Arc<str>) -> Result<(), ConnectError> {
         let attempt = order.attempt;
-        // Refused before anything is asked of the cluster.
-        let rendered = self.render(&order, &script).map_err(|error| refused(&error))?;
-        drop(rendered);
         let known = {
             let table = self.table();
             table.resumed || table.attempts.contains_key(&attempt) || table.is_forgotten(attempt)

@@ -22,6 +22,8 @@ static TEMPLATE: LazyLock<String> = LazyLock::new(|| {
 const VERSION: &str = "headworks-1";
 /// Last field of a plan: one that was cut off has none.
 const END: &str = "end";
+/// What stands before it.
+const OFFSET: &str = "\nhw_at=";
 /// Digits of an offset in the wrapper, so that its length does not depend on it.
 const OFFSET_DIGITS: usize = 8;
 
@@ -83,21 +85,24 @@ pub fn build(key: &str, plan: &Plan, script: &str, max: usize, can_stage: bool) 
 }
 
 fn head(key: &str, plan_size: usize, script_size: &str, coded: bool) -> String {
-    let filled = |at: usize| {
-        fill(&[
-            ("@KEY@", key),
-            ("@AT@", &format!("{at:<OFFSET_DIGITS$}")),
-            ("@PLAN@", &plan_size.to_string()),
-            ("@SCRIPT@", script_size),
-            ("@CODED@", if coded { "1" } else { "0" }),
-            ("@NODE@", NODE_PLACE),
-            ("@SUPERSEDED@", &EXIT_SUPERSEDED.to_string()),
-            ("@STOPPED@", &EXIT_STOPPED.to_string()),
-            ("@UNPREPARED@", &EXIT_UNPREPARED.to_string()),
-        ])
-    };
+    let mut text = fill(&[
+        ("@KEY@", key),
+        ("@AT@", &" ".repeat(OFFSET_DIGITS)),
+        ("@PLAN@", &plan_size.to_string()),
+        ("@SCRIPT@", script_size),
+        ("@CODED@", if coded { "1" } else { "0" }),
+        ("@NODE@", NODE_PLACE),
+        ("@SUPERSEDED@", &EXIT_SUPERSEDED.to_string()),
+        ("@STOPPED@", &EXIT_STOPPED.to_string()),
+        ("@UNPREPARED@", &EXIT_UNPREPARED.to_string()),
+    ]);
     // `tail -c +N` counts from one.
-    filled(filled(0).len() + 1)
+    let offset = format!("{:<OFFSET_DIGITS$}", text.len() + 1);
+    if let Some(at) = text.find(OFFSET) {
+        let at = at + OFFSET.len();
+        text.replace_range(at..at + OFFSET_DIGITS, &offset);
+    }
+    text
 }
 
 /// The wrapper with its places filled, in one pass: it is made anew for every job.
