@@ -292,7 +292,7 @@ async fn connect(
     let survey = opened.carrier.survey().await.expect("a survey");
     let id = ClusterId::from_u128(1);
     let pools: Vec<SlurmPool> =
-        supply::pools(&survey, &config, id, cluster.name()).plans.into_iter().map(|plan| plan.pool).collect();
+        supply::pools(&survey, &config, id, cluster.name(), &[]).plans.into_iter().map(|plan| plan.pool).collect();
     let site = Site(pools.first().expect("a pool").clone());
     let parts = Parts {
         cluster: id,

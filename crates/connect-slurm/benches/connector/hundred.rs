@@ -118,7 +118,7 @@ async fn begin(index: u64, dir: &std::path::Path, own: &Arc<AtomicU64>, lags: &L
     let config: SlurmConfig = serde_json::from_value(config).expect("a configuration");
     let (id, name) = (ClusterId::from_u128(u128::from(index) + 1), format!("c{index}"));
     let pools: Vec<SlurmPool> =
-        supply::pools(&survey, &config, id, &name).plans.into_iter().map(|plan| plan.pool).collect();
+        supply::pools(&survey, &config, id, &name, &[]).plans.into_iter().map(|plan| plan.pool).collect();
     let pool = pools.first().expect("a pool").clone();
     let realm = Realm::new(&[b"hundred", &index.to_be_bytes()]);
     let parts = Parts {

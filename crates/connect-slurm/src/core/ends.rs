@@ -15,7 +15,7 @@ use crate::core::Inner;
 use crate::core::facts::{Facts, join};
 use crate::core::limits::{
     ACCOUNTS_BACK_MAX_SECS, ACCOUNTS_BACK_SECS, ACCOUNTS_PATIENCE, ACCOUNTS_PAUSE_FIRST, ACCOUNTS_PAUSE_MAX, COLLECT,
-    EVIDENCE_KEPT, MISSING_PATIENCE, NUMBERS_MAX, VOID_SECS_MAX, WORDS_MAX,
+    EVIDENCE_KEPT, MISSING_PATIENCE, NUMBERS_MAX, VOID_SECS_MAX, WORDS_MAX, accounts_gap,
 };
 use crate::core::look::{self, Moment};
 use crate::core::table::{Ending, Entry, Phase, Table};
@@ -24,11 +24,6 @@ use crate::states::{self, Course, EXIT_NO_START, EXIT_STOPPED, EXIT_SUPERSEDED, 
 
 /// Attempts whose evidence is read at the same time.
 const READERS: usize = 16;
-/// Accounting is asked for at most a third of the time, as long as it takes that long to answer. Most of the 90 ms of an answer are
-/// waits for small packets, 10 ms are work.
-const SHARE: u32 = 2;
-/// Whatever an answer takes: an end is to be told within a second in the median, and a look takes up to 400 ms before.
-const GAP_MAX: Duration = Duration::from_millis(400);
 
 pub async fn run(inner: Arc<Inner>) {
     let mut pause = ACCOUNTS_PAUSE_FIRST;
@@ -54,10 +49,10 @@ pub async fn run(inner: Arc<Inner>) {
         if undecided > 0 {
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(ACCOUNTS_PAUSE_MAX),
-                () = inner.ends_due.notified() => tokio::time::sleep((cost * SHARE).clamp(COLLECT, GAP_MAX)).await,
+                () = inner.ends_due.notified() => tokio::time::sleep(accounts_gap(cost)).await,
             }
         } else {
-            tokio::time::sleep((cost * SHARE).clamp(COLLECT, GAP_MAX)).await;
+            tokio::time::sleep(accounts_gap(cost)).await;
         }
     }
 }

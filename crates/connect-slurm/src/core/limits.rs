@@ -29,6 +29,14 @@ pub const ACCOUNTS_PATIENCE: Duration = Duration::from_secs(60);
 /// First and longest pause between two questions to accounting for the same end.
 pub const ACCOUNTS_PAUSE_FIRST: Duration = Duration::from_millis(150);
 pub const ACCOUNTS_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Longest pause after an answer of accounting that took less than this: an end is to be told within a second in the median, and a
+/// look takes up to 400 ms before.
+const ACCOUNTS_GAP_MAX: Duration = Duration::from_millis(400);
+/// The pause after an answer of accounting that took so long: twice that, as most of the usual 90 ms are waits for small packets and
+/// 10 ms are work, and as long as the answer where it is slow.
+pub fn accounts_gap(took: Duration) -> Duration {
+    (took * 2).clamp(COLLECT, ACCOUNTS_GAP_MAX.max(took))
+}
 /// An order to end is repeated after this long, until the job is gone.
 pub const END_AGAIN: Duration = Duration::from_secs(5);
 /// Between two looks at the nodes, and at the cluster as a whole. A survey costs hundreds of milliseconds: 1 % of a core.
@@ -134,5 +142,13 @@ mod tests {
         survey.config = said.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let found = Limits::of(&survey);
         assert_eq!((found.kill_wait.as_secs(), found.late.as_secs(), found.script_bytes_max), (2, 130, 100));
+    }
+
+    #[test]
+    fn accounting_is_asked_often_while_it_is_quick() {
+        let milliseconds = [(0, 5), (90, 180), (300, 400), (400, 400), (5_000, 5_000)];
+        for (took, gap) in milliseconds {
+            assert_eq!(accounts_gap(Duration::from_millis(took)), Duration::from_millis(gap), "{took}");
+        }
     }
 }

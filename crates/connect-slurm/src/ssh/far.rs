@@ -14,9 +14,9 @@ pub const BEGUN: i32 = 7;
 /// Longest first line of an answer besides the mark: a code, two sizes.
 const HEAD_BYTES_MAX: usize = 64;
 
-/// Words for a shell that turn it into the program, if there is a perl.
+/// Words for a shell that turn it into the program, if there is a perl. `-C0`: bytes are bytes, whatever `PERL_UNICODE` says.
 pub fn begin(line: &mut Vec<u8>, mark: &str) {
-    line.extend_from_slice(b"perl -e 'exit 7' </dev/null >/dev/null 2>&1; if [ $? = 7 ]; then exec perl -e ");
+    line.extend_from_slice(b"perl -C0 -e 'exit 7' </dev/null >/dev/null 2>&1; if [ $? = 7 ]; then exec perl -C0 -e ");
     quote::word(line, PROGRAM.as_bytes());
     line.extend_from_slice(format!(" {mark}; fi; true </dev/null").as_bytes());
 }
