@@ -30,7 +30,7 @@ pub enum Lane {
     Program { environment: Vec<(String, String)>, script: Arc<str> },
     /// A shell at the far end that is told one `sbatch` after the other: a session for each job would run the account's start-up
     /// files again and again, and measure those.
-    Shell { input: ChildStdin, output: BufReader<ChildStdout>, line: Vec<u8>, _child: Child },
+    Shell { input: ChildStdin, output: BufReader<ChildStdout>, line: Vec<u8>, _child: Box<Child> },
 }
 
 impl Lane {
@@ -60,7 +60,7 @@ impl Lane {
         let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
         let end = if script.ends_with('\n') { "" } else { "\n" };
         let line = format!("sbatch {} <<'END-OF-SCRIPT'\n{script}{end}END-OF-SCRIPT\n", OPTIONS.join(" ")).into_bytes();
-        Lane::Shell { input, output: BufReader::new(output), line, _child: child }
+        Lane::Shell { input, output: BufReader::new(output), line, _child: Box::new(child) }
     }
 
     pub async fn submit(&mut self) {

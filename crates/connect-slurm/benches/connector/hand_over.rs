@@ -2,7 +2,7 @@
 //! by turn in the same run with as many at a time; and what the bare interface does with empty scripts, since those that we send are
 //! not. The nodes are drained, so that handing over is all that happens.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -284,7 +284,7 @@ fn realm(way: Way) -> Realm {
 async fn connect(
     way: Way,
     cluster: &Cluster,
-    root: &PathBuf,
+    root: &Path,
     observations: Observations,
 ) -> (Arc<SlurmCluster>, Arc<Site>) {
     let config = way.config(cluster, root);

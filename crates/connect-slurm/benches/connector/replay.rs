@@ -302,7 +302,7 @@ impl Runner for Replay {
 
 fn nodes(model: &Model) -> String {
     let recorded = NODE.lines().find(|line| line.starts_with("NodeName=c2a-n4 ")).unwrap_or_default();
-    let recorded = recorded.replace("IDLE+DRAIN+RESERVED", "IDLE").replace("Partitions=main ", "Partitions=main ");
+    let recorded = recorded.replace("IDLE+DRAIN+RESERVED", "IDLE");
     let busy = model.running.len() / NODES;
     let recorded = recorded.replace("CPUAlloc=0", &format!("CPUAlloc={busy}"));
     (1..=NODES).map(|index| recorded.replace("c2a-n4", &format!("c2a-n{index}")) + "\n").collect()

@@ -53,7 +53,7 @@ pub fn stable(cluster: &str, pools: &[Described<'_>], known: &[Known]) -> Vec<St
     let mut claims: Vec<(Reverse<usize>, bool, usize, usize)> = Vec::new();
     for (i, pool) in pools.iter().enumerate() {
         for (k, before) in known.iter().enumerate().filter(|(_, before)| is_name_of(cluster, pool, before)) {
-            let common = pool.nodes.iter().filter(|n| before.nodes.iter().any(|b| &***n == &**b)).count();
+            let common = pool.nodes.iter().filter(|n| before.nodes.iter().any(|b| ***n == **b)).count();
             let other_size = before.shape.mem != pool.mem;
             if common > 0 || !other_size {
                 claims.push((Reverse(common), other_size, i, k));
