@@ -14,8 +14,8 @@ test: ## install what is missing and run every check and test
 	@scripts/setup.sh test
 	@scripts/test.sh
 
-bench: ## measure the figures the project promises (optimised build)
-	@scripts/setup.sh run
+bench: ## measure the figures the project promises (optimised build, real Slurm)
+	@scripts/setup.sh test
 	@scripts/bench.sh
 
 check: ## format, lints, fences, dependency policy: the quick part of `make test`

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what this machine lacks for one of three purposes, and is silent and quick where nothing is missing:
-#   setup.sh run    build and start the platform, run the sample job (`make up`, `make bench`)
+#   setup.sh run    build and start the platform, run the sample job (`make up`)
 #   setup.sh test   what the tests need besides (`make test`)
 #   setup.sh fuzz   the Python environment of the API fuzz test alone
 # Debian packages come by apt; Rust and Node.js are the user's choice and are only looked for.

@@ -109,7 +109,7 @@ async fn it_is_granted(site: &Site) {
                 switches: Some(Switches { count: 1, patience: Some(Span::from_mins(5)) }),
                 ..Conditions::default()
             },
-            "ReqSwitch=1@00:05:00",
+            "Switches=1@00:05:00",
         ),
     ];
     for (number, (constraint, nodes, conditions, _)) in (1..).zip(&asks) {

@@ -190,7 +190,7 @@ async fn a_repeated_submission_adopts(bed: &dyn Bed) {
     output(&platform, &order, 0).await;
     platform.end(order.attempt, EndCause::Cancelled).await;
     assert_eq!(platform.ended(order.attempt).await.0, Outcome::Cancelled);
-    assert_eq!(platform.log(&order, 0, 100).await.bytes, b"begun\n", "it ran once, with the first script");
+    once(&platform, &order, "it ran once, with the first script").await;
 }
 
 async fn an_end_before_the_submission_prevents_the_start(bed: &dyn Bed) {
@@ -256,9 +256,13 @@ async fn a_restart_delivers_again_what_is_not_forgotten(bed: &dyn Bed) {
     output(&platform, &long, 0).await;
     platform.end(long.attempt, EndCause::Cancelled).await;
     assert_eq!(platform.ended(long.attempt).await.0, Outcome::Cancelled);
-    // A shell may tell that its `sleep` was terminated.
-    let log = String::from_utf8_lossy(&platform.log(&long, 0, 100).await.bytes).into_owned();
-    assert_eq!(log.lines().filter(|line| *line == "begun").count(), 1, "it was not started again: {log}");
+    once(&platform, &long, "it was not started again").await;
+}
+
+/// What [`LONG`] wrote is there once. A shell may tell besides that its `sleep` was terminated.
+async fn once(platform: &Platform<'_>, order: &Arc<Order>, what: &str) {
+    let log = String::from_utf8_lossy(&platform.log(order, 0, 100).await.bytes).into_owned();
+    assert_eq!(log.lines().filter(|line| *line == "begun").count(), 1, "{what}: {log}");
 }
 
 async fn what_the_platform_does_not_know_is_ended(bed: &dyn Bed) {

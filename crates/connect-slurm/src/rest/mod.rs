@@ -2,6 +2,7 @@
 //! Talks HTTP only; what is sent is rendered and what comes is read by the pure files beside this one. Never falls back to another way.
 
 mod http;
+mod listing;
 mod read;
 mod render;
 mod split;
@@ -9,7 +10,7 @@ mod token;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -22,6 +23,7 @@ use crate::carrier::{
 use crate::key::NAME_PREFIX;
 use crate::ssh::forward::Forward;
 use http::{Answer, Failure, Http};
+use listing::Listing;
 pub use split::Split;
 
 /// Where a slurmrestd listens.
@@ -45,9 +47,6 @@ pub enum RestError {
     Client(#[from] reqwest::Error),
 }
 
-/// A listing of the whole queue may take this share of a core: 1/20. A slurmrestd of 22.05 spends 4 s on 10,000 jobs and is then
-/// asked again after 80 s at the earliest; what a smaller queue costs is never noticed.
-const LISTING_SHARE: u32 = 20;
 /// Runs are asked for over this window, 400 days: longer than any platform is down.
 const WINDOW_SECS: i64 = 400 * 86_400;
 /// At most this many jobs are asked for one by one (1 to 2 ms each); beyond that the whole queue is cheaper.
@@ -59,8 +58,7 @@ pub struct Rest {
     version: String,
     /// Account there, as far as known.
     user: Option<String>,
-    /// When the whole queue may be listed again, by what the last listing took.
-    listing: Mutex<Option<Instant>>,
+    listing: Mutex<Listing>,
 }
 
 impl Rest {
@@ -78,7 +76,7 @@ impl Rest {
         // A socket believes in the user of the process that connects to it.
         let own = matches!(endpoint, Endpoint::Unix(_)).then(own_user).flatten();
         let http = Http::new(endpoint, token_file, user)?;
-        Ok(Rest { user: http.account().or(own), http, version: pinned.to_owned(), listing: Mutex::new(None) })
+        Ok(Rest { user: http.account().or(own), http, version: pinned.to_owned(), listing: Mutex::default() })
     }
 
     /// The same at the far end of a connection, which is opened with the first call, and again whenever it broke. `login`: the account
@@ -95,7 +93,7 @@ impl Rest {
     ) -> Result<Rest, RestError> {
         version(pinned)?;
         let http = Http::through(forward, token_file, user)?;
-        Ok(Rest { user: http.account().or(login), http, version: pinned.to_owned(), listing: Mutex::new(None) })
+        Ok(Rest { user: http.account().or(login), http, version: pinned.to_owned(), listing: Mutex::default() })
     }
 
     fn slurm(&self, rest: &str) -> String {
@@ -115,6 +113,10 @@ impl Rest {
         read::clock(&self.get(&self.slurm("diag")).await?)
     }
 
+    fn listing(&self) -> MutexGuard<'_, Listing> {
+        self.listing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn whole_queue(&self, since: Option<i64>) -> Result<Queue, CarrierError> {
         let begun = Instant::now();
         let path = match since {
@@ -126,8 +128,7 @@ impl Rest {
             return Ok(Queue { clock: None, jobs: Vec::new(), whole: false });
         }
         let jobs = read::jobs(&answer, NAME_PREFIX)?;
-        let again = Instant::now() + begun.elapsed() * LISTING_SHARE;
-        *self.listing.lock().unwrap_or_else(PoisonError::into_inner) = Some(again);
+        self.listing().listed(begun.elapsed(), Instant::now());
         Ok(Queue { clock: None, jobs, whole: true })
     }
 
@@ -255,14 +256,15 @@ impl Carrier for Rest {
                 QueueWanted::All => {
                     let clock = self.clock().await?;
                     let queue = self.whole_queue(None).await?;
+                    self.listing().told();
                     Ok(Queue { clock: Some(clock), ..queue })
                 }
                 QueueWanted::ChangedSince(time) => {
-                    let again = *self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-                    if again.is_some_and(|again| Instant::now() < again) {
-                        return Ok(Queue::default());
-                    }
-                    self.whole_queue(Some(time)).await
+                    let from = self.listing().ask(time, Instant::now());
+                    let Some(from) = from else { return Ok(Queue::default()) };
+                    let queue = self.whole_queue(Some(from)).await?;
+                    self.listing().told();
+                    Ok(queue)
                 }
                 QueueWanted::Jobs(numbers) => self.some_jobs(&numbers).await,
             }
