@@ -287,3 +287,9 @@ CREATE TABLE job_results (
     due BIGINT NOT NULL
 );
 CREATE INDEX job_results_due ON job_results (at, job) WHERE due = 1;
+
+CREATE TABLE policies (
+    number BIGINT PRIMARY KEY,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);

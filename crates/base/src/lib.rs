@@ -15,4 +15,4 @@ pub use money::{Currency, Money, ParseMoneyError};
 pub use quantity::{Bytes, CpuMillis, ParseQuantityError, Resources, Tres};
 pub use recent::Recent;
 pub use seed::{Seed, Stream, digest128};
-pub use time::{ParseSpanError, Span, Timestamp};
+pub use time::{ParseSpanError, Span, Timestamp, span_text};

@@ -187,6 +187,25 @@ impl FromStr for Span {
     }
 }
 
+/// For files that people write: `#[serde(with = "base::span_text")]` reads and writes a [`Span`] as its text (`10m`).
+pub mod span_text {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::Span;
+
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(span: &Span, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(span)
+    }
+
+    /// # Errors
+    /// What is written is not a length of time.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Span, D::Error> {
+        std::borrow::Cow::<str>::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
 fn parse_span(text: &str) -> Option<Span> {
     let number = |t: &str| -> Option<i64> {
         (!t.is_empty() && t.len() <= 9 && t.bytes().all(|b| b.is_ascii_digit())).then(|| t.parse().ok())?

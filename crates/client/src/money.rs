@@ -1,8 +1,9 @@
-//! Wallets, bills, margins, prices.
+//! Wallets, bills, margins, prices, the policy.
 
 use wire::money::{
     Bill, BillQuery, Margin, MarginQuery, PriceBook, PriceCreate, PriceCreated, TopUp, TopUpDone, Transfer, Wallet,
 };
+use wire::policy::{Policy, PolicySet, PolicySetDone};
 
 use crate::jobs::filters;
 use crate::{Client, ClientError, Pages};
@@ -34,6 +35,18 @@ impl Client {
     }
     pub fn prices(&self) -> Pages<PriceBook> {
         Pages::new(self, &["v1", "prices"], Vec::new())
+    }
+    /// The policy in force.
+    pub async fn policy(&self) -> Result<Policy, ClientError> {
+        self.read(self.get(&["v1", "policy"])).await
+    }
+    /// Puts another policy into force, or says what it would change.
+    pub async fn set_policy(&self, set: &PolicySet) -> Result<PolicySetDone, ClientError> {
+        self.read(self.put(&["v1", "policy"]).json(set).once(None)).await
+    }
+    /// Newest first.
+    pub fn policy_versions(&self) -> Pages<Policy> {
+        Pages::new(self, &["v1", "policy", "versions"], Vec::new())
     }
     /// Publishes a new version of the selling prices.
     pub async fn publish_prices(&self, prices: &PriceCreate) -> Result<PriceCreated, ClientError> {

@@ -56,6 +56,8 @@ pub enum Denied {
     NoPriceBook(Currency),
     #[error("no trial has passed on this cluster since it was registered: run one, or force it into service")]
     Untried,
+    #[error("the policy was changed meanwhile: version {now} is in force; look at it and give yours again")]
+    PolicyMoved { now: u64 },
     #[error("the queue is full: {limit} open jobs on the platform")]
     QueueFull { limit: u64 },
     #[error("the array has {elements} elements, more than the {limit} allowed")]
@@ -88,6 +90,7 @@ impl Denied {
             | Self::TenantSuspended
             | Self::UserDisabled
             | Self::Untried
+            | Self::PolicyMoved { .. }
             | Self::KeyReused => NextMove::Conflict,
             Self::InsufficientFunds { .. } => NextMove::Pay,
             Self::NoPrice { .. } | Self::NoPriceBook(_) | Self::QueueFull { .. } => NextMove::Wait,
@@ -103,7 +106,7 @@ impl Denied {
             Self::NameTaken { .. } => "name_taken",
             Self::BadName { .. } => "bad_name",
             Self::Invalid(_) => "invalid",
-            Self::Lifecycle(_) | Self::Untried => "wrong_state",
+            Self::Lifecycle(_) | Self::Untried | Self::PolicyMoved { .. } => "wrong_state",
             Self::TenantSuspended => "tenant_suspended",
             Self::UserDisabled => "user_disabled",
             Self::ForeignProject => "foreign_project",

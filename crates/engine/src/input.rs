@@ -6,11 +6,13 @@ use base::{
     ClusterId, Currency, JobId, Money, PoolId, ProjectId, ScriptId, Span, SpecId, SupplierId, TenantId, TokenId, UserId,
 };
 use model::{
-    Actor, Cluster, ClusterLink, ClusterReport, ClusterTerms, DependencyKind, JobSpec, NodeState, Observation, Outcome, Pool,
-    PriorityClass, Role, Service, StateCode, Supplier, TenantStatus, Token, User,
+    Actor, Cluster, ClusterLink, ClusterReport, ClusterTerms, DependencyKind, JobSpec, NodeState, Observation, Outcome,
+    Pool, PriorityClass, Role, Service, StateCode, Supplier, TenantStatus, Token, User,
 };
 use rating::{PoolCost, PriceBook};
 use serde::{Deserialize, Serialize};
+
+use crate::steering::Steering;
 
 /// One thing for `Engine::step`.
 #[derive(Clone, Debug)]
@@ -166,6 +168,12 @@ pub enum Command {
         memo: String,
     },
     PublishPrices(PriceBook),
+    /// Puts another policy into force; refused when `expected` is no longer the version in force.
+    Steer {
+        steering: Box<Steering>,
+        note: String,
+        expected: Option<u64>,
+    },
 
     RegisterSupplier(Supplier),
     RegisterCluster(Cluster),
@@ -220,6 +228,7 @@ impl Command {
             Self::RevokeToken { .. } => "token.revoke",
             Self::TopUp { .. } => "wallet.top_up",
             Self::PublishPrices(_) => "prices.publish",
+            Self::Steer { .. } => "policy.set",
             Self::RegisterSupplier(_) => "supplier.register",
             Self::RegisterCluster(_) => "cluster.register",
             Self::ConnectCluster { .. } => "cluster.connect",
@@ -265,6 +274,11 @@ pub enum Report {
         balance: Money,
     },
     Prices,
+    /// The version in force now, and what it changed; unchanged when nothing did.
+    Policy {
+        number: u64,
+        changes: Vec<String>,
+    },
     Supplier {
         supplier: SupplierId,
     },

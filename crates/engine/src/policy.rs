@@ -2,6 +2,8 @@
 
 use base::{Currency, Span};
 
+use crate::steering::Steering;
+
 /// Policy values; the same in tests and production unless a test says otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -32,46 +34,14 @@ pub struct Policy {
     pub bill_failed_machine: bool,
     /// Attempts are looked at once in so long for whether they are to be replaced.
     pub look_interval: Span,
-    /// What is done when a cluster, its nodes or its queue do not serve, by class ([`model::PriorityClass`], lowest first).
-    pub replacement: [Replacement; 4],
-    /// Work may wait on its cluster for so long, or `queued_patience_factor` times as long as work waited there of late if that
-    /// is longer, before it is moved.
-    pub queued_patience_min: Span,
-    pub queued_patience_factor: u32,
-    /// A pool that a job was moved away from is left out for so long, as long as another can serve it.
-    pub avoid_for: Span,
-    /// Thousandths of an own pool's nodes, rounded up, that only urgent work and work moved from elsewhere may run on.
-    pub reserve_permille: u32,
     /// Cancel jobs whose dependency can never be fulfilled (Slurm's `kill_invalid_depend`).
     pub cancel_unfulfillable: bool,
     /// Currency of the operator's costs.
     pub cost_currency: Currency,
     /// Work units of one scheduling pass; what is left over is done in the next step.
     pub schedule_budget: u64,
-    pub sched: sched::Policy,
-}
-
-/// What is done about work of one class that is not served. `None` means: it waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Replacement {
-    /// Work that has not started is moved when its cluster has not answered for so long, or when it has waited for so long and
-    /// its nodes take no work.
-    pub move_after: Option<Span>,
-    /// Running work gets a twin elsewhere when its cluster has not answered for so long; the first to complete counts.
-    pub twin_after: Option<Span>,
-    /// Running work is given up and started again elsewhere when its cluster has not answered for so long.
-    pub restart_after: Option<Span>,
-}
-
-impl Replacement {
-    /// Waiting work moves, the more urgent the sooner. Running work is left alone, since most silences are those of a link; only
-    /// urgent work is worth being paid twice by the operator.
-    pub const BY_CLASS: [Replacement; 4] = [
-        Self { move_after: Some(Span::from_mins(10)), twin_after: None, restart_after: None },
-        Self { move_after: Some(Span::from_mins(5)), twin_after: None, restart_after: None },
-        Self { move_after: Some(Span::from_mins(2)), twin_after: None, restart_after: None },
-        Self { move_after: Some(Span::from_mins(1)), twin_after: Some(Span::from_mins(15)), restart_after: None },
-    ];
+    /// What may change while work runs.
+    pub steering: Steering,
 }
 
 impl Default for Policy {
@@ -90,15 +60,10 @@ impl Default for Policy {
             open_jobs_max: 1_000_000,
             bill_failed_machine: false,
             look_interval: Span::from_mins(1),
-            replacement: Replacement::BY_CLASS,
-            queued_patience_min: Span::from_mins(10),
-            queued_patience_factor: 4,
-            avoid_for: Span::from_mins(30),
-            reserve_permille: 0,
             cancel_unfulfillable: true,
             cost_currency: Currency::CNY,
             schedule_budget: 50_000_000,
-            sched: sched::Policy::default(),
+            steering: Steering::default(),
         }
     }
 }

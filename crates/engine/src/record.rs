@@ -13,6 +13,7 @@ use rating::{Interval, Meter, PoolCost, PriceBook};
 use serde::{Deserialize, Serialize};
 
 use crate::input::Report;
+use crate::steering::PolicyVersion;
 
 /// One row to be stored. Kinds marked *append* are never changed later; the others replace the row of their id.
 /// The widest rows are boxed: every record is as large as the largest kind, and most are snapshots of accounts (80 B).
@@ -43,6 +44,8 @@ pub enum Record {
     },
     /// Append.
     PriceBook(PriceBook),
+    /// Append.
+    Policy(Box<PolicyVersion>),
     /// Append; the same id always has the same content.
     Spec {
         id: SpecId,
@@ -212,6 +215,8 @@ impl Batch {
 /// Everything the engine needs to go on after a restart; the store hands it over in pieces of any size.
 #[derive(Debug, Default)]
 pub struct Snapshot {
+    /// The newest version of the policy, if one was ever set.
+    pub policy: Option<PolicyVersion>,
     pub suppliers: Vec<Supplier>,
     pub clusters: Vec<Cluster>,
     pub pools: Vec<(Pool, Option<PoolCost>)>,

@@ -12,6 +12,7 @@ use model::{
     Actor, Attempt, AttemptPhase, Avoid, ClusterHealth, EndCause, EventKind, JobInput, MoveCause, NodeState, Phase,
     Service, Transition,
 };
+use sched::forecast::WaitForecast;
 use sched::{Rule, Verdict};
 
 use crate::record::{Batch, Record};
@@ -25,6 +26,17 @@ const STUCK_MAX: u32 = 16;
 const PATIENCE_DOUBLINGS: u32 = 10;
 /// Pools that one job avoids at once.
 const AVOIDED_MAX: usize = 16;
+
+/// A shorter wait is that of the hand-over itself.
+const WAIT_SHOWN_MIN: Span = Span::from_secs(5);
+
+/// How long work waited on the cluster of a pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Waited {
+    /// An average that forgets: seven parts old and one part new.
+    usual: Span,
+    forecast: WaitForecast,
+}
 
 /// What to do about an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +68,7 @@ impl Engine {
             return;
         }
         self.keep_looking();
+        self.tell_waits();
         // After a restart no cluster has been heard of; its silence counts from the first look on.
         let silent = self.clusters.values().filter(|c| c.health == ClusterHealth::Unreachable).map(|c| c.id);
         for cluster in silent.collect::<Vec<ClusterId>>() {
@@ -85,7 +98,7 @@ impl Engine {
             return None;
         }
         let spec = &entry.spec.spec;
-        let policy = &self.policy.replacement[spec.class as usize];
+        let policy = self.policy.steering.replacement.of(spec.class);
         let over = |limit: Option<Span>, time: Span| limit.is_some_and(|limit| time >= limit);
         match (entry.job.phase(), self.silence(facts.cluster)) {
             (Phase::Starting { .. } | Phase::Withdrawing { hold: None, .. }, Some(silent)) => {
@@ -116,15 +129,30 @@ impl Engine {
 
     /// How long work may wait on a pool's cluster before it is to be moved.
     fn queued_patience(&self, pool: PoolId) -> Span {
-        let usual = self.waits.get(&pool).map_or(0, |w| w.as_micros());
-        let patience = usual.saturating_mul(i64::from(self.policy.queued_patience_factor));
-        self.policy.queued_patience_min.max(Span::from_micros(patience))
+        let usual = self.waits.get(&pool).map_or(0, |w| w.usual.as_micros());
+        let patience = usual.saturating_mul(i64::from(self.policy.steering.waiting.factor));
+        self.policy.steering.waiting.patience.max(Span::from_micros(patience))
     }
 
-    /// Notes how long an attempt waited on its cluster: an average that forgets, seven parts old and one part new.
+    /// Notes how long an attempt waited on its cluster.
     pub(crate) fn note_wait(&mut self, pool: PoolId, wait: Span) {
-        let usual = self.waits.entry(pool).or_insert(wait);
-        *usual = Span::from_micros((usual.as_micros() * 7 + wait.as_micros()) / 8);
+        let waited =
+            self.waits.entry(pool).or_insert_with(|| Waited { usual: wait, forecast: WaitForecast::default() });
+        waited.usual = Span::from_micros((waited.usual.as_micros() * 7 + wait.as_micros()) / 8);
+        waited.forecast.note(wait);
+    }
+
+    /// Tells the scheduler how long the clusters' own queues let work wait. Once a look, since each change of order makes it
+    /// go through all work anew.
+    fn tell_waits(&mut self) {
+        for (pool, waited) in &self.waits {
+            self.sched.set_queue_wait(*pool, waited.forecast.bound().filter(|wait| *wait >= WAIT_SHOWN_MIN));
+        }
+    }
+
+    /// What is known of the queue of a pool's cluster.
+    pub fn queue_forecast(&self, pool: PoolId) -> Option<&WaitForecast> {
+        self.waits.get(&pool).map(|waited| &waited.forecast)
     }
 
     /// Whether the nodes of an attempt take new work: those it was given, or any of its pool where the cluster chooses; not when
@@ -206,7 +234,7 @@ impl Engine {
 
     /// The job keeps away from these pools for a while.
     fn avoid(&mut self, job: JobId, mut pools: Vec<PoolId>) {
-        let until = self.now + self.policy.avoid_for;
+        let until = self.now + self.policy.steering.waiting.avoid_for;
         let Some(entry) = self.jobs.get_mut(&job) else { return };
         let mut moves = 1;
         if let Some(old) = entry.job.avoid.take() {

@@ -26,6 +26,9 @@ impl Engine {
     /// or placed on a guess.
     pub fn restore(policy: Policy, snapshot: Snapshot) -> Result<Engine, RestoreError> {
         let mut engine = Engine::new(policy);
+        if let Some(version) = snapshot.policy {
+            engine.enter_steering(version.number, version.steering);
+        }
         engine.ledger = Ledger::restore(snapshot.ledger)?;
         engine.last_number = snapshot.last_job_number;
         engine.last_event = snapshot.last_event_seq;

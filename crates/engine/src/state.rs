@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base::{
-    AttemptId, ClusterId, HoldId, IdMap, JobId, Money, PoolId, ProjectId, Recent, Span, SpecId, SupplierId, TenantId,
+    AttemptId, ClusterId, HoldId, IdMap, JobId, Money, PoolId, ProjectId, Recent, SpecId, SupplierId, TenantId,
     Timestamp, UserId,
 };
 use ledger::Ledger;
@@ -94,6 +94,8 @@ pub(crate) const REMEMBERED: usize = 65_536;
 /// The engine. Give it inputs in order through `step`; between steps it can be asked.
 pub struct Engine {
     pub(crate) policy: Policy,
+    /// Which version of the steering is in force; 0 is the one the engine was made with.
+    pub(crate) policy_version: u64,
     pub(crate) sched: Scheduler,
     pub(crate) ledger: Ledger,
     /// Accounts in use by what they are for, so that their codes are spelled once.
@@ -122,7 +124,7 @@ pub struct Engine {
     /// Since when each cluster that does not answer has not.
     pub(crate) silent: BTreeMap<ClusterId, Timestamp>,
     /// How long work waited on the cluster of each pool of late.
-    pub(crate) waits: BTreeMap<PoolId, Span>,
+    pub(crate) waits: BTreeMap<PoolId, crate::replace::Waited>,
     /// The timer `Due::Look` is set.
     pub(crate) looking: bool,
     pub(crate) meters: IdMap<AttemptId, Meter>,
@@ -142,8 +144,9 @@ impl Engine {
     /// An engine of an empty platform.
     pub fn new(policy: Policy) -> Engine {
         Engine {
-            sched: Scheduler::new(policy.sched),
+            sched: Scheduler::new(policy.steering.placement),
             policy,
+            policy_version: 0,
             ledger: Ledger::new(),
             accounts: IdMap::default(),
             suppliers: BTreeMap::new(),

@@ -90,6 +90,7 @@ impl Engine {
             | Command::RevokeToken { .. } => self.people_command(command, actor, out),
             Command::TopUp { tenant, amount, memo } => self.top_up(tenant, amount, &memo, actor, out),
             Command::PublishPrices(book) => self.publish_prices(book, actor, out),
+            Command::Steer { steering, note, expected } => self.steer(*steering, note, expected, actor, out),
             Command::RegisterSupplier(_)
             | Command::RegisterCluster(_)
             | Command::ConnectCluster { .. }

@@ -115,7 +115,8 @@ impl Engine {
     pub(crate) fn haunt(&mut self, attempt: AttemptId, tenant: TenantId) {
         let Some(facts) = self.attempts.get(&attempt) else { return };
         let limit = self.jobs.get(&attempt.job).map(|e| e.spec.spec.time_limit);
-        let end = facts.started_at.unwrap_or(facts.placed_at) + limit.unwrap_or(self.policy.sched.foreign_hold);
+        let end =
+            facts.started_at.unwrap_or(facts.placed_at) + limit.unwrap_or(self.policy.steering.placement.foreign_hold);
         let conditions = self.jobs.get(&attempt.job).and_then(|e| e.spec.request.conditions.clone());
         let taking = Taking { per_node: facts.per_node(), conditions };
         self.sched.occupy(ghost(attempt), facts.pool, &facts.nodes, taking, end, tenant);

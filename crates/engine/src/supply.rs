@@ -281,7 +281,7 @@ impl Engine {
             time_limit_max: pool.time_limit_max,
             tenants: pool.tenants.clone(),
             reserve: match pool.mode {
-                SupplyMode::Own => (pool.nodes.len() as u32 * self.policy.reserve_permille).div_ceil(1_000),
+                SupplyMode::Own => (pool.nodes.len() as u32 * self.policy.steering.reserve_permille).div_ceil(1_000),
                 SupplyMode::Partner => 0,
             },
             reachable: cluster.is_some_and(|c| c.health == ClusterHealth::Reachable),

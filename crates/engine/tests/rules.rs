@@ -543,3 +543,26 @@ fn what_an_operator_ordered_of_a_node_is_lifted_by_operators_only() {
     f.give(order(NodeState::Up));
     assert_eq!(node(&f), NodeState::Up);
 }
+
+#[test]
+fn what_a_cluster_s_queue_did_is_told_to_the_next_job() {
+    let mut f = Fixture::new();
+    for _ in 0..8 {
+        let submission = f.submission(|_| {});
+        f.submit(submission);
+        let attempt = f.placed()[0];
+        assert_eq!(f.engine.queue_forecast(POOL).and_then(|q| q.bound()).is_some(), f.next > 1_006);
+        f.now = f.now + Span::from_mins(3);
+        f.run(attempt);
+        f.end(attempt);
+    }
+    let forecast = f.engine.queue_forecast(POOL).unwrap();
+    assert_eq!((forecast.bound(), forecast.record()), (Some(Span::from_mins(3)), (2, 2)));
+    let submission = f.submission(|_| {});
+    let (spec, job) = (submission.spec.clone(), f.submit(submission));
+    f.placed();
+    f.now = f.now + Span::from_mins(2);
+    f.engine.step(Input::Tick, f.now, &mut f.out).unwrap();
+    let (explanation, ..) = f.engine.quote(TENANT, &spec).unwrap();
+    assert_eq!(explanation.candidates[0].queue_wait, Some(Span::from_mins(3)), "after the next look, {job}");
+}

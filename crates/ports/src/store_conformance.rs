@@ -119,6 +119,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
             Record::Pool(x) => snapshot.pools.iter().any(|(pool, _)| pool == x),
             Record::PoolCost { pool, cost } => snapshot.pools.iter().any(|(p, c)| p.id == *pool && c == cost),
             Record::PriceBook(x) => snapshot.books.contains(x),
+            Record::Policy(x) => snapshot.policy.as_ref() == Some(x.as_ref()),
             Record::Spec { id, spec } => snapshot.specs.contains(&(*id, spec.clone())),
             Record::Job(x) => snapshot.jobs.contains(x),
             Record::Attempt(x) => snapshot.attempts.contains(x),
@@ -133,7 +134,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
     }
     let Snapshot { suppliers, clusters, pools, books, tenants, projects, users, shares, ledger, specs, jobs, .. } =
         snapshot;
-    let supply = suppliers.len() + clusters.len() + pools.len() + books.len();
+    let supply = usize::from(snapshot.policy.is_some()) + suppliers.len() + clusters.len() + pools.len() + books.len();
     let people = tenants.len() + projects.len() + users.len() + shares.len();
     let work = specs.len() + jobs.len() + snapshot.attempts.len() + snapshot.meters.len();
     assert_eq!(supply + people + work + ledger.len(), count, "the snapshot has what was never written");
@@ -336,6 +337,10 @@ pub fn supply() -> Vec<Record> {
         Record::PriceBook(of(json!({
             "id": "pri_00000000000000000000000000000001", "name": "list", "currency": "CNY", "effective_from": 0,
             "core_hour": 100_000, "gib_hour": 10_000, "card_hour": {"nvidia-a100-80g": 6_000_000},
+        }))),
+        Record::Policy(of(json!({
+            "number": 3, "at": 5, "actor": {"kind": "platform"}, "note": "more reserve", "changes": ["reserve_permille: 0 → 50"],
+            "steering": {"reserve_permille": 50, "replacement": {"low": {"move_after": "1m"}}},
         }))),
     ]
 }

@@ -34,7 +34,11 @@ pub struct Candidate {
     #[serde(flatten)]
     pub verdict: Verdict,
     /// By the users' estimates of what runs there and of jobs with reservations; `None` where a rule refuses.
+    /// With what work waited in the cluster's own queue of late, where that is known.
     pub expected_start: Option<Timestamp>,
+    /// Of that, the wait in the cluster's own queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_wait: Option<Span>,
     pub run_time: Span,
     /// To the tenant, for the whole run time.
     pub price: Option<Money>,
@@ -73,6 +77,7 @@ impl Wanted<'_> {
             pool_name: pool.name.clone(),
             verdict: Verdict::Refused(rule),
             expected_start: None,
+            queue_wait: None,
             run_time: self.run_time,
             price: None,
             cost: None,
@@ -81,11 +86,12 @@ impl Wanted<'_> {
         }
     }
 
-    /// `start` as the profile gives it; `None` when no expected end makes the room.
-    pub fn feasible(&self, pool: &Pool, start: Option<i64>) -> Candidate {
+    /// `start` as the profile gives it; `None` when no expected end makes the room. `wait`: in the cluster's own queue.
+    pub fn feasible(&self, pool: &Pool, start: Option<i64>, wait: Option<Span>) -> Candidate {
         let price = pool.price.estimate(&self.total, self.run_time);
         let cost = pool.cost.estimate(&self.total, self.run_time);
-        let expected_start = start.map(|s| Timestamp::from_micros(s).max(self.now));
+        let queue_wait = wait.filter(|_| start.is_some());
+        let expected_start = start.map(|s| Timestamp::from_micros(s).max(self.now) + queue_wait.unwrap_or(Span::ZERO));
         let score = expected_start.map(|s| {
             let start = mul_div(self.weights.start, s.since(self.now).as_micros(), MICROS_PER_HOUR);
             let price = mul_div(self.weights.price, price.micros(), 1_000);
@@ -98,6 +104,7 @@ impl Wanted<'_> {
             pool_name: pool.name.clone(),
             verdict: Verdict::Feasible,
             expected_start,
+            queue_wait,
             run_time: self.run_time,
             price: Some(price),
             cost: Some(cost),
@@ -147,13 +154,17 @@ impl Scheduler {
         for pool in self.pools.iter() {
             let passing = || refused_for_now(pool, request.nodes, demand.dips);
             if let Some(rule) = refused_for_good(pool, self.pools.purse(pool), demand).or_else(passing) {
-                rows.push(((2, 0, false, pool.id), wanted.refused(pool, rule)));
+                rows.push((((2, 0), 0, false, pool.id), wanted.refused(pool, rule)));
                 continue;
             }
             let start = self.start_in(pool, demand, job, now, &mut scratch);
-            let row = wanted.feasible(pool, start);
+            let wait = self.pools.queues.get(&pool.id);
+            let row = wanted.feasible(pool, start, wait.map(|w| w.wait));
             let at = row.expected_start.map_or(i64::MAX, Timestamp::as_micros);
-            let waits = u8::from(at > now.as_micros());
+            let waits = match start {
+                Some(start) if start <= now.as_micros() => (0, wait.map_or(0, |w| w.tier)),
+                _ => (1, 0),
+            };
             let score = penalty(weights, at, money(pool, &total, weights), demand.time_limit.as_micros());
             let wastes = total.gpus == 0 && pool.shape.gpus > 0;
             rows.push(((waits, score, wastes, pool.id), row));
@@ -163,7 +174,7 @@ impl Scheduler {
         let reserved = reserved.and_then(|pool| self.pools.get(pool)).map(|p| p.id);
         let best = rows.first().filter(|r| r.1.expected_start.is_some()).map(|r| r.1.pool);
         let chosen = match rows.first() {
-            Some(row) if row.0.0 == 0 => best,
+            Some(row) if row.0.0.0 == 0 => best,
             _ => reserved.or(best),
         };
         let omitted = rows.len().saturating_sub(self.policy.explain_candidates_max as usize) as u32;
@@ -197,7 +208,7 @@ impl Scheduler {
             let Some(pool) = self.pools.get(ordinal) else { continue };
             if at == place {
                 chosen = Some(pool.id);
-                candidates.push(wanted.feasible(pool, Some(NOW)));
+                candidates.push(wanted.feasible(pool, Some(NOW), self.pools.queue_wait(pool.id)));
                 continue;
             }
             let limit_max = pool.time_limit_max.filter(|max| run_time > *max);
@@ -219,7 +230,7 @@ impl Scheduler {
                         true => self.pools.start(ordinal, ask, terms, None, WHENEVER, &mut self.scratch),
                         false => alone,
                     };
-                    wanted.feasible(pool, start)
+                    wanted.feasible(pool, start, self.pools.queue_wait(pool.id))
                 }
             });
         }

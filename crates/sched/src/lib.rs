@@ -17,6 +17,7 @@ pub mod batch;
 mod bound;
 mod check;
 mod explain;
+pub mod forecast;
 pub mod packing;
 mod place;
 mod policy;

@@ -487,7 +487,8 @@ impl Scheduler {
         let mut serves = false;
         let mut best: Option<(i128, i64, u32)> = None;
         let mut from = 0;
-        // The list ascends in money: once there is one that serves, only an earlier start is worth a look.
+        // The list ascends in waits at clusters and in money: once there is one that serves, only an earlier start is worth a
+        // look.
         while let Some(place) = shape.next_start(from, best.map(|b| b.1)) {
             from = place + 1;
             let fit = shape.fits[place];
@@ -512,7 +513,7 @@ impl Scheduler {
             let before = best.map_or(WHENEVER, |b| b.1);
             let alone = shape.start(place, &self.pools, before, &mut self.scratch);
             let better = |start: i64| {
-                let penalty = penalty(weights, start, fit.money, limit);
+                let penalty = penalty(weights, start.saturating_add(fit.wait), fit.money, limit);
                 best.is_none_or(|b| penalty < b.0).then_some((penalty, start, fit.pool))
             };
             let Some(pool) = self.pools.get(fit.pool).filter(|_| alone.is_some()) else { continue };

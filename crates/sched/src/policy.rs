@@ -33,11 +33,14 @@ pub struct Policy {
     /// (nothing then bounds the wait of large jobs).
     pub backfill_depth: u32,
     /// After this long, used resources count half in fair sharing. At least a minute.
+    #[serde(with = "base::span_text")]
     pub fair_share_half_life: Span,
     /// A job older than this goes before the fair-share order of its class; one older than twice this goes before every class.
+    #[serde(with = "base::span_text")]
     pub age_bound: Span,
     pub weights: Weights,
     /// When work that is not the platform's ends on a shared cluster is not known: it is taken to go on for this long yet.
+    #[serde(with = "base::span_text")]
     pub foreign_hold: Span,
     /// Rows of an [`crate::Explanation`] made by `explain` and `quote`.
     pub explain_candidates_max: u32,

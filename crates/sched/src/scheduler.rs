@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{ClusterId, JobId, PoolId, Resources, TenantId, Timestamp};
+use base::{ClusterId, JobId, PoolId, Resources, Span, TenantId, Timestamp};
 use model::{Conditions, NodeState, Window};
 
 use crate::place::Walk;
@@ -13,7 +13,7 @@ use crate::pool::{FOREIGN, NodeList, Occupation, Pool};
 use crate::profile::Scratch;
 use crate::purse::Draw;
 use crate::queue::{JobMap, Queue, Slot};
-use crate::shape::{Pools, Shapes};
+use crate::shape::{Pools, QueueWait, Shapes};
 use crate::share::{FairShare, ResourceSeconds};
 use crate::view::{Demand, NodeUse, PoolUse, PoolView, Reservation, Taking};
 
@@ -214,6 +214,21 @@ impl Scheduler {
             self.touched(ordinal);
         }
         true
+    }
+
+    /// How long the cluster of a pool lets work wait in its own queue; `None` when nothing is known, or it does not. Among pools
+    /// with room, those that let work start sooner come first, by doublings of a minute.
+    pub fn set_queue_wait(&mut self, pool: PoolId, wait: Option<Span>) {
+        let new = wait.map(QueueWait::of);
+        let old = match new {
+            Some(new) => self.pools.queues.insert(pool, new),
+            None => self.pools.queues.remove(&pool),
+        };
+        let tier = |queue: Option<QueueWait>| queue.map_or(0, |queue| queue.tier);
+        if tier(old) != tier(new) {
+            self.pools.generation += 1;
+            self.changes.full = true;
+        }
     }
 
     /// What work that is not the platform's takes on a node of a shared cluster, in place of what was said before. It is taken

@@ -47,6 +47,25 @@ impl Gate {
     }
 }
 
+/// How long a cluster lets work wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueueWait {
+    pub wait: Span,
+    pub tier: u8,
+}
+
+impl QueueWait {
+    /// Waits are compared by their doublings of a minute: a forecast is no finer, and lists are not made anew for each wait.
+    pub fn of(wait: Span) -> QueueWait {
+        let mins = u64::try_from(wait.as_secs() / 60).unwrap_or(0);
+        QueueWait { wait, tier: (u64::BITS - mins.leading_zeros()) as u8 }
+    }
+    /// The shortest wait of a tier, in microseconds.
+    const fn least(tier: u8) -> i64 {
+        if tier == 0 { 0 } else { (1 << (tier - 1)) * 60_000_000 }
+    }
+}
+
 /// All pools by dense ordinal; a removed pool leaves its place empty for the next.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pools {
@@ -55,6 +74,8 @@ pub(crate) struct Pools {
     pub by_id: BTreeMap<PoolId, u32>,
     /// What is bounded for all pools of a cluster together.
     pub purses: BTreeMap<ClusterId, Purse>,
+    /// How long work waits in the queue of a pool's own cluster, where it waits at all.
+    pub queues: BTreeMap<PoolId, QueueWait>,
     /// Changes when pools come, go or are redefined: every shape's list is then made anew.
     pub generation: u64,
 }
@@ -92,6 +113,9 @@ impl Pools {
         self.generation += 1;
         self.gates[ordinal] = Gate::of(None);
         self.slots[ordinal].take()
+    }
+    pub fn queue_wait(&self, pool: PoolId) -> Option<Span> {
+        self.queues.get(&pool).map(|queue| queue.wait)
     }
     pub fn purse(&self, pool: &Pool) -> Option<&Purse> {
         if self.purses.is_empty() { None } else { self.purses.get(&pool.cluster) }
@@ -150,6 +174,8 @@ pub(crate) struct Fit {
     exact: bool,
     /// Weighted micro-units × 1000 per hour.
     pub money: i64,
+    /// In the queue of its cluster, at least, in microseconds.
+    pub wait: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -163,7 +189,7 @@ pub(crate) struct Shape {
     /// Pass in which `maybe` was last brought up to date.
     pub synced: u64,
     pub set: u32,
-    /// By money, then pools whose cards the request would not waste, then id.
+    /// By how long the cluster's own queue lets work wait, then money, then pools whose cards the request would not waste, then id.
     pub fits: Vec<Fit>,
     /// By place: running work alone lets it start then or later. Holds while the pool frees nothing, exact or not. Apart from
     /// the fits, so that a search over a thousand pools reads 8 bytes of those that cannot be the first.
@@ -309,7 +335,7 @@ impl Shape {
         let request = &*self.request;
         let total = request.total();
         let mut chips: BTreeMap<Option<&str>, bool> = BTreeMap::new();
-        let mut list: Vec<(i64, bool, PoolId, u32)> = Vec::new();
+        let mut list: Vec<(u8, i64, bool, PoolId, u32)> = Vec::new();
         for (&id, &ordinal) in &pools.by_id {
             let Some(pool) = pools.get(ordinal) else { continue };
             let gpus = request.per_node.gpus > 0;
@@ -327,13 +353,17 @@ impl Shape {
                 && pool.terms_refuse(pools.purse(pool), request).is_none();
             if fits && chip_ok {
                 let money = money(pool, &total, weights);
-                list.push((money, !gpus && pool.shape.gpus > 0, id, ordinal));
+                let tier = pools.queues.get(&id).map_or(0, |queue| queue.tier);
+                list.push((tier, money, !gpus && pool.shape.gpus > 0, id, ordinal));
             }
         }
         list.sort_unstable();
         self.fits = list
             .iter()
-            .map(|(money, _, _, pool)| Fit { pool: *pool, version: UNKNOWN, exact: false, money: *money })
+            .map(|(tier, money, _, _, pool)| {
+                let wait = QueueWait::least(*tier);
+                Fit { pool: *pool, version: UNKNOWN, exact: false, money: *money, wait }
+            })
             .collect();
         self.place = vec![u32::MAX; pools.slots.len()];
         for (place, fit) in (0..).zip(&self.fits) {

@@ -357,3 +357,38 @@ fn a_deep_queue_costs_nothing_when_nothing_changed() {
     assert!(s.dequeue(job_id(600)) && !s.dequeue(job_id(600)));
     assert_eq!(s.queued(), 498);
 }
+
+#[test]
+fn a_cluster_that_lets_work_wait_comes_after_one_that_does_not() {
+    let cheap = || PoolView { price: rates(1), ..pool(1, res(4, 8, 0), 1) };
+    let dear = || PoolView { price: rates(1_000_000), ..pool(2, res(4, 8, 0), 1) };
+    let job = |n| demand(n, 1, res(4, 8, 0), 60);
+    let mut s = scheduler([cheap(), dear()]);
+    let placed_on = |s: &mut Scheduler, n: u64| {
+        s.enqueue(job(n));
+        let plan = plan(s, 0);
+        let explanation = plan.placements[0].explanation.clone();
+        s.release(plan.placements[0].job);
+        (plan.placements[0].pool, explanation)
+    };
+    assert_eq!(placed_on(&mut s, 1).0, cheap().id);
+    s.set_queue_wait(cheap().id, Some(Span::from_secs(59)));
+    assert_eq!(placed_on(&mut s, 2).0, cheap().id, "less than a minute is the noise of a forecast");
+    s.set_queue_wait(cheap().id, Some(Span::from_mins(90)));
+    let (chosen, explanation) = placed_on(&mut s, 3);
+    assert_eq!(chosen, dear().id);
+    let waits = explanation.candidates.iter().find(|c| c.pool == cheap().id).expect("both are shown");
+    assert_eq!(waits.queue_wait, Some(Span::from_mins(90)));
+    assert_eq!(waits.expected_start, Some(at(0) + Span::from_mins(90)));
+    let quote = s.quote(&job(4), at(0));
+    assert_eq!(
+        (quote.chosen, quote.candidates[1].expected_start),
+        (Some(dear().id), Some(at(0) + Span::from_mins(90)))
+    );
+    // Both the same slow: money decides again.
+    s.set_queue_wait(dear().id, Some(Span::from_mins(100)));
+    assert_eq!(placed_on(&mut s, 5).0, cheap().id);
+    s.set_queue_wait(cheap().id, None);
+    s.set_queue_wait(dear().id, None);
+    assert_eq!(placed_on(&mut s, 6).0, cheap().id);
+}

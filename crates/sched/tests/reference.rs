@@ -33,6 +33,8 @@ enum Op {
     Node(usize, usize, NodeState),
     Reach(usize, bool),
     Charge(u128, u64),
+    /// A cluster's own queue lets work wait so many seconds.
+    Queue(usize, u64),
     Plan,
 }
 
@@ -150,6 +152,7 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(p, n, s)| Op::Node(p, n, s)),
         1 => ((0usize..4), any::<bool>()).prop_map(|(p, r)| Op::Reach(p, r)),
         1 => (1u128..4, 0u64..2_000_000).prop_map(|(t, c)| Op::Charge(t, c)),
+        1 => ((0usize..4), prop_oneof![Just(0u64), 30..300u64, 300..90_000u64]).prop_map(|(p, s)| Op::Queue(p, s)),
         6 => Just(Op::Plan),
     ]
 }
@@ -239,6 +242,13 @@ impl Both {
             Op::Charge(t, cores) => {
                 let used = ResourceSeconds { cpu_milli_ms: *cores * 1_000, ..ResourceSeconds::default() };
                 self.fast.charge(tenant(*t), &used, at(self.now));
+            }
+            Op::Queue(p, seconds) => {
+                if *p < self.naive.pools.len() {
+                    self.naive.waits.insert(*p, *seconds);
+                    let wait = (*seconds > 0).then_some(Span::from_secs(*seconds as i64));
+                    self.fast.set_queue_wait(pool_id(*p as u128 + 1), wait);
+                }
             }
             Op::Cluster(n) if self.with_terms => {
                 let view = clusters()[*n].clone();

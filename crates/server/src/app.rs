@@ -39,6 +39,8 @@ pub struct HttpSettings {
     pub secure_cookies: bool,
     /// What a job gets when its script says nothing.
     pub job_defaults: jobscript::Defaults,
+    /// The policy until one is set.
+    pub steering: engine::Steering,
     /// Sign-ins that one address may try in a minute; more are refused for a while.
     pub sign_ins_per_minute: u32,
 }
@@ -48,6 +50,7 @@ impl Default for HttpSettings {
         Self {
             secure_cookies: false,
             job_defaults: jobscript::Defaults::default(),
+            steering: engine::Steering::default(),
             sign_ins_per_minute: crate::limits::SIGN_INS_PER_MINUTE,
         }
     }

@@ -38,5 +38,6 @@ use tokio::sync::watch;
 
 /// API, operations and the console, without forwarding.
 fn full_router(app: app::App, role: watch::Receiver<driver::Role>, set_up: watch::Receiver<bool>) -> axum::Router {
-    routes::router(app).merge(ops::router(role, set_up, metrics::install())).fallback(page::serve)
+    let ops = ops::router(app.engine.clone(), role, set_up, metrics::install());
+    routes::router(app).merge(ops).fallback(page::serve)
 }

@@ -97,6 +97,10 @@ pub const CLUSTER_CONFIG_BYTES_MAX: usize = 64 << 10;
 pub const LIFE_MONTHS_MAX: u32 = 600;
 /// Nodes shown with a pool in a list.
 pub const POOL_NODES_SHOWN: usize = 1_000;
+/// A policy is some thirty lines.
+pub const POLICY_BYTES_MAX: usize = 65_536;
+/// Why it was set: a sentence or two.
+pub const POLICY_NOTE_CHARS_MAX: usize = 500;
 /// Chips of one price book.
 pub const PRICE_CHIPS_MAX: usize = 1_000;
 /// Largest amount that a request may name, in units: a thousandth of the range of money (9.2 × 10¹² units), so that no

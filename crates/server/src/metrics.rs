@@ -41,6 +41,16 @@ fn describe() {
     describe_gauge!("headworks_open_jobs", "Jobs that have not ended");
     describe_gauge!("headworks_queued_jobs", "Jobs the scheduler may place");
     describe_gauge!("headworks_running_attempts", "Attempts out on clusters");
+    describe_gauge!(
+        "headworks_queue_wait_seconds",
+        Unit::Seconds,
+        "What the queue of a pool's cluster takes, by forecast"
+    );
+    describe_gauge!(
+        "headworks_queue_waits_told",
+        "Waits in the queue of a pool's cluster that were forecast since the start"
+    );
+    describe_gauge!("headworks_queue_waits_kept", "Of them, those that kept within the forecast");
     describe_gauge!("headworks_open_holds", "Holds on wallets");
 }
 
@@ -92,6 +102,19 @@ pub fn request(route: &Arc<str>, status: StatusCode, took: Duration) {
     };
     histogram!("headworks_http_request_seconds", "route" => route.clone(), "status" => class)
         .record(took.as_secs_f64());
+}
+
+/// How the queues of the pools' clusters go.
+pub fn queues(engine: &engine::Engine) {
+    for pool in engine.pools() {
+        let Some(forecast) = engine.queue_forecast(pool.id) else { continue };
+        let (told, kept) = forecast.record();
+        if let Some(bound) = forecast.bound() {
+            gauge!("headworks_queue_wait_seconds", "pool" => pool.name.clone()).set(bound.as_secs_f64());
+        }
+        gauge!("headworks_queue_waits_told", "pool" => pool.name.clone()).set(told as f64);
+        gauge!("headworks_queue_waits_kept", "pool" => pool.name.clone()).set(kept as f64);
+    }
 }
 
 pub fn sizes(sizes: &Sizes) {

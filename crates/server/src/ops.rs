@@ -9,22 +9,29 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio::sync::watch;
 
+use crate::app::EngineHandle;
 use crate::driver::Role;
 
 #[derive(Clone)]
 struct Ops {
+    engine: EngineHandle,
     role: watch::Receiver<Role>,
     set_up: watch::Receiver<bool>,
     metrics: PrometheusHandle,
 }
 
 /// `set_up` becomes true once the first administrator, the prices and this machine's cluster are there.
-pub fn router(role: watch::Receiver<Role>, set_up: watch::Receiver<bool>, metrics: PrometheusHandle) -> Router {
+pub fn router(
+    engine: EngineHandle,
+    role: watch::Receiver<Role>,
+    set_up: watch::Receiver<bool>,
+    metrics: PrometheusHandle,
+) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(render))
-        .with_state(Ops { role, set_up, metrics })
+        .with_state(Ops { engine, role, set_up, metrics })
 }
 
 /// 200 when requests are answered here (by this server or through the active one), 503 otherwise; the body says why.
@@ -50,5 +57,7 @@ async fn ready(State(ops): State<Ops>) -> Response {
 }
 
 async fn render(State(ops): State<Ops>) -> Response {
+    // A server without an engine has nothing to say of queues; its other numbers are still asked for.
+    let _ = ops.engine.ask(|engine, _| crate::metrics::queues(engine)).await;
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], ops.metrics.render()).into_response()
 }

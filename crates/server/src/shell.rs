@@ -196,6 +196,7 @@ fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: Engi
     let settings = HttpSettings {
         secure_cookies: config.secure_cookies,
         job_defaults: config.job_defaults.clone(),
+        steering: config.policy.steering.clone(),
         ..HttpSettings::default()
     };
     let bounds = store::FileBounds { bytes: config.files_quota.0, files: FILES_PER_TENANT_MAX };

@@ -10,7 +10,7 @@ use base::{
     AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Resources, Seed, Span, Stream,
 };
 use base::{SupplierId, TenantId, UserId};
-use engine::{Command, Envelope, Policy, Replacement};
+use engine::{ByClass, Command, Envelope, Policy, Replacement, Steering, Waiting};
 use model::{
     Actor, BackendKind, Chip, Cluster, ClusterHealth, Node, NodeState, Outcome, Pool, Role, Service, Supplier,
     SupplyMode, User,
@@ -475,10 +475,16 @@ fn policy() -> Policy {
         restart_after,
     };
     let (twin, restart) = (Some(Span::from_mins(2)), Some(Span::from_mins(4)));
-    let replacement = [all(120, None, restart), all(60, None, None), all(60, twin, None), all(30, twin, restart)];
+    let replacement = ByClass {
+        low: all(120, None, restart),
+        normal: all(60, None, None),
+        high: all(60, twin, None),
+        urgent: all(30, twin, restart),
+    };
+    let waiting = Waiting { patience: Span::from_mins(5), ..Waiting::default() };
     // One node of each pool is kept in reserve.
-    let queued_patience_min = Span::from_mins(5);
-    Policy { replacement, queued_patience_min, reserve_permille: 250, ..Policy::default() }
+    let steering = Steering { replacement, waiting, reserve_permille: 250, ..Steering::default() };
+    Policy { steering, ..Policy::default() }
 }
 
 fn is_held(row: &engine::JobRow) -> bool {

@@ -49,6 +49,7 @@ pub struct Tables {
     pub pools: BTreeMap<PoolId, Pool>,
     pub costs: BTreeMap<PoolId, Option<PoolCost>>,
     pub books: BTreeMap<PriceBookId, PriceBook>,
+    pub policies: Vec<engine::PolicyVersion>,
     pub tenants: BTreeMap<TenantId, Tenant>,
     pub projects: BTreeMap<ProjectId, Project>,
     pub users: BTreeMap<UserId, User>,
@@ -98,6 +99,7 @@ impl Tables {
             Record::Results { .. } => {}
             Record::Pool(p) => drop(self.pools.insert(p.id, p.clone())),
             Record::PoolCost { pool, cost } => drop(self.costs.insert(*pool, *cost)),
+            Record::Policy(version) => self.policies.push(version.as_ref().clone()),
             Record::PriceBook(book) => {
                 if self.books.insert(book.id, book.clone()).is_some() {
                     return Err(Conflict::PriceBookTwice(book.id));
@@ -204,6 +206,7 @@ impl Tables {
         let holds = self.holds.values().filter(|h| h.is_open()).cloned().map(LedgerRecord::Hold);
         let accounts = self.accounts.values().cloned().map(LedgerRecord::Account);
         Snapshot {
+            policy: self.policies.last().cloned(),
             suppliers: self.suppliers.values().cloned().collect(),
             clusters: self.clusters.values().cloned().collect(),
             pools: self.pools.values().map(|p| (p.clone(), self.costs.get(&p.id).copied().flatten())).collect(),

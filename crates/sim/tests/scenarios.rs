@@ -57,6 +57,7 @@ scenarios!(
     refusals,
     remarks,
     requeue,
+    steered,
     supply_terms,
     suspended,
     time_limit,

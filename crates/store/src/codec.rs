@@ -5,7 +5,7 @@ use base::{
     AccountId, AttemptId, Currency, HoldId, JobId, Money, PoolId, ProjectId, SpecId, TenantId, Timestamp, TransferId,
     UserId,
 };
-use engine::{AuditEntry, JobRow, Report};
+use engine::{AuditEntry, JobRow, PolicyVersion, Report};
 use ledger::{Account, AccountCode, AccountKind, Floor, Hold, HoldState, Memo, Transfer, TransferReason};
 use model::{
     Actor, ArrayRef, Attempt, Avoid, Cluster, ClusterLink, ClusterReport, Dependency, Event, EventKind, Exit, Job,
@@ -45,6 +45,7 @@ docs! {
     Pool, "pool";
     PoolCost, "pool cost";
     PriceBook, "price book";
+    PolicyVersion, "policy";
     JobSpec, "job specification";
     JobDoc, "job";
     Attempt, "attempt";

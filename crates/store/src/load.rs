@@ -37,6 +37,7 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
     share_names(&mut jobs, &specs);
     let ledger = books.await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))??;
     let mut snapshot = Snapshot {
+        policy: docs(pool, "SELECT v, doc FROM policies ORDER BY number DESC LIMIT 1").await?.pop(),
         suppliers: docs(pool, "SELECT v, doc FROM suppliers ORDER BY id").await?,
         clusters: docs(pool, "SELECT v, doc FROM clusters ORDER BY id").await?,
         pools: pools(pool).await?,

@@ -21,6 +21,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { version: 2, name: "links", sql: include_str!("../migrations/0002_links/up.sql") },
     Step { version: 3, name: "files", sql: include_str!("../migrations/0003_files/up.sql") },
     Step { version: 4, name: "results", sql: include_str!("../migrations/0004_results/up.sql") },
+    Step { version: 5, name: "policies", sql: include_str!("../migrations/0005_policies/up.sql") },
 ];
 
 /// Two servers that start together wait for one another here: the first eight bytes of "headworks" as a number.

@@ -71,6 +71,7 @@ tables! {
     Pools Replace "pools" ["id"] ["name" "v" "doc"];
     PoolCosts Replace "pool_costs" ["pool"] ["v" "doc"];
     PriceBooks Refuse "price_books" ["id"] ["v" "doc"];
+    Policies Refuse "policies" ["number"] ["v" "doc"];
     Scripts Keep "scripts" ["id"] ["body"];
     Specs Keep "specs" ["id"] ["v" "doc"];
     Jobs Replace "jobs" ["number"] ["id" "tenant" "project" "user_id" "spec" "array_root" "array_number" "array_index"
@@ -260,6 +261,7 @@ fn place(record: &Record) -> (T, Option<(u128, u32)>) {
         Record::Pool(pool) => (T::Pools, one(pool.id.as_u128())),
         Record::PoolCost { pool, .. } => (T::PoolCosts, one(pool.as_u128())),
         Record::PriceBook(_) => (T::PriceBooks, None),
+        Record::Policy(_) => (T::Policies, None),
         Record::Spec { id, .. } => (T::Specs, one(id.as_u128())),
         Record::Script { id, .. } => (T::Scripts, one(id.as_u128())),
         Record::Job(row) => (T::Jobs, one(u128::from(row.job.number))),
@@ -367,6 +369,10 @@ fn encode_supply(record: &Record, args: &mut Args) -> Encoded {
         Record::PriceBook(book) => {
             args.id(book.id.as_u128());
             codec::put(args, book)
+        }
+        Record::Policy(version) => {
+            args.int(codec::natural(version.number));
+            codec::put(args, version.as_ref())
         }
         _ => encode_work(record, args),
     }

@@ -9,6 +9,7 @@ pub mod job;
 pub mod money;
 pub mod page;
 pub mod people;
+pub mod policy;
 pub mod problem;
 pub mod session;
 pub mod sites;

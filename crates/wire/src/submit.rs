@@ -148,6 +148,9 @@ pub struct Candidate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available: Option<String>,
     pub expected_start: Option<TimeText>,
+    /// Of the time until then, what the cluster's own queue takes by what it took of late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_wait_seconds: Option<f64>,
     pub run_time_seconds: Option<f64>,
     /// For the whole time limit, to the tenant.
     pub price: Option<MoneyText>,

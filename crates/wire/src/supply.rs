@@ -115,11 +115,24 @@ pub struct Pool {
     pub free: Option<Amounts>,
     pub running_jobs: Option<u32>,
     pub time_limit_max_seconds: Option<u64>,
+    /// What is forecast of the cluster's own queue; `null` before it let enough work wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<QueueForecast>,
     pub price: Option<PoolPrice>,
     /// What this host cannot do, and what that means.
     pub remarks: Vec<String>,
     /// The first 1000, in name order.
     pub nodes: Vec<Node>,
+}
+
+/// How long a cluster's own queue lets work wait that was handed to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueueForecast {
+    /// Three of four waits are no longer.
+    pub wait_seconds: u64,
+    /// Waits that were forecast, and how many of them kept within the bound.
+    pub told: u64,
+    pub kept: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

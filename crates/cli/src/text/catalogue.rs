@@ -76,6 +76,7 @@ catalogue! {
     ExpectedStart "Expected start" "预计开始";
     Expires "Expires" "到期时间";
     Failures "Failures" "失败数";
+    ForecastKept "Forecast kept" "预测命中";
     Free "Free" "空闲";
     From "From" "起";
     GibHour "GiB-hour" "内存时价";
@@ -118,6 +119,7 @@ catalogue! {
     Pools "Pools" "资源池数";
     PoolsAllowed "Pools allowed" "限定资源池";
     Price "Price" "价格";
+    QueueWait "Waits there" "集群内排队";
     ProductLine "Product line" "产品线";
     Program "This program" "本程序";
     Project "Project" "项目";
@@ -207,6 +209,7 @@ catalogue! {
     ReallyTrial "Try {cluster} now with a handful of real jobs (about two minutes), and put it into service if they all pass?" "现在用少量真实作业试运行 {cluster}（约两分钟），全部通过后投入服务吗？";
     ReallyDisable "Disable {name} and revoke all tokens?" "确定停用 {name} 并吊销其全部令牌吗？";
     ReallyRevokeSite "Take the key of {site} back? Its agent will not be let in until it joins with a new token." "确定收回站点 {site} 的密钥吗？其代理须以新令牌重新加入后才能接入。";
+    ReallySteer "The policy will change:\n  {changes}\nPut it into force?" "策略将变更：\n  {changes}\n确定生效吗？";
     ReallyPublish "Publish prices {name} in {currency}? A published version cannot be changed." "确定发布 {currency} 价目 {name} 吗？发布后不可更改。";
 
     // Talk.
@@ -254,6 +257,9 @@ catalogue! {
     PasswordSet "The password of {name} is set." "{name} 的密码已设置。";
     PasswordChanged "Your password is changed." "密码已修改。";
     ToppedUp "The balance is now {balance} {currency}." "当前余额 {balance} {currency}。";
+    PolicySet "Policy version {n} is in force." "策略第 {n} 版已生效。";
+    PolicyStands "Nothing changes: version {n} already says so." "没有变更：第 {n} 版已是如此。";
+    PolicyWould "{n} values would change; nothing was changed." "将变更 {n} 项；尚未生效。";
     PricesPublished "Prices {name} in {currency} are published." "{currency} 价目 {name} 已发布。";
     FilesPut "{n} files ({size}) are in the file space; {sent} had to be sent." "{n} 个文件（{size}）已在文件空间；实际传输 {sent}。";
     FilesGot "{n} files ({size}) are here." "{n} 个文件（{size}）已取回。";

@@ -8,6 +8,7 @@ pub mod jobs;
 pub mod logs;
 pub mod money;
 pub mod people;
+pub mod policy;
 pub mod show;
 pub mod sites;
 pub mod submit;
@@ -102,6 +103,8 @@ pub enum Verb {
     Wallet(money::Wallet),
     /// Selling prices: show, publish
     Prices(money::Prices),
+    /// The policy of placement and replacement: show, check, set
+    Policy(policy::Policies),
     /// What jobs cost
     Bill(money::Bill),
     /// What is earned, by job, tenant, pool or project
@@ -189,6 +192,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Tokens(args) => account::tokens(desk, args).await,
         Verb::Wallet(args) => money::wallet(desk, args).await,
         Verb::Prices(args) => money::prices(desk, args).await,
+        Verb::Policy(args) => policy::policies(desk, args).await,
         Verb::Bill(args) => money::bill(desk, args).await,
         Verb::Margin(args) => money::margin(desk, args).await,
         Verb::Events(args) => logs::events(desk, args).await,

@@ -110,6 +110,10 @@ fn pool_facts(pool: &Pool) -> Vec<(Word, Cell)> {
         (Word::NodesDrained, in_state(NodeState::Drained)),
         (Word::NodesDown, in_state(NodeState::Down)),
     ];
+    if let Some(forecast) = &pool.forecast {
+        facts.push((Word::QueueWait, Cell::Seconds(forecast.wait_seconds as f64)));
+        facts.push((Word::ForecastKept, Cell::text(format!("{}/{}", forecast.kept, forecast.told))));
+    }
     if let Some(price) = &pool.price {
         facts.push((Word::CoreHour, Cell::price(price.core_hour, &price.currency)));
         facts.push((Word::GibHour, Cell::price(price.gib_hour, &price.currency)));

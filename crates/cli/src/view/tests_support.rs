@@ -99,6 +99,7 @@ pub fn pool(name: &str, nodes: u32) -> Pool {
         free: Some(amounts(32 * up - 16, 64 * up, 2 * (nodes - 1))),
         running_jobs: Some(1),
         time_limit_max_seconds: Some(86_400),
+        forecast: None,
         price: Some(PoolPrice {
             core_hour: money("0.10"),
             gib_hour: money("0.01"),

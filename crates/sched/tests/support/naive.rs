@@ -42,11 +42,13 @@ pub struct Naive {
     pub claims: Vec<Claim>,
     /// Of the one cluster.
     pub cluster: ClusterView,
+    /// Seconds in the queue of a pool's own cluster.
+    pub waits: BTreeMap<usize, u64>,
     pub now: i64,
 }
 
-/// Money, whether cards are wasted, pool.
-type Preference = (i64, bool, usize);
+/// Doublings of a minute in its cluster's queue, money, whether cards are wasted, pool.
+type Preference = (u32, i64, bool, usize);
 pub type Placed = (JobId, usize, Vec<usize>);
 pub type Claimed = (JobId, usize, i64, Vec<usize>);
 
@@ -98,21 +100,25 @@ impl Naive {
     }
 
     fn claim(&mut self, job: &Demand, fits: Vec<usize>, now: i64) {
-        let mut best: Option<(i128, Preference, i64, Vec<usize>)> = None;
-        for &pool in fits.iter().filter(|p| self.gate(**p, job)) {
+        let mut best: Option<(i128, usize, i64, Vec<usize>)> = None;
+        let mut order = fits.clone();
+        order.sort_by_key(|p| self.preference(*p, job));
+        for &pool in order.iter().filter(|p| self.gate(**p, job)) {
             if self.claims.iter().any(|c| c.set == fits && c.pool == pool) {
                 continue;
             }
             let Some((start, nodes)) = self.earliest(pool, job) else { continue };
             let start = if start == NOW { now } else { start };
-            let wait = 1_000 * i128::from(self.policy.weights.start) * i128::from(start);
-            let preference = self.preference(pool, job);
-            let penalty = wait + i128::from(preference.0) * i128::from(job.time_limit.as_micros());
-            if best.as_ref().is_none_or(|b| (penalty, preference) < (b.0, b.1)) {
-                best = Some((penalty, preference, start, nodes));
+            let (tier, money, _, _) = self.preference(pool, job);
+            let there = if tier == 0 { 0 } else { (60_000_000 << tier) / 2 };
+            let wait = 1_000 * i128::from(self.policy.weights.start) * (i128::from(start) + there);
+            let penalty = wait + i128::from(money) * i128::from(job.time_limit.as_micros());
+            // The next in order of preference is only worth it for an earlier start.
+            if best.as_ref().is_none_or(|b| penalty < b.0 && start < b.2) {
+                best = Some((penalty, pool, start, nodes));
             }
         }
-        if let Some((_, (_, _, pool), from, nodes)) = best {
+        if let Some((_, pool, from, nodes)) = best {
             let request = job.request.clone();
             self.claims.push(Claim { job: job.job, set: fits, pool, from, per_node: request.per_node, nodes, request });
         }
@@ -334,7 +340,9 @@ impl Naive {
         let total = job.request.total();
         let weights = &self.policy.weights;
         let money = weights.price * p.price.hourly(&total) + weights.cost * p.cost.hourly(&total);
-        (money, total.gpus == 0 && p.shape.gpus > 0, pool)
+        let mins = self.waits.get(&pool).map_or(0, |seconds| seconds / 60);
+        let tier = if mins == 0 { 0 } else { mins.ilog2() + 1 };
+        (tier, money, total.gpus == 0 && p.shape.gpus > 0, pool)
     }
 
     /// What is used on a node by work that ends after `time`.

@@ -204,16 +204,17 @@ fn policy(r: &Reader<'_>, currency: Currency) -> Result<Policy, ConfigError> {
         open_jobs_max: r.read("jobs.open_max")?,
         array_elements_max: r.read("jobs.array_max")?,
         cancel_unfulfillable: r.read("jobs.cancel_unfulfillable")?,
-        reserve_permille: r.read("policy.reserve_permille")?,
-        queued_patience_min: r.span("policy.queued_patience")?,
-        avoid_for: r.span("policy.avoid_for")?,
         cost_currency: currency,
         ..Policy::default()
     };
-    policy.sched.age_bound = r.span("policy.age_bound")?;
-    policy.sched.fair_share_half_life = r.span("policy.fair_share_half_life")?;
-    policy.sched.backfill_depth = r.read("policy.backfill_depth")?;
-    policy.sched.foreign_hold = r.span("policy.foreign_hold")?;
+    let steering = &mut policy.steering;
+    steering.reserve_permille = r.read("policy.reserve_permille")?;
+    steering.waiting.patience = r.span("policy.queued_patience")?;
+    steering.waiting.avoid_for = r.span("policy.avoid_for")?;
+    steering.placement.age_bound = r.span("policy.age_bound")?;
+    steering.placement.fair_share_half_life = r.span("policy.fair_share_half_life")?;
+    steering.placement.backfill_depth = r.read("policy.backfill_depth")?;
+    steering.placement.foreign_hold = r.span("policy.foreign_hold")?;
     Ok(policy)
 }
 

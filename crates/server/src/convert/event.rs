@@ -44,9 +44,14 @@ impl Mentioned {
 
     /// Looks up who did what `entries` say.
     pub async fn by_audit(entries: &[AuditEntry], names: Names<'_>) -> Result<Self, StoreError> {
+        let actors: Vec<Actor> = entries.iter().map(|entry| entry.actor).collect();
+        Self::by_actors(&actors, names).await
+    }
+
+    pub async fn by_actors(actors: &[Actor], names: Names<'_>) -> Result<Self, StoreError> {
         let mut found = Self { supply: names.supply().await?, ..Self::default() };
-        for entry in entries {
-            found.actor(entry.actor, names).await?;
+        for actor in actors {
+            found.actor(*actor, names).await?;
         }
         Ok(found)
     }
@@ -88,7 +93,7 @@ pub fn audit(entry: AuditEntry, mentioned: &Mentioned) -> shown::AuditEntry {
     shown::AuditEntry { seq, at: at.into(), actor: actor(by, mentioned), action, target, tenant, detail }
 }
 
-fn actor(by: Actor, mentioned: &Mentioned) -> shown::Actor {
+pub fn actor(by: Actor, mentioned: &Mentioned) -> shown::Actor {
     match by {
         Actor::Platform => shown::Actor { kind: "platform".into(), id: None, name: None },
         Actor::User(id) => {

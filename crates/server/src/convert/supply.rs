@@ -52,13 +52,14 @@ const RETIRED: &str = "the configuration no longer names this pool: its nodes ar
 /// What is known of a pool beside its row.
 pub struct PoolNow {
     pub usage: Option<PoolUse>,
+    pub forecast: Option<shown::QueueForecast>,
     pub currency: Currency,
     pub now: Timestamp,
     pub remarks: Vec<String>,
 }
 
 pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow) -> shown::Pool {
-    let PoolNow { usage, currency, now, mut remarks } = now;
+    let PoolNow { usage, forecast, currency, now, mut remarks } = now;
     if !pool.retired.is_empty() {
         remarks.push(RETIRED.to_owned());
     }
@@ -80,6 +81,7 @@ pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow) -> shown::Pool {
         free: usage.map(|u| amounts(u.free)),
         running_jobs: usage.map(|u| u.jobs_running),
         time_limit_max_seconds: pool.time_limit_max.map(seconds_ceil),
+        forecast,
         price: book::in_force(&supply.books, currency, now).map(|book| price(book, pool)),
         remarks,
         nodes: pool
@@ -89,6 +91,13 @@ pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow) -> shown::Pool {
             .map(|n| shown::Node { name: n.name.to_string(), state: node_state(n.state) })
             .collect(),
     }
+}
+
+/// What is shown of a queue; nothing before there is a bound.
+pub fn forecast(known: &sched::forecast::WaitForecast) -> Option<shown::QueueForecast> {
+    let (told, kept) = known.record();
+    let wait = known.bound()?.as_micros().max(0) as u64;
+    Some(shown::QueueForecast { wait_seconds: wait.div_ceil(1_000_000), told, kept })
 }
 
 fn price(book: &PriceBook, pool: &Pool) -> shown::PoolPrice {

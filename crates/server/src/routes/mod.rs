@@ -10,6 +10,7 @@ mod jobs;
 mod logs;
 mod money;
 mod people;
+mod policy;
 mod session;
 mod sites;
 mod submit;
@@ -106,6 +107,8 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(sites::enroll, sites::list))
         .routes(routes!(sites::revoke))
         .routes(routes!(supply::prices, supply::publish_prices))
+        .routes(routes!(policy::get, policy::set))
+        .routes(routes!(policy::versions))
         .routes(routes!(people::tenants, people::create_tenant))
         .routes(routes!(people::tenant, people::change_tenant))
         .routes(routes!(people::projects, people::create_project))

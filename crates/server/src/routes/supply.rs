@@ -14,7 +14,7 @@ use rating::PriceBook;
 use sched::PoolUse;
 use wire::money::{PriceBook as ShownBook, PriceCreate, PriceCreated};
 use wire::page::PageQuery;
-use wire::supply::{Cluster, NodeChange, NodeChanged, Pool, Systems};
+use wire::supply::{Cluster, NodeChange, NodeChanged, Pool, QueueForecast, Systems};
 use wire::{ErrorCode, MoneyText, Page};
 
 use super::money::amount;
@@ -97,16 +97,21 @@ pub(super) async fn pools(caller: Caller, Params(query): Params<PageQuery>) -> R
     let now = caller.app().clock.now();
     let items = page.items.into_iter().map(|pool| {
         let remarks = caller.app().clusters.get(pool.cluster).map(|c| c.pool_remarks(pool.id)).unwrap_or_default();
-        let now = PoolNow { usage: usage.get(&pool.id).copied(), currency: who.currency, now, remarks };
+        let (usage, forecast) = usage.get(&pool.id).copied().unzip();
+        let now = PoolNow { usage, forecast: forecast.flatten(), currency: who.currency, now, remarks };
         convert::supply::pool(pool, &supply, now)
     });
     Ok(Json(Page { items: items.collect(), next_cursor: page.next_cursor }))
 }
 
-/// What is taken of each pool; nothing where this server does not run the engine.
-async fn usage(caller: &Caller, pools: Vec<PoolId>) -> Result<HashMap<PoolId, PoolUse>, Failure> {
+/// What is taken of each pool and how its queue goes; nothing where this server does not run the engine.
+async fn usage(
+    caller: &Caller,
+    pools: Vec<PoolId>,
+) -> Result<HashMap<PoolId, (PoolUse, Option<QueueForecast>)>, Failure> {
     let asked = caller.app().engine.ask(move |engine, _| {
-        pools.into_iter().filter_map(|id| Some((id, engine.pool_use(id)?))).collect::<HashMap<_, _>>()
+        let forecast = |id| engine.queue_forecast(id).and_then(convert::supply::forecast);
+        pools.into_iter().filter_map(|id| Some((id, (engine.pool_use(id)?, forecast(id))))).collect::<HashMap<_, _>>()
     });
     match asked.await {
         Ok(usage) => Ok(usage),

@@ -7,6 +7,7 @@ mod jobs;
 mod malformed;
 mod money;
 mod people;
+mod policy;
 mod streams;
 mod supply;
 mod support;

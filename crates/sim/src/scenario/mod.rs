@@ -131,6 +131,7 @@ impl Runner {
             Step::Pool(pool) => self.pool(pool),
             Step::Terms(terms) => self.terms(terms),
             Step::Service { cluster, service } => self.service(&cluster, service),
+            Step::Policy(text) => self.steer(&text),
             Step::Prices { core, gib, cards, from } => self.prices(core, gib, cards, from),
             Step::Submit(submit) => self.submit(*submit),
             Step::Repeat(name) => match self.submissions.get(&name).cloned() {

@@ -134,6 +134,8 @@ pub enum Step {
         time: Option<Span>,
         operator: bool,
     },
+    /// What of the default policy becomes another, as TOML without a break.
+    Policy(String),
     TopUp {
         tenant: String,
         amount: Money,
@@ -194,6 +196,9 @@ impl<'a> Words<'a> {
     fn name(&mut self) -> Result<Name, ParseError> {
         name(self.next("a job")?)
     }
+    fn rest(&mut self) -> String {
+        self.0.by_ref().collect::<Vec<_>>().join(" ")
+    }
     fn finish(&mut self) -> Result<(), ParseError> {
         self.0.next().map_or(Ok(()), |word| Err(ParseError::Word(word.into())))
     }
@@ -236,6 +241,7 @@ fn step(command: &str, w: &mut Words) -> Result<Step, ParseError> {
         "release" => Step::Release { job: w.name()?, operator: w.takes("as-operator") },
         "requeue" => Step::Requeue(w.name()?),
         "change" => change(w)?,
+        "policy" => Step::Policy(w.rest()),
         "top-up" => Step::TopUp { tenant: w.next("a tenant")?.into(), amount: w.value("an amount")? },
         "tick" => Step::Tick(w.value("tick")?),
         "fail" | "repair" | "drain" => node(command, w)?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base::{
     ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Span, SupplierId, TenantId, UserId, digest128,
 };
-use engine::{Command, JobRef, Once, Report, Submission};
+use engine::{Command, JobRef, Once, Report, Steering, Submission};
 use model::{
     Actor, ArraySpec, BackendKind, Chip, Cluster, ClusterHealth, ClusterTerms, JobSpec, Node, NodeState, Pool, Request,
     Role, Service, Supplier, SupplyMode, User, Window,
@@ -52,6 +52,16 @@ impl Runner {
         let card_hour = cards.into_iter().collect();
         let book = PriceBook { id, name, currency, effective_from, core_hour: core, gib_hour: gib, card_hour };
         self.command(None, Command::PublishPrices(book));
+    }
+
+    pub(super) fn steer(&mut self, text: &str) {
+        match Steering::parse(text) {
+            Ok(steering) => {
+                let (steering, note, expected) = (Box::new(steering), String::new(), None);
+                self.command(None, Command::Steer { steering, note, expected });
+            }
+            Err(fault) => self.fail(&fault.to_string()),
+        }
     }
 
     fn cluster(&mut self, name: &str, partner: bool) -> ClusterId {
