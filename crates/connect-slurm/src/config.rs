@@ -263,7 +263,7 @@ pub struct Identity {
     /// Whom no rule names is given no work there. Otherwise his jobs run under the site's default account.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub named_only: bool,
-    /// Accounts that belong to one tenant take in nothing while his wallet does not: `GrpSubmitJobs=0` on their association, and what
+    /// Accounts that belong to tenants who owe, and to nobody else, take in nothing while their wallets do not: `GrpSubmitJobs=0` on their association, and what
     /// it was before afterwards. Needs the rights of a coordinator there, or more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop_debtors: bool,

@@ -3,6 +3,7 @@
 use base::{Currency, JobId, Money, PoolId, SpecId, TenantId, Timestamp};
 use model::{JobSpec, Phase, Reason, TenantStatus};
 use rating::{Rates, book};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::denied::Denied;
@@ -25,6 +26,8 @@ pub struct WalletView {
 pub struct Standing {
     pub tenant: Arc<str>,
     pub projects: Vec<Arc<str>>,
+    /// Disabled ones too: a site may still let them in.
+    pub users: Vec<Arc<str>>,
     /// It is active, and something is left in its wallet for new work.
     pub takes_work: bool,
 }
@@ -131,13 +134,21 @@ impl Engine {
 
     /// Every tenant, in the order of ids.
     pub fn standings(&self) -> impl Iterator<Item = Standing> {
-        self.tenants.values().map(|entry| {
+        let mut projects: BTreeMap<TenantId, Vec<Arc<str>>> = BTreeMap::new();
+        for project in self.projects.values() {
+            projects.entry(project.tenant).or_default().push(project.name.clone());
+        }
+        let mut users: BTreeMap<TenantId, Vec<Arc<str>>> = BTreeMap::new();
+        for user in self.users.values() {
+            users.entry(user.tenant).or_default().push(user.name.clone());
+        }
+        self.tenants.values().map(move |entry| {
             let id = entry.tenant.id;
-            let own = self.projects.values().filter(move |project| project.tenant == id);
             let is_active = entry.tenant.status == TenantStatus::Active;
             Standing {
                 tenant: entry.tenant.name.clone(),
-                projects: own.map(|project| project.name.clone()).collect(),
+                projects: projects.remove(&id).unwrap_or_default(),
+                users: users.remove(&id).unwrap_or_default(),
                 takes_work: is_active && self.wallet(id).is_some_and(|wallet| wallet.available > Money::ZERO),
             }
         })

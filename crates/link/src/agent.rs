@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::desk::{Desk, Examine, Outbox};
+use crate::desk::{Accounts, Desk, Examine, Outbox};
 use crate::frame::{Bounds, Frame, FrameError, moved, post};
 use crate::limits::{EVENTS_AT_ONCE, EVENTS_WINDOW, OUTBOX_FRAMES, PROTOCOL, Timing};
 use crate::message::{Attach, Hello, Place, Purpose, Refusal, ToAgent, ToServer, Welcome};
@@ -137,6 +137,8 @@ pub struct Hosted {
     pub cluster: Arc<dyn Cluster>,
     /// How a look at it is taken, where it can be more than its description.
     pub examine: Option<Examine>,
+    /// Accounts that it may keep from taking in work, where there are any.
+    pub accounts: Option<Arc<dyn Accounts>>,
 }
 
 /// A site's agent in front of one connector.
@@ -169,8 +171,8 @@ impl Agent {
     ) -> Result<Agent, AgentError> {
         let spool = Spool::open(folder, stamp().map_err(AgentError::Folder)?).await.map_err(AgentError::Folder)?;
         let leases = Leases::open(folder).await.map_err(AgentError::Folder)?;
-        let Hosted { backend, cluster, examine } = hosted;
-        let desk = Arc::new(Desk::new(cluster, place.cluster, leases, examine, spool.newest()));
+        let backend = hosted.backend;
+        let desk = Arc::new(Desk::new(hosted, place.cluster, leases, spool.newest()));
         let process = stamp().map_err(AgentError::Folder)?;
         Ok(Agent { shared: Arc::new(Shared { dial, identity, backend, desk, spool, process }), observations })
     }

@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use ports::{Cluster, ConnectError, FileError, Files};
 use tokio::sync::{RwLock, mpsc, watch};
 
+use crate::agent::Hosted;
 use crate::frame::Frame;
 use crate::limits::{ANSWERS_KEPT, LISTING_PART, REQUESTS_MAX};
 use crate::message::{Answer, Ask, ToServer, attempts_from_bytes};
@@ -21,6 +22,14 @@ use crate::spool::Leases;
 /// answer is a report of the connector, JSON.
 pub type Examine = Arc<dyn Fn(u32, Duration) -> BoxFuture<'static, Result<Vec<u8>, ConnectError>> + Send + Sync>;
 
+/// Accounts of the site that take in no work while their people cannot pay. Knows who is to be stopped when it is told.
+pub trait Accounts: Send + Sync {
+    /// Who the platform's people are here, as the connector writes it; empty: no account here is ever stopped.
+    fn rules(&self) -> Vec<u8>;
+    /// These take in nothing from now on, and all others that were stopped do again. What was changed, for people.
+    fn stop(&self, accounts: BTreeSet<String>) -> BoxFuture<'_, Result<String, ConnectError>>;
+}
+
 /// Where frames go that are to be written on the present connection.
 pub(crate) type Outbox = mpsc::Sender<Arc<Frame>>;
 
@@ -29,6 +38,7 @@ pub(crate) struct Desk {
     id: ClusterId,
     leases: Leases,
     examine: Option<Examine>,
+    accounts: Option<Arc<dyn Accounts>>,
     /// The number of the newest event that is on the disk.
     newest: watch::Receiver<u64>,
     /// Read while an attempt is handed over or ended, written while the connector is told which ones are open: one that
@@ -52,15 +62,10 @@ struct Table {
 type Said = (Answer, Vec<u8>);
 
 impl Desk {
-    pub fn new(
-        cluster: Arc<dyn Cluster>,
-        id: ClusterId,
-        leases: Leases,
-        examine: Option<Examine>,
-        newest: watch::Receiver<u64>,
-    ) -> Desk {
+    pub fn new(hosted: Hosted, id: ClusterId, leases: Leases, newest: watch::Receiver<u64>) -> Desk {
+        let Hosted { cluster, examine, accounts, .. } = hosted;
         let parts = tokio::sync::Mutex::default();
-        Desk { cluster, id, leases, examine, newest, turn: RwLock::new(()), parts, table: Mutex::default() }
+        Desk { cluster, id, leases, examine, accounts, newest, turn: RwLock::new(()), parts, table: Mutex::default() }
     }
 
     pub fn has_files(&self) -> bool {
@@ -191,11 +196,24 @@ impl Desk {
                 },
                 None => (Answer::Unknown, Vec::new()),
             },
+            // No account of such a cluster is ever stopped.
+            Ask::AccountRules {} => {
+                (Answer::AccountRules {}, self.accounts.as_ref().map_or_else(Vec::new, |accounts| accounts.rules()))
+            }
+            Ask::StopAccounts {} => (self.stop_accounts(&body).await.unwrap_or_else(fault), Vec::new()),
             Ask::Unknown => (Answer::Unknown, Vec::new()),
             files => match self.cluster.files() {
                 Some(over) => file_work(&*over, files, body).await,
                 None => (file_fault(FileError::Denied("the site's agent reaches no files".into())), Vec::new()),
             },
+        }
+    }
+
+    async fn stop_accounts(&self, body: &[u8]) -> Result<Answer, ConnectError> {
+        let accounts = serde_json::from_slice(body).map_err(|_| refused("a list of accounts that cannot be read"))?;
+        match &self.accounts {
+            Some(known) => Ok(Answer::AccountsStopped { changed: known.stop(accounts).await? }),
+            None => Err(refused("no account is stopped here")),
         }
     }
 

@@ -15,7 +15,7 @@ mod spool;
 mod tls;
 
 pub use agent::{Agent, AgentError, Dial, DialError, Hosted, join};
-pub use desk::Examine;
+pub use desk::{Accounts, Examine};
 pub use frame::{Bounds, Frame, FrameError};
 pub use limits::Timing;
 pub use listen::{Gatekeeper, House, serve};

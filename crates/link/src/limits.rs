@@ -54,6 +54,8 @@ pub const ADDRESSES_COUNTED: usize = 10_000;
 pub const COPY_TIME_MAX: Duration = Duration::from_secs(1_800);
 /// What a check takes beside its first job: a survey, some questions, files. A slow slurmctld takes 9 s for each.
 pub const CHECK_BESIDE: Duration = Duration::from_secs(90);
+/// Limits of accounts are set one by one, at 30 to 100 ms each.
+pub const ACCOUNTS_TIME_MAX: Duration = Duration::from_secs(300);
 
 /// How long the two ends wait for what. Tests shorten it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

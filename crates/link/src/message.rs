@@ -304,6 +304,11 @@ pub enum Ask {
     Remove {
         path: String,
     },
+    /// Who the platform's people are at the site, so that it can be told which accounts are debtors' without being told who owes. The first agents
+    /// know neither this nor the next.
+    AccountRules {},
+    /// Body: JSON, the names of all accounts that are to take in nothing.
+    StopAccounts {},
     #[serde(other)]
     Unknown,
 }
@@ -320,6 +325,7 @@ impl Ask {
                 | Self::List { .. }
                 | Self::Read { .. }
                 | Self::WorkFolder { .. }
+                | Self::AccountRules {}
                 | Self::Unknown
         )
     }
@@ -361,6 +367,12 @@ pub enum Answer {
     },
     /// Body: the report, JSON of the connector.
     Checked {},
+    /// Body: the rules, JSON of the connector; nothing where no account is ever stopped.
+    AccountRules {},
+    /// What is other than before, for people; mostly nothing.
+    AccountsStopped {
+        changed: String,
+    },
     Fault {
         fault: Fault,
     },

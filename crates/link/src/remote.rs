@@ -1,6 +1,7 @@
 //! A site's cluster as the platform sees it: each call of the trait is a request to the site's agent, what the agent reports
 //! comes out as observations. Knows nothing of the connector behind the agent.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use ports::files::{FILE_PIECE_MAX, checked, copy_by_pieces};
 use ports::{Cluster, ClusterFacts, ConnectError, Entry, FileError, Files, LogChunk, LogStream};
 use tokio::task::JoinHandle;
 
-use crate::limits::{CHECK_BESIDE, COPY_TIME_MAX};
+use crate::limits::{ACCOUNTS_TIME_MAX, CHECK_BESIDE, COPY_TIME_MAX};
 use crate::message::{Answer, Ask};
 use crate::pool_id;
 use crate::site::{CallError, Site};
@@ -38,6 +39,33 @@ impl Site {
             (Answer::Checked {}, report) => Ok(Some(report)),
             (Answer::Fault { fault }, _) => Err(fault.into()),
             (Answer::Unknown, _) => Ok(None),
+            _ => Err(strange()),
+        }
+    }
+
+    /// Who the platform's people are at the site, as its connector writes it. Empty: no account there is ever stopped. `None`: the
+    /// agent is too old to say.
+    ///
+    /// # Errors
+    /// Of the line.
+    pub async fn account_rules(&self) -> Result<Option<Vec<u8>>, ConnectError> {
+        match self.call(Ask::AccountRules {}, Vec::new(), self.timing().answer).await? {
+            (Answer::AccountRules {}, rules) => Ok(Some(rules)),
+            (Answer::Unknown, _) => Ok(None),
+            (Answer::Fault { fault }, _) => Err(fault.into()),
+            _ => Err(strange()),
+        }
+    }
+
+    /// Has these accounts of the site take in nothing, and all others that were stopped work again. What was changed, for people.
+    ///
+    /// # Errors
+    /// Of the line, and of the connector.
+    pub async fn stop_accounts(&self, accounts: &BTreeSet<String>) -> Result<String, ConnectError> {
+        let body = serde_json::to_vec(accounts).map_err(|error| ConnectError::Unreachable(io::Error::other(error)))?;
+        match self.call(Ask::StopAccounts {}, body, ACCOUNTS_TIME_MAX).await? {
+            (Answer::AccountsStopped { changed }, _) => Ok(changed),
+            (Answer::Fault { fault }, _) => Err(fault.into()),
             _ => Err(strange()),
         }
     }

@@ -133,13 +133,15 @@ pub struct Clusters {
     by_id: RwLock<BTreeMap<ClusterId, Arc<dyn ports::Cluster>>>,
     /// What this server itself has to remark on a cluster.
     notes: RwLock<BTreeMap<ClusterId, Vec<String>>>,
+    /// What is amiss with accounts of debtors at a site.
+    owing: RwLock<BTreeMap<ClusterId, String>>,
     facts: Cache<ClusterId, Arc<ports::ClusterFacts>>,
 }
 
 impl Default for Clusters {
     fn default() -> Self {
         let facts = Cache::builder().time_to_live(CLUSTER_FACTS_TRUSTED).build();
-        Self { by_id: RwLock::default(), notes: RwLock::default(), facts }
+        Self { by_id: RwLock::default(), notes: RwLock::default(), owing: RwLock::default(), facts }
     }
 }
 
@@ -165,7 +167,17 @@ impl Clusters {
         self.notes.write().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().push(sentence);
     }
     pub fn notes(&self, id: ClusterId) -> Vec<String> {
-        self.notes.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned().unwrap_or_default()
+        let mut notes = self.notes.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned().unwrap_or_default();
+        notes.extend(self.owing.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned());
+        notes
+    }
+    /// What is amiss with accounts of debtors there, instead of what was.
+    pub(crate) fn set_owing(&self, id: ClusterId, amiss: Option<String>) {
+        let mut owing = self.owing.write().unwrap_or_else(PoisonError::into_inner);
+        match amiss {
+            Some(amiss) => drop(owing.insert(id, amiss)),
+            None => drop(owing.remove(&id)),
+        }
     }
     /// What a cluster says of itself, now or a moment ago; `None` for one that is not connected here.
     ///

@@ -2,7 +2,7 @@
 //! cluster is retired and empty. A cluster that cannot be reached holds up nobody. Refuses to know: HTTP, what work is placed.
 
 mod by_agent;
-mod debtors;
+pub(crate) mod debtors;
 mod keeper;
 mod reports;
 
@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::driver::Role;
 use crate::shell::Observe;
 
+pub(crate) use keeper::chain;
 pub use keeper::registered_pool;
 pub use reports::{Busy, Running, Who};
 

@@ -1,6 +1,7 @@
 //! Sites whose agents dial in: the door they come through, who may, and their clusters among the others.
 //! A site is a cluster whose link is of the kind `site`; what is kept of its enrolment is that link's configuration.
 
+mod debtors;
 mod enrolment;
 pub(crate) mod supply;
 
@@ -245,8 +246,16 @@ impl Sites {
                 }
             }
         };
+        let stops_accounts = self.get(cluster).is_some_and(|known| known.backend == BackendKind::Slurm);
+        let owing = async {
+            match stops_accounts {
+                true => debtors::keep_out(running.app.clone(), running.role.clone(), site.clone()).await,
+                false => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = work => {}
+            () = owing => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
     }

@@ -102,7 +102,7 @@ pub(crate) async fn open(
             let config = local(file, folder, place, supervisor)?;
             let cluster: Arc<dyn Cluster> = Arc::new(LocalCluster::new(config, observations)?);
             let examine = Some(machine::examine(cluster.clone(), place));
-            Ok((Hosted { backend: BackendKind::Local, cluster, examine }, None))
+            Ok((Hosted { backend: BackendKind::Local, cluster, examine, accounts: None }, None))
         }
         Host::Slurm(file) => {
             let (hosted, kept) = slurm::open(read(file)?, place, observations).await?;

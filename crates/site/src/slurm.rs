@@ -1,16 +1,19 @@
 //! A Slurm cluster behind the agent: taken up, looked at again twice a minute and whenever its connector sees that it offers something
 //! else, and examined when the platform asks. Knows no line.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Span, Timestamp};
 use connect_slurm::check::{self, Checked};
+use connect_slurm::debtors;
 use connect_slurm::key::Realm;
 use connect_slurm::supply::{self, Known, Supply};
 use connect_slurm::{Limits, Opened, Parts, SlurmCluster, SlurmConfig, SlurmPool};
 use futures::FutureExt;
-use link::{Examine, Hosted, Place};
+use futures::future::BoxFuture;
+use link::{Accounts, Examine, Hosted, Place};
 use model::{BackendKind, ClusterTerms, Observation, Observed, PoolTerms};
 use ports::ConnectError;
 use ports::cluster::Observations;
@@ -45,11 +48,12 @@ pub(crate) async fn open(
         return Err(HostError::Nothing(said.join("; ")));
     }
     let offer = offer(supply);
+    // Whose jobs they are, on a cluster where several platforms use one account.
+    let realm = Realm::new(&[place.platform.as_bytes(), &place.cluster.to_bytes(), b"site"]);
     let parts = Parts {
         cluster: place.cluster,
         name: place.site.as_str().into(),
-        // Whose jobs they are, on a cluster where several platforms use one account.
-        realm: Realm::new(&[place.platform.as_bytes(), &place.cluster.to_bytes(), b"site"]),
+        realm,
         pools: pools_of(&offer),
         carrier: way.carrier.clone(),
         files: way.files.clone(),
@@ -66,7 +70,9 @@ pub(crate) async fn open(
     let follower =
         Follower { cluster: cluster.clone(), way: way.clone(), config: config.clone(), place: place.clone() };
     tasks.spawn(follower.follow(offer, observations, look_now));
-    let hosted = Hosted { backend: BackendKind::Slurm, cluster, examine: Some(examine(&way, config, place)) };
+    let accounts = SiteAccounts { way: way.clone(), config: config.clone(), realm, slurm_name: survey.cluster_name };
+    let accounts: Option<Arc<dyn Accounts>> = Some(Arc::new(accounts));
+    let hosted = Hosted { backend: BackendKind::Slurm, cluster, examine: Some(examine(&way, config, place)), accounts };
     Ok((hosted, Kept { _way: way, _tasks: tasks }))
 }
 
@@ -139,6 +145,46 @@ fn examine(way: &Opened, config: SlurmConfig, place: &Place) -> Examine {
         }
         .boxed()
     })
+}
+
+/// Accounts of this cluster that the registration lets the platform stop.
+struct SiteAccounts {
+    way: Opened,
+    config: SlurmConfig,
+    realm: Realm,
+    /// What Slurm calls the cluster.
+    slurm_name: String,
+}
+
+impl Accounts for SiteAccounts {
+    fn rules(&self) -> Vec<u8> {
+        let wanted = self.config.identity.stop_debtors.then(|| serde_json::to_vec(&self.config.identity));
+        // Names and patterns: nothing that could not be written.
+        wanted.and_then(Result::ok).unwrap_or_default()
+    }
+
+    fn stop(&self, accounts: BTreeSet<String>) -> BoxFuture<'_, Result<String, ConnectError>> {
+        async move {
+            let refused = |note: String| ConnectError::Refused {
+                text: "accounts of debtors are not stopped".to_owned(),
+                note,
+                permanent: false,
+            };
+            if !self.config.identity.stop_debtors {
+                return Err(refused("the site's own configuration does not say so (`stop_debtors`)".to_owned()));
+            }
+            let Some(files) = &self.way.files else {
+                return Err(refused("files cannot be reached this way".to_owned()));
+            };
+            let done = debtors::reconcile(&*self.way.carrier, &**files, self.realm, &self.slurm_name, &accounts).await;
+            let changed = done.map_err(|error| refused(error.to_string()))?.words();
+            if !changed.is_empty() {
+                tracing::info!(changed, "accounts by what their tenants can pay, as the platform says");
+            }
+            Ok(changed)
+        }
+        .boxed()
+    }
 }
 
 pub(crate) fn wall_clock() -> Timestamp {

@@ -212,7 +212,7 @@ impl Running {
         };
         let (sender, observations) = mpsc::channel(64);
         let cluster: Arc<dyn Cluster> = Arc::new(machine.open(sender));
-        let hosted = Hosted { backend: BackendKind::Local, cluster, examine: None };
+        let hosted = Hosted { backend: BackendKind::Local, cluster, examine: None, accounts: None };
         let agent = Agent::open((dial, identity), &place(), folder, hosted, observations).await.unwrap();
         Running { task: tokio::spawn(agent.run(std::future::pending())) }
     }

@@ -3,13 +3,26 @@
 
 use std::collections::BTreeSet;
 
+use connect_slurm::config::Identity;
 use connect_slurm::key::Realm;
-use connect_slurm::render::identity;
 use connect_slurm::{Opened, SlurmConfig, debtors};
 
 use crate::app::App;
 
 use super::keeper::chain;
+
+/// Accounts that the rules of a site give to debtors alone. `None`: without an engine nobody knows who owes; the next one will.
+pub(crate) async fn to_stop(app: &App, identity: &Identity) -> Option<BTreeSet<String>> {
+    let standings = app.engine.ask(|engine, _| engine.standings().collect::<Vec<_>>()).await.ok()?;
+    let known = |standing: engine::Standing| debtors::Tenant {
+        name: standing.tenant,
+        projects: standing.projects,
+        users: standing.users,
+        owes: !standing.takes_work,
+    };
+    let tenants: Vec<debtors::Tenant> = standings.into_iter().map(known).collect();
+    Some(debtors::to_stop(identity, &tenants))
+}
 
 /// What is amiss, for the operator; nothing of it is in the way of jobs.
 pub(super) async fn keep_out(
@@ -25,18 +38,12 @@ pub(super) async fn keep_out(
     let Some(files) = &opened.files else {
         return Some("accounts of debtors are not stopped: files cannot be reached this way".to_owned());
     };
-    // Without an engine nobody knows who owes; the next one will.
-    let standings = app.engine.ask(|engine, _| engine.standings().collect::<Vec<_>>()).await.ok()?;
-    let mut wanted = BTreeSet::new();
-    for owing in standings.iter().filter(|standing| !standing.takes_work) {
-        let projects: Vec<&str> = owing.projects.iter().map(AsRef::as_ref).collect();
-        wanted.extend(identity::accounts_of(&config.identity, &owing.tenant, &projects));
-    }
+    let wanted = to_stop(app, &config.identity).await?;
     match debtors::reconcile(&*opened.carrier, &**files, realm, slurm_name, &wanted).await {
         Ok(changed) => {
-            if !changed.stopped.is_empty() || !changed.lifted.is_empty() {
-                let (stopped, lifted) = (changed.stopped.join(","), changed.lifted.join(","));
-                tracing::info!(cluster = slurm_name, stopped, lifted, "site accounts by what their tenants can pay");
+            let changed = changed.words();
+            if !changed.is_empty() {
+                tracing::info!(cluster = slurm_name, changed, "site accounts by what their tenants can pay");
             }
             None
         }

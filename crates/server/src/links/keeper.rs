@@ -249,7 +249,7 @@ pub(super) fn realm(platform: u128, cluster: &Cluster, purpose: &[u8]) -> Realm 
 }
 
 /// An error with what it came from, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
