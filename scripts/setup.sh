@@ -65,6 +65,8 @@ missing_slurm_packages() {
     [ -x /usr/sbin/sshd ] || echo openssh-server
     have ssh || echo openssh-client
     have rsync || echo rsync
+    # Jobs as Unix users of their own: the tests write rules of their own and take them away.
+    have sudo || echo sudo
     have ip || echo iproute2
 }
 

@@ -89,6 +89,8 @@ pub struct SubmitRequest {
     pub append: bool,
     /// Enter the queue held (priority 0), to be released by [`Carrier::release`].
     pub held: bool,
+    /// Unix user of the job, checked; `None`: the account that we are there.
+    pub run_as: Option<Arc<str>>,
 }
 
 /// A job's state as Slurm names it; what is not known is kept as text. Base states only, flags stand beside.
@@ -138,6 +140,8 @@ pub struct QueuedJob {
     pub exit: Option<(i32, i32)>,
     /// Allocated, e.g. `cpu=4,mem=16G,node=1,gres/gpu:a100=2`; empty where the carrier cannot tell.
     pub tres: String,
+    /// Unix user of the job; `None` where the carrier does not ask, because it lists those of our account only.
+    pub user: Option<String>,
 }
 
 /// One run of a job as accounting (or, without slurmdbd, the completion log) has it. A job that Slurm requeued has several.
@@ -161,6 +165,8 @@ pub struct AccountedRun {
     pub memory_peak: u64,
     pub read: u64,
     pub written: u64,
+    /// As in [`QueuedJob`].
+    pub user: Option<String>,
 }
 
 /// All jobs of ours in the queue.
@@ -322,6 +328,15 @@ pub enum LimitRights {
     None,
 }
 
+/// What a site says of a Unix user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnixId {
+    Is(u32),
+    Nobody,
+    /// This way in cannot ask.
+    CannotSay,
+}
+
 const NO_LIMITS_HERE: &str =
     "this way in cannot set limits; Slurm's commands can, as the way itself or with watch = \"command-line\"";
 
@@ -352,6 +367,11 @@ pub trait Carrier: Send + Sync + 'static {
     fn release<'a>(&'a self, numbers: &'a [JobNumber]) -> BoxFuture<'a, Result<(), CarrierError>>;
 
     fn set_time_limit(&self, number: JobNumber, minutes: u32) -> BoxFuture<'_, Result<(), CarrierError>>;
+
+    /// The number of a Unix user there. The name is checked.
+    fn unix_id<'a>(&'a self, _user: &'a str) -> BoxFuture<'a, Result<UnixId, CarrierError>> {
+        Box::pin(std::future::ready(Ok(UnixId::CannotSay)))
+    }
 
     /// Limits of site accounts on the cluster that Slurm calls `cluster`; those that it does not know are left out.
     fn submit_limits<'a>(

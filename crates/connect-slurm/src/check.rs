@@ -6,6 +6,7 @@ mod debtors;
 mod facts;
 mod first_job;
 mod root;
+mod users;
 
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub enum Level {
 pub struct Finding {
     pub level: Level,
     /// A stable word: `reachability`, `version`, `accounting`, `partitions`, `nodes`, `pools`, `chips`, `limits`, `clock`,
-    /// `settings`, `work_root`, `first_job`, `reservation`, `debtors`.
+    /// `settings`, `work_root`, `first_job`, `reservation`, `debtors`, `users`.
     pub what: String,
     pub found: String,
     /// What follows from it or what to do; never empty for what is not `Ok`.
@@ -186,6 +187,7 @@ async fn look(
     findings.extend(facts::cards(&survey, &supply));
     findings.extend(debtors::look(carrier, &survey, wanted.config, files.is_some()).await);
     let root = root::look(files, wanted, findings).await;
+    findings.extend(users::look(carrier, files, &survey, &supply, wanted, root).await);
     let first_job = first_job::run(carrier, files, &survey, &supply, wanted, root, findings).await;
     Some(summary(carrier, &survey, &supply, latency, clock_ahead, first_job))
 }

@@ -25,6 +25,9 @@ pub struct SlurmConfig {
     pub reservation: Option<String>,
     #[serde(default)]
     pub identity: Identity,
+    /// Jobs run as Unix users of their own, where the site lets us act as them; who is whom stands in the rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<Users>,
     /// Chip names by GRES type, where they differ: `a100 = "nvidia-a100-80g"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub chips: BTreeMap<String, String>,
@@ -135,7 +138,53 @@ impl SlurmConfig {
         if let Some(FilesWay::Ssh(to)) = &self.files {
             to.check("files")?;
         }
-        Ok(())
+        let named = |rule: &IdentityRule| rule.unix_user.is_some();
+        match &self.users {
+            Some(users) => users.check(self),
+            None if self.identity.rules.iter().any(named) => {
+                wrong("identity.rules", "`unix_user` needs [slurm.users]: how the site lets the platform act as them")
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Users {
+    fn check(&self, config: &SlurmConfig) -> Result<(), ConfigError> {
+        let wrong = |field, words: String| Err(ConfigError { field, words });
+        let plain = |text: &str| {
+            text.starts_with('/') && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"/._-{}".contains(&c))
+        };
+        if !plain(&self.work_root) || !self.work_root.contains("{unix}") || self.work_root.contains("/..") {
+            let words = "an absolute folder of each user's own, such as /home/{unix}/headworks, of letters, digits, `.`, `_`, `-`";
+            return wrong("users.work_root", words.to_owned());
+        }
+        if !plain(&self.sftp_server) || self.sftp_server.contains('{') {
+            return wrong("users.sftp_server", "the absolute path of OpenSSH's sftp-server at the site".to_owned());
+        }
+        for name in config.identity.rules.iter().filter_map(|rule| rule.unix_user.as_deref()) {
+            if !name.contains('{')
+                && let Err(error) = crate::users::UnixUser::new(name)
+            {
+                return wrong("identity.rules", error.to_string());
+            }
+        }
+        if config.files.is_none() && !crate::open::has_files(&config.way) {
+            let words = "whose job is whose is noted below the work root: add `files`";
+            return wrong("users", words.to_owned());
+        }
+        match &config.way {
+            Way::Rest { rest, .. } if rest.token_file.is_none() => wrong(
+                "way.rest.token_file",
+                "to hand jobs over as their users, slurmrestd wants a token of root or SlurmUser: name its file"
+                    .to_owned(),
+            ),
+            Way::Rest { rest, .. } if rest.user.is_none() => wrong(
+                "way.rest.user",
+                "a token of root or SlurmUser speaks for everybody: name the platform's own account there".to_owned(),
+            ),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -284,6 +333,55 @@ pub struct IdentityRule {
     pub account: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qos: Option<String>,
+    /// As whom jobs run there, with [`Users`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unix_user: Option<String>,
+}
+
+/// Unix users of the platform's people at the site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Users {
+    /// How commands and the SFTP server run as one.
+    pub by: Become,
+    /// Absolute folder of each user's own, with `{unix}` for the name, on a file system that all nodes share. Made as the user, mode 0700.
+    pub work_root: String,
+    /// Whom no rule gives a Unix user.
+    #[serde(default)]
+    pub others: Others,
+    /// Users with a lower number are the system's: no job runs as one.
+    #[serde(default = "default_uid_min")]
+    pub uid_min: u32,
+    /// OpenSSH's program at the site.
+    #[serde(default = "default_sftp_server")]
+    pub sftp_server: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Become {
+    /// `sudo -n -u USER`, by rules of the site's for the platform's account.
+    Sudo,
+    /// `runuser -u USER`, where the platform's account is root.
+    Runuser,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Others {
+    /// Their jobs run as the account that the platform is.
+    #[default]
+    Service,
+    /// They have no job there.
+    Refuse,
+}
+
+/// As `useradd` begins.
+const fn default_uid_min() -> u32 {
+    1_000
+}
+fn default_sftp_server() -> String {
+    "/usr/lib/openssh/sftp-server".to_owned()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod debtors;
 pub mod evidence;
 pub mod fake;
 pub mod files;
+pub mod homes;
 pub mod key;
 pub mod open;
 pub mod render;
@@ -19,6 +20,7 @@ pub mod ssh;
 pub mod states;
 pub mod supply;
 pub mod trial;
+pub mod users;
 
 pub use self::core::{Clock, Limits, LinkStatus, Parts, SlurmCluster};
 pub use carrier::{Carrier, CarrierError, SubmitError, SubmitRequest};

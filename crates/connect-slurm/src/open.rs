@@ -8,9 +8,10 @@ use ports::Files;
 use crate::carrier::Carrier;
 use crate::cli::CommandLine;
 use crate::cli::runner::LocalRunner;
-use crate::config::{self, Commands, ConfigError, FilesWay, SlurmConfig, Tools, Watch, Way};
+use crate::config::{self, Become, Commands, ConfigError, FilesWay, SlurmConfig, Tools, Watch, Way};
 use crate::files::local::LocalFiles;
 use crate::files::sftp::SftpFiles;
+use crate::homes::Homes;
 use crate::rest::{Endpoint, Rest, RestError, Split, endpoint};
 use crate::ssh::Ssh;
 use crate::ssh::forward::{Forward, Target};
@@ -21,6 +22,8 @@ use crate::ssh::runner::SshRunner;
 pub struct Opened {
     pub carrier: Arc<dyn Carrier>,
     pub files: Option<Arc<dyn Files>>,
+    /// The same files, where jobs run as Unix users of their own.
+    pub homes: Option<Arc<Homes>>,
 }
 
 /// Why a way cannot be built. Whether the cluster answers shows later, with the first question.
@@ -58,14 +61,15 @@ impl Lines {
 pub fn open(config: &SlurmConfig) -> Result<Opened, OpenError> {
     config.check()?;
     let mut lines = Lines::default();
+    let by = config.users.as_ref().map(|users| users.by);
     let carrier: Arc<dyn Carrier> = match &config.way {
-        Way::Command { tools } => commands(None, tools, &mut lines)?,
-        Way::Ssh { ssh, tools } => commands(Some(ssh), tools, &mut lines)?,
+        Way::Command { tools } => commands(None, tools, by, &mut lines)?,
+        Way::Ssh { ssh, tools } => commands(Some(ssh), tools, by, &mut lines)?,
         Way::Rest { rest, watch, commands: beside } => {
-            let hand: Arc<dyn Carrier> = Arc::new(slurmrestd(rest, &mut lines)?);
+            let hand: Arc<dyn Carrier> = Arc::new(slurmrestd(rest, by.is_some(), &mut lines)?);
             match (watch, beside.as_deref()) {
                 (Watch::CommandLine, Some(Commands { ssh, tools })) => {
-                    Arc::new(Split { hand, eye: commands(ssh.as_ref(), tools, &mut lines)? })
+                    Arc::new(Split { hand, eye: commands(ssh.as_ref(), tools, by, &mut lines)? })
                 }
                 _ => hand,
             }
@@ -78,7 +82,22 @@ pub fn open(config: &SlurmConfig) -> Result<Opened, OpenError> {
         }
         (None, None) => None,
     };
-    Ok(Opened { carrier, files })
+    let (Some(users), Some(service)) = (&config.users, &files) else {
+        return Ok(Opened { carrier, files, homes: None });
+    };
+    // Where the platform's own files are, there are the users'.
+    let line = match (&config.files, files_beside(&config.way)) {
+        (Some(FilesWay::Ssh(to)), _) | (None, Some(Beside::Far(to))) => Some(lines.to(to)),
+        _ => None,
+    };
+    let homes = Arc::new(Homes::new(users.clone(), Arc::clone(service), Arc::clone(&carrier), line));
+    let files: Arc<dyn Files> = homes.clone();
+    Ok(Opened { carrier, files: Some(files), homes: Some(homes) })
+}
+
+/// Whether files can be reached when nothing is said of them.
+pub(crate) fn has_files(way: &Way) -> bool {
+    files_beside(way).is_some()
 }
 
 /// Where files are when nothing else is said.
@@ -99,22 +118,30 @@ fn files_beside(way: &Way) -> Option<Beside<'_>> {
     }
 }
 
-fn commands(ssh: Option<&config::Ssh>, tools: &Tools, lines: &mut Lines) -> Result<Arc<dyn Carrier>, OpenError> {
-    Ok(match ssh {
-        Some(to) => Arc::new(CommandLine::new(SshRunner::new(lines.to(to)), tools.clone(), None)),
-        None => {
-            let runner = LocalRunner::new().map_err(OpenError::Runner)?;
-            Arc::new(CommandLine::new(runner, tools.clone(), None))
-        }
+fn commands(
+    ssh: Option<&config::Ssh>,
+    tools: &Tools,
+    by: Option<Become>,
+    lines: &mut Lines,
+) -> Result<Arc<dyn Carrier>, OpenError> {
+    let commands = match ssh {
+        Some(to) => CommandLine::new(SshRunner::new(lines.to(to)), tools.clone(), None),
+        None => CommandLine::new(LocalRunner::new().map_err(OpenError::Runner)?, tools.clone(), None),
+    };
+    Ok(match by {
+        Some(by) => Arc::new(commands.acting(by)),
+        None => Arc::new(commands),
     })
 }
 
-fn slurmrestd(config: &config::Rest, lines: &mut Lines) -> Result<Rest, OpenError> {
+fn slurmrestd(config: &config::Rest, acting: bool, lines: &mut Lines) -> Result<Rest, OpenError> {
     let to = endpoint(&config.endpoint)?;
     let (token, user) = (config.token_file.clone(), config.user.clone());
-    let Some(through) = &config.through else { return Ok(Rest::new(to, &config.version, token, user)?) };
+    let Some(through) = &config.through else {
+        return Ok(Rest::new(to, &config.version, token, user)?.acting(acting));
+    };
     let forward = Forward::new(lines.to(through), target(&to)?);
-    Ok(Rest::through(forward, &config.version, token, user, through.user.clone())?)
+    Ok(Rest::through(forward, &config.version, token, user, through.user.clone())?.acting(acting))
 }
 
 /// Where a forward leads to.

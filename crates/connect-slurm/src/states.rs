@@ -254,6 +254,9 @@ fn meaning(reason: &str) -> &'static str {
     }
 }
 
+/// Begins what is said where a site does not let the platform act as a user.
+pub const NOT_GRANTED: &str = "the site does not let the platform act as";
+
 /// Whether a refusal holds for good, with words for the tenant. `text` is Slurm's.
 pub fn refusal(text: &str) -> (String, bool) {
     const PASSING: &[&str] = &[
@@ -275,6 +278,7 @@ pub fn refusal(text: &str) -> (String, bool) {
         "Unable to contact",
         "I/O error writing script",
         "No space left",
+        NOT_GRANTED,
     ];
     let passing = PASSING.iter().any(|word| text.to_lowercase().contains(&word.to_lowercase()));
     let words = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no words");

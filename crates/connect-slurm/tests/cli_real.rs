@@ -109,6 +109,7 @@ fn request(cluster: &Cluster, name: &str, script: &str) -> SubmitRequest {
         stdin: None,
         append: false,
         held: false,
+        run_as: None,
     }
 }
 

@@ -45,6 +45,7 @@ fn request(name: &str, script: &str) -> SubmitRequest {
         stdin: None,
         append: false,
         held: false,
+        run_as: None,
     }
 }
 

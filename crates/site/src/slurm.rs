@@ -57,6 +57,7 @@ pub(crate) async fn open(
         pools: pools_of(&offer),
         carrier: way.carrier.clone(),
         files: way.files.clone(),
+        homes: way.homes.clone(),
         accounting: survey.accounting,
         limits: Limits::default(),
         clock: Arc::new(wall_clock),

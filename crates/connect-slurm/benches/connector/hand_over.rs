@@ -302,6 +302,7 @@ async fn connect(
         pools,
         carrier: opened.carrier,
         files: opened.files,
+        homes: opened.homes,
         accounting: survey.accounting,
         limits: Limits::of(&survey),
         clock: Arc::new(|| {

@@ -129,6 +129,7 @@ async fn begin(index: u64, dir: &std::path::Path, own: &Arc<AtomicU64>, lags: &L
         pools,
         carrier,
         files: Some(Arc::new(LocalFiles::new(&root))),
+        homes: None,
         accounting: survey.accounting,
         limits: Limits::of(&survey),
         clock: Arc::new(|| {

@@ -99,7 +99,7 @@ fn name(wanted: &Checked<'_>) -> String {
     format!("hw-check-{:08x}", wanted.tag)
 }
 
-fn request(pool: &SlurmPool, wanted: &Checked<'_>, root: Root) -> SubmitRequest {
+pub(super) fn request(pool: &SlurmPool, wanted: &Checked<'_>, root: Root) -> SubmitRequest {
     let config = wanted.config;
     let base = config.work_root.trim_end_matches('/');
     let folder = match root {
@@ -138,6 +138,7 @@ fn request(pool: &SlurmPool, wanted: &Checked<'_>, root: Root) -> SubmitRequest 
         stdin: None,
         append: false,
         held: false,
+        run_as: None,
     }
 }
 

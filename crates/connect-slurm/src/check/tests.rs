@@ -111,6 +111,7 @@ impl Site {
             restarts: 0,
             exit: Some((0, 53)),
             tres: String::new(),
+            user: None,
         }
     }
 }

@@ -13,7 +13,7 @@ pub const NOT_PENDING: &str = "R,CG,S,CD,F,CA,TO,NF,PR,BF,DL,OOM,CF,RQ,RH,SE,RS,
 
 /// What [`crate::cli::read_queue::jobs`] reads: words of Slurm's own, each closed by [`UNIT`], then name and comment, which may hold
 /// anything, each closed by `mark`.
-pub fn queue_format(mark: &str) -> String {
+pub fn queue_format(mark: &str, whose: Whose<'_>) -> String {
     let mut format = String::new();
     for name in QUEUE_FIELDS {
         format.push_str(name);
@@ -21,7 +21,28 @@ pub fn queue_format(mark: &str) -> String {
         format.push(UNIT);
         format.push(',');
     }
-    format + "Name:" + mark + ",Comment:" + mark
+    let format = format + "Name:" + mark + ",Comment:" + mark;
+    if whose == Whose::Everybodys { format + ",UserName:" + mark } else { format }
+}
+
+/// Whose jobs are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose<'a> {
+    /// Of the account that asks.
+    Ours,
+    Of(&'a str),
+    /// Each with its user.
+    Everybodys,
+}
+
+impl Whose<'_> {
+    fn option(self) -> Option<String> {
+        match self {
+            Whose::Ours => Some("--me".to_owned()),
+            Whose::Of(user) => Some(format!("--user={user}")),
+            Whose::Everybodys => None,
+        }
+    }
 }
 
 /// Fields of Slurm's own words in a line of the queue, in their order.
@@ -39,18 +60,20 @@ pub const QUEUE_FIELDS: [&str; 11] = [
     "tres-alloc",
 ];
 
-/// `squeue` for the jobs of `user` (of the caller where none is named) in `states`.
-pub fn squeue(user: Option<&str>, states: &str, mark: &str) -> Vec<String> {
-    vec!["-h".to_owned(), whose(user), format!("--states={states}"), "-O".to_owned(), queue_format(mark)]
+/// `squeue` for jobs in `states`.
+pub fn squeue(whose: Whose<'_>, states: &str, mark: &str) -> Vec<String> {
+    let mut words = vec!["-h".to_owned()];
+    words.extend(whose.option());
+    words.extend([format!("--states={states}"), "-O".to_owned(), queue_format(mark, whose)]);
+    words
 }
 
 /// `squeue` for the steps of jobs that run: one line each with the job's number. Its cost follows what runs, not what waits.
-pub fn steps(user: Option<&str>) -> Vec<String> {
-    vec!["-h".to_owned(), "--steps".to_owned(), whose(user), "-O".to_owned(), format!("JobID:{UNIT}")]
-}
-
-fn whose(user: Option<&str>) -> String {
-    user.map_or_else(|| "--me".to_owned(), |user| format!("--user={user}"))
+pub fn steps(whose: Whose<'_>) -> Vec<String> {
+    let mut words = vec!["-h".to_owned(), "--steps".to_owned()];
+    words.extend(whose.option());
+    words.extend(["-O".to_owned(), format!("JobID:{UNIT}")]);
+    words
 }
 
 /// What `scontrol` reads to show some jobs: a command for each, and after it one which prints `mark`.
@@ -78,13 +101,14 @@ pub const ACCOUNT_FIELDS: [&str; 14] = [
 ];
 
 /// `sacct` with every run of requeued jobs and all steps. `completion_log` reads `jobcomp/filetxt` instead of slurmdbd.
-pub fn sacct(completion_log: bool, mark: &str) -> Vec<String> {
-    let mut arguments = vec![
-        "-n".to_owned(),
-        "-P".to_owned(),
-        format!("--delimiter={mark}"),
-        format!("--format={}", ACCOUNT_FIELDS.join(",")),
-    ];
+pub fn sacct(completion_log: bool, mark: &str, whose: Whose<'_>) -> Vec<String> {
+    let mut format = format!("--format={}", ACCOUNT_FIELDS.join(","));
+    let mut arguments = vec!["-n".to_owned(), "-P".to_owned(), format!("--delimiter={mark}")];
+    if whose == Whose::Everybodys {
+        format += ",User";
+        arguments.push("--allusers".to_owned());
+    }
+    arguments.push(format);
     arguments.push(if completion_log { "--completion" } else { "--duplicates" }.to_owned());
     arguments
 }
@@ -242,6 +266,7 @@ mod tests {
             stdin: Some("/dev/null".into()),
             append: true,
             held: true,
+            run_as: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! `scancel` for many jobs at once. Where the commands run, here or at the far end of a connection, a [`Runner`] knows.
 //! Refuses to know: what a job means to the platform.
 
+mod acting;
 pub mod arguments;
 mod associations;
 pub mod hostlist;
@@ -24,10 +25,11 @@ use futures::future::BoxFuture;
 
 use crate::carrier::{
     AccountedRun, AccountingKind, AccountsWanted, Cancel, Carrier, CarrierError, JobNumber, LimitRights, NodeFacts,
-    Queue, QueueWanted, QueuedJob, SubmitError, SubmitLimit, SubmitRequest, Survey,
+    Queue, QueueWanted, QueuedJob, SubmitError, SubmitLimit, SubmitRequest, Survey, UnixId,
 };
-use crate::config::Tools;
+use crate::config::{Become, Tools};
 use crate::states::Course;
+use arguments::Whose;
 use looks::{Look, Looks, Next};
 use runner::{Call, Output, RunError, Runner};
 
@@ -49,6 +51,8 @@ pub struct CommandLine {
     runner: Box<dyn Runner>,
     tools: Tools,
     user: Option<String>,
+    /// Jobs belong to several users, and orders about them are given as these.
+    acting: Option<acting::Acting>,
     /// Ends names and comments in listings. Drawn anew in each process: nobody can have put it into a name.
     mark: String,
     facts: Mutex<Option<(std::time::Instant, AccountingKind)>>,
@@ -66,12 +70,27 @@ impl CommandLine {
             runner: Box::new(runner),
             tools,
             user,
+            acting: None,
             // Hexadecimal digits only: `scontrol` must be able to print it as a host's name.
             mark: format!("x{drawn:016x}"),
             facts: Mutex::default(),
             looks: Mutex::default(),
             notices: notices::Notices::default(),
             clock_ahead: Mutex::default(),
+        }
+    }
+
+    /// Jobs run as users of their own, as whom commands run by way of `by`.
+    #[must_use]
+    pub fn acting(self, by: Become) -> CommandLine {
+        CommandLine { acting: Some(acting::Acting::new(by)), ..self }
+    }
+
+    fn whose(&self) -> Whose<'_> {
+        match (&self.acting, &self.user) {
+            (Some(_), _) => Whose::Everybodys,
+            (None, Some(user)) => Whose::Of(user),
+            (None, None) => Whose::Ours,
         }
     }
 
@@ -112,17 +131,19 @@ impl CommandLine {
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    /// An order about jobs; those that are not there, or are over, are no fault.
-    async fn order(&self, name: &str, arguments: Vec<String>) -> Result<(), CarrierError> {
-        let output = self.run(self.call(name, arguments, ORDER_TIMEOUT)).await?;
+    /// An order about jobs, given as the user whose they are; those that are not there, or are over, are no fault.
+    async fn order(&self, of: Option<&str>, name: &str, arguments: Vec<String>) -> Result<(), CarrierError> {
+        let output = self.run(self.call_as(of, name, arguments, ORDER_TIMEOUT)).await?;
         if output.ok() || words::only_gone(&output) { Ok(()) } else { Err(words::question(&output)) }
     }
 
     /// `scontrol WORD 1,2,3`.
     async fn control(&self, word: &str, numbers: &[JobNumber]) -> Result<(), CarrierError> {
-        for some in numbers.chunks(AT_ONCE) {
-            for list in arguments::number_lists(some, self.list_bytes()) {
-                self.order("scontrol", vec![word.to_owned(), list]).await?;
+        for (of, numbers) in self.by_owner(numbers).await? {
+            for some in numbers.chunks(AT_ONCE) {
+                for list in arguments::number_lists(some, self.list_bytes()) {
+                    self.order(of.as_deref(), "scontrol", vec![word.to_owned(), list]).await?;
+                }
             }
         }
         Ok(())
@@ -132,10 +153,6 @@ impl CommandLine {
     fn list_bytes(&self) -> usize {
         const OTHERS: usize = 4 << 10;
         self.runner.arguments_bytes_max().min(runner::ARGUMENT_BYTES_MAX).saturating_sub(OTHERS).max(16)
-    }
-
-    fn user(&self) -> Option<&str> {
-        self.user.as_deref()
     }
 
     /// Takes in the cluster's clock from an answer to a question that was asked at `asked` by ours.
@@ -152,7 +169,7 @@ impl CommandLine {
         if let Some(fault) = arguments::unpassable(&options, self.runner.arguments_bytes_max()) {
             return Err(SubmitError::Refused(fault));
         }
-        let mut call = self.call("sbatch", options, SUBMIT_TIMEOUT);
+        let mut call = self.call_as(request.run_as.as_deref(), "sbatch", options, SUBMIT_TIMEOUT);
         call.stdin = Some(Arc::clone(&request.script));
         let mut output = self.runner.run(call).await.map_err(|fault| match fault {
             RunError::NotStarted(fault) => SubmitError::NotSent(fault),
@@ -161,7 +178,7 @@ impl CommandLine {
         })?;
         self.notices.hear(&mut output);
         if !output.ok() {
-            return Err(words::submission(&output));
+            return Err(self.not_granted(request, &output).unwrap_or_else(|| words::submission(&output)));
         }
         // A site's wrapper may print words of its own before; the answer is the last line, `123` or `123;cluster`.
         let answer = String::from_utf8_lossy(&output.stdout);
@@ -173,8 +190,8 @@ impl CommandLine {
 
     /// Jobs in these states, by one `squeue`.
     async fn listing(&self, states: &str) -> Result<Vec<QueuedJob>, CarrierError> {
-        let answer = self.ask("squeue", arguments::squeue(self.user(), states, &self.mark)).await?;
-        read_queue::jobs(&answer, &self.mark)
+        let answer = self.ask("squeue", arguments::squeue(self.whose(), states, &self.mark)).await?;
+        Ok(self.learn(read_queue::jobs(&answer, &self.mark)?))
     }
 
     /// These jobs, by one `scontrol`.
@@ -191,7 +208,7 @@ impl CommandLine {
         }
         let mut jobs = read_queue::details(&output.stdout, &self.mark)?;
         jobs.retain(|job| numbers.contains(&job.number));
-        Ok(jobs)
+        Ok(self.learn(jobs))
     }
 
     async fn whole_queue(&self) -> Result<Queue, CarrierError> {
@@ -249,7 +266,7 @@ impl CommandLine {
     /// What runs, and the controller's counters and clock.
     async fn look(&self) -> Result<Look, CarrierError> {
         let asked = our_clock();
-        let steps = self.ask("squeue", arguments::steps(self.user()));
+        let steps = self.ask("squeue", arguments::steps(self.whose()));
         let (counters, steps) = futures::join!(self.ask_text("sdiag", &[]), steps);
         let running = read_queue::running(&steps?)?;
         let counters = match counters {
@@ -293,7 +310,7 @@ impl CommandLine {
         if kind != AccountingKind::CompletionLog {
             return Ok(kind);
         }
-        let mut arguments = arguments::sacct(true, &self.mark);
+        let mut arguments = arguments::sacct(true, &self.mark, Whose::Ours);
         arguments.push("--jobs=1".to_owned());
         match self.ask("sacct", arguments).await {
             Ok(_) => Ok(kind),
@@ -310,7 +327,7 @@ impl CommandLine {
         if kind == AccountingKind::Controller {
             return Ok(Vec::new());
         }
-        let base = arguments::sacct(kind == AccountingKind::CompletionLog, &self.mark);
+        let base = arguments::sacct(kind == AccountingKind::CompletionLog, &self.mark, self.whose());
         let mut runs = Vec::new();
         match wanted {
             AccountsWanted::Jobs(numbers) => {
@@ -324,7 +341,9 @@ impl CommandLine {
             }
             AccountsWanted::Since { time, name_prefix } => {
                 let mut more = vec![format!("--starttime={}", arguments::utc(time)), "--endtime=now".to_owned()];
-                more.extend(self.user().map(|user| format!("--user={user}")));
+                if let Whose::Of(user) = self.whose() {
+                    more.push(format!("--user={user}"));
+                }
                 runs = self.sacct(kind, &base, more).await?;
                 runs.retain(|run| run.name.starts_with(&name_prefix));
             }
@@ -384,11 +403,13 @@ impl Carrier for CommandLine {
 
     fn cancel<'a>(&'a self, numbers: &'a [JobNumber], how: Cancel) -> BoxFuture<'a, Result<(), CarrierError>> {
         Box::pin(async move {
-            for some in numbers.chunks(AT_ONCE) {
-                for list in arguments::number_lists(some, self.list_bytes()) {
-                    let mut words = arguments::scancel(how);
-                    words.extend(list.split(',').map(str::to_owned));
-                    self.order("scancel", words).await?;
+            for (of, numbers) in self.by_owner(numbers).await? {
+                for some in numbers.chunks(AT_ONCE) {
+                    for list in arguments::number_lists(some, self.list_bytes()) {
+                        let mut words = arguments::scancel(how);
+                        words.extend(list.split(',').map(str::to_owned));
+                        self.order(of.as_deref(), "scancel", words).await?;
+                    }
                 }
             }
             Ok(())
@@ -407,9 +428,14 @@ impl Carrier for CommandLine {
     fn set_time_limit(&self, number: JobNumber, minutes: u32) -> BoxFuture<'_, Result<(), CarrierError>> {
         let words = vec!["update".to_owned(), format!("JobId={number}"), format!("TimeLimit={minutes}")];
         Box::pin(async move {
-            let output = self.run(self.call("scontrol", words, ORDER_TIMEOUT)).await?;
+            let of = self.by_owner(&[number]).await?.into_iter().next().and_then(|(of, _)| of);
+            let output = self.run(self.call_as(of.as_deref(), "scontrol", words, ORDER_TIMEOUT)).await?;
             if output.ok() { Ok(()) } else { Err(words::question(&output)) }
         })
+    }
+
+    fn unix_id<'a>(&'a self, user: &'a str) -> BoxFuture<'a, Result<UnixId, CarrierError>> {
+        Box::pin(self.id_of(user))
     }
 
     fn submit_limits<'a>(

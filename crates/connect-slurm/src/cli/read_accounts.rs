@@ -31,7 +31,7 @@ pub fn runs(answer: &[u8], mark: &str) -> Result<Vec<AccountedRun>, CarrierError
         }
         // `12+0` and the like: parts of heterogeneous jobs, which are none of ours.
         let Ok(number) = number.parse() else { continue };
-        runs.push(run(number, &line));
+        runs.push(run(number, &line, mark));
     }
     Ok(runs)
 }
@@ -50,8 +50,10 @@ fn one_line<'a>(text: &'a str, mark: &str) -> Option<(Line<'a>, &'a str)> {
     Some((line, rest))
 }
 
-fn run(number: JobNumber, line: &Line) -> AccountedRun {
-    let [_, name, comment, submitted, start, end, suspended, nodes, exit, tres, cpu, _, _, state] = *line;
+fn run(number: JobNumber, line: &Line, mark: &str) -> AccountedRun {
+    let [_, name, comment, submitted, start, end, suspended, nodes, exit, tres, cpu, _, _, last] = *line;
+    // A user stands there where he was asked for.
+    let (state, user) = last.split_once(mark).unwrap_or((last, ""));
     AccountedRun {
         number,
         name: key::identity(name, comment).to_owned(),
@@ -68,6 +70,7 @@ fn run(number: JobNumber, line: &Line) -> AccountedRun {
         memory_peak: 0,
         read: 0,
         written: 0,
+        user: read::word(user),
     }
 }
 

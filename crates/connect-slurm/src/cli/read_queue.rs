@@ -31,7 +31,15 @@ fn one_job<'a>(text: &'a str, mark: &str) -> Option<(QueuedJob, &'a str)> {
     }
     let (name, rest) = rest.split_once(mark)?;
     let (comment, rest) = rest.split_once(mark)?;
-    let rest = rest.strip_prefix('\n').or_else(|| rest.is_empty().then_some(rest))?;
+    let end = |rest: &'a str| rest.strip_prefix('\n').or_else(|| rest.is_empty().then_some(rest));
+    // A user stands there where he was asked for.
+    let (user, rest) = match end(rest) {
+        Some(rest) => ("", rest),
+        None => {
+            let (user, rest) = rest.split_once(mark)?;
+            (user, end(rest)?)
+        }
+    };
     let [number, state, reason, submitted, start, end, used, nodes, restarts, exit, tres] = fields;
     let facts = Facts {
         number,
@@ -48,6 +56,7 @@ fn one_job<'a>(text: &'a str, mark: &str) -> Option<(QueuedJob, &'a str)> {
         tres,
         suspended: None,
         used,
+        user,
     };
     Some((facts.job()?, rest))
 }
@@ -101,6 +110,8 @@ fn one_record(record: &str) -> Option<QueuedJob> {
         tres: field("TRES"),
         suspended: Some(suspended.unwrap_or(0)),
         used: "",
+        // `li(1001)`
+        user: rest.split(['(', ' ', '\n']).next().unwrap_or(""),
     };
     facts.job()
 }
@@ -122,6 +133,7 @@ struct Facts<'a> {
     /// Where the answer says it; otherwise what `used` leaves of the time between start and end.
     suspended: Option<i64>,
     used: &'a str,
+    user: &'a str,
 }
 
 impl Facts<'_> {
@@ -152,6 +164,7 @@ impl Facts<'_> {
             exit: if over { self.exit } else { None },
             // What a waiting job shows is what it asks for.
             tres: if waits { String::new() } else { read::word(self.tres).unwrap_or_default() },
+            user: read::word(self.user),
         })
     }
 }
@@ -202,7 +215,9 @@ mod tests {
         let details = details(DETAILS, "7d1f").unwrap();
         assert_eq!(details.iter().map(|job| job.number).collect::<Vec<_>>(), [17, 16, 21, 20]);
         for job in &details {
-            assert_eq!(job, find(&queue, job.number));
+            // The listing was not asked for it.
+            assert_eq!(job.user.as_deref(), Some("root"));
+            assert_eq!(&QueuedJob { user: None, ..job.clone() }, find(&queue, job.number));
         }
     }
 
@@ -214,7 +229,7 @@ mod tests {
         let job = &details(record, "x").unwrap()[0];
         assert_eq!((job.suspended_seconds, job.end, job.exit), (3, Some(1_795_259_861), Some((0, 15))));
         let line = "10\u{1f}CANCELLED\u{1f}None\u{1f}1795259853\u{1f}1795259854\u{1f}1795259861\u{1f}0:04\u{1f}n1\u{1f}0\u{1f}15\
-            \u{1f}cpu=1\u{1f}hw-sus\u{1e}7d1f(null)\u{1e}7d1f\n";
+            \u{1f}cpu=1\u{1f}hw-sus\u{1e}7d1f(null)\u{1e}7d1fu\u{1e}7d1f\n";
         assert_eq!(&jobs(line.as_bytes(), MARK).unwrap()[0], job);
     }
 

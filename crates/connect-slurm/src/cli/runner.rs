@@ -20,7 +20,7 @@ pub const ARGUMENT_BYTES_MAX: usize = (128 << 10) - 1;
 /// for the environment and the pointers.
 const LOCAL_ARGUMENTS_BYTES_MAX: usize = 1 << 20;
 /// Search path of programs run here: where distributions and sites put Slurm's commands.
-const SEARCH_PATH: &str =
+pub(crate) const SEARCH_PATH: &str =
     "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/opt/slurm/bin:/usr/local/slurm/bin";
 
 /// One call of a program.

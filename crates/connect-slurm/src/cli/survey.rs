@@ -45,6 +45,7 @@ const KEPT: &[&str] = &[
     "SLURM_VERSION",
     "SlurmctldTimeout",
     "SlurmdTimeout",
+    "SlurmUser",
     "TaskPlugin",
     "TopologyPlugin",
 ];
@@ -92,7 +93,7 @@ impl CommandLine {
     }
 
     /// The account whose jobs these are.
-    async fn login(&self) -> Result<String, CarrierError> {
+    pub(super) async fn login(&self) -> Result<String, CarrierError> {
         if let Some(user) = &self.user {
             return Ok(user.clone());
         }

@@ -122,7 +122,9 @@ impl Inner {
                 self.link().accounting_error = None;
                 for run in runs {
                     // A number whose job has another name is somebody else's by now.
-                    if let Some(attempt) = self.realm.attempt(&run.name) {
+                    if let Some(attempt) = self.realm.attempt(&run.name)
+                        && self.is_by_its_owner(&run.name, run.user.as_deref())
+                    {
                         into.entry(attempt).or_default().push(run);
                     }
                 }

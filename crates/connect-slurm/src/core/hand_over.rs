@@ -147,7 +147,7 @@ impl Inner {
             has_folder: self.link().has_folder,
             may_requeue: self.accounting == AccountingKind::Slurmdbd,
         };
-        render::request(order, script, around)
+        render::request_of(&self.home(order)?, order, script, around)
     }
 
     /// One try. The attempt is in the table, in phase `HandingOver`.
@@ -167,6 +167,9 @@ impl Inner {
             let Some(order) = entry.order.clone() else { return };
             order
         };
+        if let Err(handed) = self.make_home(&order).await {
+            return self.settle(attempt, handed);
+        }
         let rendered = match self.render(&order, &script) {
             Ok(rendered) => rendered,
             Err(error) => {
@@ -320,7 +323,7 @@ impl Inner {
     }
 }
 
-fn refused(error: &ScriptError) -> ConnectError {
+pub(super) fn refused(error: &ScriptError) -> ConnectError {
     let permanent = !matches!(error, ScriptError::NoPool);
     ConnectError::Refused { text: error.to_string(), note: String::new(), permanent }
 }

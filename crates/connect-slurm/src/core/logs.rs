@@ -7,6 +7,7 @@ use ports::{ConnectError, EntryKind, FileError, LogChunk, LogStream};
 use tokio::time::Instant;
 
 use crate::core::Inner;
+use crate::core::hand_over::refused;
 use crate::core::limits::{LOG_POLL, LOG_READ_MAX, LOG_WAIT_MAX};
 use crate::core::table::Phase;
 use crate::render;
@@ -15,13 +16,14 @@ impl Inner {
     /// Path of an output file below the work root.
     fn log_path(&self, order: &Order, stream: LogStream) -> Result<String, ConnectError> {
         let node = self.node_of(order);
-        let paths = render::paths(order, &self.config.work_root, &self.name, node.as_deref());
+        let home = self.home(order).map_err(|error| refused(&error.into()))?;
+        let paths = render::paths(order, &home.root, &self.name, node.as_deref());
         let path = match stream {
             LogStream::Stdout => paths.stdout,
             LogStream::Stderr => paths.stderr.unwrap_or(paths.stdout),
         };
-        let root = self.config.work_root.trim_end_matches('/');
-        let below = path.strip_prefix(root).and_then(|rest| rest.strip_prefix('/')).map(plain);
+        let below = path.strip_prefix(home.root.as_str()).and_then(|rest| rest.strip_prefix('/')).map(plain);
+        let below = below.map(|below| home.path(&below));
         below.ok_or_else(|| ConnectError::Refused {
             text: "the output file is outside of the platform's folder on the cluster: read it there".to_owned(),
             note: path,

@@ -11,6 +11,7 @@ mod logs;
 mod look;
 mod nodes;
 mod orders;
+mod owners;
 mod resume;
 mod table;
 mod watch;
@@ -28,6 +29,7 @@ use tokio::task::JoinSet;
 
 use crate::carrier::{AccountingKind, Carrier};
 use crate::config::SlurmConfig;
+use crate::homes::Homes;
 use crate::key::Realm;
 use crate::render::SlurmPool;
 use crate::supply::{self, Known};
@@ -50,6 +52,8 @@ pub struct Parts {
     pub carrier: Arc<dyn Carrier>,
     /// Below the work root; `None` where only Slurm itself can be reached. Then there is no evidence to read and no log.
     pub files: Option<Arc<dyn Files>>,
+    /// The same files, where jobs run as Unix users of their own.
+    pub homes: Option<Arc<Homes>>,
     pub accounting: AccountingKind,
     pub limits: Limits,
     pub clock: Clock,
@@ -62,6 +66,7 @@ pub(crate) struct Inner {
     pub config: SlurmConfig,
     pub carrier: Arc<dyn Carrier>,
     pub files: Option<Arc<dyn Files>>,
+    pub homes: Option<Arc<Homes>>,
     pub accounting: AccountingKind,
     pub limits: Limits,
     pub clock: Clock,
@@ -97,6 +102,7 @@ impl SlurmCluster {
             config: parts.config,
             carrier: parts.carrier,
             files: parts.files,
+            homes: parts.homes,
             accounting: parts.accounting,
             limits: parts.limits,
             clock: parts.clock,
@@ -252,7 +258,8 @@ impl Cluster for SlurmCluster {
         // Relative to the root: one of an empty root begins with `/`.
         let paths = crate::render::paths(order, "", &self.inner.name, None);
         let folder = paths.ours.then(|| paths.work_dir.trim_start_matches('/').to_owned());
-        std::future::ready(Ok(folder)).boxed()
+        let home = self.inner.home(order).map_err(|error| hand_over::refused(&error.into()));
+        std::future::ready(home.map(|home| folder.map(|folder| home.path(&folder)))).boxed()
     }
 
     fn set_time_limit(&self, attempt: AttemptId, limit: Span) -> BoxFuture<'_, Result<(), ConnectError>> {

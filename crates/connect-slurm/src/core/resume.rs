@@ -15,7 +15,9 @@ impl Inner {
     pub(super) async fn resume(&self, open: Vec<AttemptId>) -> Result<(), ConnectError> {
         let began = Instant::now();
         let asked_at = self.now();
-        let queue = self.carrier.queue(QueueWanted::All).await.map_err(crate::core::link::unreachable)?;
+        self.know_owners().await.map_err(crate::core::link::unreachable)?;
+        let mut queue = self.carrier.queue(QueueWanted::All).await.map_err(crate::core::link::unreachable)?;
+        self.leave_others_out(&mut queue);
         let moment = self.answered(began, asked_at, &queue);
         {
             let mut table = self.table();

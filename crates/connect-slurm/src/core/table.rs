@@ -191,6 +191,8 @@ pub struct Table {
     pub doubtful: BTreeMap<AttemptId, Instant>,
     /// The platform has said which attempts are open.
     pub resumed: bool,
+    /// Jobs of other users with a key of ours that were told.
+    pub foreign: BTreeSet<JobNumber>,
     pub litter: VecDeque<Litter>,
     /// It answers after a silence that was told: to be told with the first whole picture.
     pub reachable_again: bool,

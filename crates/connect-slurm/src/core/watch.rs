@@ -59,9 +59,14 @@ impl Inner {
         let began = Instant::now();
         let asked_at = self.now();
         let some = matches!(wanted, QueueWanted::Jobs(_));
-        match self.carrier.queue(wanted).await {
+        let answer = match self.know_owners().await {
+            Ok(()) => self.carrier.queue(wanted).await,
+            Err(error) => Err(error),
+        };
+        match answer {
             Ok(mut queue) => {
                 queue.whole &= !some;
+                self.leave_others_out(&mut queue);
                 let moment = self.answered(began, asked_at, &queue);
                 self.take_in(&queue, moment);
                 Ok((queue, moment))

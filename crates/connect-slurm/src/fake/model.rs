@@ -183,6 +183,7 @@ impl Model {
             restarts: 0,
             exit: None,
             tres: String::new(),
+            user: None,
         };
         let job = Job {
             record,
@@ -593,5 +594,6 @@ fn accounted(record: &QueuedJob, end: Option<i64>) -> AccountedRun {
         memory_peak: 1 << 20,
         read: 0,
         written: 0,
+        user: None,
     }
 }

@@ -3,25 +3,41 @@
 //! has no way to prevent that; what it reaches so is what the account may reach anyhow.
 
 use std::io;
+use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use ports::files::FILE_PIECE_MAX;
 use ports::{Entry, EntryKind, FileError, Files};
+use tokio::io::AsyncReadExt;
 
+use crate::cli::runner::SEARCH_PATH;
 use crate::files::sftp_client::{Client, Fault};
 use crate::files::sftp_wire::{self as wire, Attributes};
 use crate::files::{outside, parts, wrong};
 use crate::ssh::Ssh;
+use crate::states::NOT_GRANTED;
 
 /// Bytes in one request: every server takes 32 KiB. Those of a piece are under way together.
 const REQUEST_BYTES: usize = 32 << 10;
+/// What a program says that does not become an SFTP server, and how long it may take to.
+const SAID_BYTES_MAX: u64 = 1 << 10;
+const SAID_WITHIN: Duration = Duration::from_secs(2);
+
+/// How an SFTP server is come by.
+pub enum Line {
+    /// The one of a login node.
+    Ssh(Arc<Ssh>),
+    /// A program that speaks as one, here or at a far end: with the rights of another user. Folders are made for him alone.
+    Program { through: Option<Arc<Ssh>>, words: Vec<String> },
+}
 
 /// Files below one folder of a login node.
 pub struct SftpFiles {
-    pub(super) ssh: Arc<Ssh>,
+    pub(super) line: Line,
     /// One copy by a shell at a time.
     pub(super) copying: tokio::sync::Mutex<()>,
     /// Absolute, without a slash at its end.
@@ -46,8 +62,13 @@ enum Last {
 impl SftpFiles {
     /// Below `root`, an absolute path at the far end; it is made with the first file that is written where it is missing.
     pub fn new(ssh: Arc<Ssh>, root: &str) -> SftpFiles {
+        SftpFiles::by(Line::Ssh(ssh), root)
+    }
+
+    /// The same by any line.
+    pub fn by(line: Line, root: &str) -> SftpFiles {
         let root = root.trim_end_matches('/').to_owned();
-        SftpFiles { ssh, root, session: tokio::sync::Mutex::default(), copying: tokio::sync::Mutex::default() }
+        SftpFiles { line, root, session: tokio::sync::Mutex::default(), copying: tokio::sync::Mutex::default() }
     }
 
     /// The conversation, begun anew where it is over.
@@ -59,8 +80,7 @@ impl SftpFiles {
             return Ok(session.clone());
         }
         *kept = None;
-        let (process, into, from) = self.ssh.sftp().await.map_err(FileError::Unreachable)?;
-        let client = Client::start(Some(process), into, from).await.map_err(FileError::Unreachable)?;
+        let client = self.line.open().await?;
         if make {
             make_absolute(&client, &self.root).await?;
         }
@@ -73,6 +93,45 @@ impl SftpFiles {
         let session = Session { client: Arc::new(client), root: root.into() };
         *kept = Some(session.clone());
         Ok(session)
+    }
+}
+
+impl Line {
+    async fn open(&self) -> Result<Client, FileError> {
+        let (through, words) = match self {
+            Line::Ssh(ssh) => {
+                let (process, into, from) = ssh.sftp().await.map_err(FileError::Unreachable)?;
+                return Client::start(Some(process), into, from).await.map_err(FileError::Unreachable);
+            }
+            Line::Program { through, words } => (through, words),
+        };
+        let mut command = match through {
+            Some(ssh) => ssh.run(words).await.map_err(FileError::Unreachable)?,
+            None => {
+                let mut command = tokio::process::Command::new(words.first().map_or("", String::as_str));
+                command.args(words.get(1..).unwrap_or_default()).env_clear().env("PATH", SEARCH_PATH).current_dir("/");
+                command
+            }
+        };
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut process = command.spawn().map_err(FileError::Unreachable)?;
+        let gone = || FileError::Unreachable(io::ErrorKind::BrokenPipe.into());
+        let (Some(into), Some(from)) = (process.stdin.take(), process.stdout.take()) else { return Err(gone()) };
+        let stderr = process.stderr.take();
+        match Client::start(Some(process), into, from).await {
+            Ok(client) => Ok(client.closed_to_others()),
+            Err(fault) => {
+                let mut said = String::new();
+                if let Some(stderr) = stderr {
+                    let mut stderr = stderr.take(SAID_BYTES_MAX);
+                    let _ = tokio::time::timeout(SAID_WITHIN, stderr.read_to_string(&mut said)).await;
+                }
+                match said.trim() {
+                    "" => Err(FileError::Unreachable(fault)),
+                    said => Err(FileError::Denied(format!("{NOT_GRANTED} that user (`{}`): {said}", words.join(" ")))),
+                }
+            }
+        }
     }
 }
 

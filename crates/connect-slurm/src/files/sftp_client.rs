@@ -42,6 +42,8 @@ pub struct Client {
     waiting: Waiting,
     next: AtomicU32,
     extensions: Vec<String>,
+    /// Of folders that are made.
+    folder_mode: u32,
     /// Ends with this.
     _process: Option<Child>,
 }
@@ -72,7 +74,13 @@ impl Client {
         let (outbox, letters) = mpsc::channel(OUTBOX);
         tokio::spawn(send(into, letters, Arc::clone(&waiting)));
         tokio::spawn(receive(from, Arc::clone(&waiting)));
-        Ok(Client { outbox, waiting, next: AtomicU32::new(1), extensions, _process: process })
+        Ok(Client { outbox, waiting, next: AtomicU32::new(1), extensions, folder_mode: 0o755, _process: process })
+    }
+
+    /// Folders that it makes are for the user alone.
+    #[must_use]
+    pub fn closed_to_others(self) -> Client {
+        Client { folder_mode: 0o700, ..self }
     }
 
     pub fn stands(&self) -> bool {
@@ -201,7 +209,7 @@ impl Client {
     }
 
     pub async fn make_folder(&self, path: &[u8]) -> Result<(), Fault> {
-        self.done(wire::MKDIR, |packet| packet.text(path).mode(0o755)).await
+        self.done(wire::MKDIR, |packet| packet.text(path).mode(self.folder_mode)).await
     }
 
     pub async fn remove(&self, path: &[u8]) -> Result<(), Fault> {

@@ -8,7 +8,7 @@ use ports::{EntryKind, FileError};
 
 use crate::cli::runner::{Call, RunError};
 use crate::files::SftpFiles;
-use crate::files::sftp::{Session, at};
+use crate::files::sftp::{Line, Session, at};
 use crate::files::sftp_client::Fault;
 use crate::ssh::runner::one_shell;
 
@@ -33,6 +33,7 @@ impl SftpFiles {
         let (Ok(source), Ok(target)) = (String::from_utf8(source), String::from_utf8(target)) else {
             return copy_by_pieces(self, from, to, mode).await;
         };
+        let Line::Ssh(ssh) = &self.line else { return copy_by_pieces(self, from, to, mode).await };
         // One more of sshd's ten sessions, for as long as it takes.
         let _one = self.copying.lock().await;
         let call = Call {
@@ -43,7 +44,7 @@ impl SftpFiles {
             timeout: COPY_TIME_MAX,
         };
         let copied = async {
-            let (_line, mut shell) = one_shell(&self.ssh).await?;
+            let (_line, mut shell) = one_shell(ssh).await?;
             tokio::time::timeout(COPY_TIME_MAX, shell.run(&call))
                 .await
                 .unwrap_or_else(|_| Err(RunError::Lost(std::io::ErrorKind::TimedOut.into())))

@@ -17,6 +17,7 @@ use crate::carrier::{Gres, SubmitRequest};
 use crate::config::SlurmConfig;
 use crate::evidence;
 use crate::key::Realm;
+use crate::users::{self, Home, UnixUser};
 
 pub use script::{Plan, ScriptError, Unpacked, unpack};
 
@@ -78,9 +79,17 @@ pub struct Rendered {
 /// # Errors
 /// What can never be handed over, in words for the tenant.
 pub fn request(order: &Order, script: &str, around: Surroundings<'_>) -> Result<Rendered, ScriptError> {
+    request_of(&users::home_of(around.config, order)?, order, script, around)
+}
+
+/// The same for somebody whose home is known.
+///
+/// # Errors
+/// As [`request`].
+pub fn request_of(home: &Home, order: &Order, script: &str, around: Surroundings<'_>) -> Result<Rendered, ScriptError> {
     let spec = &order.spec;
     let name = around.realm.name(order.attempt);
-    let root = around.config.work_root.trim_end_matches('/');
+    let root = home.root.as_str();
     let plan = plan(order, root, around)?;
     let built = script::build(&name, &plan, script, around.script_bytes_max, around.can_stage)?;
     let asked = &spec.request;
@@ -132,6 +141,7 @@ pub fn request(order: &Order, script: &str, around: Surroundings<'_>) -> Result<
         stdin: None,
         append: true,
         held: false,
+        run_as: home.user.as_ref().map(UnixUser::name),
     };
     Ok(Rendered { request, staged: built.staged })
 }

@@ -56,6 +56,8 @@ pub enum ScriptError {
         "the site of this pool gives work to people whom its table of accounts names only, and you are none of them"
     )]
     Nobody,
+    #[error(transparent)]
+    User(#[from] crate::users::UserError),
 }
 
 pub struct Built {

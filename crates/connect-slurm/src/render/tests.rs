@@ -106,6 +106,7 @@ fn a_request_says_what_was_granted() {
         stdin: None,
         append: true,
         held: false,
+        run_as: None,
     };
     assert_eq!(found.request, wanted);
 }

@@ -6,6 +6,8 @@ hw_at=@AT@ hw_plan_size=@PLAN@ hw_script_size=@SCRIPT@ hw_coded=@CODED@
 export PATH="${PATH:-/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin}"
 [ -n "$HOME" ] || { unset HOME; export HOME=~; }
 
+unset SUDO_COMMAND SUDO_USER SUDO_UID SUDO_GID
+
 hw_fields=()
 while IFS= read -r -d '' hw_field; do
   hw_fields+=("$hw_field")

@@ -187,19 +187,30 @@ impl Http {
     /// One call. A refused token is read again and, when the file has another one, tried once more; one that is about to expire is
     /// read again before, since a submission under an expired one may be answered as if it had been lost.
     pub async fn call(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, Failure> {
+        self.call_as(None, method, path, body).await
+    }
+
+    /// The same as another user, whom the token may speak for.
+    pub async fn call_as(
+        &self,
+        user: Option<&str>,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<Answer, Failure> {
         if self.token().and_then(|token| token::claims(&token)?.expires).is_some_and(|at| at - now() < TOKEN_LEFT_SECS)
         {
             // A file that cannot be read now leaves the token that is there: the cluster's clock decides.
             let _ = self.read_token();
         }
-        let mut answer = self.call_once(method.clone(), path, body.clone()).await?;
+        let mut answer = self.call_once(user, method.clone(), path, body.clone()).await?;
         // A wrong or old token is a 401, or (22.05) an "unspecified error", which may be anything else as well: only what changes
         // nothing is then asked again.
         let before = self.token();
         let renewed =
             self.token_file.is_some() && answer.may_be_token() && self.read_token().is_ok() && self.token() != before;
         if renewed && (answer.status == StatusCode::UNAUTHORIZED || method == Method::GET) {
-            answer = self.call_once(method, path, body).await?;
+            answer = self.call_once(user, method, path, body).await?;
         }
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
@@ -208,7 +219,13 @@ impl Http {
         Err(Failure::Unauthorized(format!("slurmrestd does not know us (401): {words}. Renew the token file")))
     }
 
-    async fn call_once(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, Failure> {
+    async fn call_once(
+        &self,
+        user: Option<&str>,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<Answer, Failure> {
         let (client, base) = self.client().await.map_err(Failure::NotSent)?;
         let mut request = client.request(method, format!("{base}{path}"));
         if let Some(body) = body {
@@ -217,7 +234,7 @@ impl Http {
         if let Some(token) = self.token() {
             request = request.header(HeaderName::from_static("x-slurm-user-token"), &*token);
             // Up to 22.05 at least the name is wanted beside the token that says it.
-            if let Some(user) = self.account() {
+            if let Some(user) = user.map(str::to_owned).or_else(|| self.account()) {
                 request = request.header(HeaderName::from_static("x-slurm-user-name"), user);
             }
         }

@@ -8,9 +8,10 @@ mod render;
 mod split;
 mod token;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -18,7 +19,7 @@ use reqwest::Method;
 
 use crate::carrier::{
     AccountedRun, AccountingKind, AccountsWanted, Cancel, Carrier, CarrierError, JobNumber, NodeFacts, Queue,
-    QueueWanted, SubmitError, SubmitRequest, Survey,
+    QueueWanted, QueuedJob, SubmitError, SubmitRequest, Survey,
 };
 use crate::key::NAME_PREFIX;
 use crate::ssh::forward::Forward;
@@ -52,6 +53,9 @@ const WINDOW_SECS: i64 = 400 * 86_400;
 /// At most this many jobs are asked for one by one (1 to 2 ms each); beyond that the whole queue is cheaper.
 const SINGLE_LOOKS_MAX: usize = 64;
 
+/// Users of jobs that are remembered; one that is not is asked for.
+const OWNERS_MAX: usize = 200_000;
+
 /// One slurmrestd. See [`Split`] for large queues, which this daemon lists at great cost.
 pub struct Rest {
     http: Http,
@@ -59,6 +63,8 @@ pub struct Rest {
     /// Account there, as far as known.
     user: Option<String>,
     listing: Mutex<Listing>,
+    /// The token speaks for everybody: jobs are handed over and ended as their users, who are remembered from the listings.
+    acting: Option<Mutex<HashMap<JobNumber, Arc<str>>>>,
 }
 
 impl Rest {
@@ -76,7 +82,13 @@ impl Rest {
         // A socket believes in the user of the process that connects to it.
         let own = matches!(endpoint, Endpoint::Unix(_)).then(own_user).flatten();
         let http = Http::new(endpoint, token_file, user)?;
-        Ok(Rest { user: http.account().or(own), http, version: pinned.to_owned(), listing: Mutex::default() })
+        Ok(Rest {
+            user: http.account().or(own),
+            http,
+            version: pinned.to_owned(),
+            listing: Mutex::default(),
+            acting: None,
+        })
     }
 
     /// The same at the far end of a connection, which is opened with the first call, and again whenever it broke. `login`: the account
@@ -93,7 +105,46 @@ impl Rest {
     ) -> Result<Rest, RestError> {
         version(pinned)?;
         let http = Http::through(forward, token_file, user)?;
-        Ok(Rest { user: http.account().or(login), http, version: pinned.to_owned(), listing: Mutex::default() })
+        Ok(Rest {
+            user: http.account().or(login),
+            http,
+            version: pinned.to_owned(),
+            listing: Mutex::default(),
+            acting: None,
+        })
+    }
+
+    /// As the users whose jobs they are, with a token that allows it.
+    #[must_use]
+    pub fn acting(self, acting: bool) -> Rest {
+        Rest { acting: acting.then(Mutex::default), ..self }
+    }
+
+    /// Jobs that may be ours: of others' accounts only where several are.
+    fn ours(&self, mut jobs: Vec<QueuedJob>) -> Vec<QueuedJob> {
+        match (&self.acting, &self.user) {
+            (Some(owners), _) => {
+                let mut owners = owners.lock().unwrap_or_else(PoisonError::into_inner);
+                if owners.len() > OWNERS_MAX {
+                    owners.clear();
+                }
+                owners.extend(jobs.iter().filter_map(|job| Some((job.number, job.user.as_deref()?.into()))));
+            }
+            (None, Some(own)) => jobs.retain(|job| job.user.as_ref().is_none_or(|user| user == own)),
+            (None, None) => {}
+        }
+        jobs
+    }
+
+    /// Whose a job is, asked for where it is not known yet; `None`: the account's own, or nobody's any more.
+    async fn owner(&self, number: JobNumber) -> Result<Option<Arc<str>>, CarrierError> {
+        let Some(owners) = &self.acting else { return Ok(None) };
+        let known = || owners.lock().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
+        if let Some(owner) = known() {
+            return Ok(Some(owner));
+        }
+        self.some_jobs(&[number]).await?;
+        Ok(known())
     }
 
     fn slurm(&self, rest: &str) -> String {
@@ -127,7 +178,7 @@ impl Rest {
         if answer.unchanged() {
             return Ok(Queue { clock: None, jobs: Vec::new(), whole: false });
         }
-        let jobs = read::jobs(&answer, NAME_PREFIX)?;
+        let jobs = self.ours(read::jobs(&answer, NAME_PREFIX)?);
         self.listing().listed(begun.elapsed(), Instant::now());
         Ok(Queue { clock: None, jobs, whole: true })
     }
@@ -147,7 +198,7 @@ impl Rest {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Queue { clock: None, jobs, whole: false })
+        Ok(Queue { clock: None, jobs: self.ours(jobs), whole: false })
     }
 
     async fn survey_now(&self) -> Result<Survey, CarrierError> {
@@ -213,7 +264,9 @@ impl Rest {
     async fn change(&self, numbers: &[JobNumber], body: &str) -> Result<(), CarrierError> {
         for number in numbers {
             let path = self.slurm(&format!("job/{number}"));
-            let answer = self.http.call(Method::POST, &path, Some(body.to_owned())).await.map_err(Failure::asked)?;
+            let owner = self.owner(*number).await?;
+            let answer = self.http.call_as(owner.as_deref(), Method::POST, &path, Some(body.to_owned())).await;
+            let answer = answer.map_err(Failure::asked)?;
             if !answer.no_such_job() && !answer.job_is_over() {
                 answer.done()?;
             }
@@ -245,7 +298,8 @@ impl Carrier for Rest {
     fn submit<'a>(&'a self, request: &'a SubmitRequest) -> BoxFuture<'a, Result<JobNumber, SubmitError>> {
         Box::pin(async move {
             let body = render::submission(request);
-            let answer = self.http.call(Method::POST, &self.slurm("job/submit"), Some(body)).await;
+            let user = request.run_as.as_deref();
+            let answer = self.http.call_as(user, Method::POST, &self.slurm("job/submit"), Some(body)).await;
             read::submitted(&answer.map_err(Failure::sent)?)
         })
     }
@@ -289,7 +343,9 @@ impl Carrier for Rest {
             };
             for number in numbers {
                 let path = self.slurm(&format!("job/{number}{query}"));
-                let answer = self.http.call(Method::DELETE, &path, None).await.map_err(Failure::asked)?;
+                let owner = self.owner(*number).await?;
+                let answer = self.http.call_as(owner.as_deref(), Method::DELETE, &path, None).await;
+                let answer = answer.map_err(Failure::asked)?;
                 if !answer.no_such_job() && !answer.job_is_over() {
                     answer.done()?;
                 }

@@ -111,6 +111,8 @@ struct Job {
     exit_code: i32,
     #[serde(default, deserialize_with = "lenient")]
     tres_alloc_str: String,
+    #[serde(default, deserialize_with = "lenient")]
+    user_name: String,
 }
 
 impl Job {
@@ -140,6 +142,7 @@ impl Job {
             restarts: self.restart_cnt,
             exit: over.then_some((self.exit_code >> 8 & 0xff, self.exit_code & 0x7f)),
             tres: self.tres_alloc_str,
+            user: some(self.user_name),
         })
     }
 }
@@ -159,6 +162,8 @@ struct Run {
     job_id: JobNumber,
     #[serde(default, deserialize_with = "lenient")]
     name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    user: String,
     state: RunState,
     time: RunTime,
     #[serde(default, deserialize_with = "lenient")]
@@ -259,6 +264,7 @@ pub(super) fn runs(answer: &Answer) -> Result<Vec<AccountedRun>, CarrierError> {
             memory_peak: 0,
             read: 0,
             written: 0,
+            user: some(run.user),
         })
     };
     all.jobs.into_iter().map(run).collect()

@@ -108,6 +108,7 @@ mod tests {
             stdin: None,
             append: true,
             held: true,
+            run_as: None,
         }
     }
 

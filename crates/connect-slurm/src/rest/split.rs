@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 
 use crate::carrier::{
     AccountedRun, AccountsWanted, Cancel, Carrier, CarrierError, JobNumber, LimitRights, NodeFacts, Queue, QueueWanted,
-    SubmitError, SubmitLimit, SubmitRequest, Survey,
+    SubmitError, SubmitLimit, SubmitRequest, Survey, UnixId,
 };
 
 /// `hand` submits; `eye` lists, accounts, changes and ends, as it can do so for many jobs at once.
@@ -54,6 +54,9 @@ impl Carrier for Split {
     }
     fn set_time_limit(&self, number: JobNumber, minutes: u32) -> BoxFuture<'_, Result<(), CarrierError>> {
         self.eye.set_time_limit(number, minutes)
+    }
+    fn unix_id<'a>(&'a self, user: &'a str) -> BoxFuture<'a, Result<UnixId, CarrierError>> {
+        self.eye.unix_id(user)
     }
     fn submit_limits<'a>(
         &'a self,

@@ -9,7 +9,9 @@ pub mod quote;
 pub mod runner;
 pub mod shell;
 
+use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -141,6 +143,24 @@ impl Ssh {
                 Err(fault)
             }
         }
+    }
+
+    /// A command at the far end, its words quoted for the shell there.
+    ///
+    /// # Errors
+    /// As [`Ssh::master`].
+    pub async fn run(&self, words: &[String]) -> io::Result<Command> {
+        let master = self.master().await?;
+        let mut line = Vec::new();
+        for word in words {
+            if !line.is_empty() {
+                line.push(b' ');
+            }
+            quote::word(&mut line, word.as_bytes());
+        }
+        let mut command = master.command();
+        command.args(["--", &self.config.host]).arg(OsString::from_vec(line));
+        Ok(command)
     }
 
     /// The far end's SFTP server: its process, and both directions.

@@ -108,6 +108,7 @@ impl Site {
             pools: self.pools(),
             carrier: Arc::clone(&self.carrier),
             files: Some(Arc::clone(&self.files)),
+            homes: None,
             accounting: self.survey.accounting,
             limits: Limits::of(&self.survey),
             clock: Arc::new(|| {
@@ -140,6 +141,11 @@ impl Platform {
     pub fn start(site: &Site) -> Platform {
         let (sender, observations) = mpsc::channel(256);
         Platform { cluster: site.connect(sender), observations, seen: Vec::new() }
+    }
+
+    /// The same for a connector that was built otherwise.
+    pub fn of(cluster: SlurmCluster, observations: mpsc::Receiver<Observation>) -> Platform {
+        Platform { cluster, observations, seen: Vec::new() }
     }
 
     pub async fn until<T>(&mut self, what: &str, find: impl Fn(&[Observed]) -> Option<T>) -> T {

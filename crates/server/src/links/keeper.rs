@@ -150,6 +150,7 @@ impl Keeper {
                     pools,
                     carrier,
                     files,
+                    homes: way.homes.clone(),
                     accounting: survey.accounting,
                     limits: Limits::of(&survey),
                     clock: Arc::new(move || clock.now()),

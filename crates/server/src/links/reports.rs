@@ -201,6 +201,7 @@ async fn try_out(
         pools: pools.clone(),
         carrier: opened.carrier.clone(),
         files: opened.files.clone(),
+        homes: opened.homes.clone(),
         accounting: survey.accounting,
         limits: Limits::of(&survey),
         clock: Arc::new(move || clock.now()),
