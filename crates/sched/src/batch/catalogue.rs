@@ -1,6 +1,6 @@
 //! The names by which policies are asked for. A new policy is one line in each list.
 
-use super::{Backfill, Candidates, Conservative, Easy, Fcfs, Policy, Score, Scored, Waited};
+use super::{Backfill, Candidates, Conservative, Easy, Fcfs, Headworks, Policy, Score, Scored, Waited};
 
 /// Every name [`named`] knows, in the order lists show them.
 pub const NAMES: &[&str] = &[
@@ -9,6 +9,7 @@ pub const NAMES: &[&str] = &[
     "easy-no-spare",
     "easy-sjbf",
     "conservative",
+    "headworks",
     "sjf",
     "sjf-backfill",
     "f1",
@@ -29,6 +30,7 @@ pub fn named(name: &str) -> Option<Box<dyn Policy>> {
         "easy-no-spare" => Box::new(Easy::new(Candidates::Arrival).without_spare()),
         "easy-sjbf" => Box::new(Easy::new(Candidates::ShortestEstimate)),
         "conservative" => Box::new(Conservative::default()),
+        "headworks" => Box::new(Headworks::default()),
         "sjf" => scored(Score::Sjf, Backfill::No),
         "sjf-backfill" => scored(Score::Sjf, Backfill::Yes),
         "f1" => scored(Score::F1, Backfill::No),

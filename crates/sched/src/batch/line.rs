@@ -159,6 +159,20 @@ impl Line {
         }
     }
 
+    /// Processors of all jobs up to this key, itself included.
+    pub fn procs_to(&self, key: i64) -> u64 {
+        let mut sum = 0;
+        for chunk in &self.chunks {
+            if chunk.items.last().is_some_and(|last| last.key <= key) {
+                sum += chunk.procs_sum;
+                continue;
+            }
+            let up_to = chunk.items.iter().take_while(|item| item.key <= key);
+            return sum + up_to.map(|item| u64::from(item.procs)).sum::<u64>();
+        }
+        sum
+    }
+
     /// The first key at which the processors of all jobs up to it reach `wanted`, and what they come to with every job of that very
     /// key. `None`: all together do not.
     pub fn reach(&self, wanted: u64) -> Option<(i64, u64)> {
@@ -232,6 +246,7 @@ mod tests {
                 let wanted = u64::from(procs) * 9;
                 let sum = |to: i64| list.iter().filter(|i| i.key <= to).map(|i| u64::from(i.procs)).sum::<u64>();
                 let reached = list.iter().map(|i| i.key).find(|key| sum(*key) >= wanted);
+                prop_assert_eq!(line.procs_to(key), sum(key));
                 prop_assert_eq!(line.reach(wanted), reached.map(|key| (key, sum(key))));
             }
         }

@@ -1,0 +1,130 @@
+//! Our own policy against EASY and EASY-SJBF on the shared traces: whole, from later beginnings, and with submissions moved by
+//! minutes. Each test prints its table; `HW_DATA` names the folder of the data, and without it a test says that it was skipped.
+
+#![allow(clippy::print_stdout, reason = "tables for whoever reads the run")]
+
+#[path = "published/mod.rs"]
+mod data;
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+
+use base::Seed;
+use data::{BLUE, CTC, HPC2N, KTH, LUBLIN_1, LUBLIN_2, trace};
+use sched::batch::named;
+use sim::replay::{Figures, Load, Rules, Shape, figures, replay};
+use sim::trace::Record;
+
+const WEEK_S: i64 = 7 * 86_400;
+/// By how much a submission is moved, seconds: what a user's coffee comes to.
+const JITTER_S: u64 = 600;
+
+fn on(load: &Load, procs: u32, policy: &str) -> Figures {
+    let played = replay(load, procs, named(policy).unwrap(), &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(played.is_complete);
+    figures(load, &played.starts_s, Shape { procs: u64::from(procs), counts: &|_| true })
+}
+
+/// Ours over theirs.
+struct Ratios {
+    /// Mean wait, of EASY-SJBF's.
+    mean: f64,
+    /// Largest wait, of EASY's.
+    max: f64,
+    /// Mean bounded slowdown, of EASY-SJBF's.
+    slowdown: f64,
+}
+
+fn ratios(load: &Load, procs: u32) -> (Ratios, [Figures; 3]) {
+    let of = ["easy", "easy-sjbf", "headworks"].map(|policy| on(load, procs, policy));
+    let [easy, sjbf, ours] = &of;
+    let mean = ours.mean_wait_s / sjbf.mean_wait_s;
+    let max = ours.max_wait_s as f64 / easy.max_wait_s as f64;
+    (Ratios { mean, max, slowdown: ours.mean_bounded_slowdown / sjbf.mean_bounded_slowdown }, of)
+}
+
+/// Trace, processors, and the largest wait it is held to, as a share of EASY's.
+const WHOLE: [(&str, u32, f64); 4] = [(CTC, 338, 1.0), (KTH, 100, 1.0), (HPC2N, 240, 1.0), (BLUE, 1152, 1.0)];
+
+#[test]
+fn whole_traces_wait_a_sixth_less_than_under_easy_sjbf() {
+    let mut sheet = String::from("\ntrace: mean wait s of easy, easy-sjbf, ours; largest wait s; mean bounded slowdown\n");
+    let mut wrong = Vec::new();
+    for (name, procs, max) in WHOLE {
+        let Some(trace) = trace(name) else { return };
+        let (ratios, of) = ratios(&Load::of(&trace.records, &Rules::on(procs)), procs);
+        let _ = writeln!(
+            sheet,
+            "{name} {procs}: mean {:.1} {:.1} {:.1} (target {:.1}, {:.3} of sjbf); largest {} {} {} ({:.3} of easy); slowdown {:.3} {:.3} {:.3} ({:.3} of sjbf)",
+            of[0].mean_wait_s,
+            of[1].mean_wait_s,
+            of[2].mean_wait_s,
+            0.85 * of[1].mean_wait_s,
+            ratios.mean,
+            of[0].max_wait_s,
+            of[1].max_wait_s,
+            of[2].max_wait_s,
+            ratios.max,
+            of[0].mean_bounded_slowdown,
+            of[1].mean_bounded_slowdown,
+            of[2].mean_bounded_slowdown,
+            ratios.slowdown,
+        );
+        if ratios.mean > 0.85 || ratios.max > max || ratios.slowdown >= 1.0 {
+            wrong.push(name);
+        }
+    }
+    println!("{sheet}");
+    assert!(wrong.is_empty(), "missed on {wrong:?}: {sheet}");
+}
+
+/// Later beginnings: the first weeks left out, so that the machine begins empty and nothing is known of the users.
+fn later(records: &[Record], weeks: i64) -> Vec<Record> {
+    let first_s = records.iter().filter_map(|record| record.submit_s).min().unwrap_or_default();
+    let from_s = first_s + weeks * WEEK_S;
+    records.iter().filter(|record| record.submit_s.is_some_and(|at| at >= from_s)).cloned().collect()
+}
+
+/// The same history with every submission up to ten minutes later.
+fn moved(records: &[Record], seed: u64) -> Vec<Record> {
+    let mut random = Seed::from_u64(seed).stream();
+    let mut later = |at_s: i64| at_s + random.below(JITTER_S) as i64;
+    records.iter().map(|record| Record { submit_s: record.submit_s.map(&mut later), ..record.clone() }).collect()
+}
+
+fn spread(of: &[f64]) -> (f64, f64) {
+    let mean = of.iter().sum::<f64>() / of.len() as f64;
+    let square = of.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / (of.len() - 1) as f64;
+    (mean, square.sqrt())
+}
+
+#[test]
+fn the_gain_holds_from_later_beginnings_and_under_moved_submissions() {
+    let mut sheet = String::from("\nours over easy-sjbf (mean wait, slowdown) and over easy (largest wait), mean ± deviation\n");
+    let mut wrong = Vec::new();
+    for (name, procs, is_log) in
+        [(CTC, 338, true), (KTH, 100, true), (HPC2N, 240, true), (BLUE, 1152, true), (LUBLIN_1, 256, false), (LUBLIN_2, 256, false)]
+    {
+        let Some(trace) = trace(name) else { return };
+        // The Lublin traces are a few weeks of days and weeks drawn by chance.
+        let weeks = if is_log { [4, 8, 12, 16, 20] } else { [1, 2, 3, 4, 5] };
+        let beginnings: Vec<Vec<Record>> = weeks.map(|weeks| later(&trace.records, weeks)).into();
+        let jitters: Vec<Vec<Record>> = [1, 2, 3, 4, 5].map(|seed| moved(&trace.records, seed)).into();
+        for (what, variants) in [("later", beginnings), ("moved", jitters)] {
+            let all: Vec<Ratios> =
+                variants.iter().map(|records| ratios(&Load::of(records, &Rules::on(procs)), procs).0).collect();
+            let of = |value: fn(&Ratios) -> f64| spread(&all.iter().map(value).collect::<Vec<f64>>());
+            let (mean, max, slowdown) = (of(|one| one.mean), of(|one| one.max), of(|one| one.slowdown));
+            let _ = writeln!(
+                sheet,
+                "{name} {what}: mean wait {:.3} ± {:.3}, largest wait {:.3} ± {:.3}, slowdown {:.3} ± {:.3}",
+                mean.0, mean.1, max.0, max.1, slowdown.0, slowdown.1
+            );
+            if mean.0 > 0.85 || slowdown.0 >= 1.0 {
+                wrong.push(format!("{name} {what}"));
+            }
+        }
+    }
+    println!("{sheet}");
+    assert!(wrong.is_empty(), "missed on {wrong:?}: {sheet}");
+}
