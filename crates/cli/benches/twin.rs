@@ -19,8 +19,11 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("CEA-Curie-2011-2.1-cln.swf.gz", "80640", "easy", "under 3 s and 500 MB"),
     ("SDSC-BLUE-2000-4.2-cln.swf.gz", "1152", "conservative", "under 30 s"),
     ("CEA-Curie-2011-2.1-cln.swf.gz", "80640", "easy-sjbf", ""),
+    ("CEA-Curie-2011-2.1-cln.swf.gz", "80640", "headworks", "within 5 times easy"),
     ("SDSC-BLUE-2000-4.2-cln.swf.gz", "1152", "easy", ""),
+    ("SDSC-BLUE-2000-4.2-cln.swf.gz", "1152", "headworks", "within 5 times easy"),
     ("HPC2N-2002-2.2-cln.swf.gz", "240", "easy", ""),
+    ("HPC2N-2002-2.2-cln.swf.gz", "240", "headworks", "within 5 times easy"),
     ("CTC-SP2-1996-3.1-cln.swf.gz", "338", "conservative", ""),
     (KTH, "100", "easy", ""),
 ];

@@ -65,12 +65,16 @@ pub struct Forecast {
 impl Forecast {
     /// A job has ended after this time.
     pub fn ran(&mut self, job: &Job, run_s: i64) {
+        if job.user.is_none() {
+            return;
+        }
         for kind in Kind::of(job) {
             self.recent.entry(kind).or_default().add(run_s);
         }
     }
 
-    /// Seconds, from 1 to what its user asked for: the mean of the last like runs, or the estimate where nothing is known.
+    /// Seconds, from 1 to what its user asked for: the mean of the last like runs, or the estimate where nothing is known. Jobs of
+    /// nobody known are not alike.
     pub fn run_s(&self, job: &Job) -> i64 {
         let most_s = job.estimate_s.max(1);
         let like = |kind| self.recent.get(&kind).and_then(Recent::mean_s);
@@ -100,6 +104,10 @@ mod tests {
         assert_eq!(forecast.run_s(&one), 15, "now also the same width");
         assert_eq!(forecast.run_s(&job(1, 2, 30, 1)), 30, "another program of the user: never more than asked for");
         assert_eq!(forecast.run_s(&job(2, 1, 1_000, 4)), 1_000, "another user");
+        let nobodys = Job { user: None, ..one };
+        forecast.ran(&nobodys, 10);
+        forecast.ran(&nobodys, 10);
+        assert_eq!(forecast.run_s(&nobodys), 1_000, "whose it is is not known: nor what it is like");
     }
 
     #[test]
