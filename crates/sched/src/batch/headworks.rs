@@ -409,7 +409,10 @@ mod tests {
         let runs_s: Vec<i64> = (0..2_000).map(|no| 3_000 + no % 7 * 600).collect();
         let starts_s = play(&jobs, &runs_s, 48, &mut Headworks::default());
         let waited_s = starts_s[100] - jobs[100].submit_s;
-        assert!(waited_s <= 4 * HOUR_S, "late from the first: the drain, and forecasts wrong by one run, not {waited_s} s");
+        assert!(
+            waited_s <= 4 * HOUR_S,
+            "late from the first: the drain, and forecasts wrong by one run, not {waited_s} s"
+        );
     }
 
     #[test]
