@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use nix::unistd::getuid;
 
@@ -90,6 +91,9 @@ fn flag(name: &str, path: &Path) -> std::ffi::OsString {
 
 /// An empty data folder, made once per machine and user: `mariadb-install-db` takes 3 s, a copy 0.1 s.
 fn template(user: &str) -> Result<PathBuf, FarmError> {
+    // Farms that are started at the same time by one process would make it in one folder; other processes have their own.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let temp = std::env::temp_dir();
     let template = temp.join(format!("headworks-mariadb-{TEMPLATE_VERSION}-{user}"));
     // In a folder that everybody may write to, only one's own is trusted.
