@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base::{Bytes, Resources, digest128};
 use connect_local::{LocalCluster, LocalConfig, LocalError, LocalPool, User, detect, passable};
 use connect_slurm::{CarrierError, OpenError};
-use link::{Hosted, Place, pool_id};
+use link::{Hosted, Place, Timing, pool_id};
 use model::BackendKind;
 use model::people::valid_name;
 use ports::Cluster;
@@ -88,12 +88,13 @@ pub enum HostError {
     Nothing(String),
 }
 
-/// Starts the connector; it delivers to `observations`. The second value is to be kept as long as the connector is used.
+/// Starts the connector; it delivers to `observations`. The second value is to be kept as long as the connector is used. With
+/// `patience`, a cluster that does not answer is waited for.
 pub(crate) async fn open(
     host: &Host,
     folder: &StateFolder,
     place: &Place,
-    supervisor: &Path,
+    (supervisor, patience): (&Path, Option<Timing>),
     observations: Observations,
 ) -> Result<(Hosted, Option<Kept>), HostError> {
     match host {
@@ -105,7 +106,7 @@ pub(crate) async fn open(
             Ok((Hosted { backend: BackendKind::Local, cluster, examine, accounts: None }, None))
         }
         Host::Slurm(file) => {
-            let (hosted, kept) = slurm::open(read(file)?, place, observations).await?;
+            let (hosted, kept) = slurm::open(read(file)?, place, patience, observations).await?;
             Ok((hosted, Some(kept)))
         }
     }

@@ -66,13 +66,20 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), SiteError> {
     let folder = StateFolder::open(&options.state)?;
+    // One that has just been told where to go shall say what is wrong; one that was there before waits for what is down.
+    let first = folder.joined()?.is_none();
     let joined = enter(&options, &folder).await?;
     ready(&joined);
     let identity = folder.identity(&joined.key)?;
     let dial = dial(&options, joined.servers.clone(), joined.pin()?);
     let (sender, observations) = tokio::sync::mpsc::channel(host::OBSERVATIONS);
     let place = joined.place();
-    let (hosted, _kept) = host::open(&options.host, &folder, &place, &options.supervisor, sender).await?;
+    let patience = (!first).then_some(options.timing);
+    let mut stop = std::pin::pin!(stop);
+    let (hosted, _kept) = tokio::select! {
+        opened = host::open(&options.host, &folder, &place, (&options.supervisor, patience), sender) => opened?,
+        () = &mut stop => return Ok(()),
+    };
     let agent = Agent::open((dial, identity), &place, &folder.spool()?, hosted, observations).await?;
     agent.run(stop).await;
     Ok(())

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Span, Timestamp};
+use connect_slurm::carrier::Survey;
 use connect_slurm::check::{self, Checked};
 use connect_slurm::debtors;
 use connect_slurm::key::Realm;
 use connect_slurm::supply::{self, Known, Supply};
-use connect_slurm::{Limits, Opened, Parts, SlurmCluster, SlurmConfig, SlurmPool};
+use connect_slurm::{CarrierError, Limits, Opened, Parts, SlurmCluster, SlurmConfig, SlurmPool};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use link::{Accounts, Examine, Hosted, Place};
+use link::{Accounts, Examine, Hosted, Place, Timing};
 use model::{BackendKind, ClusterTerms, Observation, Observed, PoolTerms};
 use ports::ConnectError;
 use ports::cluster::Observations;
@@ -34,14 +35,16 @@ pub(crate) struct Kept {
 /// What a cluster offers, as far as the platform is told of it.
 type Offer = (Vec<(SlurmPool, Option<Span>, PoolTerms)>, ClusterTerms);
 
-/// Surveys the cluster and takes it up. It delivers to `observations`, also that it offers something else than before.
+/// Surveys the cluster and takes it up; with `patience` it asks until there is an answer. It delivers to `observations`, also that
+/// it offers something else than before.
 pub(crate) async fn open(
     config: SlurmConfig,
     place: &Place,
+    patience: Option<Timing>,
     observations: Observations,
 ) -> Result<(Hosted, Kept), HostError> {
     let way = connect_slurm::open(&config)?;
-    let survey = way.carrier.survey().await.map_err(HostError::Silent)?;
+    let survey = first_answer(&way, patience).await.map_err(HostError::Silent)?;
     let supply = supply::pools(&survey, &config, place.cluster, &place.site, &[]);
     if supply.plans.is_empty() {
         let said = supply.findings.iter().map(|finding| finding.found.as_str()).collect::<Vec<_>>();
@@ -75,6 +78,21 @@ pub(crate) async fn open(
     let accounts: Option<Arc<dyn Accounts>> = Some(Arc::new(accounts));
     let hosted = Hosted { backend: BackendKind::Slurm, cluster, examine: Some(examine(&way, config, place)), accounts };
     Ok((hosted, Kept { _way: way, _tasks: tasks }))
+}
+
+/// An agent that is started again, perhaps with the whole site, may be up before its Slurm is.
+async fn first_answer(way: &Opened, patience: Option<Timing>) -> Result<Survey, CarrierError> {
+    let mut pause = patience.map(|timing| timing.redial_first);
+    loop {
+        match (way.carrier.survey().await, pause.zip(patience)) {
+            (Err(error), Some((wait, timing))) => {
+                tracing::warn!(%error, "the agent waits for Slurm");
+                tokio::time::sleep(wait).await;
+                pause = Some((wait * 2).min(timing.redial_max));
+            }
+            (answer, _) => return answer,
+        }
+    }
 }
 
 /// Observations go to the agent; that something changed there is told once it is known what.
@@ -191,4 +209,25 @@ impl Accounts for SiteAccounts {
 pub(crate) fn wall_clock() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use connect_slurm::fake::{FakeSlurm, Setup};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_that_has_joined_waits_for_its_slurm_and_one_that_joins_does_not() {
+        let slurm = FakeSlurm::new(Setup::default());
+        let way = Opened { carrier: Arc::new(slurm.clone()), files: None, homes: None };
+        slurm.set_cut(true);
+        assert!(first_answer(&way, None).await.is_err());
+        let back = async {
+            tokio::time::sleep(Duration::from_secs(90)).await;
+            slurm.set_cut(false);
+        };
+        let (answer, ()) = tokio::join!(first_answer(&way, Some(Timing::default())), back);
+        assert!(answer.is_ok());
+    }
 }
