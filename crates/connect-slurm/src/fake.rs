@@ -226,6 +226,11 @@ impl FakeSlurm {
         self.now().model.ran(attempt)
     }
 
+    /// Seconds of the cluster's clock in which the script last began and came to its end.
+    pub fn worked(&self, attempt: AttemptId) -> Option<(i64, i64)> {
+        self.now().model.worked(attempt)
+    }
+
     /// Jobs of an attempt that wait or run.
     pub fn active(&self, attempt: AttemptId) -> Vec<JobNumber> {
         self.now().model.active(attempt)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use base::{AttemptId, ClusterId, Span, Timestamp};
-use model::{Actor, AttemptPhase, EndCause, EndOrder, EventKind, JobInput, Outcome, Phase};
+use model::{Actor, AttemptPhase, Course, EndCause, EndOrder, EventKind, JobInput, Outcome, Phase};
 
 use crate::observe::{End, is_old_run};
 use crate::record::{Batch, Effect, Record};
@@ -12,7 +12,9 @@ use crate::state::{Due, Engine};
 
 /// Two reports of one start may differ by so much, through rounding to seconds and correction of clocks; a cluster that
 /// queues work again takes longer than this to start it.
-const SAME_START: Span = Span::from_secs(5);
+pub(crate) const SAME_START: Span = Span::from_secs(5);
+/// One start may be told so much earlier than before: rounding to seconds.
+const SAME_SECOND: Span = Span::from_secs(1);
 /// Remarks on one attempt that reach its job's timeline. A waiting reason changes a few times; 50 × 300 B is 15 KB.
 const REMARKS_MAX: u32 = 50;
 /// Characters of one remark.
@@ -49,6 +51,32 @@ impl Engine {
         }
     }
 
+    /// The run that has ended began before the start that is known: that one was told of a later launch which did nothing. What was
+    /// billed from there on is given back; the run is billed from its own start.
+    pub(crate) fn take_back_start(&mut self, attempt: AttemptId, started_at: Timestamp, out: &mut Batch) {
+        let running = self.attempts.get(&attempt).filter(|a| a.phase == AttemptPhase::Running);
+        let is_false = |a: &&model::Attempt| a.start_as_told().is_some_and(|known| started_at + SAME_SECOND < known);
+        let Some(facts) = running.filter(is_false).filter(|a| !is_old_run(a, started_at)) else { return };
+        let Some(false_start) = facts.started_at else { return };
+        self.stop_meter(attempt, false_start, out);
+        self.forget_run(attempt, out);
+    }
+
+    /// The attempt runs no more as far as the platform knows; its meter is dropped. `None`: its job went another way.
+    fn forget_run(&mut self, attempt: AttemptId, out: &mut Batch) -> Option<&mut Course> {
+        self.stop_overdue(attempt);
+        let billed = self.meters.get(&attempt).map(|m| m.intervals);
+        self.drop_meter(attempt, out);
+        self.apply(attempt.job, JobInput::Interrupted { attempt: attempt.number }).ok()?;
+        let facts = self.attempts.get_mut(&attempt)?;
+        (facts.phase, facts.started_at) = (AttemptPhase::Queued, None);
+        let course = facts.course_mut();
+        course.intervals = billed.unwrap_or(course.intervals);
+        (course.ahead, course.suspended) = (Span::ZERO, Span::ZERO);
+        (course.suspended_at, course.stopped_at, course.continued_at) = (None, None, None);
+        Some(course)
+    }
+
     /// A run is over and does not count as the end: the cluster has queued the attempt again. The run is billed or not by its
     /// outcome; the next one has its own intervals.
     pub(crate) fn interrupted(&mut self, cluster: ClusterId, attempt: AttemptId, end: End, out: &mut Batch) {
@@ -72,21 +100,12 @@ impl Engine {
         if !self.policy.bill_failed_machine && broken_off(end.outcome) {
             self.waive(attempt, out);
         }
-        self.stop_overdue(attempt);
-        let billed = self.meters.get(&attempt).map(|m| m.intervals);
-        self.drop_meter(attempt, out);
-        if self.apply(attempt.job, JobInput::Interrupted { attempt: attempt.number }).is_err() {
-            return;
-        }
-        let Some(facts) = self.attempts.get_mut(&attempt) else { return };
-        (facts.phase, facts.started_at) = (AttemptPhase::Queued, None);
-        let course = facts.course_mut();
+        let Some(course) = self.forget_run(attempt, out) else { return };
         let next = course.next_run.take().filter(|next| *next >= end.at);
-        (course.runs, course.intervals) = (course.runs + 1, billed.unwrap_or(course.intervals));
+        course.runs += 1;
         course.last_run = Some((started_at, end.at));
         course.over_at = Some(at);
-        (course.ahead, course.suspended) = (Span::ZERO, Span::ZERO);
-        (course.suspended_at, course.stopped_at, course.continued_at) = (None, None, None);
+        let Some(facts) = self.attempts.get(&attempt) else { return };
         out.records.push(Record::Attempt(Box::new(facts.clone())));
         if let Some(entry) = self.jobs.get_mut(&attempt.job) {
             entry.started_at = None;

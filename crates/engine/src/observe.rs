@@ -9,7 +9,7 @@ use model::{
     Outcome, Phase, Transition, Usage,
 };
 
-use crate::course::broken_off;
+use crate::course::{SAME_START, broken_off};
 use crate::record::{Batch, Effect, Record};
 use crate::state::{Due, Engine};
 use crate::stray::ghost;
@@ -159,6 +159,7 @@ impl Engine {
             return;
         }
         if let Some(started_at) = end.started_at {
+            self.take_back_start(attempt, started_at, out);
             self.close_missed_run(cluster, attempt, started_at, out);
             // The start may not have been seen on its own.
             self.started(cluster, attempt, started_at, Vec::new(), None, out);
@@ -192,10 +193,11 @@ impl Engine {
     /// A moment of a run in the engine's time. How long it ran by the cluster's own clock counts, so that a clock that
     /// is wrong does not change the bill; unless clocks were set while it ran. `started_at` is the start by that clock.
     pub(crate) fn end_time(&self, attempt: AttemptId, told: Timestamp, started_at: Option<Timestamp>) -> Timestamp {
-        let known = self.attempts.get(&attempt).and_then(|a| a.started_at);
-        match (known, started_at) {
+        let facts = self.attempts.get(&attempt);
+        match (facts.and_then(|a| a.started_at), started_at) {
             (Some(known), Some(started_at)) if self.ahead() == Span::ZERO => {
-                (known + told.since(started_at)).min(self.now)
+                let shown = facts.and_then(|a| a.start_as_told()).filter(|shown| is_first_line(*shown, started_at));
+                (known + told.since(shown.unwrap_or(started_at))).min(self.now)
             }
             _ => self.stamped(told),
         }
@@ -383,6 +385,13 @@ impl End {
     pub fn nothing(at: Timestamp, note: Option<Arc<str>>) -> End {
         End { started_at: None, at, outcome: Outcome::NodeFail, exit: None, usage: Usage::default(), note }
     }
+}
+
+/// True when a start that is told with an end is that of the work's own first line, after the one that its cluster had shown: a little
+/// later by the same clock. Where that clock was corrected anew in between they differ by more than whole seconds.
+fn is_first_line(shown: Timestamp, started_at: Timestamp) -> bool {
+    let later = started_at - shown;
+    later > Span::ZERO && later <= SAME_START && later.as_micros() % Span::from_secs(1).as_micros() == 0
 }
 
 /// True when a start is that of a run which is known to be over.

@@ -38,6 +38,8 @@ struct Chaos {
     waiting: VecDeque<Arc<Order>>,
     course: BTreeMap<AttemptId, Course>,
     cancelled: BTreeSet<AttemptId>,
+    /// Start and end that were told of attempts that completed, seconds.
+    told: BTreeMap<AttemptId, (Option<i64>, i64)>,
 }
 
 impl Chaos {
@@ -60,6 +62,7 @@ impl Chaos {
             orders,
             course: BTreeMap::new(),
             cancelled: BTreeSet::new(),
+            told: BTreeMap::new(),
         }
     }
 
@@ -153,7 +156,8 @@ impl Chaos {
                     *course = Course::There;
                 }
             }
-            Observed::Ended { attempt, outcome, .. } => {
+            Observed::Ended { attempt, outcome, started_at, at, .. } => {
+                self.told.insert(*attempt, (started_at.map(|at| at.as_secs()), at.as_secs()));
                 if let Some(Course::Over(before)) = self.course.insert(*attempt, Course::Over(Some(*outcome))) {
                     assert_eq!(before, Some(*outcome), "seed {}: {attempt} ended twice, differently", self.seed);
                 }
@@ -177,7 +181,11 @@ impl Chaos {
             let place = format!("seed {}: {attempt}", self.seed);
             assert!(ran.0 <= 1, "{place} ran {} times", ran.0);
             match self.course[&attempt] {
-                Course::Over(Some(Outcome::Completed)) => assert_eq!(ran, (1, 1), "{place}"),
+                Course::Over(Some(Outcome::Completed)) => {
+                    assert_eq!(ran, (1, 1), "{place}");
+                    let worked = self.slurm.worked(attempt).map(|(began, ended)| (Some(began), ended));
+                    assert_eq!(worked, self.told.get(&attempt).copied(), "{place}: worked, and told");
+                }
                 Course::Over(Some(Outcome::NodeFail)) => assert_eq!(ran, (1, 0), "{place}"),
                 Course::Over(Some(Outcome::Cancelled)) => assert!(self.cancelled.contains(&attempt), "{place}"),
                 // Gone: it may be handed over elsewhere.

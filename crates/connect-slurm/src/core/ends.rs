@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{AttemptId, Span, Timestamp};
+use base::{AttemptId, Timestamp};
 use futures::StreamExt;
 use model::{Observed, Outcome};
 use tokio::time::Instant;
@@ -15,9 +15,10 @@ use crate::core::Inner;
 use crate::core::facts::{Facts, join};
 use crate::core::limits::{
     ACCOUNTS_BACK_MAX_SECS, ACCOUNTS_BACK_SECS, ACCOUNTS_PATIENCE, ACCOUNTS_PAUSE_FIRST, ACCOUNTS_PAUSE_MAX, COLLECT,
-    EVIDENCE_KEPT, MISSING_PATIENCE, NUMBERS_MAX, VOID_SECS_MAX, WORDS_MAX, accounts_gap,
+    EVIDENCE_KEPT, MISSING_PATIENCE, NUMBERS_MAX, WORDS_MAX, accounts_gap,
 };
 use crate::core::look::{self, Moment};
+use crate::core::runs::{is_own_end, is_void, last_word, own_run, suspensions, tell_interrupted, without_echoes};
 use crate::core::table::{Ending, Entry, Phase, Table};
 use crate::evidence::{self, Evidence};
 use crate::states::{self, Course, EXIT_NO_START, EXIT_STOPPED, EXIT_SUPERSEDED, EXIT_UNPREPARED, Verdict, short};
@@ -153,7 +154,7 @@ impl Inner {
         };
         match phase {
             Phase::Queued | Phase::Running => match requeued {
-                Some(since) => self.interrupted(case, &runs, since),
+                Some(since) => self.interrupted(case, &runs, since).await,
                 None => true,
             },
             Phase::Ending { since } => self.ending(case, &runs, record, since).await,
@@ -164,12 +165,29 @@ impl Inner {
     }
 
     /// Runs before the present one are told as what they were.
-    fn interrupted(&self, case: Case, runs: &[AccountedRun], since: Instant) -> bool {
+    async fn interrupted(&self, case: Case, runs: &[AccountedRun], since: Instant) -> bool {
+        let set_back = self.set_back(case);
+        if let Some(before) = set_back {
+            let own = runs
+                .iter()
+                .rfind(|run| run.start == Some(before) && run.end.is_some() && is_own_end(run) && !is_void(run));
+            let facts = match own {
+                Some(run) => Some(Facts::accounted(run, None)),
+                None if self.is_patient(since) => return false,
+                None => match self.evidence(case.attempt).await {
+                    Ok(evidence) => Facts::of_evidence(&evidence, Some(before)),
+                    Err(_) => return false,
+                },
+            };
+            if let Some(facts) = facts {
+                return self.finish(case.attempt, facts, &[]).await;
+            }
+        }
         let mut table = self.table();
         let Some(entry) = table.attempts.get_mut(&case.attempt) else { return true };
         let before = entry.told.started;
         let ended: Vec<&AccountedRun> = runs.iter().filter(|run| run.start.is_some() && run.end.is_some()).collect();
-        let patient = self.accounting != AccountingKind::Controller && since.elapsed() < ACCOUNTS_PATIENCE;
+        let patient = self.is_patient(since);
         let is_there = ended.iter().any(|run| run.start == before);
         if !is_there && patient {
             return false;
@@ -206,15 +224,29 @@ impl Inner {
         true
     }
 
+    /// The start that was told of a run which Slurm's controller seems to have forgotten: it shows another or none, and has not
+    /// counted a restart. What it does now is no run of the job.
+    fn set_back(&self, case: Case) -> Option<i64> {
+        let table = self.table();
+        let entry = table.attempts.get(&case.attempt)?;
+        let restarts = entry.record.as_ref()?.restarts;
+        entry.told.started.filter(|_| restarts == 0 && entry.told.interrupted.is_empty())
+    }
+
+    fn is_patient(&self, since: Instant) -> bool {
+        self.accounting != AccountingKind::Controller && since.elapsed() < ACCOUNTS_PATIENCE
+    }
+
     /// The controller has said that it is over: accounting says exactly how.
     async fn ending(&self, case: Case, runs: &[AccountedRun], record: Option<Box<QueuedJob>>, since: Instant) -> bool {
         let mine: Vec<&AccountedRun> = runs.iter().filter(|run| Some(run.number) == case.number).collect();
+        let mine = without_echoes(mine);
         if let Some(run) = last_word(&mine).filter(|run| run.state.course() == Course::Over && run.end.is_some()) {
-            let record = record.as_deref().filter(|record| record.state.course() == Course::Over);
-            let facts = Facts::accounted(run, record);
+            let of_it = |record: &&QueuedJob| record.state.course() == Course::Over && record.start == run.start;
+            let facts = Facts::accounted(run, record.as_deref().filter(of_it));
             return self.finish(case.attempt, facts, &mine).await;
         }
-        if self.accounting != AccountingKind::Controller && since.elapsed() < ACCOUNTS_PATIENCE {
+        if self.is_patient(since) {
             return false;
         }
         let over = record.filter(|record| record.state.course() == Course::Over);
@@ -247,7 +279,8 @@ impl Inner {
         if since.elapsed() < patience || !asked && since.elapsed() < ACCOUNTS_PATIENCE {
             return false;
         }
-        if let Some(facts) = Facts::of_evidence(&evidence) {
+        let shown = self.table().attempts.get(&case.attempt).and_then(|entry| entry.told.started);
+        if let Some(facts) = Facts::of_evidence(&evidence, shown) {
             return self.finish(case.attempt, facts, &[]).await;
         }
         if !asked {
@@ -371,11 +404,17 @@ impl Inner {
         let is_odd = facts.state == SlurmState::Failed && (EXIT_SUPERSEDED..=EXIT_UNPREPARED).contains(&facts.exit.0);
         let mut before_it_began = false;
         let cause = self.table().attempts.get(&attempt).and_then(|entry| entry.end).map(|end| end.how.cause);
-        let doubtful = cause.is_none() && self.files.is_some() && facts.is_doubtful();
+        let shown = self.table().attempts.get(&attempt).and_then(|entry| entry.told.started);
+        // A cancel after an order of ours is ours; a node's failure after one may still be the end of work that was done.
+        let may_be = cause.is_none() || facts.state == SlurmState::NodeFail;
+        let doubtful = may_be && self.files.is_some() && facts.is_doubtful(shown.is_some());
         if is_odd || doubtful || facts.needs_code() {
             let Ok(evidence) = self.evidence(attempt).await else { return false };
             let number = self.table().attempts.get(&attempt).and_then(|entry| entry.number);
-            if doubtful {
+            if (is_odd || doubtful) && facts.is_echo(&evidence, number) {
+                facts = own_run(runs, &evidence)
+                    .map_or_else(|| facts.of_echo(&evidence, shown), |run| Facts::accounted(run, None));
+            } else if doubtful {
                 facts.correct(&evidence, number);
             }
             if facts.exit.0 == EXIT_SUPERSEDED && is_odd && self.is_superseded(attempt, number, &evidence) {
@@ -494,7 +533,8 @@ impl Inner {
         }
         let default = self.link().offset();
         let mut news = Vec::new();
-        for run in runs.iter().filter(|run| run.start != facts.start && run.end.is_some()) {
+        let is_before = |run: &AccountedRun| facts.start.is_none_or(|start| run.start.is_some_and(|at| at < start));
+        for run in runs.iter().filter(|run| is_before(run) && run.end.is_some()) {
             news.extend(tell_interrupted(entry, attempt, run, default));
         }
         let offset = *entry.offset.get_or_insert(default);
@@ -542,46 +582,4 @@ impl Inner {
         drop(table);
         self.told();
     }
-}
-
-/// Suspensions that were not seen, or not seen to end, are told so that their sum is Slurm's to the second.
-fn suspensions(entry: &mut Entry, attempt: AttemptId, facts: &Facts, end: Timestamp, news: &mut Vec<Observed>) {
-    let untold = Span::from_secs((facts.suspended_seconds - entry.told.suspended_seconds).max(0));
-    match entry.told.suspended.take() {
-        Some(since) => news.push(Observed::Continued { attempt, at: (since + untold).min(end) }),
-        None if untold > Span::ZERO => {
-            news.push(Observed::Suspended { attempt, at: end - untold });
-            news.push(Observed::Continued { attempt, at: end });
-        }
-        None => {}
-    }
-}
-
-fn tell_interrupted(entry: &mut Entry, attempt: AttemptId, run: &AccountedRun, offset: Span) -> Option<Observed> {
-    let (start, end) = (run.start?, run.end?);
-    if !entry.told.interrupted.insert(start) {
-        return None;
-    }
-    let offset = *entry.offset.get_or_insert(offset);
-    let words = format!("Slurm started it again after {}", run.state.as_str());
-    let outcome = states::interrupted(&run.state);
-    let (started_at, at) = (Timestamp::from_secs(start) - offset, Timestamp::from_secs(end.max(start)) - offset);
-    Some(Observed::Interrupted { attempt, started_at, at, outcome, note: Some(words.into()) })
-}
-
-/// The record that counts. A controller that was set back to an older state believes that a job runs which had ended, does not find
-/// it on its node, and adds that the node has failed: what was recorded first of the same start is true.
-fn last_word<'a>(runs: &[&'a AccountedRun]) -> Option<&'a AccountedRun> {
-    let last = *runs.last()?;
-    let is_own_end = |run: &&&AccountedRun| {
-        run.start == last.start && run.end.is_some() && [SlurmState::Completed, SlurmState::Failed].contains(&run.state)
-    };
-    let first = runs.iter().find(is_own_end).filter(|_| last.state == SlurmState::NodeFail);
-    Some(first.copied().unwrap_or(last))
-}
-
-/// It did nothing: another job has the fence, or it was told to stay away.
-fn is_void(run: &AccountedRun) -> bool {
-    let is_short = run.start.zip(run.end).is_some_and(|(start, end)| end - start <= VOID_SECS_MAX);
-    run.state == SlurmState::Failed && [EXIT_SUPERSEDED, EXIT_STOPPED].contains(&run.exit.0) && is_short
 }

@@ -76,8 +76,9 @@ impl Facts {
         })
     }
 
-    /// Its own last line. A script that never ran has none.
-    pub fn of_evidence(evidence: &Evidence) -> Option<Facts> {
+    /// Its own last line. A script that never ran has none. `shown` is the start that Slurm has shown of it: its own first line is
+    /// a little later.
+    pub fn of_evidence(evidence: &Evidence, shown: Option<i64>) -> Option<Facts> {
         let ended = evidence.ended.as_ref()?;
         let exit = ended.exit.unwrap_or(EXIT_NO_START);
         let mut note =
@@ -91,7 +92,7 @@ impl Facts {
             exit: (exit.code, exit.signal),
             exit_is_accounted: false,
             reason: None,
-            start: evidence.started.as_ref().map(|started| started.at.as_secs()),
+            start: own_start(evidence, shown),
             end: Some(ended.at.as_secs()),
             suspended_seconds: 0,
             nodes: evidence.started.iter().map(|started| started.host.clone()).collect(),
@@ -122,14 +123,30 @@ impl Facts {
     }
 
     /// Ends of which the wrapper's own marks know more than Slurm: a node that is given up may have finished its work, and a
-    /// cancel within [`LAUNCH_SECS`] of the start may be a launch that slurmd refused.
-    pub fn is_doubtful(&self) -> bool {
-        self.state == SlurmState::NodeFail || self.is_brief_cancel()
+    /// cancel within [`LAUNCH_SECS`] of the start may be a launch that slurmd refused. So may one of a job that Slurm shows as
+    /// never started although it was seen running (`was_seen`): slurmd cancels a job whose launch a controller that was set back
+    /// to an older state does not confirm.
+    pub fn is_doubtful(&self, was_seen: bool) -> bool {
+        self.state == SlurmState::NodeFail || self.is_odd_cancel() && (was_seen || self.start.is_some())
     }
 
-    fn is_brief_cancel(&self) -> bool {
+    fn is_odd_cancel(&self) -> bool {
         let brief = |start: i64| self.end.is_some_and(|end| end - start <= LAUNCH_SECS);
-        self.state == SlurmState::Cancelled && self.start.is_some_and(brief)
+        self.state == SlurmState::Cancelled && self.start.is_none_or(brief)
+    }
+
+    /// The job that this is about had ended before this start, or without one: a controller that was set back to an older state has launched it
+    /// once more, or believes so, and nothing ran then.
+    pub fn is_echo(&self, evidence: &Evidence, number: Option<JobNumber>) -> bool {
+        let ended = evidence.ended.as_ref().filter(|ended| Some(ended.number) == number && ended.exit.is_some());
+        ended.is_some_and(|ended| self.start.is_none_or(|start| ended.at.as_secs() < start))
+    }
+
+    /// What an echo is about: the run that its job has left the marks of.
+    pub fn of_echo(self, evidence: &Evidence, shown: Option<i64>) -> Facts {
+        let Some(own) = Facts::of_evidence(evidence, shown) else { return self };
+        let note = "Slurm was set back and shows a later launch of it, which did nothing: start and end are those in its folder";
+        Facts { note: Some(note.to_owned()), nodes: self.nodes, ..own }
     }
 
     /// Corrects a doubtful end by what `number`, the job it is about, has left. A slurmd that has heard of another job of that
@@ -144,11 +161,11 @@ impl Facts {
             self.exit = (exit.code, exit.signal);
             self.end = self.end.map(|end| end.min(at.as_secs()).max(self.start.unwrap_or(i64::MIN)));
             self.note("Slurm gave its node up; it had run to its end there");
-        } else if self.is_brief_cancel() && ended.is_some_and(|ended| ended.exit == Some(model::Exit::default())) {
+        } else if self.is_odd_cancel() && ended.is_some_and(|ended| ended.exit == Some(model::Exit::default())) {
             self.state = SlurmState::Completed;
             self.exit = (0, 0);
             self.note("Slurm cancelled another launch of it; it had run to its end");
-        } else if self.is_brief_cancel() && evidence.is_empty() {
+        } else if self.is_odd_cancel() && evidence.is_empty() {
             self.state = SlurmState::NodeFail;
             self.note("Slurm cancelled it as it started, and it never ran");
         }
@@ -157,6 +174,12 @@ impl Facts {
     pub fn note(&mut self, words: &str) {
         self.note = join(self.note.take(), Some(words.to_owned()));
     }
+}
+
+/// The start that Slurm has shown, unless that is of a later launch; else the job's own first line.
+fn own_start(evidence: &Evidence, shown: Option<i64>) -> Option<i64> {
+    let own = evidence.started.as_ref()?.at.as_secs();
+    Some(shown.filter(|shown| *shown <= own).unwrap_or(own))
 }
 
 #[cfg(test)]
@@ -191,7 +214,7 @@ mod tests {
     fn work_that_ran_to_its_end_on_a_lost_node_counts() {
         for (code, state) in [(0, SlurmState::Completed), (3, SlurmState::Failed)] {
             let mut lost = facts(SlurmState::NodeFail, Some(100), 130);
-            assert!(lost.is_doubtful());
+            assert!(lost.is_doubtful(false));
             lost.correct(&ended(7, 104, Some(Exit { code, signal: 0 })), Some(7));
             assert_eq!((&lost.state, lost.exit, lost.end), (&state, (code, 0), Some(104)));
         }
@@ -211,10 +234,14 @@ mod tests {
         let mut done = facts(SlurmState::Cancelled, Some(100), 100);
         done.correct(&ended(7, 99, Some(Exit::default())), Some(7));
         assert_eq!((done.state, done.start, done.end), (SlurmState::Completed, Some(100), Some(100)));
-        // It ran, it waited, or it had run for a while: somebody cancelled it.
+        // Seen running, and shown as never started.
+        let mut unconfirmed = facts(SlurmState::Cancelled, None, 100);
+        assert!(unconfirmed.is_doubtful(true) && !unconfirmed.is_doubtful(false), "one that waited was cancelled");
+        unconfirmed.correct(&Evidence::default(), Some(7));
+        assert_eq!(unconfirmed.state, SlurmState::NodeFail);
+        // It ran, or it had run for a while: somebody cancelled it.
         for (mut cancelled, evidence) in [
             (facts(SlurmState::Cancelled, Some(100), 101), ended(7, 101, None)),
-            (facts(SlurmState::Cancelled, None, 100), Evidence::default()),
             (facts(SlurmState::Cancelled, Some(100), 110), Evidence::default()),
         ] {
             cancelled.correct(&evidence, Some(7));

@@ -13,6 +13,7 @@ mod nodes;
 mod orders;
 mod owners;
 mod resume;
+mod runs;
 mod table;
 mod watch;
 

@@ -476,3 +476,35 @@ async fn an_order_to_end_survives_a_cut_line() {
     assert_eq!(platform.ended(sought.attempt).await.0, Outcome::Timeout);
     assert_eq!(slurm.ran(sought.attempt).0, 0, "it was ended before it began");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_after_the_end_by_a_controller_that_was_set_back_is_no_run() {
+    for accounting in [AccountingKind::Slurmdbd, AccountingKind::CompletionLog, AccountingKind::Controller] {
+        for was_seen in [true, false] {
+            let slurm = FakeSlurm::new(Setup { accounting, save_every: SECONDS(20), ..Setup::default() });
+            let mut platform = Platform::start(&slurm);
+            let all = |state: &str| slurm.pool().nodes.iter().for_each(|node| slurm.set_node_state(node, state));
+            all("IDLE+DRAIN");
+            let order = order(1);
+            platform.submit(&order, "#!/bin/sh\nsleep 5\n").await;
+            // The controller saves while it waits, and not again until all is over.
+            platform.wait(SECONDS(21)).await;
+            all("IDLE");
+            if was_seen {
+                platform.until(HOUR, |seen| seen.iter().find_map(|what| started(what, order.attempt))).await;
+            }
+            slurm.set_cut(true);
+            tokio::time::sleep(SECONDS(10)).await;
+            slurm.crash(SECONDS(2));
+            slurm.set_cut(false);
+            let (outcome, _, start, end) = platform.ended(order.attempt).await;
+            platform.wait(SECONDS(60)).await;
+            let place = format!("{accounting:?}, seen {was_seen}: {:#?}", platform.seen);
+            assert_eq!((outcome, slurm.ran(order.attempt)), (Outcome::Completed, (1, 1)), "{place}");
+            let told = start.map(|start| (start.as_secs(), end.as_secs()));
+            assert_eq!(told, slurm.worked(order.attempt), "{place}");
+            assert!(!platform.seen.iter().any(|what| matches!(what, Observed::Interrupted { .. })), "{place}");
+            assert!(slurm.active(order.attempt).is_empty(), "{place}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! The machine room of the fake: controller, accounting and nodes, advanced in steps of a tenth of a second.
 
+mod faults;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use base::{AttemptId, Bytes};
@@ -68,10 +70,10 @@ struct Node {
     foreign: u32,
 }
 
-/// What a controller has on disk: the jobs it knew, and the next number.
+/// What a controller has on disk: the jobs as it knew them, and the next number.
 #[derive(Clone, Debug, Default)]
 struct Saved {
-    jobs: BTreeSet<JobNumber>,
+    jobs: BTreeMap<JobNumber, Job>,
     next: JobNumber,
 }
 
@@ -99,6 +101,8 @@ pub struct Model {
     pub folders: BTreeSet<String>,
     begun: BTreeMap<AttemptId, u32>,
     completed: BTreeMap<AttemptId, u32>,
+    /// Seconds in which the script last began, and in which it came to its end after that.
+    worked: BTreeMap<AttemptId, (i64, Option<i64>)>,
 }
 
 impl Model {
@@ -127,6 +131,7 @@ impl Model {
             folders: BTreeSet::new(),
             begun: BTreeMap::new(),
             completed: BTreeMap::new(),
+            worked: BTreeMap::new(),
         }
     }
 
@@ -149,6 +154,7 @@ impl Model {
             for (number, at, exit) in std::mem::take(&mut self.ended) {
                 self.finish(number, at, exit);
             }
+            self.miss_jobs();
             let (due, later) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= self.now);
             self.late = later;
             let due: Vec<(i64, SubmitRequest)> = due;
@@ -160,7 +166,7 @@ impl Model {
             self.jobs.retain(|_, job| job.purge_at.is_none_or(|at| at > now));
             if now - self.saved_at >= self.save_every {
                 self.saved_at = now;
-                self.saved = Saved { jobs: self.jobs.keys().copied().collect(), next: self.next };
+                self.saved = Saved { jobs: self.jobs.clone(), next: self.next };
             }
         }
     }
@@ -247,6 +253,9 @@ impl Model {
         job.changed = seconds;
         let job = job.clone();
         if self.accounting == AccountingKind::Slurmdbd {
+            // One row for a job as it was submitted: one that is started again without having been queued again takes its place.
+            let same = |run: &AccountedRun| run.number == number && run.submitted == job.record.submitted;
+            self.ledger.retain(|(_, run)| !same(run));
             self.ledger.push((self.now + self.lag, accounted(&job.record, None)));
         }
         if let Some(unpacked) = unpack(&job.request.script) {
@@ -275,6 +284,7 @@ impl Model {
             dir: String::new(),
         };
         if !is_mine {
+            // Also a launch of the same job after its end; the scripts here are gone when a job is started again.
             process.steps.push_back(Step::Exit(EXIT_SUPERSEDED));
         } else {
             self.files.insert(format!("{dir}/fence/owner"), format!("{me}\n").into_bytes());
@@ -289,6 +299,7 @@ impl Model {
                 process.dir = dir;
                 if let Some(attempt) = attempt {
                     *self.begun.entry(attempt).or_default() += 1;
+                    self.worked.insert(attempt, (self.now.div_euclid(SECOND), None));
                 }
             }
         }
@@ -333,6 +344,9 @@ impl Model {
             self.files.insert(format!("{}/ended", process.dir), line.into_bytes());
             if exit.1 == 0 {
                 *self.completed.entry(attempt).or_default() += 1;
+                if let Some(worked) = self.worked.get_mut(&attempt) {
+                    worked.1 = Some(self.now.div_euclid(SECOND));
+                }
             }
         }
         self.ended.push((number, self.now, exit));
@@ -430,87 +444,6 @@ impl Model {
         visible.map(|(_, run)| run).filter(|run| take(run)).cloned().collect()
     }
 
-    pub fn crash(&mut self, down: i64) {
-        self.down_until = self.now + down;
-        self.next = self.saved.next;
-        let saved = std::mem::take(&mut self.saved.jobs);
-        let lost: Vec<JobNumber> = self.jobs.keys().filter(|number| !saved.contains(number)).copied().collect();
-        for number in lost {
-            self.jobs.remove(&number);
-            // Its node is told to end what the controller does not know: nothing is written any more.
-            self.processes.remove(&number);
-            self.ended.retain(|(other, _, _)| *other != number);
-        }
-        self.saved.jobs = self.jobs.keys().copied().collect();
-        // What it had not heard of when it last saved, accounting has not heard of either.
-        let jobs = &self.jobs;
-        self.ledger.retain(|(_, run)| run.end.is_some() || jobs.contains_key(&run.number));
-    }
-
-    pub fn requeue(&mut self, attempt: AttemptId, state: SlurmState) {
-        let name = self.realm.name(attempt);
-        let seconds = self.seconds();
-        let numbers: Vec<JobNumber> = self.running(&name);
-        for number in numbers {
-            self.processes.remove(&number);
-            let Some(job) = self.jobs.get_mut(&number) else { continue };
-            let run = QueuedJob { state: state.clone(), ..job.record.clone() };
-            job.record.state = SlurmState::Pending;
-            job.record.restarts += 1;
-            job.record.start = None;
-            job.record.nodes.clear();
-            job.record.suspended_seconds = 0;
-            job.suspended_since = None;
-            job.queued_at = self.now;
-            job.changed = seconds;
-            self.account(&run, seconds);
-        }
-    }
-
-    /// A copy of a running job gives way, and its exit counts as the job's; the job itself works on.
-    pub fn launch_twice(&mut self, attempt: AttemptId) {
-        for number in self.running(&self.realm.name(attempt)) {
-            self.finish(number, self.now, (EXIT_SUPERSEDED, 0));
-        }
-    }
-
-    fn running(&self, name: &str) -> Vec<JobNumber> {
-        let runs = |job: &&Job| {
-            job.record.name == name && matches!(job.record.state, SlurmState::Running | SlurmState::Suspended)
-        };
-        self.jobs.values().filter(runs).map(|job| job.record.number).collect()
-    }
-
-    pub fn suspend(&mut self, attempt: AttemptId, suspended: bool) {
-        let (now, seconds) = (self.now, self.seconds());
-        for number in self.running(&self.realm.name(attempt)) {
-            let Some(job) = self.jobs.get_mut(&number) else { continue };
-            match (suspended, job.suspended_since) {
-                (true, None) => {
-                    job.record.state = SlurmState::Suspended;
-                    job.suspended_since = Some(now);
-                }
-                (false, Some(since)) => {
-                    job.record.state = SlurmState::Running;
-                    job.record.suspended_seconds += (now - since).div_euclid(SECOND);
-                    job.suspended_since = None;
-                }
-                _ => {}
-            }
-            job.changed = seconds;
-        }
-    }
-
-    pub fn fail_node(&mut self, name: &str) {
-        self.set_node_state(name, "DOWN");
-        let there = |job: &&Job| job.record.end.is_none() && job.record.nodes.iter().any(|node| node == name);
-        let numbers: Vec<JobNumber> = self.jobs.values().filter(there).map(|job| job.record.number).collect();
-        for number in numbers {
-            self.processes.remove(&number);
-            self.close(number, self.now, SlurmState::NodeFail, (1, 0));
-        }
-    }
-
     pub fn set_node_state(&mut self, name: &str, state: &str) {
         if let Some(node) = self.nodes.get_mut(name) {
             node.state = state.to_owned();
@@ -555,6 +488,10 @@ impl Model {
     pub fn ran(&self, attempt: AttemptId) -> (u32, u32) {
         let count = |of: &BTreeMap<AttemptId, u32>| of.get(&attempt).copied().unwrap_or(0);
         (count(&self.begun), count(&self.completed))
+    }
+
+    pub fn worked(&self, attempt: AttemptId) -> Option<(i64, i64)> {
+        self.worked.get(&attempt).and_then(|(began, ended)| Some((*began, (*ended)?)))
     }
 
     pub fn active(&self, attempt: AttemptId) -> Vec<JobNumber> {

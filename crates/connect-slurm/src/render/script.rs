@@ -74,25 +74,26 @@ pub fn build(key: &str, plan: &Plan, script: &str, max: usize, can_stage: bool) 
     // sbatch refuses a carriage return before a line's end; alone it might be one for some version.
     let coded = script.contains('\r');
     let body = if coded { base64::encode(script.as_bytes()) } else { script.to_owned() };
-    let head = head(key, plan.len(), &script.len().to_string(), coded);
+    let head = head(key, plan.len(), &script.len().to_string(), coded, can_stage);
     let size = head.len() + plan.len() + body.len();
     if size <= max {
         return Ok(Built { text: head + &plan + &body, staged: false });
     }
-    let head = self::head(key, plan.len(), "staged", false);
+    let head = self::head(key, plan.len(), "staged", false, can_stage);
     if can_stage && head.len() + plan.len() <= max {
         return Ok(Built { text: head + &plan, staged: true });
     }
     Err(ScriptError::TooLarge { size, max })
 }
 
-fn head(key: &str, plan_size: usize, script_size: &str, coded: bool) -> String {
+fn head(key: &str, plan_size: usize, script_size: &str, coded: bool, has_files: bool) -> String {
     let mut text = fill(&[
         ("@KEY@", key),
         ("@AT@", &" ".repeat(OFFSET_DIGITS)),
         ("@PLAN@", &plan_size.to_string()),
         ("@SCRIPT@", script_size),
         ("@CODED@", if coded { "1" } else { "0" }),
+        ("@LOOKS@", if has_files { "1" } else { "0" }),
         ("@NODE@", NODE_PLACE),
         ("@SUPERSEDED@", &EXIT_SUPERSEDED.to_string()),
         ("@STOPPED@", &EXIT_STOPPED.to_string()),

@@ -491,12 +491,12 @@ fn a_staged_script_is_used_once_it_is_there() {
         cluster_name: "alpha",
         config: &config,
         pool: &pool,
-        script_bytes_max: 9_000,
+        script_bytes_max: 10_000,
         can_stage: true,
         has_folder: true,
         may_requeue: true,
     };
-    let script = format!("#!/bin/sh\necho staged\nexit 0\n{}", "#".repeat(9_000));
+    let script = format!("#!/bin/sh\necho staged\nexit 0\n{}", "#".repeat(10_000));
     let built = request(&node.order, &script, around).unwrap();
     assert!(built.staged);
     std::fs::create_dir_all(node.attempt()).unwrap();

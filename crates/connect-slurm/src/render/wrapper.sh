@@ -29,6 +29,12 @@ hw_fail() {
 # A slurmd that was started again may launch a job a second time, and would take the end of this copy for the job's: it stays for
 # as long as the first launch, on this node, works, passes on what may end it, and ends in the same way.
 hw_attend() {
+  # A controller that was set back to an older state launches a job once more after its end. Where the platform reads what stands
+  # beside the fence, this exit makes it do so: Slurm's times are those of a launch that did nothing.
+  if [ @LOOKS@ = 1 ] && ! kill -0 "$hw_pid" 2>/dev/null; then
+    printf 'headworks: this job has been launched before, and that launch is over\n' >&2
+    exit @SUPERSEDED@
+  fi
   printf 'headworks: this job has been launched twice; the first launch goes on\n' >&2
   trap 'kill -48 "$hw_pid" 2>/dev/null' TERM
   while kill -0 "$hw_pid" 2>/dev/null; do sleep 0.5; done
