@@ -93,6 +93,65 @@ struct Stock {
     upto: u64,
 }
 
+/// Log and process of an agent; process 0: it does not say.
+type AgentId = (u64, u64);
+
+/// Where the site's agent stands with what the platform counts as open.
+#[derive(Clone, Copy, Default)]
+enum Standing {
+    /// Nobody has taken the cluster up since the present listener came: whoever does says what is open.
+    #[default]
+    Untaken,
+    /// This agent was told, and was handed all that is on its way.
+    Told(AgentId),
+    /// Another has come since: nothing is handed over until it was told what is open.
+    Closed,
+    /// This agent was told; what was handed to the one before it is still to be handed to it.
+    Owed(AgentId),
+}
+
+impl Standing {
+    /// An agent has come; `knows`: it says that it knows its attempts.
+    fn came(self, agent: AgentId, knows: bool) -> Standing {
+        match self {
+            Standing::Told(told) | Standing::Owed(told) if told != agent || !knows => Standing::Closed,
+            standing => standing,
+        }
+    }
+
+    /// This agent was told what is open.
+    const fn told(self, agent: AgentId) -> Standing {
+        match self {
+            Standing::Untaken | Standing::Told(_) => Standing::Told(agent),
+            Standing::Closed | Standing::Owed(_) => Standing::Owed(agent),
+        }
+    }
+
+    /// What was on its way was handed over again.
+    const fn repeated(self) -> Standing {
+        match self {
+            Standing::Owed(agent) => Standing::Told(agent),
+            standing => standing,
+        }
+    }
+
+    /// Somebody else listens: they will say what is open. An agent that has not been told is told all the same.
+    const fn heard_by_another(self) -> Standing {
+        match self {
+            Standing::Told(_) => Standing::Untaken,
+            standing => standing,
+        }
+    }
+
+    const fn must_be_told(self) -> bool {
+        matches!(self, Standing::Closed | Standing::Owed(_))
+    }
+
+    const fn is_closed(self) -> bool {
+        matches!(self, Standing::Closed)
+    }
+}
+
 #[derive(Default)]
 struct State {
     out: Option<mpsc::Sender<Arc<Frame>>>,
@@ -100,18 +159,10 @@ struct State {
     absent_since: Option<Instant>,
     next_id: u64,
     pending: BTreeMap<u64, Pending>,
-    /// The agent's log, and whether it knows its attempts, as it said when it attached.
-    log: u64,
+    /// The agent that came last.
+    agent: AgentId,
     files: bool,
-    /// The log whose agent was told the open attempts by this process.
-    resumed: Option<u64>,
-    /// The agent's process that is there, and the one that was told and was handed all that is on its way. 0: it does not say.
-    process: u64,
-    told: u64,
-    /// What the agent before this one was handed is to be handed to this one.
-    owed: bool,
-    /// Nothing is handed over until a new agent was told the open attempts.
-    closed: bool,
+    standing: Standing,
     backend_down: bool,
     remarks: BTreeMap<String, Vec<String>>,
 }
@@ -125,7 +176,7 @@ struct Pending {
 struct Reply {
     answer: Answer,
     body: Vec<u8>,
-    from: (u64, u64),
+    from: AgentId,
 }
 
 /// Why a call got no answer.
@@ -208,7 +259,9 @@ impl Site {
             *listener = Some(Listener { id, to });
         });
         // Whoever listened before may have had events that were not stored: the agent's connector says again what counts.
-        self.state().resumed = None;
+        let mut state = self.state();
+        state.standing = state.standing.heard_by_another();
+        drop(state);
         id
     }
 
@@ -251,7 +304,7 @@ impl Site {
     }
 
     fn closed_for(&self, ask: &Ask) -> bool {
-        self.state().closed && ask.changes() && !matches!(ask, Ask::Resume { .. })
+        self.state().standing.is_closed() && ask.changes() && !matches!(ask, Ask::Resume { .. })
     }
 
     fn send(
@@ -315,11 +368,11 @@ impl Site {
             }
         }
         let mut state = self.state();
-        if logs.iter().any(|log| *log != (state.log, state.process)) {
+        if logs.iter().any(|agent| *agent != state.agent) {
             return Err(ConnectError::Unreachable(io::Error::other("another agent came in between")));
         }
-        (state.resumed, state.closed, state.told) = (Some(state.log), false, state.process);
-        self.stock.send_replace(Some(Stock { log: state.log, upto }));
+        state.standing = state.standing.told(state.agent);
+        self.stock.send_replace(Some(Stock { log: state.agent.0, upto }));
         Ok(())
     }
 
@@ -327,7 +380,7 @@ impl Site {
     pub(crate) async fn take_stock(&self, gate: &dyn Gatekeeper) {
         let _one = self.resuming.lock().await;
         let mut pause = self.timing.redial_first;
-        while self.state().closed {
+        while self.state().standing.is_closed() {
             if let Some(open) = gate.open_attempts(self.place.cluster).await {
                 match self.resume_alone(&open).await {
                     Ok(()) => break,
@@ -338,7 +391,8 @@ impl Site {
             pause = (pause * 2).min(self.timing.redial_max);
         }
         gate.repeat(self.place.cluster).await;
-        self.state().owed = false;
+        let mut state = self.state();
+        state.standing = state.standing.repeated();
     }
 
     // ---- lines ----
@@ -359,13 +413,10 @@ impl Site {
         });
         let now = wall_clock();
         let mut state = self.state();
-        let is_new = !attach.told || state.log != attach.log || state.told != attach.process;
-        // Before its cluster was taken up nothing is open there, and whoever takes it up says what is.
-        let must_be_told = is_new && state.resumed.is_some();
-        state.closed |= must_be_told;
-        state.owed |= must_be_told;
-        let must_be_told = state.owed;
-        (state.log, state.process) = (attach.log, attach.process);
+        let from = (attach.log, attach.process);
+        state.standing = state.standing.came(from, attach.told);
+        let must_be_told = state.standing.must_be_told();
+        state.agent = from;
         state.files = attach.files;
         state.absent_since = None;
         state.status = SiteStatus {
@@ -383,7 +434,6 @@ impl Site {
         let again = state.pending.values().map(|pending| pending.frame.clone()).collect();
         drop(state);
         self.up.send_replace(true);
-        let from = (attach.log, attach.process);
         (Attached { site: self, number, from, told: attach.told, out, queue, again }, must_be_told)
     }
 
@@ -443,8 +493,7 @@ impl From<CallError> for ConnectError {
 pub(crate) struct Attached<'a> {
     site: &'a Site,
     number: u64,
-    /// Log and process of the agent.
-    from: (u64, u64),
+    from: AgentId,
     /// The agent was told before, by whichever server, what is open.
     told: bool,
     out: mpsc::Sender<Arc<Frame>>,
@@ -482,7 +531,7 @@ impl<'a> Attached<'a> {
 
 async fn hear(
     site: &Site,
-    from: (u64, u64),
+    from: AgentId,
     mut read: impl AsyncRead + Unpin,
     events: mpsc::Sender<(u64, Vec<u8>)>,
 ) -> FrameError {
