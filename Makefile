@@ -30,6 +30,7 @@ console: ## build the web page (needs Node.js 20 or later with npm)
 clean-data: ## delete the data folder of `make up` (asks first)
 	@scripts/clean-data.sh
 
-soak: ## chaos over three real Slurm clusters, seed after seed (HW_CHAOS_SEEDS, HW_CHAOS_JOBS, HW_SEED)
+soak: ## chaos over three real Slurm clusters: 1,000 seeds of 2,000 jobs (HW_CHAOS_SEEDS, HW_CHAOS_JOBS, HW_SEED; HW_KEEP keeps failures)
 	@scripts/setup.sh test
-	@cargo nextest run -p headworks-cli --test chaos --run-ignored all --no-capture
+	@HW_CHAOS_SEEDS=$${HW_CHAOS_SEEDS:-1000} HW_CHAOS_JOBS=$${HW_CHAOS_JOBS:-2000} \
+		cargo nextest run --profile soak -p headworks-cli --test chaos --no-capture

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures::StreamExt;
 use testkit::slurm::Cluster;
@@ -12,12 +12,39 @@ use wire::{AttemptPhase, Outcome};
 use crate::support::{audit, client_of};
 use crate::world::{Shared, World};
 
-/// Seconds of each record that Slurm has of a run, by the end of the job's name: the job's id and the attempt's number. A controller
-/// that was set back by a kill may write the end of a job a second time, later than the first.
-type Runs = BTreeMap<String, Vec<i64>>;
+/// Start and end of each run that Slurm has on record, in its seconds, by the end of the job's name: the job's id and the attempt's
+/// number. A controller that was set back by a kill may write the end of a job a second time, later than the first.
+type Runs = BTreeMap<String, Vec<(i64, i64)>>;
 
+/// From Slurm's start to the first line of a job on a busy machine, seconds.
+const LAUNCH_SECS_MAX: i64 = 10;
 /// Jobs that are read at the same time.
 const READERS: usize = 8;
+
+/// What Slurm and the jobs themselves have written.
+struct Records {
+    /// slurmdbd's rows, or the completion log where there is no slurmdbd.
+    runs: Runs,
+    /// The completion log beside slurmdbd.
+    logged: Runs,
+    /// Work roots of the clusters, by name.
+    roots: BTreeMap<String, PathBuf>,
+}
+
+/// What shows that a bill is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Proof {
+    Accounting,
+    /// slurmdbd had shown the run and has it no more. It shows rows before it commits them, so that a kill takes back what it had
+    /// acknowledged; and it has one row for a job, over which a controller that was set back to an older state writes a later launch.
+    /// The completion log, to which controllers only add, has the run.
+    Log,
+    /// Slurm gave its node up and wrote the time at which it did; the job had ended there before. It pays up to its own last mark.
+    NodeGivenUp,
+    /// slurmctld forgot it, or accounting shows a launch after its end instead: the marks that the job's wrapper left, and the start
+    /// that Slurm showed while it ran.
+    Marks,
+}
 
 /// Returns the figures.
 ///
@@ -26,20 +53,10 @@ const READERS: usize = 8;
 pub fn judge(world: World, accepted: &BTreeMap<u64, u64>) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let client = client_of(&world.server());
-    let (mut runs, mut logged) = (Runs::new(), Runs::new());
     let shared = world.shared();
-    for cluster in [&shared.alpha, &shared.beta, &shared.gamma] {
-        match cluster.spec().accounting {
-            Some(_) => {
-                accounted(cluster, "-D", &mut runs);
-                accounted(cluster, "-c", &mut logged);
-            }
-            None => accounted(cluster, "-c", &mut runs),
-        }
-    }
-    let mut places: BTreeMap<String, u64> = BTreeMap::new();
-    let (mut proven, mut rewritten, mut attempts) = (0, 0, 0);
-    let mut given_up = 0;
+    let records = records(&world, &shared);
+    let (mut places, mut proofs) = (BTreeMap::<String, u64>::new(), BTreeMap::<Proof, u64>::new());
+    let (mut attempts, mut again) = (0, 0);
     let jobs = runtime.block_on(async {
         let one = |(key, number): (&u64, &u64)| {
             let (client, key, number) = (client.clone(), *key, *number);
@@ -47,59 +64,101 @@ pub fn judge(world: World, accepted: &BTreeMap<u64, u64>) -> String {
         };
         futures::stream::iter(accepted.iter().map(one)).buffered(READERS).collect::<Vec<_>>().await
     });
+    let mut wrong = Vec::new();
     for (key, number, job) in &jobs {
-        let (starts, ends) = marks(&world.ran(), *key);
-        let state = job.summary.state.as_str();
-        assert_eq!((state, ends), ("COMPLETED", 1), "job {number} (key {key}), started {starts} times: {job:#?}");
+        let marks = Marks::read(&world.ran(), *key);
         attempts += job.attempts.len();
-        let last =
-            job.attempts.iter().find(|a| a.phase == AttemptPhase::Ended && a.outcome == Some(Outcome::Completed));
-        let last = last.unwrap_or_else(|| panic!("job {number} completed without an attempt that did: {job:#?}"));
-        match runs.get(&name_end(last)) {
-            Some(seconds) => {
-                let before = logged.get(&name_end(last)).map_or(&[][..], Vec::as_slice);
-                // It ended before the node that Slurm waited for: the tenant pays what its own marks show, and the note says so.
-                if last.note.as_deref().is_some_and(|note| note.contains("gave its node up")) {
-                    let most = seconds.iter().max().copied().unwrap_or(0);
-                    assert!(length(last) <= most, "job {number} is billed beyond {most} s: {last:#?}");
-                    given_up += 1;
-                    *places.entry(last.cluster_name.clone()).or_default() += 1;
-                    continue;
-                }
-                assert!(
-                    seconds.contains(&length(last)) || before.contains(&length(last)),
-                    "job {number} is billed for {} s, and Slurm counted {seconds:?}, before that {before:?}: {last:#?}",
-                    length(last)
-                );
-                rewritten += u64::from(!seconds.contains(&length(last)));
+        again += usize::from(marks.starts.len() > 1);
+        let completed = |a: &&Attempt| a.phase == AttemptPhase::Ended && a.outcome == Some(Outcome::Completed);
+        let counts: Vec<&Attempt> = job.attempts.iter().filter(completed).collect();
+        let found = match (job.summary.state.as_str(), &marks.ends[..], &counts[..]) {
+            ("COMPLETED", [_], [last]) => {
+                *places.entry(last.cluster_name.clone()).or_default() += 1;
+                proof(last, &records)
+                    .and_then(|proof| marks.within(last).map(|()| proof))
+                    .map_err(|why| (why, Some(*last)))
             }
-            // Its row has lost its name (slurmdbd calls it `allocation` after a controller that was set back told its end again).
-            None if last.note.is_none() && logged.get(&name_end(last)).is_some_and(|l| l.contains(&length(last))) => {
-                rewritten += 1;
+            (state, ends, counts) => {
+                let why = format!("{state}, {} ends on disk, {} attempts that completed", ends.len(), counts.len());
+                Err((why, job.attempts.last()))
             }
-            // slurmctld forgot it: the marks that the job's own wrapper left prove its course, and the note says so.
-            None => {
-                assert!(
-                    last.note.is_some(),
-                    "job {number} is not in Slurm's accounting, and nothing says why: {last:#?}\n{}",
-                    words(&shared, last)
-                );
-                proven += 1;
+        };
+        match found {
+            Ok(proof) => *proofs.entry(proof).or_default() += 1,
+            Err((why, attempt)) => {
+                let words = attempt.map(|attempt| words(&shared, attempt)).unwrap_or_default();
+                wrong.push(format!("job {number} (key {key}): {why}; {marks:?}; {:#?}\n{words}", job.attempts));
             }
         }
-        *places.entry(last.cluster_name.clone()).or_default() += 1;
     }
     let mut said = format!(
-        "{} jobs in {attempts} attempts, by cluster {places:?}; {proven} proven by what they left, for Slurm forgot them; {rewritten} whose row slurmdbd wrote over; {given_up} whose node Slurm gave up",
+        "{} jobs in {attempts} attempts, {again} that began more than once, by cluster {places:?}, by proof {proofs:?}",
         accepted.len()
     );
-    assert!(places.len() == 3, "all three clusters had work");
     let (location, _place) = world.stop();
     let books = runtime.block_on(audit(location));
     let _ = write!(said, "; {} intervals, {} transfers", books.intervals, books.transfers);
+    assert!(wrong.is_empty(), "{} jobs went wrong, the books say {books:?}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(places.len() == 3, "all three clusters had work");
     assert_eq!(books.jobs.len(), accepted.len(), "no job that nobody handed in");
     books.expect_clean();
     said
+}
+
+fn records(world: &World, shared: &Shared) -> Records {
+    let mut records = Records { runs: Runs::new(), logged: Runs::new(), roots: BTreeMap::new() };
+    for cluster in [&shared.alpha, &shared.beta, &shared.gamma] {
+        let name = cluster.name().to_owned();
+        records.roots.insert(name.clone(), world.folder().join(format!("work-{name}")));
+        match cluster.spec().accounting {
+            Some(_) => {
+                accounted(cluster, "-D", &mut records.runs, world.folder());
+                accounted(cluster, "-c", &mut records.logged, world.folder());
+            }
+            None => accounted(cluster, "-c", &mut records.runs, world.folder()),
+        }
+    }
+    records
+}
+
+/// What shows that an attempt was billed for the run that it had, to the second.
+fn proof(attempt: &Attempt, records: &Records) -> Result<Proof, String> {
+    let (Some(from), Some(to)) = (seconds(&attempt.started_at), seconds(&attempt.ended_at)) else {
+        return Err("its start or its end is no whole second".into());
+    };
+    let (runs, logged) = (records.runs.get(&name_end(attempt)), records.logged.get(&name_end(attempt)));
+    let known: Vec<(i64, i64)> = runs.into_iter().chain(logged).flatten().copied().collect();
+    let told = |words: &str| attempt.note.as_deref().is_some_and(|note| note.contains(words));
+    if runs.is_some_and(|runs| runs.contains(&(from, to))) {
+        return Ok(Proof::Accounting);
+    }
+    if logged.is_some_and(|logged| logged.contains(&(from, to))) {
+        return Ok(Proof::Log);
+    }
+    let left = left(attempt, records);
+    let given_up =
+        known.iter().any(|run| run.0 == from && to < run.1 && left.is_some_and(|left| to == left.1.max(from)));
+    if told("gave its node up") && given_up {
+        return Ok(Proof::NodeGivenUp);
+    }
+    let accounted = |left: (i64, i64)| runs.into_iter().flatten().any(|run| run.0 <= left.0 && left.1 <= run.1);
+    let marked =
+        |left: (i64, i64)| to == left.1 && (left.0 - LAUNCH_SECS_MAX..=left.0).contains(&from) && !accounted(left);
+    if told("those in its folder") && left.is_some_and(marked) {
+        return Ok(Proof::Marks);
+    }
+    Err(format!("billed {from} to {to}, Slurm has {runs:?} and logged {logged:?}, and it left {left:?}"))
+}
+
+/// The seconds in which the job's wrapper wrote that it began and that it ended.
+fn left(attempt: &Attempt, records: &Records) -> Option<(i64, i64)> {
+    let attempts = std::fs::read_dir(records.roots.get(&attempt.cluster_name)?.join(".headworks")).ok()?;
+    let realms = attempts.flatten().map(|realm| realm.path().join("attempts"));
+    let folders = realms.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let end = format!("-{}", name_end(attempt));
+    let mine = folders.map(|folder| folder.path()).find(|path| path.to_string_lossy().ends_with(&end))?;
+    let second = |name: &str| std::fs::read_to_string(mine.join(name)).ok()?.split('.').next()?.parse().ok();
+    Some((second("started")?, second("ended")?))
 }
 
 /// What Slurm has of an attempt's number and of its name, for whoever looks into a failure.
@@ -117,28 +176,48 @@ fn words(shared: &Shared, attempt: &Attempt) -> String {
     text
 }
 
-/// How often the job began and ended, by its own marks.
-fn marks(ran: &Path, key: u64) -> (usize, usize) {
-    assert!(!ran.join(format!("{key}.bad")).exists(), "job {key}: a shell has read its name");
-    let text = std::fs::read_to_string(ran.join(key.to_string())).unwrap_or_default();
-    let count = |word: &str| text.lines().filter(|line| line.starts_with(word)).count();
-    (count("start "), count("end "))
+/// When the job began and ended, by its own marks: seconds and fractions.
+#[derive(Debug)]
+struct Marks {
+    starts: Vec<f64>,
+    ends: Vec<f64>,
+}
+
+impl Marks {
+    fn read(ran: &Path, key: u64) -> Marks {
+        assert!(!ran.join(format!("{key}.bad")).exists(), "job {key}: a shell has read its name");
+        let text = std::fs::read_to_string(ran.join(key.to_string())).unwrap_or_default();
+        let times = |word: &str| {
+            let lines = text.lines().filter(|line| line.starts_with(word));
+            lines.map(|line| line.rsplit(' ').next().and_then(|time| time.parse().ok()).unwrap_or(f64::NAN)).collect()
+        };
+        Marks { starts: times("start "), ends: times("end ") }
+    }
+
+    /// Whether what the job did lies in the run that is billed: one that Slurm only believes in is not to be paid.
+    fn within(&self, attempt: &Attempt) -> Result<(), String> {
+        let micros = |time: &Option<wire::TimeText>| time.as_ref().map_or(f64::NAN, |t| t.0.as_micros() as f64 / 1e6);
+        // Slurm cuts times down to whole seconds.
+        let (from, to) = (micros(&attempt.started_at), micros(&attempt.ended_at) + 1.0);
+        match (self.starts.last(), self.ends.first()) {
+            (Some(start), Some(end)) if from <= *start && *end < to => Ok(()),
+            _ => Err(format!("billed from {from} to {to} at most, and it worked at other times")),
+        }
+    }
 }
 
 fn name_end(attempt: &Attempt) -> String {
     attempt.id.trim_start_matches("att_").replace('_', "-")
 }
 
-/// Whole seconds between start and end.
-fn length(attempt: &Attempt) -> i64 {
-    let secs = |time: &Option<wire::TimeText>| time.as_ref().map_or(0, |t| t.0.as_micros());
-    (secs(&attempt.ended_at) - secs(&attempt.started_at)) / 1_000_000
+/// A moment that is a whole second.
+fn seconds(time: &Option<wire::TimeText>) -> Option<i64> {
+    let micros = time.as_ref()?.0.as_micros();
+    (micros % 1_000_000 == 0).then_some(micros / 1_000_000)
 }
 
-/// What `sacct` says, from slurmdbd (`-D`) or the completion log (`-c`). slurmdbd has one row for a job, and a controller that was set
-/// back to an older state writes over it when it starts the job once more, although it had run and was accounted for: where there is
-/// such a row the log, to which controllers only add, may show what it said before.
-fn accounted(cluster: &Cluster, source: &str, runs: &mut Runs) {
+/// What `sacct` says, from slurmdbd (`-D`) or the completion log (`-c`).
+fn accounted(cluster: &Cluster, source: &str, runs: &mut Runs, keep: &Path) {
     let mut command = cluster.command(&[
         "sacct",
         source,
@@ -149,19 +228,21 @@ fn accounted(cluster: &Cluster, source: &str, runs: &mut Runs) {
         "-S",
         "now-1day",
         "-o",
-        "JobName,Start,End",
+        "JobName,Start,End,JobID,State,ExitCode,NodeList,Submit",
     ]);
     let output = command.env("SLURM_TIME_FORMAT", "%s").output().expect("sacct runs");
     assert!(output.status.success(), "sacct {source}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);
+    // For whoever looks into a failure (`HW_KEEP`): slurmdbd is gone then.
+    std::fs::write(keep.join(format!("sacct{source}.{}", cluster.name())), &*text).expect("a file can be written");
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\u{1f}').collect();
-        let [name, start, end] = fields[..] else { continue };
+        let [name, start, end, ..] = fields[..] else { continue };
         let Some(key) = name.splitn(3, '-').nth(2) else { continue };
-        let seconds = runs.entry(key.to_owned()).or_default();
+        let known = runs.entry(key.to_owned()).or_default();
         // A row that was written over by a copy which never began has no times any more.
         if let (Ok(start), Ok(end)) = (start.parse::<i64>(), end.parse::<i64>()) {
-            seconds.push(end - start);
+            known.push((start, end));
         }
     }
 }

@@ -145,7 +145,7 @@ fn job(key: u64, ran: &Path, cores: u64, tenths: u64) -> JobSubmit {
     let file = ran.join(key.to_string());
     let file = file.display();
     let mut job = script(&format!(
-        "echo \"start $HW_ATTEMPT $SLURM_JOB_ID\" >> {file}\nsleep 0.{}\necho \"end $HW_ATTEMPT $SLURM_JOB_ID\" >> {file}",
+        "mark() {{ echo \"$1 $HW_ATTEMPT $SLURM_JOB_ID $(date +%s.%N)\" >> {file}; }}\nmark start\nsleep 0.{}\nmark end",
         tenths / 2
     ));
     let text = |text: String| OptionValue::Text(text);

@@ -2,7 +2,7 @@
 //! a site agent that dials out, `gamma` over SSH through a jump host. Started anew for each seed.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -101,6 +101,10 @@ impl World {
     }
     pub fn server(&self) -> MutexGuard<'_, Hw> {
         self.shared.server.lock().expect("no panic")
+    }
+    /// Everything of it is below here.
+    pub fn folder(&self) -> &Path {
+        self.place.path()
     }
     /// Where jobs leave their marks.
     pub fn ran(&self) -> PathBuf {
