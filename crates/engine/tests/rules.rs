@@ -251,6 +251,56 @@ fn only_the_run_that_counts_is_billed_however_runs_are_told() {
     }
 }
 
+/// An end that only the work's own lines prove comes with its first line, which is later than the start that its cluster had shown.
+#[test]
+fn a_run_is_billed_from_the_start_that_was_shown() {
+    let billed = |later: Span| {
+        charged(|f, attempt, begin| {
+            f.see(started(attempt, begin));
+            let (started_at, outcome) = (Some(begin + later), Outcome::Completed);
+            let (at, exit, usage, note) = (begin + later + Span::from_secs(90), None, Usage::default(), None);
+            f.see(Observed::Ended { attempt, started_at, at, outcome, exit, usage, note });
+        })
+    };
+    let seconds = |seconds: i64| Money(1_000_000 * seconds / 3_600);
+    assert_eq!(billed(Span::ZERO), seconds(90));
+    assert_eq!(billed(Span::from_secs(2)), seconds(92));
+    // The clock there was corrected in between: how long it ran counts.
+    assert_eq!(billed(Span::from_micros(2_100_000)), seconds(90));
+}
+
+/// A cluster that was set back starts what had ended once more, and the start of that launch is seen first.
+#[test]
+fn a_start_that_was_none_is_not_billed() {
+    let min = |begin: Timestamp, minutes| begin + Span::from_mins(minutes);
+    for (looks, own_start) in [(false, 0), (true, 0), (true, 29)] {
+        let mut intervals = Vec::new();
+        let sum = charged(|f, attempt, begin| {
+            f.see(started(attempt, min(begin, 30)));
+            if looks {
+                f.engine.step(Input::Tick, f.now, &mut f.out).unwrap();
+            }
+            let (started_at, outcome) = (Some(min(begin, own_start)), Outcome::Completed);
+            let (at, exit, usage, note) = (min(begin, own_start + 15), None, Usage::default(), None);
+            f.see(Observed::Ended { attempt, started_at, at, outcome, exit, usage, note });
+            let ended = f.out.records.iter().find_map(|r| match r {
+                Record::Attempt(a) if a.outcome.is_some() => Some((a.started_at, a.ended_at)),
+                _ => None,
+            });
+            assert_eq!(ended, Some((started_at, Some(at))));
+            intervals.extend(f.out.records.iter().filter_map(|r| match r {
+                Record::Interval(i) => Some((i.seq, i.from, i.to, i.charge)),
+                _ => None,
+            }));
+        });
+        assert_eq!(sum, Money(250_000), "{looks} {own_start}");
+        let numbers: Vec<u32> = intervals.iter().map(|i| i.0).collect();
+        assert_eq!(numbers, (1..=numbers.len() as u32).collect::<Vec<_>>(), "{intervals:?}");
+        let last = intervals.last().unwrap();
+        assert_eq!(last.3, Money(250_000), "{intervals:?}");
+    }
+}
+
 #[test]
 fn remarks_are_told_once_and_not_without_end() {
     let mut f = Fixture::new();
