@@ -41,7 +41,7 @@ fn ran(server: &Hw, place: &Place, pool: &str) -> (String, Value) {
 }
 
 #[test]
-fn heavy_a_registered_cluster_carries_work() {
+fn farm_a_registered_cluster_carries_work() {
     if let Some(why) = Farm::unavailable() {
         println!("skipped: {why}");
         return;

@@ -332,7 +332,7 @@ fn heavy_a_machine_joins_with_one_command_and_loses_no_job() {
 
 /// The agent at a partner's login node: an ordinary Slurm cluster behind it, tried with real jobs and then given work.
 #[test]
-fn heavy_a_slurm_cluster_joins_through_its_agent() {
+fn farm_a_slurm_cluster_joins_through_its_agent() {
     if let Some(why) = Farm::unavailable() {
         println!("skipped: {why}");
         return;
