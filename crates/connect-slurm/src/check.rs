@@ -3,6 +3,7 @@
 //! Refuses to know: the platform's records, what is done with the answer.
 
 mod debtors;
+mod differences;
 mod facts;
 mod first_job;
 mod root;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use crate::carrier::{AccountingKind, Carrier, CarrierError, QueueWanted, Survey};
 use crate::config::{SlurmConfig, Way};
 use crate::supply::{self, Supply};
+use root::Root;
 
 /// A question that takes longer than this makes a second of lag impossible at two looks a second.
 const LATENCY_WARN: Duration = Duration::from_millis(500);
@@ -40,7 +42,7 @@ pub enum Level {
 pub struct Finding {
     pub level: Level,
     /// A stable word: `reachability`, `version`, `accounting`, `partitions`, `nodes`, `pools`, `chips`, `limits`, `clock`,
-    /// `settings`, `work_root`, `first_job`, `reservation`, `debtors`, `users`.
+    /// `settings`, `work_root`, `first_job`, `reservation`, `debtors`, `users`, `rsync`.
     pub what: String,
     pub found: String,
     /// What follows from it or what to do; never empty for what is not `Ok`.
@@ -187,6 +189,9 @@ async fn look(
     findings.extend(facts::cards(&survey, &supply));
     findings.extend(debtors::look(carrier, &survey, wanted.config, files.is_some()).await);
     let root = root::look(files, wanted, findings).await;
+    if let Some(files) = files.filter(|_| root == Root::Good) {
+        findings.extend(differences::look(files, wanted).await);
+    }
     findings.extend(users::look(carrier, files, &survey, &supply, wanted, root).await);
     let first_job = first_job::run(carrier, files, &survey, &supply, wanted, root, findings).await;
     Some(summary(carrier, &survey, &supply, latency, clock_ahead, first_job))

@@ -1,11 +1,16 @@
 //! Files on a cluster, below one folder that is the platform's to use (the work root).
 //! Every path is relative to it; what leads out of it, by `..` or through a link, is refused by every implementation.
 
+use std::path::Path;
+
 use futures::future::BoxFuture;
+use model::ContentDigest;
 use serde::{Deserialize, Serialize};
 
 /// Most bytes that one `read` or `write` moves: 1 MiB, so that a slow link never blocks others for long.
 pub const FILE_PIECE_MAX: usize = 1 << 20;
+/// A try to send differences that was cut off leaves a folder of this name behind that of its target.
+pub const UNFINISHED: &str = ".rsync";
 /// Longest path, relative to the work root, in bytes; what Linux takes, less room for the root itself.
 pub const FILE_PATH_MAX: usize = 3_072;
 
@@ -56,6 +61,25 @@ pub enum FileError {
     Unreachable(#[source] std::io::Error),
 }
 
+/// Whether of a content that is like an older one on the cluster only the differences travel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Differences {
+    /// They alone; by what, in words.
+    Sent(String),
+    /// All of it travels; why, in words.
+    NotSent(String),
+}
+
+/// What came of [`Files::send_differences`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DifferencesSent {
+    /// It is there, and its SHA-256 was computed there. Bytes of it that travelled, bytes taken from the older one, and bytes on the
+    /// line in both directions with all that was said about them.
+    Done { new: u64, taken: u64, line: u64 },
+    /// It is not there, nothing of the try is left, and the line stands: send it whole. Why, in words.
+    NotDone(String),
+}
+
 /// Files below the work root. All paths are relative, `/`-separated, without empty parts; `""` is the root itself.
 pub trait Files: Send + Sync + 'static {
     fn stat<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Entry, FileError>>;
@@ -86,6 +110,28 @@ pub trait Files: Send + Sync + 'static {
     /// far side can copy by itself do that; this one carries the bytes here and back.
     fn copy<'a>(&'a self, from: &'a str, to: &'a str, mode: u32) -> BoxFuture<'a, Result<(), FileError>> {
         Box::pin(copy_by_pieces(self, from, to, mode))
+    }
+
+    /// Whether [`Files::send_differences`] can do anything, found out once per connection; `None`: there is nothing to find out.
+    fn differences(&self) -> BoxFuture<'_, Result<Option<Differences>, FileError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Makes `to`, which is not there, a file with the bytes of `content` (a file of this machine, by its absolute path), of which the
+    /// cluster has a good part in the file `basis`; that one stays as it is. What is at `to` afterwards has this SHA-256. What a try
+    /// that was cut off has left at `to` and [`UNFINISHED`] is removed by the next.
+    ///
+    /// # Errors
+    /// `Unreachable`: the line broke on the way; everything else is told by [`DifferencesSent::NotDone`].
+    fn send_differences<'a>(
+        &'a self,
+        _content: &'a Path,
+        _digest: ContentDigest,
+        _basis: &'a str,
+        _to: &'a str,
+    ) -> BoxFuture<'a, Result<DifferencesSent, FileError>> {
+        let why = "files travel whole by this way in".to_owned();
+        Box::pin(std::future::ready(Ok(DifferencesSent::NotDone(why))))
     }
 
     /// A file, a link, or a folder with everything below it (links are removed, never followed). What is not there is no fault.

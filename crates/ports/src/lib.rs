@@ -11,5 +11,5 @@ pub mod store_conformance;
 
 pub use cluster::{Cluster, ClusterFacts, ConnectError, LogChunk, LogStream, PoolFacts};
 pub use fake::{FakeCluster, FakeMachine, Fault};
-pub use files::{Entry, EntryKind, FileError, Files};
+pub use files::{Differences, DifferencesSent, Entry, EntryKind, FileError, Files};
 pub use store::{Answer, CommitError, Lease, Store, StoreError};

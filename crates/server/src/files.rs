@@ -70,7 +70,8 @@ impl Space {
         }
     }
 
-    fn blob(&self, digest: ContentDigest) -> PathBuf {
+    /// Where a content lies, or would lie.
+    pub fn blob(&self, digest: ContentDigest) -> PathBuf {
         let name = digest.to_string();
         self.root.join("blobs").join(&name[..2]).join(&name)
     }

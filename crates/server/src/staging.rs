@@ -2,6 +2,10 @@
 //! the work folder. Everything here may be repeated and cut off anywhere: what has arrived is gone on with, and a folder that
 //! was made ready once is not touched again, since its job may run by then.
 
+mod differences;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -16,6 +20,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use crate::files::{Space, blocking};
+use differences::Latest;
 
 /// The platform's own corner below a work root.
 const CORNER: &str = ".headworks";
@@ -35,6 +40,7 @@ pub struct Staging {
     observe: mpsc::Sender<Observation>,
     sending: Mutex<Sending>,
     tidied: Mutex<BTreeMap<ClusterId, Instant>>,
+    cut: differences::CutOff,
 }
 
 /// What stopped it, before it is known whether asking again helps.
@@ -60,7 +66,7 @@ impl From<io::Error> for Stopped {
 
 impl Staging {
     pub fn new(space: Arc<Space>, observe: mpsc::Sender<Observation>) -> Staging {
-        Staging { space, observe, sending: Mutex::default(), tidied: Mutex::default() }
+        Staging { space, observe, sending: Mutex::default(), tidied: Mutex::default(), cut: Mutex::default() }
     }
 
     /// Makes the order's work folder ready. Nothing to do for an order without inputs.
@@ -86,7 +92,7 @@ impl Staging {
         let staged = async {
             files.make_folder(&folder).await?;
             for input in &order.spec.inputs {
-                self.put(id, files, &folder, input).await?;
+                self.put(id, files, (&folder, &order.tenant), input).await?;
             }
             files.write(&mark, 0, Vec::new(), 0o600).await?;
             Ok(())
@@ -100,23 +106,39 @@ impl Staging {
         Ok(())
     }
 
-    async fn put(&self, id: ClusterId, files: &dyn Files, folder: &str, input: &Input) -> Result<(), Stopped> {
-        let name = input.digest.to_string();
-        let content = format!("{CORNER}/contents/{}/{name}", &name[..2]);
+    async fn put(
+        &self,
+        id: ClusterId,
+        files: &dyn Files,
+        (folder, tenant): (&str, &str),
+        input: &Input,
+    ) -> Result<(), Stopped> {
+        let content = content(input.digest);
         let place = format!("{folder}/{}", input.path);
+        let latest = Latest::of(files, tenant, input).await?;
         // Removed by age between the look and the copy, it is sent once more.
         for last in [false, true] {
-            self.bring(id, files, &content, input).await?;
+            self.bring(id, files, (&content, latest.older()), input).await?;
             match files.copy(&content, &place, input.mode).await {
                 Err(FileError::NotFound(_)) if !last => {}
-                copied => return Ok(copied?),
+                copied => {
+                    copied?;
+                    latest.is_now(files, input.digest).await;
+                    return Ok(());
+                }
             }
         }
         Ok(())
     }
 
-    /// Makes sure that the cluster has a content.
-    async fn bring(&self, id: ClusterId, files: &dyn Files, content: &str, input: &Input) -> Result<(), Stopped> {
+    /// Makes sure that the cluster has a content, of which it may have an older one.
+    async fn bring(
+        &self,
+        id: ClusterId,
+        files: &dyn Files,
+        (content, older): (&str, Option<ContentDigest>),
+        input: &Input,
+    ) -> Result<(), Stopped> {
         if has(files, content, input.size).await? {
             return Ok(());
         }
@@ -135,7 +157,11 @@ impl Staging {
             Ok(_) | Err(FileError::NotFound(_)) => 0,
             Err(error) => return Err(error.into()),
         };
-        self.send(files, &part, arrived, input).await?;
+        // What went whole so far goes on so.
+        let older = older.filter(|_| arrived == 0);
+        if !self.send_changes(id, files, &part, older, input).await? {
+            self.send(files, &part, arrived, input).await?;
+        }
         if !has(files, &part, input.size).await? {
             // Somebody else wrote to it; the next try begins anew.
             files.remove(&part).await?;
@@ -188,6 +214,7 @@ impl Staging {
         }
         let done = async {
             remove_old(files, &format!("{CORNER}/staged"), MARK_KEPT).await?;
+            remove_old(files, &format!("{CORNER}/latest"), MARK_KEPT).await?;
             for folder in listed(files, &format!("{CORNER}/contents")).await? {
                 remove_old(files, &format!("{CORNER}/contents/{}", folder.name), CONTENT_KEPT).await?;
             }
@@ -197,6 +224,12 @@ impl Staging {
             tracing::warn!(cluster = %id, %error, "old contents on the cluster stay for now");
         }
     }
+}
+
+/// Where a content lies on a cluster.
+fn content(digest: ContentDigest) -> String {
+    let name = digest.to_string();
+    format!("{CORNER}/contents/{}/{name}", &name[..2])
 }
 
 async fn listed(files: &dyn Files, path: &str) -> Result<Vec<ports::Entry>, FileError> {

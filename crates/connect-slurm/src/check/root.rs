@@ -5,7 +5,7 @@ use ports::{FileError, Files};
 use super::{Checked, Finding, Told};
 
 /// What the check writes and reads back.
-const TEXT: &str = "Headworks was here; this file may be removed.\n";
+pub(super) const TEXT: &str = "Headworks was here; this file may be removed.\n";
 
 /// What is known of the work root afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

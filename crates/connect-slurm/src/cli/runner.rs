@@ -131,7 +131,7 @@ impl Runner for LocalRunner {
 
 /// The program in the search path. Named without a folder it would be started by way of a copy of this process, which takes ten
 /// milliseconds for each gigabyte that it has.
-fn found(program: &str) -> io::Result<PathBuf> {
+pub(crate) fn found(program: &str) -> io::Result<PathBuf> {
     if program.contains('/') {
         return Ok(program.into());
     }

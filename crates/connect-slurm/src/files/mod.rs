@@ -2,6 +2,7 @@
 //! Refuses to know: what the files mean.
 
 pub mod local;
+mod rsync;
 pub mod sftp;
 mod sftp_client;
 mod sftp_copy;

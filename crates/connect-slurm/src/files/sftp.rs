@@ -3,6 +3,7 @@
 //! has no way to prevent that; what it reaches so is what the account may reach anyhow.
 
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +11,13 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
+use model::ContentDigest;
 use ports::files::FILE_PIECE_MAX;
-use ports::{Entry, EntryKind, FileError, Files};
+use ports::{Differences, DifferencesSent, Entry, EntryKind, FileError, Files};
 use tokio::io::AsyncReadExt;
 
 use crate::cli::runner::SEARCH_PATH;
+use crate::files::rsync::Known;
 use crate::files::sftp_client::{Client, Fault};
 use crate::files::sftp_wire::{self as wire, Attributes};
 use crate::files::{outside, parts, wrong};
@@ -38,8 +41,10 @@ pub enum Line {
 /// Files below one folder of a login node.
 pub struct SftpFiles {
     pub(super) line: Line,
-    /// One copy by a shell at a time.
+    /// One copy by a shell, or one rsync, at a time.
     pub(super) copying: tokio::sync::Mutex<()>,
+    /// What rsync can do over a connection, once known.
+    pub(super) rsync: tokio::sync::Mutex<Option<Known>>,
     /// Absolute, without a slash at its end.
     root: String,
     session: tokio::sync::Mutex<Option<Session>>,
@@ -68,7 +73,9 @@ impl SftpFiles {
     /// The same by any line.
     pub fn by(line: Line, root: &str) -> SftpFiles {
         let root = root.trim_end_matches('/').to_owned();
-        SftpFiles { line, root, session: tokio::sync::Mutex::default(), copying: tokio::sync::Mutex::default() }
+        let (session, copying, rsync) =
+            (tokio::sync::Mutex::default(), tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        SftpFiles { line, root, session, copying, rsync }
     }
 
     /// The conversation, begun anew where it is over.
@@ -209,6 +216,20 @@ impl Files for SftpFiles {
 
     fn copy<'a>(&'a self, from: &'a str, to: &'a str, mode: u32) -> BoxFuture<'a, Result<(), FileError>> {
         Box::pin(self.copy_there(from, to, mode))
+    }
+
+    fn differences(&self) -> BoxFuture<'_, Result<Option<Differences>, FileError>> {
+        Box::pin(self.rsync_there())
+    }
+
+    fn send_differences<'a>(
+        &'a self,
+        content: &'a Path,
+        digest: ContentDigest,
+        basis: &'a str,
+        to: &'a str,
+    ) -> BoxFuture<'a, Result<DifferencesSent, FileError>> {
+        Box::pin(self.send_by_rsync(content, digest, basis, to))
     }
 
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FileError>> {

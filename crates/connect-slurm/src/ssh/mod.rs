@@ -72,6 +72,19 @@ impl Master {
         command
     }
 
+    /// The words of [`Master::command`] as a program takes them that starts `ssh` itself and splits at blanks; `None` where the folder of
+    /// temporary files has a name that would not stay one word.
+    pub fn words(&self) -> Option<String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '+');
+        let control = self.control.to_str().filter(|path| path.chars().all(plain))?;
+        Some(format!("ssh -F none -T -o ProxyCommand=false -o BatchMode=yes -S {control}"))
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&self) {
+        let _ = self.ended.clone().wait_for(Option::is_some).await;
+    }
+
     /// Where sockets of this connection may be made: a folder of ours, short enough for a socket's path.
     pub fn folder(&self) -> &Path {
         &self._folder.0

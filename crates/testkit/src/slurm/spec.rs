@@ -1,5 +1,6 @@
 //! What a test says about a cluster: nodes, partitions, accounting, ways in. Values only; nothing is started here.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Generic resources of one kind on each node of a set, as Slurm writes them: `gpu:a100:4`, `gpu:ascend910b:8`, `nic:2`.
@@ -159,6 +160,8 @@ pub struct ClusterSpec {
     pub ssh: bool,
     pub jump: bool,
     pub old_sftp: bool,
+    /// Search path of programs on the login node, where it is not the machine's own.
+    pub login_path: Option<PathBuf>,
     pub licences: Vec<(String, u32)>,
     /// Text of `topology.conf`.
     pub topology: Option<String>,
@@ -193,6 +196,7 @@ impl ClusterSpec {
             ssh: false,
             jump: false,
             old_sftp: false,
+            login_path: None,
             licences: Vec::new(),
             topology: None,
             min_job_age: Duration::from_secs(300),
@@ -254,6 +258,12 @@ impl ClusterSpec {
     #[must_use]
     pub fn old_sftp(mut self) -> ClusterSpec {
         self.old_sftp = true;
+        self
+    }
+    /// On its login node programs are looked for in this folder alone.
+    #[must_use]
+    pub fn login_path(mut self, folder: &Path) -> ClusterSpec {
+        self.login_path = Some(folder.to_owned());
         self
     }
     #[must_use]

@@ -90,7 +90,7 @@ pub(super) fn prepare(
         let public = read(&host_key.with_extension("pub"))?;
         let words: Vec<&str> = public.split_whitespace().take(2).collect();
         let _ = writeln!(known, "[127.0.0.1]:{port},{host} {}", words.join(" "));
-        write(&dir.join(format!("{host}.conf")), &sshd_config(&dir, &host, port, at, spec.old_sftp), 0o600)?;
+        write(&dir.join(format!("{host}.conf")), &sshd_config(&dir, &host, port, at, spec), 0o600)?;
     }
     let known_hosts = dir.join("known_hosts");
     write(&known_hosts, &known, 0o600)?;
@@ -117,18 +117,19 @@ fn hosts(name: &str, port: u16, jump_port: Option<u16>) -> Vec<(String, u16)> {
     hosts
 }
 
-fn sshd_config(dir: &Path, host: &str, port: u16, at: &Layout, old_sftp: bool) -> String {
+fn sshd_config(dir: &Path, host: &str, port: u16, at: &Layout, spec: &ClusterSpec) -> String {
     let mark = at.run.parent().unwrap_or(&at.run);
     let dir = dir.display();
     // PAM, because without it sshd refuses an account whose password is locked, as root's often is.
-    let denied = if old_sftp { " -P copy-data" } else { "" };
+    let denied = if spec.old_sftp { " -P copy-data" } else { "" };
+    let path = spec.login_path.as_ref().map_or(String::new(), |path| format!(" PATH={}", path.display()));
     let pam = if getuid().is_root() { "yes" } else { "no" };
     format!(
         "ListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/{host}\nPidFile none\nAuthorizedKeysFile {dir}/authorized_keys\n\
          StrictModes no\nUsePAM {pam}\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
          PubkeyAuthentication yes\nPermitRootLogin prohibit-password\nUseDNS no\nPrintMotd no\nPrintLastLog no\n\
          MaxStartups 200\nMaxSessions 200\nSubsystem sftp internal-sftp{denied}\n\
-         SetEnv SLURM_CONF={} {MARK}={}\n",
+         SetEnv SLURM_CONF={} {MARK}={}{path}\n",
         at.conf().display(),
         mark.display()
     )
