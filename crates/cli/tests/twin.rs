@@ -113,6 +113,11 @@ fn clusters_share_their_work() {
     assert_eq!((moved["moved"].as_f64(), moved["max_wait_s"].as_i64()), (Some(0.25), Some(0)));
     assert_eq!(moved["clusters"][1]["hosted"]["jobs"].as_u64(), Some(2));
     assert_eq!((pooled["moved"].is_null(), pooled["max_wait_s"].as_i64()), (true, Some(0)));
+    // Ours moves the same one, whatever the clusters run, and says what decided.
+    let ours = of("headworks --policy conservative");
+    assert_eq!((ours["moved_jobs"].as_u64(), ours["max_wait_s"].as_i64()), (Some(1), Some(0)));
+    assert_eq!((ours["returned_jobs"].as_u64(), ours["sent_on"].as_u64()), (Some(0), Some(0)));
+    assert_eq!((ours["router"].as_str(), ours["policy"].as_str()), (Some("headworks"), Some("conservative")));
     // Chance is a stream of its seed.
     assert_eq!(of("random")["clusters"], of("random")["clusters"]);
 }

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use base::Seed;
 use data::{BLUE, CTC, HPC2N, KTH, LUBLIN_1, LUBLIN_2, trace};
 use sched::batch::{Backfill, Score, named};
-use sim::replay::broker::{Brokered, Home, Router, broker};
+use sim::replay::broker::{Brokered, Home, Router, Rule, broker};
 use sim::replay::{Figures, Load, Rules, SEQUENCE_STARTS, Shape, Width, figures, replay, rlscheduler_tasks, sequence};
 use sim::trace::Trace;
 
@@ -152,7 +152,8 @@ fn four_clusters_are_as_an_independent_program_has_them() {
     let mut sheet = Sheet::new("four clusters: mean wait, p95 wait, mean slowdown, moved; mean waits by home");
     for (router, expected) in tables::FOUR_CLUSTERS {
         let one = Router::ALL.iter().find(|one| one.0 == *router).unwrap().1;
-        let done = broker(&homes, one, &Seed::from_u64(1), &mut |_| ControlFlow::Continue(())).unwrap();
+        let rule = Rule { router: one, policy: &|| named("easy").unwrap() };
+        let done = broker(&homes, rule, &Seed::from_u64(1), &mut |_| ControlFlow::Continue(())).unwrap();
         let (found, all) = told(&done, one);
         assert_eq!(all, 209_541);
         if one == Router::Random {

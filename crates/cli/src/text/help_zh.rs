@@ -159,6 +159,7 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("twin broker", "clusters", "集群、其处理器数及其用户的作业记录"),
     ("twin broker", "days", "仅取各记录最初若干天的作业"),
     ("twin broker", "router", "作业到达时的去处"),
+    ("twin broker", "policy", "各集群的调度策略"),
     ("twin broker", "seed", "`random` 路由的随机种子"),
     ("twin pack", "nodes", "节点列表：CSV，含 sn、cpu_milli、memory_mib、gpu、model 列"),
     ("twin pack", "pods", "pod 列表：CSV，含 name、cpu_milli、memory_mib、num_gpu、gpu_milli 列，可含 gpu_spec"),

@@ -1,4 +1,4 @@
-//! `hw twin broker`: several clusters under EASY, with a router that sends every job somewhere once.
+//! `hw twin broker`: several clusters, each under a policy of its own, and a router between them.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -6,8 +6,9 @@ use std::time::Instant;
 use base::Seed;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use sched::batch::{Candidates, Easy, NAMES, named};
 use serde::Serialize;
-use sim::replay::broker::{Brokered, Home, Router, broker};
+use sim::replay::broker::{Brokered, Home, Router, Rule, broker};
 use sim::replay::{Load, PolicyFault, Rules, Shape, csv, figures};
 
 use super::out::{Told, write};
@@ -33,6 +34,9 @@ pub struct Broker {
     /// Where jobs go when they arrive
     #[arg(long, value_name = "NAME", default_value = "earliest-start", value_parser = PossibleValuesParser::new(Router::ALL.iter().map(|one| one.0)))]
     router: String,
+    /// The policy of each cluster
+    #[arg(long, value_name = "NAME", default_value = "easy", value_parser = PossibleValuesParser::new(NAMES))]
+    policy: String,
     /// The schedulers know how long each job will run
     #[arg(long)]
     perfect_estimates: bool,
@@ -68,12 +72,17 @@ fn cluster(text: &str) -> Result<Cluster, String> {
 #[derive(Serialize)]
 struct Report<'a> {
     router: &'a str,
+    policy: &'a str,
     complete: bool,
     #[serde(flatten)]
     figures: Told,
     /// Share of the jobs that went elsewhere than home; nothing where all is one machine.
     moved: Option<f64>,
     moved_jobs: usize,
+    /// Of those that ran at home, those that had been sent elsewhere and came back.
+    returned_jobs: usize,
+    /// How often a waiting job was sent on to another cluster.
+    sent_on: u64,
     clusters: Vec<Of<'a>>,
     left_out: usize,
     elapsed_s: f64,
@@ -113,9 +122,12 @@ pub async fn run(desk: &Desk, args: Broker) -> Result<View, Fault> {
         homes.push((cluster.procs, load));
     }
     let seed = Seed::from_u64(args.seed);
+    let name = args.policy.clone();
     let done = watched(desk, move |watcher| {
         let homes: Vec<Home<'_>> = homes.iter().map(|(procs, load)| Home { procs: *procs, load }).collect();
-        broker(&homes, router, &seed, &mut |progress| watcher.look(progress))
+        // The name is one of the list: the arguments were checked against it.
+        let policy = || named(&name).unwrap_or_else(|| Box::new(Easy::new(Candidates::Arrival)));
+        broker(&homes, Rule { router, policy: &policy }, &seed, &mut |progress| watcher.look(progress))
     });
     let done = done.await?.map_err(|fault: PolicyFault| Fault::Server(fault.into()))?;
     if let Some(path) = &args.jobs_csv {
@@ -146,12 +158,16 @@ fn report<'a>(args: &'a Broker, router: Router, done: &Brokered, left_out: usize
     let clusters: Vec<Of<'_>> = clusters.collect();
     let moved_jobs = clusters.iter().map(|of| of.moved_jobs).sum();
     let total = args.clusters.iter().map(|cluster| u64::from(cluster.procs)).sum();
+    let is_back = |at: &usize| !is_pooled && done.sent_on[*at] > 0 && done.hosts[*at] == Some(done.homes[*at]);
     Report {
         router: &args.router,
+        policy: &args.policy,
         complete: done.played.is_complete,
         figures: told(total, &|_| true),
         moved: (!is_pooled && !done.homes.is_empty()).then(|| moved_jobs as f64 / done.homes.len() as f64),
         moved_jobs,
+        returned_jobs: (0..done.homes.len()).filter(is_back).count(),
+        sent_on: done.sent_on.iter().map(|times| u64::from(*times)).sum(),
         clusters,
         left_out,
         elapsed_s: seconds_since(begun),
@@ -177,6 +193,7 @@ fn view(desk: &Desk, report: &Report<'_>) -> View {
     )]);
     let took = vec![
         (Word::Router, Cell::text(report.router)),
+        (Word::Policy, Cell::text(report.policy)),
         (Word::TookTime, Cell::Seconds(report.elapsed_s)),
         (Word::MemoryPeak, Cell::Bytes(report.peak_rss_bytes)),
     ];

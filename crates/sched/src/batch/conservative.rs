@@ -65,6 +65,15 @@ impl Policy for Conservative {
         self.is_loose |= expected_s != now_s;
     }
 
+    fn withdrawn(&mut self, job: &Job) -> bool {
+        let before = self.queue.len();
+        self.queue.retain(|waiting| waiting.item.no != job.no);
+        // Its reservation is free for those behind it: as after an early end.
+        self.is_loose |= self.queue.len() < before;
+        self.placed = self.placed.min(self.queue.len());
+        self.queue.len() < before
+    }
+
     fn decide(&mut self, now_s: i64, mut free: u32, starts: &mut Vec<JobNo>) {
         let is_overdue = self.running.first().is_some_and(|first| first.key <= now_s);
         if self.is_loose || is_overdue || self.profile.steps().is_empty() {

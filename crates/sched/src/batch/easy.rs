@@ -91,6 +91,13 @@ impl Policy for Easy {
         self.running.remove(started_s + job.estimate_s, job.no);
     }
 
+    fn withdrawn(&mut self, job: &Job) -> bool {
+        if let Some(shortest) = &mut self.shortest {
+            shortest.remove(job.estimate_s, job.no);
+        }
+        self.queue.remove(0, job.no).is_some()
+    }
+
     fn decide(&mut self, now_s: i64, mut free: u32, starts: &mut Vec<JobNo>) {
         while let Some(&head) = self.queue.first()
             && head.procs <= free

@@ -16,6 +16,11 @@ impl Policy for Fcfs {
         self.queue.push_back((job.no, job.procs));
     }
     fn ended(&mut self, _now_s: i64, _job: &Job, _started_s: i64) {}
+    fn withdrawn(&mut self, job: &Job) -> bool {
+        let before = self.queue.len();
+        self.queue.retain(|waiting| waiting.0 != job.no);
+        self.queue.len() < before
+    }
     fn decide(&mut self, _now_s: i64, mut free: u32, starts: &mut Vec<JobNo>) {
         while let Some(&(no, procs)) = self.queue.front() {
             if procs > free {

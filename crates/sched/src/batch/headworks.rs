@@ -232,12 +232,18 @@ impl Headworks {
         late.or_else(|| self.by_work.first()).copied()
     }
 
-    fn start(&mut self, now_s: i64, no: JobNo, starts: &mut Vec<JobNo>) {
-        let Some(job) = self.waiting.remove(&no) else { return };
+    /// Takes a job out of all lines.
+    fn take_out(&mut self, no: JobNo) -> Option<Waiting> {
+        let job = self.waiting.remove(&no)?;
         self.by_work.remove(job.work, no);
         self.by_deadline.remove(job.deadline_s, no);
         self.wide.remove(job.deadline_s, no);
         self.promised_s.remove(&no);
+        Some(job)
+    }
+
+    fn start(&mut self, now_s: i64, no: JobNo, starts: &mut Vec<JobNo>) {
+        let Some(job) = self.take_out(no) else { return };
         self.busy += job.procs;
         self.longest_wait_s = self.longest_wait_s.max(now_s - job.submit_s);
         let Waiting { procs, estimate_s, .. } = job;
@@ -317,6 +323,12 @@ impl Policy for Headworks {
         self.busy -= job.procs;
         self.running.remove(started_s + job.estimate_s, job.no);
         self.forecast.ran(job, now_s - started_s);
+    }
+
+    fn withdrawn(&mut self, job: &Job) -> bool {
+        let before = self.arrived.len();
+        self.arrived.retain(|(no, _)| *no != job.no);
+        self.arrived.len() < before || self.take_out(job.no).is_some()
     }
 
     fn decide(&mut self, now_s: i64, mut free: u32, starts: &mut Vec<JobNo>) {

@@ -5,7 +5,7 @@
 //!
 //! Implement [`Policy`] in a file of this folder and give it a name in [`catalogue`](NAMES). Whoever drives it (the twin's replay)
 //! calls, at each instant with events: [`Policy::ended`] for each end, [`Policy::arrived`] for each arrival, then
-//! [`Policy::decide`] once. [`Line`] keeps jobs in any static order with fast sweeps, [`Profile`] is an availability profile.
+//! [`Policy::decide`] once; [`Policy::withdrawn`] takes a job back between two of these. [`Line`] keeps jobs in any static order with fast sweeps, [`Profile`] is an availability profile.
 
 mod catalogue;
 mod conservative;
@@ -65,6 +65,9 @@ pub trait Policy: Send {
     fn arrived(&mut self, now_s: i64, job: &Job);
     /// A job this policy started at `started_s` has ended and its processors are free.
     fn ended(&mut self, now_s: i64, job: &Job, started_s: i64);
+    /// A waiting job is to leave the queue, because it goes to another machine. Whether it has left: a policy keeps what it is
+    /// committed to, and then nothing has changed.
+    fn withdrawn(&mut self, job: &Job) -> bool;
     /// Appends the jobs that start now to `starts`, in the order of decision. `free`: idle processors; the jobs named must fit
     /// into them together.
     fn decide(&mut self, now_s: i64, free: u32, starts: &mut Vec<JobNo>);

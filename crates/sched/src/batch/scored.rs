@@ -151,6 +151,13 @@ impl Policy for Scored {
         self.running.remove(started_s + job.estimate_s, job.no);
     }
 
+    fn withdrawn(&mut self, job: &Job) -> bool {
+        // The one it has chosen is no longer among these.
+        let waits = self.known.contains_key(&job.no);
+        self.forget(job.no);
+        waits
+    }
+
     fn decide(&mut self, now_s: i64, mut free: u32, starts: &mut Vec<JobNo>) {
         loop {
             let (head, shadow_s) = match self.head.take() {

@@ -1,13 +1,18 @@
-//! Several clusters, each with its own queue under EASY, and a router that sends every job somewhere once, when it arrives. No
-//! transfer cost, equal speeds: the setting of meta-scheduling studies (M. Jones and W. Ligon; F. Guim, I. Rodero et al.).
-//! Of one instant, ends come first and then the arrivals one by one; a cluster decides after its ends and after each arrival.
+//! Several clusters, each with its own queue and policy, and a router that sends every job somewhere when it arrives; ours may
+//! send it on while it waits. No transfer cost, equal speeds: the setting of meta-scheduling studies (M. Jones and W. Ligon;
+//! F. Guim, I. Rodero et al.). Of one instant, ends come first, then the arrivals one by one, then what is sent on; a cluster
+//! decides after its ends and whenever a job joins or leaves its queue.
+
+mod ours;
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use base::{Seed, Stream};
-use sched::batch::{Candidates, Easy, JobNo, Policy, Profile};
+use sched::batch::{JobNo, Policy, Profile};
 
+use self::ours::Ours;
 use super::{EVENTS_PER_LOOK, Load, Machine, Played, PolicyFault, Progress, UNSTARTED, Watch};
 
 /// A cluster by its size and what its own users submit.
@@ -29,6 +34,8 @@ pub enum Router {
     LeastLoad,
     /// To the earliest start by a conservative profile over estimates; home where it is as early, else to the least busy share.
     EarliestStart,
+    /// Ours: home unless the gain counts against the job's length; waiting jobs are sent on to where processors come free.
+    Headworks,
     /// All clusters are one machine.
     Pooled,
 }
@@ -40,6 +47,7 @@ impl Router {
         ("random", Self::Random),
         ("least-load", Self::LeastLoad),
         ("earliest-start", Self::EarliestStart),
+        ("headworks", Self::Headworks),
         ("pooled", Self::Pooled),
     ];
 }
@@ -52,21 +60,31 @@ pub struct Brokered {
     pub played: Played,
     /// The cluster each job was submitted at.
     pub homes: Vec<u16>,
-    /// Where it went; none where it never arrived.
+    /// Where it ran or at last waited; none where it never arrived.
     pub hosts: Vec<Option<u16>>,
+    /// How often it was sent on while it waited.
+    pub sent_on: Vec<u16>,
+}
+
+/// What decides: the router, and in each cluster a policy of its own.
+#[derive(Clone, Copy)]
+pub struct Rule<'a> {
+    pub router: Router,
+    /// Makes a cluster's policy.
+    pub policy: &'a dyn Fn() -> Box<dyn Policy>,
 }
 
 /// Plays all loads together.
 ///
 /// # Errors
 /// Those of the policies.
-pub fn broker(homes: &[Home<'_>], router: Router, seed: &Seed, watch: Watch<'_>) -> Result<Brokered, PolicyFault> {
+pub fn broker(homes: &[Home<'_>], rule: Rule<'_>, seed: &Seed, watch: Watch<'_>) -> Result<Brokered, PolicyFault> {
     let (load, from) = merged(homes);
-    let easy = || Box::new(Easy::new(Candidates::Arrival)) as Box<dyn Policy>;
+    let Rule { router, policy } = rule;
     let total = homes.iter().map(|home| home.procs).sum();
     let machines = match router {
-        Router::Pooled => vec![Machine::new(total, easy())],
-        _ => homes.iter().map(|home| Machine::new(home.procs, easy())).collect(),
+        Router::Pooled => vec![Machine::new(total, policy())],
+        _ => homes.iter().map(|home| Machine::new(home.procs, policy())).collect(),
     };
     let mut fleet = Fleet {
         router,
@@ -75,10 +93,12 @@ pub fn broker(homes: &[Home<'_>], router: Router, seed: &Seed, watch: Watch<'_>)
         stream: seed.child("router").stream(),
         profile: Profile::default(),
         ends: Vec::new(),
+        ours: Ours::default(),
     };
     let mut done = Brokered {
         played: Played { starts_s: vec![UNSTARTED; load.jobs.len()], is_complete: false },
         hosts: vec![None; load.jobs.len()],
+        sent_on: vec![0; load.jobs.len()],
         homes: from,
         load,
     };
@@ -86,7 +106,7 @@ pub fn broker(homes: &[Home<'_>], router: Router, seed: &Seed, watch: Watch<'_>)
     Ok(done)
 }
 
-/// All jobs in one load, with their homes.
+/// All jobs in one load, with their homes. Users of two clusters are two users, whatever their numbers.
 fn merged(homes: &[Home<'_>]) -> (Load, Vec<u16>) {
     let mut order: Vec<(i64, u16, usize)> = Vec::new();
     for (home, at) in (0u16..).zip(homes) {
@@ -95,9 +115,15 @@ fn merged(homes: &[Home<'_>]) -> (Load, Vec<u16>) {
     order.sort_unstable();
     let mut load = Load::default();
     let mut from = Vec::with_capacity(order.len());
+    let mut users: HashMap<(u16, u32), u32> = HashMap::new();
     for (no, (_, home, index)) in (0u32..).zip(order) {
         let source = homes[home as usize].load;
-        load.jobs.push(sched::batch::Job { no, ..source.jobs[index] });
+        let job = source.jobs[index];
+        let user = job.user.map(|user| {
+            let next = u32::try_from(users.len()).unwrap_or(u32::MAX);
+            *users.entry((home, user)).or_insert(next)
+        });
+        load.jobs.push(sched::batch::Job { no, user, ..job });
         load.runs_s.push(source.runs_s[index]);
         load.records.push(source.records[index]);
         from.push(home);
@@ -113,6 +139,7 @@ struct Fleet {
     stream: Stream,
     profile: Profile,
     ends: Vec<(i64, u32)>,
+    ours: Ours,
 }
 
 impl Fleet {
@@ -130,6 +157,7 @@ impl Fleet {
             }
             for at in 0..self.machines.len() {
                 if self.machines[at].next_end_s().min(self.machines[at].wake_s()) <= now_s {
+                    self.learn(now_s, at, done);
                     ended += self.machines[at].end_due(now_s, &done.load, &done.played.starts_s);
                     self.decide(now_s, at, done)?;
                 }
@@ -142,10 +170,22 @@ impl Fleet {
                 next += 1;
                 self.decide(now_s, host, done)?;
             }
+            self.send_on(now_s, done)?;
             events += 1;
             if events.is_multiple_of(EVENTS_PER_LOOK) && watch(Progress { ended, jobs }) == ControlFlow::Break(()) {
                 return Ok(false);
             }
+        }
+    }
+
+    /// What our router learns from the ends that are due. The others learn nothing, and nothing is sent on.
+    fn learn(&mut self, now_s: i64, at: usize, done: &Brokered) {
+        if self.router != Router::Headworks {
+            return;
+        }
+        self.ours.freed.push(at);
+        for no in self.machines[at].due(now_s) {
+            self.ours.forecast.ran(&done.load.jobs[no as usize], now_s - done.played.starts_s[no as usize]);
         }
     }
 
@@ -161,6 +201,9 @@ impl Fleet {
             return if self.router == Router::Home { home } else { 0 };
         }
         let feasible: Vec<usize> = (0..self.machines.len()).filter(|at| self.machines[*at].procs() >= procs).collect();
+        if self.router == Router::Headworks {
+            return self.leaves_for(now_s, no, &feasible, done);
+        }
         // A job fits at home: its own load left out what does not.
         if feasible.len() < 2 {
             return home;
@@ -174,17 +217,20 @@ impl Fleet {
                     .min_by(|a, b| self.share(load(*a), *a, load(*b), *b).then((*a != home).cmp(&(*b != home))));
                 least.unwrap_or(home)
             }
-            _ => {
-                let starts: Vec<(i64, usize)> =
-                    feasible.into_iter().map(|at| (self.predicted_s(now_s, no, at, done), at)).collect();
-                let busy = |at: usize| u64::from(self.machines[at].procs() - self.machines[at].free());
-                let first = starts.into_iter().min_by(|a, b| {
-                    let by_time = a.0.cmp(&b.0).then((a.1 != home).cmp(&(b.1 != home)));
-                    by_time.then_with(|| self.share(busy(a.1), a.1, busy(b.1), b.1))
-                });
-                first.map_or(home, |first| first.1)
-            }
+            _ => self.earliest(now_s, no, &feasible, done).map_or(home, |first| first.1),
         }
+    }
+
+    /// When and where a job would start first; home where it is as early, else the least busy share.
+    fn earliest(&mut self, now_s: i64, no: usize, feasible: &[usize], done: &Brokered) -> Option<(i64, usize)> {
+        let home = done.homes[no] as usize;
+        let starts: Vec<(i64, usize)> =
+            feasible.iter().map(|at| (self.predicted_s(now_s, no, *at, done), *at)).collect();
+        let busy = |at: usize| u64::from(self.machines[at].procs() - self.machines[at].free());
+        starts.into_iter().min_by(|a, b| {
+            let by_time = a.0.cmp(&b.0).then((a.1 != home).cmp(&(b.1 != home)));
+            by_time.then_with(|| self.share(busy(a.1), a.1, busy(b.1), b.1))
+        })
     }
 
     /// Compares `x` over the size of `a` with `y` over the size of `b`, without dividing.
@@ -195,17 +241,8 @@ impl Fleet {
 
     /// When a job would start behind all that waits there, every one with a reservation in order of arrival.
     fn predicted_s(&mut self, now_s: i64, no: usize, at: usize, done: &Brokered) -> i64 {
-        let (machine, load) = (&self.machines[at], &done.load);
-        self.ends.clear();
-        self.ends.extend(machine.running().map(|no| {
-            let job = &load.jobs[no as usize];
-            (done.played.starts_s[no as usize] + job.estimate_s, job.procs)
-        }));
-        self.ends.sort_unstable();
-        self.profile.begin(now_s, machine.free());
-        for &(end_s, procs) in &self.ends {
-            self.profile.frees(end_s, procs);
-        }
+        let load = &done.load;
+        self.begin(now_s, at, done);
         for &waiting in &self.waiting[at] {
             let job = &load.jobs[waiting as usize];
             let start_s = self.profile.earliest(job.procs, job.estimate_s);
@@ -213,5 +250,20 @@ impl Fleet {
         }
         let job = &load.jobs[no];
         self.profile.earliest(job.procs, job.estimate_s)
+    }
+
+    /// What comes free on a machine as the runs there end by their estimates.
+    fn begin(&mut self, now_s: i64, at: usize, done: &Brokered) {
+        let machine = &self.machines[at];
+        self.ends.clear();
+        self.ends.extend(machine.running().map(|no| {
+            let job = &done.load.jobs[no as usize];
+            (done.played.starts_s[no as usize] + job.estimate_s, job.procs)
+        }));
+        self.ends.sort_unstable();
+        self.profile.begin(now_s, machine.free());
+        for &(end_s, procs) in &self.ends {
+            self.profile.frees(end_s, procs);
+        }
     }
 }

@@ -66,6 +66,13 @@ impl Machine {
         self.policy.arrived(now_s, job);
     }
 
+    /// Takes a waiting job back, if its policy lets it go.
+    pub fn withdraw(&mut self, job: &Job) -> bool {
+        let is_free = self.policy.withdrawn(job);
+        self.queued -= if is_free { u64::from(job.procs) } else { 0 };
+        is_free
+    }
+
     /// Ends everything that is due; how many that were.
     pub fn end_due(&mut self, now_s: i64, load: &Load, starts_s: &[i64]) -> usize {
         let mut ended = 0;
@@ -113,6 +120,10 @@ impl Machine {
         Ok(())
     }
 
+    /// Jobs whose end is due, in no order.
+    pub fn due(&self, now_s: i64) -> impl Iterator<Item = JobNo> {
+        self.ends.iter().filter(move |end| end.0.0 <= now_s).map(|end| end.0.2)
+    }
     /// Jobs that run, in no order.
     pub fn running(&self) -> impl Iterator<Item = JobNo> {
         self.ends.iter().map(|end| end.0.2)
