@@ -101,6 +101,18 @@ fn until_lab(cluster: &Cluster, limits: [&str; 2], about: &dyn Fn() -> String) {
     assert!(takes(cluster, "t-dock"), "who pays is left alone");
 }
 
+/// One cluster whose accounting has accounts of tenants and people; nothing where there is no Slurm.
+fn farm() -> Option<(Place, Farm)> {
+    if let Some(why) = Farm::unavailable() {
+        println!("skipped: {why}");
+        return None;
+    }
+    let place = Place::new();
+    let mut farm = Farm::new(place.path().join("farm")).expect("a farm");
+    farm.start([ClusterSpec::new("books").nodes(NodeSet::new(1)).accounting(books())]).expect("a cluster");
+    Some((place, farm))
+}
+
 /// The wallet runs dry, the server is killed and started, money comes: what the accounts take at each step.
 fn dry_and_wet_again(server: &mut Hw, bed: &Bed, cluster: &Cluster, about: &dyn Fn() -> String) {
     assert!(["t-lab", "u-ying", "t-dock"].iter().all(|account| takes(cluster, account)), "all have money");
@@ -116,13 +128,7 @@ fn dry_and_wet_again(server: &mut Hw, bed: &Bed, cluster: &Cluster, about: &dyn 
 
 #[test]
 fn farm_the_servers_task_stops_accounts_of_debtors() {
-    if let Some(why) = Farm::unavailable() {
-        println!("skipped: {why}");
-        return;
-    }
-    let place = Place::new();
-    let mut farm = Farm::new(place.path().join("farm")).expect("a farm");
-    farm.start([ClusterSpec::new("books").nodes(NodeSet::new(1)).accounting(books())]).expect("a cluster");
+    let Some((place, farm)) = farm() else { return };
     let cluster = farm.cluster("books");
     let mut server = place.server(1, "");
     server.start();
@@ -165,13 +171,7 @@ impl Drop for Agent {
 
 #[test]
 fn farm_accounts_of_debtors_are_stopped_through_a_sites_agent() {
-    if let Some(why) = Farm::unavailable() {
-        println!("skipped: {why}");
-        return;
-    }
-    let place = Place::new();
-    let mut farm = Farm::new(place.path().join("farm")).expect("a farm");
-    farm.start([ClusterSpec::new("books").nodes(NodeSet::new(1)).accounting(books())]).expect("a cluster");
+    let Some((place, farm)) = farm() else { return };
     let cluster = farm.cluster("books");
     let door = free_address();
     let mut server = place.server(1, &format!("[site]\nlisten = '{door}'\nadvertise = '{door}'\n"));

@@ -276,6 +276,14 @@ pub struct Ssh {
     pub config: Option<PathBuf>,
 }
 
+impl Ssh {
+    /// An alias of a configuration file, which says everything else.
+    pub fn by_file(host: &str, file: PathBuf) -> Ssh {
+        let host = host.to_owned();
+        Ssh { host, user: None, port: None, key: None, known_hosts: None, jump: None, config: Some(file) }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rest {

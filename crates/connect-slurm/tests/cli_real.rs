@@ -50,15 +50,7 @@ fn local(cluster: &Cluster) -> CommandLine {
 /// The login node by the configuration file, which names the jump host.
 fn by_config(cluster: &Cluster) -> SshConfig {
     let access = cluster.ssh().unwrap();
-    SshConfig {
-        host: access.host.clone(),
-        user: None,
-        port: None,
-        key: None,
-        known_hosts: None,
-        jump: None,
-        config: Some(access.config.clone()),
-    }
+    SshConfig::by_file(&access.host, access.config.clone())
 }
 
 /// The same by single options.

@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::{ClusterId, Timestamp};
+use base::{ClusterId, Seed, Timestamp};
 use connect_slurm::check::{Checked, Finding, Level, check};
 use connect_slurm::config::Ssh as SshConfig;
 use connect_slurm::files::SftpFiles;
@@ -30,15 +30,7 @@ const TO: &str = "contents/bb/newer.part";
 const ODD: &str = "ro ot/'x' [a-z]*? $(touch pwned) 🜚";
 
 fn config(access: &SshAccess) -> SshConfig {
-    SshConfig {
-        host: access.host.clone(),
-        user: None,
-        port: None,
-        key: None,
-        known_hosts: None,
-        jump: None,
-        config: Some(access.config.clone()),
-    }
+    SshConfig::by_file(&access.host, access.config.clone())
 }
 
 fn rsync_is_here() -> bool {
@@ -51,14 +43,8 @@ fn rsync_is_here() -> bool {
 
 /// Bytes that repeat nowhere, others for each seed.
 fn bytes(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    (0..length / 8).flat_map(|_| next().to_le_bytes()).collect()
+    let mut stream = Seed::from_u64(seed).stream();
+    (0..length / 8).flat_map(|_| stream.u64().to_le_bytes()).collect()
 }
 
 /// A folder of this machine with contents, and a work root at the far end with an older one.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base::ClusterId;
+use base::{ClusterId, Seed};
 use connect_slurm::config::Ssh as SshConfig;
 use connect_slurm::files::SftpFiles;
 use connect_slurm::ssh::Ssh;
@@ -24,26 +24,12 @@ const SIZE: usize = 16 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn bytes(seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    (0..SIZE / 8).flat_map(|_| next().to_le_bytes()).collect()
+    let mut stream = Seed::from_u64(seed).stream();
+    (0..SIZE / 8).flat_map(|_| stream.u64().to_le_bytes()).collect()
 }
 
 fn login(access: &SshAccess) -> SshConfig {
-    SshConfig {
-        host: access.host.clone(),
-        user: None,
-        port: None,
-        key: None,
-        known_hosts: None,
-        jump: None,
-        config: Some(access.config.clone()),
-    }
+    SshConfig::by_file(&access.host, access.config.clone())
 }
 
 /// A login node with the machine's programs, but an rsync that fails while a file is there.
