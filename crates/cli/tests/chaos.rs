@@ -25,8 +25,10 @@ use testkit::slurm::Farm;
 
 use world::World;
 
-/// Jobs of one seed, and seeds of a run: what two cores do in some ten minutes, at 0.1 s of Slurm's own work for each job. `HW_CHAOS_JOBS`
-/// and `HW_CHAOS_SEEDS` ask for others (`make soak`: 2,000 and 1,000), `HW_SEED` for the first seed.
+/// Jobs of the first seed and of each further one, and seeds of a run: what two cores do in some ten minutes, at 0.1 s of Slurm's own
+/// work for each job. `HW_CHAOS_JOBS` (of every seed) and `HW_CHAOS_SEEDS` ask for others (`make soak`: 2,000 and 1,000), `HW_SEED` for
+/// the first seed.
+const JOBS_FIRST: u64 = 2_000;
 const JOBS: u64 = 400;
 const SEEDS: u64 = 10;
 /// Seeds at the same time, each with clusters and a platform of its own: while one waits (for what was sent and not answered, some
@@ -47,7 +49,8 @@ fn heavy_chaos_over_three_clusters_runs_every_job_to_its_end_once() {
         println!("skipped: {why}");
         return;
     }
-    let (jobs, seeds, first) = (number("HW_CHAOS_JOBS", JOBS), number("HW_CHAOS_SEEDS", SEEDS), number("HW_SEED", 1));
+    let (seeds, first) = (number("HW_CHAOS_SEEDS", SEEDS), number("HW_SEED", 1));
+    let jobs_of = |seed| number("HW_CHAOS_JOBS", if seed == first { JOBS_FIRST } else { JOBS });
     let next = AtomicU64::new(first);
     let work = || {
         let mut failed = Vec::new();
@@ -56,6 +59,7 @@ fn heavy_chaos_over_three_clusters_runs_every_job_to_its_end_once() {
             if seed >= first + seeds {
                 return failed;
             }
+            let jobs = jobs_of(seed);
             // The others go on: one run shall tell of all.
             if catch_unwind(AssertUnwindSafe(|| round(seed, jobs))).is_err() {
                 println!(

@@ -42,6 +42,8 @@ pub enum Denied {
     TenantSuspended,
     #[error("the user is disabled")]
     UserDisabled,
+    #[error("nobody could run the platform any more: this is the last operator; make another one first")]
+    LastOperator,
     #[error("the project belongs to another tenant")]
     ForeignProject,
     #[error(
@@ -89,6 +91,7 @@ impl Denied {
             | Self::Lifecycle(_)
             | Self::TenantSuspended
             | Self::UserDisabled
+            | Self::LastOperator
             | Self::Untried
             | Self::PolicyMoved { .. }
             | Self::KeyReused => NextMove::Conflict,
@@ -106,7 +109,7 @@ impl Denied {
             Self::NameTaken { .. } => "name_taken",
             Self::BadName { .. } => "bad_name",
             Self::Invalid(_) => "invalid",
-            Self::Lifecycle(_) | Self::Untried | Self::PolicyMoved { .. } => "wrong_state",
+            Self::Lifecycle(_) | Self::Untried | Self::PolicyMoved { .. } | Self::LastOperator => "wrong_state",
             Self::TenantSuspended => "tenant_suspended",
             Self::UserDisabled => "user_disabled",
             Self::ForeignProject => "foreign_project",

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use base::TenantId;
+use base::{TenantId, UserId};
 use model::people::valid_name;
-use model::{Actor, EventKind, Project, Tenant, TenantStatus, User};
+use model::{Actor, EventKind, Project, Role, Tenant, TenantStatus, User};
 
 use crate::denied::Denied;
 use crate::input::{Command, Report};
@@ -30,18 +30,7 @@ impl Engine {
                 Ok(Report::Project { project: id })
             }
             Command::CreateUser { user, password } => self.create_user(user, password, actor, out),
-            Command::ChangeUser { user, role, disabled } => {
-                let entry = self.users.get_mut(&user).ok_or(Denied::NotFound("user"))?;
-                entry.role = role.unwrap_or(entry.role);
-                entry.disabled = disabled.unwrap_or(entry.disabled);
-                let entry = entry.clone();
-                let detail = format!("role {}, disabled {}", entry.role.as_str(), entry.disabled);
-                let tenant = Some(entry.tenant);
-                out.records.push(Record::User(entry));
-                self.event(out, actor, tenant, None, EventKind::UserChanged { user });
-                self.audit(out, actor, action, user.to_string(), tenant, detail);
-                Ok(Report::User { user })
-            }
+            Command::ChangeUser { user, role, disabled } => self.change_user(user, role, disabled, actor, out),
             Command::SetPassword { user, password } => {
                 let tenant = self.users.get(&user).ok_or(Denied::NotFound("user"))?.tenant;
                 out.records.push(Record::Password { user, phc: password });
@@ -123,6 +112,30 @@ impl Engine {
         self.event(out, actor, Some(tenant), None, EventKind::UserChanged { user: id });
         self.audit(out, actor, action, id.to_string(), Some(tenant), format!("{} {}", user.name, user.role.as_str()));
         Ok(Report::User { user: id })
+    }
+
+    fn change_user(
+        &mut self,
+        user: UserId,
+        role: Option<Role>,
+        disabled: Option<bool>,
+        actor: Actor,
+        out: &mut Batch,
+    ) -> Result<Report, Denied> {
+        let operates = |user: &User| user.role == Role::Operator && !user.disabled;
+        let before = self.users.get(&user).ok_or(Denied::NotFound("user"))?;
+        let after =
+            User { role: role.unwrap_or(before.role), disabled: disabled.unwrap_or(before.disabled), ..before.clone() };
+        if operates(before) && !operates(&after) && !self.users.values().any(|u| u.id != user && operates(u)) {
+            return Err(Denied::LastOperator);
+        }
+        self.users.insert(user, after.clone());
+        let detail = format!("role {}, disabled {}", after.role.as_str(), after.disabled);
+        let tenant = Some(after.tenant);
+        out.records.push(Record::User(after));
+        self.event(out, actor, tenant, None, EventKind::UserChanged { user });
+        self.audit(out, actor, "user.change", user.to_string(), tenant, detail);
+        Ok(Report::User { user })
     }
 
     fn change_tenant(

@@ -487,6 +487,25 @@ fn a_node_keeps_its_state_when_its_pool_is_registered_again() {
     assert!(f.placed().is_empty(), "nothing new starts on a drained node");
 }
 
+#[test]
+fn the_last_operator_stays_one() {
+    let mut f = Fixture::new();
+    let make = |id: u128, name: &str| {
+        let (id, name) = (UserId::from_u128(id), name.into());
+        User { id, tenant: TENANT, name, role: Role::Operator, default_project: PROJECT, disabled: false }
+    };
+    let change = |user: u128, role, disabled| Command::ChangeUser { user: UserId::from_u128(user), role, disabled };
+    f.give(Command::CreateUser { user: make(31, "one"), password: None });
+    assert_eq!(f.ask(true, change(31, None, Some(true))), Err(Denied::LastOperator));
+    assert_eq!(f.ask(true, change(31, Some(Role::Owner), None)), Err(Denied::LastOperator));
+    f.give(change(31, Some(Role::Operator), Some(false)));
+    f.give(Command::CreateUser { user: make(32, "two"), password: None });
+    f.give(change(31, None, Some(true)));
+    assert_eq!(f.ask(true, change(32, Some(Role::Member), None)), Err(Denied::LastOperator), "the other is disabled");
+    f.give(change(31, None, Some(false)));
+    f.give(change(32, Some(Role::Member), None));
+}
+
 fn report(cluster: ClusterId, passed: bool) -> Command {
     let (id, at) = (ReportId::from_u128(77), Timestamp::ZERO);
     Command::KeepReport(ClusterReport { id, cluster, at, kind: ReportKind::Trial, passed, report: "{}".into() })

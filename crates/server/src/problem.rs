@@ -163,7 +163,9 @@ impl From<Denied> for Failure {
             Denied::NameTaken { .. } => plain(ErrorCode::NameTaken),
             Denied::BadName { .. } => plain(ErrorCode::BadName),
             Denied::Invalid(_) => plain(ErrorCode::Invalid),
-            Denied::Lifecycle(_) | Denied::Untried | Denied::PolicyMoved { .. } => plain(ErrorCode::WrongState),
+            Denied::Lifecycle(_) | Denied::Untried | Denied::PolicyMoved { .. } | Denied::LastOperator => {
+                plain(ErrorCode::WrongState)
+            }
             Denied::TenantSuspended => plain(ErrorCode::TenantSuspended),
             Denied::UserDisabled => plain(ErrorCode::UserDisabled),
             Denied::ForeignProject => plain(ErrorCode::ForeignProject),
@@ -308,6 +310,7 @@ mod tests {
             Denied::PolicyMoved { now: 3 },
             Denied::TenantSuspended,
             Denied::UserDisabled,
+            Denied::LastOperator,
             Denied::ForeignProject,
             Denied::InsufficientFunds {
                 needed: Money(3_000_000),

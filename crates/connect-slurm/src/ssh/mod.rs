@@ -35,6 +35,8 @@ const OPEN_LOOK: Duration = Duration::from_millis(10);
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// … up to this: a login node that came back is found within half a minute.
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// What `ssh` had said when it ended is read within this.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 /// What `ssh` said is kept up to here.
 const SAID_BYTES_MAX: u64 = 4 << 10;
 
@@ -223,11 +225,6 @@ async fn open(config: &config::Ssh) -> io::Result<Master> {
 async fn watch_over(mut child: Child, stopped: oneshot::Receiver<()>, tell: watch::Sender<Option<String>>) {
     let mut said = Vec::new();
     let stderr = child.stderr.take();
-    let listen = async {
-        if let Some(stderr) = stderr {
-            let _ = stderr.take(SAID_BYTES_MAX).read_to_end(&mut said).await;
-        }
-    };
     let end = async {
         tokio::select! {
             _ = child.wait() => {}
@@ -236,11 +233,19 @@ async fn watch_over(mut child: Child, stopped: oneshot::Receiver<()>, tell: watc
             }
         }
     };
-    tokio::pin!(end);
-    tokio::select! {
-        // `ssh` speaks before it ends; what it started for a jump host may hold the stream open.
-        () = &mut end => {}
-        () = listen => end.await,
+    {
+        let listen = async {
+            if let Some(stderr) = stderr {
+                let _ = stderr.take(SAID_BYTES_MAX).read_to_end(&mut said).await;
+            }
+        };
+        tokio::pin!(end, listen);
+        tokio::select! {
+            // `ssh` speaks before it ends, so what it said lies in the pipe. The stream's own end may not come: what it started for
+            // a jump host can hold it open.
+            () = &mut end => drop(tokio::time::timeout(LAST_WORDS, listen).await),
+            () = &mut listen => end.await,
+        }
     }
     let said = String::from_utf8_lossy(&said).trim().to_owned();
     let said = if said.is_empty() { "ssh ended without a word".to_owned() } else { said };
