@@ -12,10 +12,10 @@ pub mod shell;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
@@ -93,19 +93,38 @@ impl Master {
     }
 }
 
+/// How the folders begin; the process's number follows.
+const FOLDER: &str = "hw-ssh-";
+
 /// A folder that nobody else may enter; goes away with everything in it.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> io::Result<Folder> {
         let mut template = std::env::temp_dir();
-        // `ssh` adds 17 characters to the socket's name for a moment; a path may have 107.
+        // `ssh` adds 17 characters to the socket's name for a moment; a path may have 107, and the folder's name has up to 21.
         if template.as_os_str().len() > 60 {
             template = PathBuf::from("/tmp");
         }
-        let path = nix::unistd::mkdtemp(&template.join("hw-ssh-XXXXXX"))?;
+        static SWEPT: Once = Once::new();
+        SWEPT.call_once(|| sweep(&template));
+        let path = nix::unistd::mkdtemp(&template.join(format!("{FOLDER}{}-XXXXXX", std::process::id())))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700))?;
         Ok(Folder(path))
+    }
+}
+
+/// Removes the folders of processes that were killed before they could.
+fn sweep(within: &Path) {
+    let Ok(entries) = std::fs::read_dir(within) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(FOLDER)?.split_once('-')?.0.parse::<u32>().ok());
+        let is_ours =
+            || entry.metadata().is_ok_and(|about| about.is_dir() && about.uid() == nix::unistd::geteuid().as_raw());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) && is_ours() {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -278,4 +297,24 @@ async fn spawn_for_life(mut command: Command) -> io::Result<Child> {
     let sent = starter.lock().unwrap_or_else(PoisonError::into_inner).send(order);
     sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
     answered.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_killed_processes_go_and_others_stay() {
+        let within = tempfile::tempdir().unwrap();
+        // No process of Linux has a number above 2^22.
+        let own = format!("{FOLDER}{}-abcdef", std::process::id());
+        for name in ["hw-ssh-9999999-abcdef", &own, "hw-ssh-abcdef", "other-9999999-abcdef"] {
+            std::fs::create_dir(within.path().join(name)).unwrap();
+            std::fs::write(within.path().join(name).join("c"), "").unwrap();
+        }
+        sweep(within.path());
+        let mut left: Vec<_> = std::fs::read_dir(within.path()).unwrap().flatten().map(|e| e.file_name()).collect();
+        left.sort();
+        assert_eq!(left, [own.as_str(), "hw-ssh-abcdef", "other-9999999-abcdef"]);
+    }
 }
