@@ -84,7 +84,7 @@ fn read_upload(row: &Row) -> Sql<UploadRow> {
     Ok(UploadRow { file: read_file(row)?, id: UploadId::from_u128(row.id(8)?) })
 }
 
-fn read_digest(row: &Row, column: usize) -> Sql<ContentDigest> {
+pub(crate) fn read_digest(row: &Row, column: usize) -> Sql<ContentDigest> {
     row.bytes(column)?.try_into().map(ContentDigest).map_err(unreadable)
 }
 
@@ -101,7 +101,7 @@ fn file_args(kind: Kind, file: &FileRow) -> Args {
     args
 }
 
-fn signed(number: u64) -> i64 {
+pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -303,7 +303,7 @@ impl SqlStore {
         writing.commit().await.map_err(store_error)
     }
 
-    /// Forgets at most `most` contents that lie since before `before` and that no file has and no open job needs; which.
+    /// Forgets at most `most` contents that lie since before `before` and that no file or checkpoint has and no open job needs; which.
     /// The caller deletes their bytes, and lets no upload end meanwhile.
     pub async fn forget_orphans(
         &self,
@@ -318,7 +318,9 @@ impl SqlStore {
                 OR EXISTS (SELECT 1 FROM jobs j WHERE j.open = 1 AND j.spec = p.spec))";
             let sql = format!(
                 "SELECT b.digest FROM blobs b WHERE b.at < $2 \
-                 AND NOT EXISTS (SELECT 1 FROM files f WHERE f.digest = b.digest) AND NOT EXISTS ({needed}) LIMIT $3"
+                 AND NOT EXISTS (SELECT 1 FROM files f WHERE f.digest = b.digest) \
+                 AND NOT EXISTS (SELECT 1 FROM checkpoint_files c WHERE c.digest = b.digest) \
+                 AND NOT EXISTS ({needed}) LIMIT $3"
             );
             let mut args = Args::new(conn.kind());
             args.int((now - PIN_FRESH).as_micros());
@@ -355,7 +357,7 @@ async fn delete_upload(conn: &mut Conn, id: UploadId) -> Sql<u64> {
 }
 
 /// Adds to what a tenant keeps.
-async fn book(conn: &mut Conn, tenant: TenantId, bytes: i64, files: i64) -> Sql<()> {
+pub(crate) async fn book(conn: &mut Conn, tenant: TenantId, bytes: i64, files: i64) -> Sql<()> {
     let mut args = Args::new(conn.kind());
     args.id(tenant.as_u128());
     args.int(bytes);

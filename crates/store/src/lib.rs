@@ -4,6 +4,7 @@
 //! Start reading at [`SqlStore`]. `db` is the only module that knows there are two databases, `write` turns a batch
 //! into statements, `load` turns tables into a snapshot, `query` answers the routes.
 
+mod checkpoints;
 mod codec;
 mod db;
 mod error;
@@ -18,6 +19,7 @@ mod query;
 mod store;
 mod write;
 
+pub use checkpoints::{Checkpoint, CheckpointFile, Dropped};
 pub use files::{FileBounds, FileRow, PutRefused, UploadRow};
 pub use once::{KEY_LIFETIME, SWEEP_ROWS_MAX};
 pub use query::audit::Counts;

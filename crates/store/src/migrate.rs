@@ -22,6 +22,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { version: 3, name: "files", sql: include_str!("../migrations/0003_files/up.sql") },
     Step { version: 4, name: "results", sql: include_str!("../migrations/0004_results/up.sql") },
     Step { version: 5, name: "policies", sql: include_str!("../migrations/0005_policies/up.sql") },
+    Step { version: 6, name: "checkpoints", sql: include_str!("../migrations/0006_checkpoints/up.sql") },
 ];
 
 /// Two servers that start together wait for one another here: the first eight bytes of "headworks" as a number.
