@@ -1112,6 +1112,20 @@ export interface components {
             /** @description `feasible`, or the code of the rule that said no. */
             verdict: string;
         };
+        /** @description A set of files that was copied away from a running job. */
+        Checkpoint: {
+            /** @description When they stood still. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description Number of the attempt whose files they are.
+             */
+            attempt: number;
+            /** Format: int64 */
+            bytes: number;
+            /** Format: int64 */
+            files: number;
+        };
         Cluster: {
             backend: components["schemas"]["Backend"];
             health: components["schemas"]["ClusterHealth"];
@@ -1388,6 +1402,7 @@ export interface components {
             /** @description Oldest first. */
             attempts: components["schemas"]["Attempt"][];
             begin?: components["schemas"]["Time"] | null;
+            checkpoint?: components["schemas"]["Checkpoint"] | null;
             comment?: string | null;
             deadline?: components["schemas"]["Time"] | null;
             dependencies: components["schemas"]["Dependency"][];

@@ -167,6 +167,12 @@ pub struct JobFlags {
     /// Results to be copied into the file space when the job has ended: out/*.vtk,**/*.log; a folder means all below it
     #[arg(long, value_name = "PATTERNS")]
     pub fetch: Vec<String>,
+    /// Files that are copied away while it runs, so that it goes on from them when it is run again elsewhere: state/*.ckpt
+    #[arg(long, value_name = "PATTERNS")]
+    pub checkpoint: Vec<String>,
+    /// Between two such copies: minutes, h:m:s, d-h (default 10 minutes)
+    #[arg(long, value_name = "TIME")]
+    pub checkpoint_interval: Option<String>,
     /// Signal before the time limit: [B:]USR1[@SECONDS]
     #[arg(long, value_name = "SIGNAL")]
     pub signal: Option<String>,
@@ -223,6 +229,8 @@ impl JobFlags {
             (Key::OpenMode, self.open_mode),
             (Key::Export, self.export),
             (Key::Fetch, (!self.fetch.is_empty()).then(|| self.fetch.join(","))),
+            (Key::Checkpoint, (!self.checkpoint.is_empty()).then(|| self.checkpoint.join(","))),
+            (Key::CheckpointInterval, self.checkpoint_interval),
             (Key::Signal, self.signal),
             (Key::Comment, self.comment),
             (Key::Line, self.line),

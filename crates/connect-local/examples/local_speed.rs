@@ -31,6 +31,7 @@ fn order(number: u64) -> Arc<Order> {
         nodes: Vec::new(),
         per_node,
         spec: Arc::new(spec),
+        checkpoint: None,
     })
 }
 

@@ -31,6 +31,7 @@ fn facts(order: &Order, config: &LocalConfig) -> Facts {
         number: order.number,
         job: order.attempt.job.to_string(),
         attempt: order.attempt.number,
+        checkpoint: order.checkpoint.map(|at| at.rfc3339()).unwrap_or_default(),
         name: spec.name.to_string(),
         user: order.user.to_string(),
         tenant: order.tenant.to_string(),

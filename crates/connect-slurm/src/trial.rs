@@ -288,6 +288,7 @@ fn job(
         nodes: Vec::new(),
         per_node,
         spec: Arc::new(spec),
+        checkpoint: None,
     };
     Job {
         what,

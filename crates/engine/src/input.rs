@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use base::{
-    ClusterId, Currency, JobId, Money, PoolId, ProjectId, ScriptId, Span, SpecId, SupplierId, TenantId, TokenId, UserId,
+    AttemptId, ClusterId, Currency, JobId, Money, PoolId, ProjectId, ScriptId, Span, SpecId, SupplierId, TenantId,
+    TokenId, UserId,
 };
 use model::{
     Actor, Cluster, ClusterLink, ClusterReport, ClusterTerms, DependencyKind, JobSpec, NodeState, Observation, Outcome,
@@ -123,6 +124,12 @@ pub enum Command {
         what: FetchEnd,
     },
 
+    /// No newer checkpoint of a running attempt can be taken. The job itself does not change.
+    NoteCheckpoint {
+        attempt: AttemptId,
+        text: Arc<str>,
+    },
+
     CreateTenant {
         id: TenantId,
         name: String,
@@ -218,6 +225,7 @@ impl Command {
             Self::Requeue { .. } => "job.requeue",
             Self::Change { .. } => "job.change",
             Self::NoteResults { .. } => "job.results",
+            Self::NoteCheckpoint { .. } => "job.checkpoint",
             Self::CreateTenant { .. } => "tenant.create",
             Self::ChangeTenant { .. } => "tenant.change",
             Self::CreateProject { .. } => "project.create",

@@ -27,7 +27,7 @@ pub use books::wallet_code;
 pub use denied::{Denied, NextMove};
 pub use input::{Command, Envelope, FetchEnd, Input, JobRef, Once, Report, Submission};
 pub use policy::Policy;
-pub use query::{Standing, WalletView};
+pub use query::{Checkpointed, Standing, WalletView};
 pub use record::{AuditEntry, Batch, Effect, JobRow, Record, Snapshot};
 pub use restore::RestoreError;
 pub use state::Engine;

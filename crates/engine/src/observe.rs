@@ -60,12 +60,23 @@ impl Engine {
             Some(Observed::Suspended { attempt, at }) => self.suspended(cluster, attempt, at, out),
             Some(Observed::Continued { attempt, at }) => self.continued(cluster, attempt, at, out),
             Some(Observed::Remark { attempt, text }) => self.remark(cluster, attempt, &text, out),
+            Some(Observed::Restored { attempt, from, taken_at, files, bytes }) => {
+                let what = EventKind::Restored { attempt, from, taken_at, files, bytes };
+                self.restored(cluster, attempt, what, out);
+            }
             Some(Observed::Node { pool, node, state }) => self.node_seen(cluster, pool, &node, state, out),
             Some(Observed::Foreign { pool, node, busy }) => self.foreign_seen(cluster, pool, &node, busy),
             // Whoever drives the engine asks the cluster what it is like now and registers that: a command.
             Some(Observed::SupplyChanged) => {}
             Some(Observed::Unreachable) => self.set_health(cluster, ClusterHealth::Unreachable, out),
             Some(Observed::Reachable) => self.set_health(cluster, ClusterHealth::Reachable, out),
+        }
+    }
+
+    /// The platform has put a checkpoint where an attempt is to begin.
+    fn restored(&mut self, cluster: ClusterId, attempt: AttemptId, what: EventKind, out: &mut Batch) {
+        if self.attempts.get(&attempt).is_some_and(|a| a.cluster == cluster) {
+            self.job_event(out, Actor::Platform, attempt.job, what);
         }
     }
 

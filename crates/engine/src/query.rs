@@ -1,7 +1,7 @@
 //! Looks into the live engine between steps: why a job waits, what one would cost, what is free.
 
-use base::{Currency, JobId, Money, PoolId, SpecId, TenantId, Timestamp};
-use model::{JobSpec, Phase, Reason, TenantStatus};
+use base::{AttemptId, ClusterId, Currency, JobId, Money, PoolId, Span, SpecId, TenantId, Timestamp};
+use model::{Attempt, JobSpec, Phase, Reason, TenantStatus, spec::CHECKPOINT_INTERVAL};
 use rating::{Rates, book};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,7 +42,45 @@ pub struct Sizes {
     pub timers: usize,
 }
 
+/// A running attempt whose files are to be copied away from time to time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpointed {
+    pub attempt: AttemptId,
+    pub cluster: ClusterId,
+    pub started_at: Timestamp,
+    /// As its job asked for.
+    pub every: Span,
+    /// Its nodes or its cluster take no new work any more, so that it may soon have to go.
+    pub leaving: bool,
+}
+
 impl Engine {
+    /// The running attempts with a rule for checkpoints whose clusters answer, in order of id. Attempts that were left are none.
+    pub fn checkpointed(&self) -> Vec<Checkpointed> {
+        if self.specs.values().all(|entry| entry.spec.checkpoint.is_empty()) {
+            return Vec::new();
+        }
+        let mut found: Vec<Checkpointed> = self.attempts.values().filter_map(|a| self.checkpoint_of(a)).collect();
+        found.sort_unstable_by_key(|one| one.attempt);
+        found
+    }
+
+    fn checkpoint_of(&self, facts: &Attempt) -> Option<Checkpointed> {
+        let entry = self.jobs.get(&facts.id.job)?;
+        let spec = &entry.spec.spec;
+        let runs = matches!(entry.job.phase(), Phase::Running { attempt, .. } if *attempt == facts.id.number);
+        if spec.checkpoint.is_empty() || !runs || self.silence(facts.cluster).is_some() {
+            return None;
+        }
+        Some(Checkpointed {
+            attempt: facts.id,
+            cluster: facts.cluster,
+            started_at: facts.started_at?,
+            every: spec.checkpoint_interval.unwrap_or(CHECKPOINT_INTERVAL),
+            leaving: !self.takes_work(facts),
+        })
+    }
+
     /// Why an open job is not running; `None` for running, ending and ended ones.
     pub fn reason(&self, job: JobId) -> Option<Reason> {
         let entry = self.jobs.get(&job)?;

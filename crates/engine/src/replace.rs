@@ -157,7 +157,7 @@ impl Engine {
 
     /// Whether the nodes of an attempt take new work: those it was given, or any of its pool where the cluster chooses; not when
     /// its cluster was taken out of service.
-    fn takes_work(&self, facts: &Attempt) -> bool {
+    pub(crate) fn takes_work(&self, facts: &Attempt) -> bool {
         if self.clusters.get(&facts.cluster).is_none_or(|c| c.service != Service::InService) {
             return false;
         }

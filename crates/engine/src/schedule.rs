@@ -103,6 +103,7 @@ impl Engine {
             nodes: facts.nodes.clone(),
             per_node: entry.spec.request.per_node,
             spec: entry.spec.spec.clone(),
+            checkpoint: None,
         }))
     }
 }

@@ -80,6 +80,12 @@ impl Engine {
                 out.records.push(Record::Results { job, at: self.now, due: false });
                 Ok(Report::Done)
             }
+            Command::NoteCheckpoint { attempt, text } => {
+                if self.jobs.contains_key(&attempt.job) {
+                    self.job_event(out, actor, attempt.job, EventKind::CheckpointFailed { attempt, text });
+                }
+                Ok(Report::Done)
+            }
             Command::CreateTenant { .. }
             | Command::ChangeTenant { .. }
             | Command::CreateProject { .. }

@@ -30,6 +30,7 @@ const fn subject(what: &Observed) -> Option<AttemptId> {
         | Observed::Suspended { attempt, .. }
         | Observed::Continued { attempt, .. }
         | Observed::Remark { attempt, .. }
+        | Observed::Restored { attempt, .. }
         | Observed::Progress { attempt, .. } => Some(*attempt),
         Observed::Node { .. }
         | Observed::Foreign { .. }

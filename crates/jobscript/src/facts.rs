@@ -54,8 +54,10 @@ pub struct Facts {
     pub number: u64,
     /// `job_…` (`HW_JOB`).
     pub job: String,
-    /// From 1 (`HW_ATTEMPT`); one less is `SLURM_RESTART_COUNT`.
+    /// From 1 (`HW_ATTEMPT`); one less is `HW_RESTART_COUNT` and `SLURM_RESTART_COUNT`.
     pub attempt: u32,
+    /// When the checkpoint was taken that lies in the work folder, in RFC 3339 (`HW_CHECKPOINT`).
+    pub checkpoint: String,
     pub name: String,
     pub user: String,
     pub tenant: String,
@@ -118,9 +120,11 @@ fn identity(facts: &Facts, found: &mut Vec<(&'static str, String)>) {
     let seconds = |at: Option<i64>| at.map(|s| s.to_string()).unwrap_or_default();
     found.extend([
         ("HW_ATTEMPT", facts.attempt.to_string()),
+        ("HW_CHECKPOINT", facts.checkpoint.clone()),
         ("HW_JOB", facts.job.clone()),
         ("HW_POOL", facts.pool.clone()),
         ("HW_PROJECT", facts.project.clone()),
+        ("HW_RESTART_COUNT", facts.attempt.saturating_sub(1).to_string()),
         ("HW_TENANT", facts.tenant.clone()),
         ("SLURM_CLUSTER_NAME", facts.cluster.clone()),
         ("SLURM_JOBID", facts.number.to_string()),
@@ -220,6 +224,7 @@ mod tests {
             number: 42,
             job: "job_00000000000000000000000000000001".into(),
             attempt: 2,
+            checkpoint: "2026-11-21T08:00:00Z".into(),
             name: "a/b".into(),
             user: "li".into(),
             tenant: "hydro".into(),

@@ -64,11 +64,18 @@ pub struct Defaults {
     pub mem_per_cpu: Bytes,
     /// Whether a job runs again after a failure of its machine.
     pub requeue: bool,
+    /// The shortest time between two checkpoints of a job.
+    pub checkpoint_interval_min: Span,
 }
 
 impl Default for Defaults {
-    /// One hour, 1 GiB per core, requeued: what most clusters' configuration amounts to.
+    /// One hour, 1 GiB per core, requeued: what most clusters' configuration amounts to. Checkpoints at most once a minute.
     fn default() -> Self {
-        Self { time_limit: Span::from_hours(1), mem_per_cpu: Bytes::from_gib(1), requeue: true }
+        Self {
+            time_limit: Span::from_hours(1),
+            mem_per_cpu: Bytes::from_gib(1),
+            requeue: true,
+            checkpoint_interval_min: Span::from_mins(1),
+        }
     }
 }

@@ -66,6 +66,10 @@ text_options! {
     begin Begin "begin";
     /// Working folder of the job.
     chdir Chdir "chdir";
+    /// `state/*.ckpt`: files from which a restart goes on (`#HW checkpoint=…`).
+    checkpoint Checkpoint "checkpoint";
+    /// Between two copies of them, as `--time` is written.
+    checkpoint_interval CheckpointInterval "checkpoint-interval";
     /// Accelerators that will do: `a100|ascend-910b` (`#HW chip=…`).
     chip Chip "chip";
     comment Comment "comment";

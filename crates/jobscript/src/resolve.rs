@@ -95,6 +95,7 @@ pub fn resolve(parsed: &Parsed, defaults: &Defaults, context: Context<'_>) -> Re
     );
     times(&mut reader, &mut spec, defaults, context);
     files(&mut reader, &mut spec, context);
+    checkpoints(&mut reader, &mut spec, defaults.checkpoint_interval_min);
     surroundings(&mut reader, &mut spec, context);
     spec.requeue = reader.options.requeue.as_ref().map_or(defaults.requeue, |r| r.value);
     spec.hold = reader.options.hold.as_ref().is_some_and(|h| h.value);
@@ -240,6 +241,28 @@ fn files(reader: &mut Reader<'_>, spec: &mut JobSpec, context: Context<'_>) {
         spec.fetch = got.value;
     }
     spec.append = reader.read(Key::OpenMode, value::open_mode).is_some_and(|got| got.value);
+}
+
+fn checkpoints(reader: &mut Reader<'_>, spec: &mut JobSpec, least: Span) {
+    let every = reader.read(Key::CheckpointInterval, value::time_limit);
+    let Some(got) = reader.read(Key::Checkpoint, value::fetch) else {
+        if let Some(every) = every {
+            reader.warn(every.origin, Key::CheckpointInterval, "has no effect without `checkpoint`");
+        }
+        return;
+    };
+    let mut fault = |origin, key: Key, code, message| reader.faults.push(Fault::new(origin, key.name(), code, message));
+    if spec.work_dir.is_some() {
+        let message =
+            "a job with `chdir` works in a folder of its own choice, from which nothing is copied: leave one out";
+        fault(got.origin, Key::Checkpoint, FaultCode::UnsupportedValue, message.to_owned());
+    }
+    if let Some(every) = every.as_ref().filter(|every| every.value < least) {
+        let message = format!("{} is too short: checkpoints are at least {least} apart", every.value);
+        fault(every.origin, Key::CheckpointInterval, FaultCode::OutOfRange, message);
+    }
+    spec.checkpoint = got.value;
+    spec.checkpoint_interval = every.map(|every| every.value);
 }
 
 /// True when elements of one array write different files.

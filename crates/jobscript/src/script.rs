@@ -157,8 +157,11 @@ fn own(sink: &mut Sink, rest: &str, origin: Origin) {
                 sink.fault(Fault::new(origin, entry.long, FaultCode::UnknownOption, message));
             }
             _ => {
-                let message =
-                    format!("{} is not an option of `#HW`: write `chip=…`, `fetch=…` or `line=…`", quoted(&word));
+                let message = format!(
+                    "{} is not an option of `#HW`: write `checkpoint=…`, `checkpoint-interval=…`, `chip=…`, `fetch=…` or \
+                     `line=…`",
+                    quoted(&word)
+                );
                 sink.fault(Fault::new(origin, "", FaultCode::UnknownOption, message));
             }
         }

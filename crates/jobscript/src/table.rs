@@ -87,6 +87,8 @@ pub(crate) static TABLE: &[Entry] = &[
     text(Key::Array, Some('a')),
     text(Key::Begin, Some('b')),
     text(Key::Chdir, Some('D')),
+    text(Key::Checkpoint, None),
+    text(Key::CheckpointInterval, None),
     text(Key::Chip, None),
     text(Key::Comment, None),
     text(Key::Constraint, Some('C')),
@@ -206,7 +208,7 @@ pub(crate) static TABLE: &[Entry] = &[
 
 /// The product's own options: `#HW chip=…` in scripts, `--chip=…` on the command line.
 pub(crate) fn is_own(long: &str) -> bool {
-    matches!(long, "chip" | "fetch" | "line")
+    matches!(long, "checkpoint" | "checkpoint-interval" | "chip" | "fetch" | "line")
 }
 
 /// What a typed long name stands for.

@@ -149,6 +149,20 @@ pub enum EventKind {
     FetchFailed {
         text: Arc<str>,
     },
+    /// An attempt goes on from a checkpoint of an earlier one.
+    Restored {
+        attempt: AttemptId,
+        /// Number of the attempt whose files they are.
+        from: u32,
+        taken_at: Timestamp,
+        files: u64,
+        bytes: u64,
+    },
+    /// No newer checkpoint of it is taken: why, for the tenant.
+    CheckpointFailed {
+        attempt: AttemptId,
+        text: Arc<str>,
+    },
     PriorityChanged,
     TimeLimitChanged {
         micros: i64,

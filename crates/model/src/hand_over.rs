@@ -30,6 +30,9 @@ pub struct Order {
     /// What is taken on each node.
     pub per_node: Resources,
     pub spec: Arc<JobSpec>,
+    /// When the checkpoint was taken that lies in its work folder (`HW_CHECKPOINT`). Known once the folder is ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Timestamp>,
 }
 
 /// How an attempt is to be ended.
@@ -106,6 +109,15 @@ pub enum Observed {
     Remark {
         attempt: AttemptId,
         text: Arc<str>,
+    },
+    /// A checkpoint of an earlier attempt lies in its work folder, from which it goes on.
+    Restored {
+        attempt: AttemptId,
+        /// Number of the attempt whose files they are.
+        from: u32,
+        taken_at: Timestamp,
+        files: u64,
+        bytes: u64,
     },
     /// Amounts used so far by running work.
     Progress {

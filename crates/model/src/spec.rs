@@ -146,7 +146,16 @@ pub struct JobSpec {
     /// Patterns ([`crate::pattern`]) of the files in the work folder that are copied into the tenant's file space when it has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fetch: Vec<Arc<str>>,
+    /// Patterns of the files that are copied away while it runs, so that its next attempt goes on from them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoint: Vec<Arc<str>>,
+    /// Between two copies; `None` means [`CHECKPOINT_INTERVAL`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_interval: Option<Span>,
 }
+
+/// Between two checkpoints of a job that does not say.
+pub const CHECKPOINT_INTERVAL: Span = Span::from_secs(600);
 
 impl JobSpec {
     /// A spec with everything optional left out.
@@ -176,6 +185,8 @@ impl JobSpec {
             append: false,
             inputs: Vec::new(),
             fetch: Vec::new(),
+            checkpoint: Vec::new(),
+            checkpoint_interval: None,
         }
     }
 }

@@ -156,6 +156,7 @@ pub fn order(bed: &dyn Bed, number: u64, script: &str) -> Arc<Order> {
         nodes: Vec::new(),
         per_node,
         spec: Arc::new(spec),
+        checkpoint: None,
     })
 }
 

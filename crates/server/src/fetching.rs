@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use base::{JobId, Timestamp, UploadId, digest128};
 use engine::{Command, Envelope, FetchEnd, JobRef};
-use model::{Actor, pattern};
+use model::{Actor, ContentDigest, pattern};
 use ports::files::FILE_PIECE_MAX;
 use ports::{ConnectError, Entry, EntryKind, FileError, Files};
 use store::{FileRow, JobEntry, PutRefused, Scope};
@@ -33,8 +33,8 @@ const FOLDER: &str = "results";
 /// When a job may be tried again, and how long it then waits.
 type Waiting = BTreeMap<JobId, (Instant, Duration)>;
 
-/// Why a job's results are not there.
-enum Stopped {
+/// Why files of a job are not there.
+pub(crate) enum Stopped {
     /// Asked again later.
     Later(String),
     /// Told to the tenant.
@@ -128,7 +128,7 @@ async fn one(app: &App, supply: &Supply, job: JobId, since: Timestamp) -> Result
     app.engine.command(envelope).await.map(drop).map_err(|error: CommandError| error.to_string())
 }
 
-fn bounded(text: &str) -> Arc<str> {
+pub(crate) fn bounded(text: &str) -> Arc<str> {
     text.chars().filter(|c| !c.is_control()).take(400).collect::<String>().into()
 }
 
@@ -154,7 +154,7 @@ async fn fetch(app: &App, supply: &Supply, entry: &JobEntry) -> Result<FetchEnd,
 }
 
 /// All files below `root` that some pattern means, with their paths from there, in name order. Links are not followed.
-async fn found(files: &dyn Files, root: &str, patterns: &[Arc<str>]) -> Result<Vec<Entry>, Stopped> {
+pub(crate) async fn found(files: &dyn Files, root: &str, patterns: &[Arc<str>]) -> Result<Vec<Entry>, Stopped> {
     let (mut found, mut looked_at) = (Vec::new(), 0);
     let mut folders = vec![String::new()];
     while let Some(folder) = folders.pop() {
@@ -188,7 +188,7 @@ async fn found(files: &dyn Files, root: &str, patterns: &[Arc<str>]) -> Result<V
     Ok(found)
 }
 
-fn below(folder: &str, name: &str) -> String {
+pub(crate) fn below(folder: &str, name: &str) -> String {
     match (folder, name) {
         ("", name) => name.to_owned(),
         (folder, "") => folder.to_owned(),
@@ -237,7 +237,7 @@ async fn bring(
 }
 
 /// The bytes of a file from where the last try ended.
-async fn arrive(app: &App, files: &dyn Files, source: &str, id: UploadId, size: u64) -> Result<(), Stopped> {
+pub(crate) async fn arrive(app: &App, files: &dyn Files, source: &str, id: UploadId, size: u64) -> Result<(), Stopped> {
     let mut offset = blocking(&app.files, move |space| space.arrived(id)).await?;
     while offset < size {
         let most = usize::try_from(size - offset).unwrap_or(usize::MAX).min(FILE_PIECE_MAX);
@@ -256,17 +256,21 @@ async fn arrive(app: &App, files: &dyn Files, source: &str, id: UploadId, size: 
     Ok(())
 }
 
+/// Makes a content of what arrived. The caller holds the lock for booking until the content has a row.
+pub(crate) async fn finish(app: &App, id: UploadId, size: u64) -> Result<ContentDigest, Stopped> {
+    let done = blocking(&app.files, move |space| {
+        let piece = space.take(id).ok_or_else(|| std::io::Error::from(std::io::ErrorKind::ResourceBusy))?;
+        piece.finish_as_found(size)
+    });
+    done.await.map_err(|error: PieceError| Stopped::Later(error.to_string()))
+}
+
 /// Makes a content of what arrived and a file of the tenant's of it.
 async fn book(app: &App, entry: &JobEntry, id: UploadId, path: String, result: &Entry) -> Result<(), Stopped> {
     let (job, size) = (&entry.row.job, result.size);
     // Nothing may take the content away between its file and its row.
     let _booking = app.files.booking.lock().await;
-    let digest = blocking(&app.files, move |space| {
-        let piece = space.take(id).ok_or_else(|| std::io::Error::from(std::io::ErrorKind::ResourceBusy))?;
-        piece.finish_as_found(size)
-    })
-    .await
-    .map_err(|error: PieceError| Stopped::Later(error.to_string()))?;
+    let digest = finish(app, id, size).await?;
     let file = FileRow {
         tenant: job.tenant,
         project: job.project,

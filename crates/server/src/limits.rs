@@ -138,6 +138,10 @@ pub const FETCH_FILES_MAX: usize = 10_000;
 pub const FETCH_LOOKED_AT_MAX: usize = 100_000;
 /// A cluster that does not answer for this long after a job's end has its results no more.
 pub const FETCH_PATIENCE: Span = Span::from_hours(3 * 24);
+/// Checkpoints taken at once from one cluster: the second goes on while the first waits for its files to stand still.
+pub const CHECKPOINTS_AT_ONCE: usize = 2;
+/// Sets of ended jobs let go in one sweep.
+pub const CHECKPOINTS_SWEPT: u32 = 100;
 /// Files and folders of one cluster that a look for old work folders passes: tenants, users and jobs.
 pub const WORK_LOOKED_AT_MAX: usize = 1_000_000;
 /// Inputs that one submission names, and files that one job gets by them. A specification with 1,000 inputs is 150 KiB.

@@ -21,7 +21,7 @@ use crate::limits::FILES_PER_TENANT_MAX;
 use crate::links::{self, Links};
 use crate::local;
 use crate::sites::{self, Sites};
-use crate::{fetching, retention, tidy};
+use crate::{checkpoints, fetching, retention, tidy};
 
 /// Streams (events, logs) still open at a stop are cut after this.
 const STREAM_GRACE: Duration = Duration::from_secs(2);
@@ -177,6 +177,8 @@ pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartErr
     tokio::spawn(sweep(app.store.clone(), app.clock.clone(), stopping.clone()));
     tokio::spawn(links::run(app.clone(), turns, role.clone(), stopping.clone()));
     tokio::spawn(fetching::run(app.clone(), role.clone(), stopping.clone()));
+    let least = config.job_defaults.checkpoint_interval_min;
+    tokio::spawn(checkpoints::run(app.clone(), role.clone(), least, stopping.clone()));
     tokio::spawn(retention::run(app.clone(), role.clone(), config.work_kept, stopping.clone()));
     tokio::spawn(tidy::run(app.clone(), role.clone(), stopping));
     let mut running = Running { address, app, role: role.clone(), first_admin: None, stop, driver, http, remarks };

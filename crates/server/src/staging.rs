@@ -1,8 +1,9 @@
-//! Puts the inputs of a job where it will work, before it is handed over: each content once per cluster, then a copy of it in
-//! the work folder. Everything here may be repeated and cut off anywhere: what has arrived is gone on with, and a folder that
+//! Puts the inputs of a job, and the latest checkpoint of its earlier attempts, where it will work, before it is handed over: each
+//! content once per cluster, then a copy of it in the work folder. Everything here may be repeated and cut off anywhere: what has arrived is gone on with, and a folder that
 //! was made ready once is not touched again, since its job may run by then.
 
 mod differences;
+mod restoring;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use base::ClusterId;
+use base::{ClusterId, Timestamp};
 use model::{ContentDigest, Input, Observation, Observed, Order};
 use ports::files::FILE_PIECE_MAX;
 use ports::{Cluster, ConnectError, EntryKind, FileError, Files};
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 
 use crate::files::{Space, blocking};
 use differences::Latest;
+use restoring::Restored;
 
 /// The platform's own corner below a work root.
 const CORNER: &str = ".headworks";
@@ -37,6 +39,7 @@ type Sending = BTreeMap<(ClusterId, ContentDigest), Arc<tokio::sync::Mutex<()>>>
 
 pub struct Staging {
     space: Arc<Space>,
+    store: Arc<store::SqlStore>,
     observe: mpsc::Sender<Observation>,
     sending: Mutex<Sending>,
     tidied: Mutex<BTreeMap<ClusterId, Instant>>,
@@ -51,11 +54,18 @@ enum Stopped {
     Here(io::Error),
     /// A content of ours is not what its name says.
     Damaged(ContentDigest),
+    /// The store does not answer.
+    Store(ports::StoreError),
 }
 
 impl From<FileError> for Stopped {
     fn from(error: FileError) -> Self {
         Self::There(error)
+    }
+}
+impl From<ports::StoreError> for Stopped {
+    fn from(error: ports::StoreError) -> Self {
+        Self::Store(error)
     }
 }
 impl From<io::Error> for Stopped {
@@ -65,44 +75,87 @@ impl From<io::Error> for Stopped {
 }
 
 impl Staging {
-    pub fn new(space: Arc<Space>, observe: mpsc::Sender<Observation>) -> Staging {
-        Staging { space, observe, sending: Mutex::default(), tidied: Mutex::default(), cut: Mutex::default() }
+    pub fn new(space: Arc<Space>, store: Arc<store::SqlStore>, observe: mpsc::Sender<Observation>) -> Staging {
+        Staging { space, store, observe, sending: Mutex::default(), tidied: Mutex::default(), cut: Mutex::default() }
     }
 
-    /// Makes the order's work folder ready. Nothing to do for an order without inputs.
+    /// Makes the order's work folder ready: puts its inputs there, and over them the latest checkpoint of its earlier attempts, whose
+    /// time is the answer. Nothing to do for an order with neither.
     ///
     /// # Errors
     /// `Unreachable` to be tried again, `Refused` with words for the tenant.
-    pub async fn make_ready(&self, id: ClusterId, cluster: &dyn Cluster, order: &Order) -> Result<(), ConnectError> {
-        if order.spec.inputs.is_empty() {
-            return Ok(());
+    pub async fn make_ready(
+        &self,
+        id: ClusterId,
+        cluster: &dyn Cluster,
+        order: &Order,
+    ) -> Result<Option<Timestamp>, ConnectError> {
+        let (inputs, restarts) = (!order.spec.inputs.is_empty(), restoring::restarts(order));
+        if !inputs && !restarts {
+            return Ok(None);
         }
         let no = |text: &str| refused(text, format!("cluster {id}, attempt {}", order.attempt), true);
-        let files = cluster.files().ok_or_else(|| no("input files cannot be put on this cluster"))?;
+        let files = match cluster.files() {
+            Some(files) => files,
+            None if inputs => return Err(no("input files cannot be put on this cluster")),
+            // It begins from nothing, as everywhere without checkpoints.
+            None => return Ok(None),
+        };
         let folder = cluster
             .work_folder(order)
             .await?
-            .ok_or_else(|| no("the job works in a folder that it named itself, where no input files are put"))?;
+            .ok_or_else(|| no("the job works in a folder that it named itself, where no files are put"))?;
         let mark = format!("{CORNER}/staged/{}", order.attempt);
         let files = files.as_ref();
-        if exists(files, &mark).await.map_err(|error| told(error.into(), order))? {
-            return Ok(());
+        if let Some(made) = restoring::read_mark(files, &mark).await.map_err(|error| told(error.into(), order))? {
+            return Ok(made);
         }
         self.tidy(id, files).await;
-        let staged = async {
-            files.make_folder(&folder).await?;
-            for input in &order.spec.inputs {
-                self.put(id, files, (&folder, &order.tenant), input).await?;
-            }
-            files.write(&mark, 0, Vec::new(), 0o600).await?;
-            Ok(())
-        };
-        staged.await.map_err(|stopped| told(stopped, order))?;
-        let bytes: u64 = order.spec.inputs.iter().map(|input| input.size).sum();
-        let text = format!("{} input files ({bytes} bytes) are in the work folder", order.spec.inputs.len());
-        let what = Observed::Remark { attempt: order.attempt, text: text.into() };
+        let restored = self.fill(id, files, (&folder, &mark), order).await.map_err(|stopped| told(stopped, order))?;
+        if inputs {
+            let bytes: u64 = order.spec.inputs.iter().map(|input| input.size).sum();
+            let text = format!("{} input files ({bytes} bytes) are in the work folder", order.spec.inputs.len());
+            self.tell(id, Observed::Remark { attempt: order.attempt, text: text.into() }).await;
+        }
+        if let Some(what) = restored.as_ref().and_then(|restored| restored.told(order.attempt)) {
+            self.tell(id, what).await;
+        }
+        Ok(restored.map(|restored| restored.at()))
+    }
+
+    async fn tell(&self, id: ClusterId, what: Observed) {
         // Fails only when the driver is gone, and then nobody is left to tell.
         let _ = self.observe.send(Observation { cluster: id, what }).await;
+    }
+
+    /// Inputs, and over them the checkpoint; then the mark, which says of when it is.
+    async fn fill(
+        &self,
+        id: ClusterId,
+        files: &dyn Files,
+        (folder, mark): (&str, &str),
+        order: &Order,
+    ) -> Result<Option<Restored>, Stopped> {
+        files.make_folder(folder).await?;
+        let restored = self.restore(id, files, folder, order).await?;
+        if restored.is_none() {
+            self.put_inputs(id, files, folder, order, |_| true).await?;
+        }
+        files.write(mark, 0, restoring::mark(restored.as_ref()), 0o600).await?;
+        Ok(restored)
+    }
+
+    async fn put_inputs(
+        &self,
+        id: ClusterId,
+        files: &dyn Files,
+        folder: &str,
+        order: &Order,
+        wanted: impl Fn(&str) -> bool + Send,
+    ) -> Result<(), Stopped> {
+        for input in order.spec.inputs.iter().filter(|input| wanted(&input.path)) {
+            self.put(id, files, (folder, &order.tenant), input).await?;
+        }
         Ok(())
     }
 
@@ -248,14 +301,6 @@ async fn remove_old(files: &dyn Files, path: &str, kept: Duration) -> Result<(),
     Ok(())
 }
 
-async fn exists(files: &dyn Files, path: &str) -> Result<bool, FileError> {
-    match files.stat(path).await {
-        Ok(_) => Ok(true),
-        Err(FileError::NotFound(_)) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 async fn has(files: &dyn Files, path: &str, size: u64) -> Result<bool, FileError> {
     match files.stat(path).await {
         Ok(found) => Ok(found.kind == EntryKind::File && found.size == size),
@@ -287,8 +332,9 @@ fn told(stopped: Stopped, order: &Order) -> ConnectError {
         Stopped::Here(error) if error.kind() == io::ErrorKind::NotFound => {
             refused("an input file's content is missing on the platform", note(error.to_string()), true)
         }
-        // A disk of ours that does not answer now may do so later.
+        // A disk or a database of ours that does not answer now may do so later.
         Stopped::Here(error) => ConnectError::Unreachable(error),
+        Stopped::Store(error) => ConnectError::Unreachable(io::Error::other(error.to_string())),
         Stopped::Damaged(digest) => refused(
             "an input file's content is damaged on the platform; upload it again",
             note(digest.to_string()),

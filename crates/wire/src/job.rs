@@ -193,6 +193,20 @@ pub struct Job {
     pub dependencies: Vec<Dependency>,
     /// Whether it runs again after a failure of its machine.
     pub requeue: bool,
+    /// From which its next attempt goes on, while it is open and has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// A set of files that was copied away from a running job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Checkpoint {
+    /// When they stood still.
+    pub at: TimeText,
+    /// Number of the attempt whose files they are.
+    pub attempt: u32,
+    pub files: u64,
+    pub bytes: u64,
 }
 
 /// One billed stretch of time.

@@ -189,6 +189,12 @@ pub const EVENTS: &[Entry] = &[
         "{files} 个结果文件（{bytes} 字节）已存入文件空间 {folder}",
     ),
     entry("fetch_failed", "its results were not fetched: {text}", "结果未取回：{text}"),
+    entry(
+        "restored",
+        "goes on from the checkpoint of {at} taken over from attempt {from}: {files} files ({bytes} bytes)",
+        "接续第 {from} 次尝试于 {at} 的检查点：{files} 个文件（{bytes} 字节）",
+    ),
+    entry("checkpoint_failed", "no checkpoint was taken: {text}", "未能保存检查点：{text}"),
     entry("withdrawn", "given back by the cluster before it counted", "集群已退回"),
     entry(
         "waived",

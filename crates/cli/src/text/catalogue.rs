@@ -130,6 +130,7 @@ catalogue! {
     Report "Report" "报告";
     Requested "Requested" "申请";
     Requeues "Requeue on failure" "故障重跑";
+    Checkpoint "Checkpoint" "检查点";
     Revenue "Revenue" "收入";
     Revoked "Revoked" "吊销时间";
     Role "Role" "角色";

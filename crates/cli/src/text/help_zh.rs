@@ -191,6 +191,8 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("*", "gpus_per_task", "每任务加速卡"),
     ("*", "gres", "每节点加速卡的 Slurm 写法：gpu[:芯片][:数量]"),
     ("*", "fetch", "作业结束后存入文件空间的结果：out/*.vtk,**/*.log；目录表示其下全部文件"),
+    ("*", "checkpoint", "运行中定期保存的文件，换处重跑时由此继续：state/*.ckpt"),
+    ("*", "checkpoint_interval", "两次保存的间隔：分钟、时:分:秒、天-时（默认 10 分钟）"),
     ("*", "chip", "可接受的芯片：a100|ascend-910b"),
     ("*", "constraint", "节点特性：ib、a100&nvlink、[rack1|rack2]"),
     ("*", "licenses", "许可证：名称[:数量],…"),

@@ -114,6 +114,7 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(Word, Cell)> {
         (Word::NodeList, Cell::text(nodes)),
         (if running { Word::ChargedSoFar } else { Word::Charged }, Cell::price(summary.charged, &summary.currency)),
         (Word::Requeues, Cell::YesNo(job.requeue)),
+        (Word::Checkpoint, Cell::maybe(job.checkpoint.as_ref(), checkpoint_cell)),
         (Word::WorkDir, Cell::maybe(job.work_dir.as_ref(), Cell::text)),
         (Word::Stdout, Cell::maybe(job.stdout.as_ref(), Cell::text)),
         (Word::Stderr, Cell::maybe(job.stderr.as_ref(), Cell::text)),
@@ -125,6 +126,16 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(Word, Cell)> {
 /// Names in Slurm's short form.
 pub fn nodes_text(nodes: &[String]) -> String {
     crate::slurm::hostlist::compress(nodes.iter().map(String::as_str))
+}
+
+/// When, of which attempt, and how much.
+fn checkpoint_cell(checkpoint: &wire::job::Checkpoint) -> Cell {
+    let (at, files, bytes) = (checkpoint.at.0.rfc3339(), checkpoint.files, checkpoint.bytes);
+    let size = base::Bytes(bytes);
+    Cell::Both {
+        en: format!("{at}, attempt {}: {files} files, {size}", checkpoint.attempt),
+        zh: format!("{at}，第 {} 次尝试：{files} 个文件，{size}", checkpoint.attempt),
+    }
 }
 
 fn exit_cell(exit: Ended) -> Cell {

@@ -129,6 +129,7 @@ pub fn order(number: u64, script: &str, change: impl FnOnce(&mut Order, &mut Job
         nodes: Vec::new(),
         per_node,
         spec: Arc::new(spec.clone()),
+        checkpoint: None,
     };
     change(&mut order, &mut spec);
     order.spec = Arc::new(spec);

@@ -125,6 +125,7 @@ pub fn order(number: u64) -> Arc<Order> {
         nodes: Vec::new(),
         per_node,
         spec: Arc::new(spec),
+        checkpoint: None,
     })
 }
 

@@ -49,6 +49,7 @@ fn order(change: impl FnOnce(&mut JobSpec)) -> Order {
         nodes: Vec::new(),
         per_node: spec.request.per_node,
         spec: std::sync::Arc::new(spec),
+        checkpoint: None,
     }
 }
 

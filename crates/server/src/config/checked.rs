@@ -172,6 +172,7 @@ impl Checked {
                 time_limit: r.span("jobs.default_time")?,
                 mem_per_cpu: r.read("jobs.default_memory_per_cpu")?,
                 requeue: r.read("jobs.requeue")?,
+                checkpoint_interval_min: r.span("jobs.checkpoint_interval_min")?,
             },
             policy: policy(&r, prices.currency)?,
             cost: PoolCost {

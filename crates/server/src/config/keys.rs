@@ -53,6 +53,7 @@ pub const KEYS: &[Key] = &[
     key("jobs.default_time", "1h", "time limit of a job that names none"),
     key("jobs.default_memory_per_cpu", "1G", "memory of a job that names none"),
     key("jobs.requeue", "true", "run a job again after a failure of its machine unless it says otherwise"),
+    key("jobs.checkpoint_interval_min", "1m", "checkpoints of a job are at least this far apart"),
     key("jobs.kill_grace", "30s", "between TERM and KILL"),
     key("jobs.open_max", "1000000", "open jobs on the platform, at most"),
     key("jobs.array_max", "10000", "elements of one array, at most"),

@@ -136,9 +136,6 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         EventKind::Requeued { after } => {
             told("requeued", vec![("after", word(ended(*after)))], json!({ "after": ended(*after) }))
         }
-        EventKind::HandOverFailed { attempt, text } => {
-            told("hand_over_failed", vec![("text", same(text.as_ref()))], json!({ "attempt": attempt, "text": text }))
-        }
         EventKind::BalanceLow { available, needed, stop_at } => {
             let stop = stop_at.rfc3339();
             let detail = json!({ "available": available.to_string(), "needed": needed.to_string(), "stop_at": stop });
@@ -150,6 +147,7 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
             told("time_limit_warning", vec![("signal", same(signal.to_string()))], json!({ "signal": signal }))
         }
         EventKind::Placed { .. }
+        | EventKind::HandOverFailed { .. }
         | EventKind::Queued { .. }
         | EventKind::Started { .. }
         | EventKind::Interrupted { .. }
@@ -162,7 +160,10 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         | EventKind::Twinned { .. }
         | EventKind::Returned { .. }
         | EventKind::LateAnswer { .. } => mentioned.course(what, money),
-        EventKind::Fetched { .. } | EventKind::FetchFailed { .. } => results(what),
+        EventKind::Fetched { .. }
+        | EventKind::FetchFailed { .. }
+        | EventKind::Restored { .. }
+        | EventKind::CheckpointFailed { .. } => results(what),
         EventKind::PriorityChanged => plain("priority_changed"),
         EventKind::TimeLimitChanged { micros } => {
             let span = Span::from_micros(*micros);
@@ -184,7 +185,7 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
     }
 }
 
-/// What came of copying a job's results.
+/// What came of copying a job's results, or its checkpoints.
 fn results(what: &EventKind) -> Told {
     match what {
         EventKind::Fetched { files, bytes, folder } => {
@@ -199,6 +200,25 @@ fn results(what: &EventKind) -> Told {
         EventKind::FetchFailed { text } => {
             Told { kind: "fetch_failed", values: vec![("text", same(text.as_ref()))], detail: json!({ "text": text }) }
         }
+        EventKind::Restored { attempt, from, taken_at, files, bytes } => {
+            let at = taken_at.rfc3339();
+            let values = [
+                ("from", from.to_string()),
+                ("at", at.clone()),
+                ("files", files.to_string()),
+                ("bytes", bytes.to_string()),
+            ];
+            Told {
+                kind: "restored",
+                values: values.into_iter().map(|(name, value)| (name, same(value))).collect(),
+                detail: json!({ "attempt": attempt, "from": from, "taken_at": at, "files": files, "bytes": bytes }),
+            }
+        }
+        EventKind::CheckpointFailed { attempt, text } => Told {
+            kind: "checkpoint_failed",
+            values: vec![("text", same(text.as_ref()))],
+            detail: json!({ "attempt": attempt, "text": text }),
+        },
         // Nothing else is about results.
         _ => Told { kind: "fetch_failed", values: vec![("text", same("-"))], detail: json!({}) },
     }
@@ -217,6 +237,10 @@ impl Mentioned {
             }
             EventKind::Queued { attempt, external } => {
                 told("queued", Vec::new(), json!({ "attempt": attempt, "external": external }))
+            }
+            EventKind::HandOverFailed { attempt, text } => {
+                let detail = json!({ "attempt": attempt, "text": text });
+                told("hand_over_failed", vec![("text", same(text.as_ref()))], detail)
             }
             EventKind::Started { attempt, nodes } => {
                 let names = if nodes.is_empty() { "?".to_owned() } else { nodes.join(", ") };
@@ -336,6 +360,8 @@ mod tests {
             EventKind::Remark { attempt, text: "waits".into() },
             EventKind::Fetched { files: 1, bytes: 2, folder: "results/1".into() },
             EventKind::FetchFailed { text: "why".into() },
+            EventKind::Restored { attempt, from: 1, taken_at: Timestamp::from_secs(1), files: 1, bytes: 2 },
+            EventKind::CheckpointFailed { attempt, text: "why".into() },
             EventKind::Withdrawn { attempt },
             EventKind::Waived { attempt, amount: one },
             EventKind::Moved { attempt, from: pool, why: model::MoveCause::Stuck },

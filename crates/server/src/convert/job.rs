@@ -6,7 +6,7 @@ use base::{JobId, Resources, Span, Timestamp};
 use engine::Engine;
 use model::{Attempt, DependencyKind, Exit, Holder, Phase, Reason, Request};
 use rating::Interval;
-use store::JobEntry;
+use store::{Checkpoint, JobEntry};
 use wire::text::{self, Both, REASONS, same};
 use wire::{Amounts, TimeText, job, submit};
 
@@ -106,7 +106,12 @@ pub fn full(entry: &JobEntry, attempts: &[Attempt], live: &Live, supply: &Supply
         comment: text(&spec.comment),
         dependencies: entry.row.job.dependencies.iter().map(|d| dependency(d.kind, d.on)).collect(),
         requeue: spec.requeue,
+        checkpoint: None,
     }
+}
+
+pub fn checkpoint(set: &Checkpoint) -> job::Checkpoint {
+    job::Checkpoint { at: set.at.into(), attempt: set.attempt.number, files: set.files, bytes: set.bytes }
 }
 
 fn dependency(kind: DependencyKind, on: JobId) -> job::Dependency {

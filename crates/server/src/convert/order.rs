@@ -28,5 +28,6 @@ pub fn order(entry: &JobEntry, attempt: &Attempt, supply: &Supply) -> Arc<Order>
         nodes: attempt.nodes.clone(),
         per_node: entry.spec.request.per_node,
         spec: entry.spec.clone(),
+        checkpoint: None,
     })
 }

@@ -138,7 +138,7 @@ impl<'a> Active<'a> {
             Ok(connected) => connected.into_iter().for_each(|(id, cluster)| parts.clusters.insert(id, cluster)),
             Err(error) => tracing::error!(%error, "the clusters of this server cannot be connected"),
         }
-        let staging = Staging::new(parts.files.clone(), parts.observe.clone());
+        let staging = Staging::new(parts.files.clone(), parts.store.clone(), parts.observe.clone());
         let dispatch = Dispatcher::new(parts.clusters.clone(), parts.store.clone(), parts.observe.clone(), staging);
         let mut outstanding: HashMap<ClusterId, Vec<Effect>> = HashMap::new();
         for effect in engine.outstanding() {

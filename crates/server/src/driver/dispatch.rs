@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base::{AttemptId, ClusterId, ScriptId};
 use engine::Effect;
-use model::{Observation, Observed};
+use model::{Observation, Observed, Order};
 use moka::sync::Cache;
 use ports::ConnectError;
 use tokio::sync::mpsc;
@@ -184,8 +184,12 @@ impl Shared {
         match effect {
             Effect::Submit { order, .. } => {
                 let script = self.script(order.spec.script).await?;
-                self.staging.make_ready(id, cluster.as_ref(), order).await?;
-                cluster.submit(order.clone(), script).await
+                let checkpoint = self.staging.make_ready(id, cluster.as_ref(), order).await?;
+                let order = match checkpoint {
+                    None => order.clone(),
+                    Some(_) => Arc::new(Order { checkpoint, ..Order::clone(order) }),
+                };
+                cluster.submit(order, script).await
             }
             Effect::End { attempt, how, .. } => cluster.end(*attempt, *how).await,
             Effect::Signal { attempt, signal, shell_only, .. } => cluster.signal(*attempt, *signal, *shell_only).await,

@@ -167,7 +167,12 @@ pub(super) async fn get(access: JobAccess<Read>) -> Result<Json<Job>, Failure> {
     let attempts = access.app().store.attempts(access.id()).await?;
     let live = if entry.row.job.is_open() { live(&access).await? } else { Live::default() };
     let supply = access.names().supply().await?;
-    Ok(Json(convert::job::full(entry, &attempts, &live, &supply, access.who.sees_all())))
+    let latest = match entry.row.job.is_open() && !entry.spec.checkpoint.is_empty() {
+        true => access.app().store.checkpoints(access.id(), u32::MAX).await?.into_iter().next(),
+        false => None,
+    };
+    let job = convert::job::full(entry, &attempts, &live, &supply, access.who.sees_all());
+    Ok(Json(Job { checkpoint: latest.as_ref().map(convert::job::checkpoint), ..job }))
 }
 
 /// What the engine knows now; without an active engine here, what the job's phase says.

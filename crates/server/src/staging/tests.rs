@@ -58,14 +58,15 @@ struct Bed {
 }
 
 impl Bed {
-    fn new(place: &Path, access: &SshAccess) -> Bed {
+    async fn new(place: &Path, access: &SshAccess) -> Bed {
         let cut = Cut::to(SocketAddr::from((Ipv4Addr::LOCALHOST, access.first_hop()))).unwrap();
         let access = access.through(cut.address().port()).unwrap();
         let root = place.join("root");
         let space = Space::new(place, store::FileBounds { bytes: u64::MAX, files: u64::MAX });
         let (observe, _) = tokio::sync::mpsc::channel(1);
         let files = SftpFiles::new(Ssh::new(login(&access)), root.to_str().unwrap());
-        Bed { staging: Staging::new(Arc::new(space), observe), files, root, cut }
+        let store = store::SqlStore::open(&store::Location::Folder(place.join("db"))).await.unwrap();
+        Bed { staging: Staging::new(Arc::new(space), Arc::new(store), observe), files, root, cut }
     }
 
     fn passed(&self) -> u64 {
@@ -109,7 +110,7 @@ async fn farm_a_changed_input_costs_its_changes_and_arrives_whatever_rsync_does(
     let mut farm = Farm::new(place.path().join("farm")).unwrap();
     let bin = programs(place.path());
     farm.start([ClusterSpec::new("delta").nodes(NodeSet::new(1)).ssh().login_path(&bin)]).unwrap();
-    let bed = Bed::new(place.path(), farm.cluster("delta").ssh().unwrap());
+    let bed = Bed::new(place.path(), farm.cluster("delta").ssh().unwrap()).await;
     let (mesh, whole) = ("case/mesh $(x).dat", SIZE as u64);
 
     let old = bytes(1);

@@ -96,6 +96,10 @@ fn what(tables: &Tables, kind: &EventKind) -> String {
         EventKind::Remark { attempt, text } => format!("{}: \"{text}\"", number(attempt)),
         EventKind::Fetched { files, bytes, folder } => format!("{files} results, {bytes} B, in {folder}"),
         EventKind::FetchFailed { text } => format!("results not fetched: {text}"),
+        EventKind::Restored { attempt, from, files, bytes, .. } => {
+            format!("{} goes on from a checkpoint of attempt {from}: {files} files, {bytes} B", number(attempt))
+        }
+        EventKind::CheckpointFailed { attempt, text } => format!("{}: no checkpoint: {text}", number(attempt)),
         EventKind::Withdrawn { attempt } => format!("{} given back", number(attempt)),
         EventKind::Waived { attempt, amount } => format!("{} not billed, {amount} given back", number(attempt)),
         EventKind::Moved { attempt, from, why } => {
