@@ -132,6 +132,7 @@ impl Bench {
                 time_limit_max: None,
                 tenants: Vec::new(),
                 retired: Vec::new(),
+                past_use: Default::default(),
                 terms: Default::default(),
             };
             let cost = PoolCost {

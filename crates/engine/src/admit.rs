@@ -10,7 +10,7 @@ use model::{
     Actor, ArrayRef, Dependency, EventKind, Holder, Job, JobSpec, Outcome, PriorityClass, Request, TenantStatus,
 };
 use rating::book;
-use sched::{Demand, PoolVerdict, Rule, Verdict};
+use sched::{Demand, PoolVerdict, Rule, Standing, Verdict};
 
 use crate::denied::Denied;
 use crate::input::{JobRef, Report, Submission};
@@ -34,6 +34,7 @@ struct Shape {
     request: Request,
     pools: Vec<Arc<str>>,
     time_limit: Span,
+    standing: Standing,
 }
 
 impl Cache {
@@ -184,8 +185,13 @@ impl Engine {
     }
 
     fn admission_of_shape(&mut self, tenant: TenantId, spec: &JobSpec) -> Result<Money, Denied> {
-        let shape =
-            Shape { tenant, request: spec.request.clone(), pools: spec.pools.clone(), time_limit: spec.time_limit };
+        let shape = Shape {
+            tenant,
+            request: spec.request.clone(),
+            pools: spec.pools.clone(),
+            time_limit: spec.time_limit,
+            standing: self.standing(tenant, spec, false),
+        };
         if let Some(verdict) = self.admissions.shapes.get(&shape) {
             return verdict.clone();
         }
@@ -303,7 +309,7 @@ impl Engine {
             time_limit: spec.time_limit,
             request: Arc::new(spec.request.clone()),
             pools: spec.pools.clone().into(),
-            dips: spec.class == PriorityClass::Urgent,
+            standing: self.standing(tenant, spec, false),
         }
     }
 

@@ -295,8 +295,15 @@ impl Engine {
             time_limit: spec.time_limit,
             request: entry.spec.request.clone(),
             pools: open.unwrap_or_else(|| entry.spec.pools.clone()),
-            dips: spec.class == PriorityClass::Urgent || entry.job.avoid.is_some(),
+            standing: self.standing(entry.job.tenant, spec, entry.job.avoid.is_some()),
         });
+    }
+
+    /// The rules changed: what waits stands in the queue as they now say.
+    pub(crate) fn requeue_all(&mut self) {
+        let mut queued: Vec<JobId> = self.jobs.iter().filter(|(_, e)| e.queued).map(|(id, _)| *id).collect();
+        queued.sort_unstable();
+        queued.into_iter().for_each(|job| self.queue_demand(job));
     }
 
     /// Takes a job out of the scheduler's queue; its place under the array's limit becomes free.

@@ -15,6 +15,7 @@ pub mod policy;
 pub mod query;
 pub mod record;
 mod replace;
+pub mod reserve;
 mod restore;
 mod schedule;
 mod state;

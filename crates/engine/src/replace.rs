@@ -68,6 +68,7 @@ impl Engine {
             return;
         }
         self.keep_looking();
+        self.note_demand(out);
         self.tell_waits();
         // After a restart no cluster has been heard of; its silence counts from the first look on.
         let silent = self.clusters.values().filter(|c| c.health == ClusterHealth::Unreachable).map(|c| c.id);
@@ -189,7 +190,8 @@ impl Engine {
             let mut demand = self.draft_demand(entry.job.tenant, &entry.spec.spec);
             let left = self.left_by(attempt, remedy);
             let Some(names) = self.pools_without(&demand.pools, &left) else { return (false, 0) };
-            (demand.pools, demand.dips) = (names, true);
+            demand.pools = names;
+            demand.standing = self.standing(entry.job.tenant, &entry.spec.spec, true);
             let serves = |c: &sched::Candidate| {
                 matches!(c.verdict, Verdict::Feasible) && (!at_once || c.expected_start.is_some_and(|s| s <= self.now))
             };

@@ -125,6 +125,8 @@ pub struct Engine {
     pub(crate) silent: BTreeMap<ClusterId, Timestamp>,
     /// How long work waited on the cluster of each pool of late.
     pub(crate) waits: BTreeMap<PoolId, crate::replace::Waited>,
+    /// Of levels that follow their demand: what was used most in the running hour.
+    pub(crate) demand_peaks: BTreeMap<(PoolId, Option<model::ProductLine>), crate::reserve::Peak>,
     /// The timer `Due::Look` is set.
     pub(crate) looking: bool,
     pub(crate) meters: IdMap<AttemptId, Meter>,
@@ -169,6 +171,7 @@ impl Engine {
             stray: BTreeSet::new(),
             silent: BTreeMap::new(),
             waits: BTreeMap::new(),
+            demand_peaks: BTreeMap::new(),
             looking: false,
             meters: IdMap::default(),
             timers: BTreeSet::new(),

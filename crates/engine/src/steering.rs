@@ -4,7 +4,7 @@
 //! The document is TOML (`policy.toml`). A value that is left out has its default; one that nobody knows is refused, so that a
 //! misspelt key is not a policy that silently does nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use base::{Span, Timestamp};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::denied::Denied;
 use crate::input::Report;
 use crate::record::{Batch, Record};
+use crate::reserve::Reserve;
 use crate::state::Engine;
 
 /// The policy that may change at any time; work under way stays where it is.
@@ -22,6 +23,7 @@ use crate::state::Engine;
 pub struct Steering {
     /// Thousandths of an own pool's nodes, rounded up, that only urgent work and work moved from elsewhere may run on.
     pub reserve_permille: u32,
+    pub reserve: Reserve,
     pub waiting: Waiting,
     pub replacement: ByClass,
     pub placement: sched::Policy,
@@ -143,6 +145,9 @@ impl Steering {
         if self.reserve_permille > 1_000 {
             return fault("reserve_permille", "at most 1000, which is all of a pool");
         }
+        if let Some(problem) = self.reserve.fault() {
+            return fault("reserve", problem);
+        }
         let placement = &self.placement;
         let longer_than_zero = [
             ("waiting.patience", self.waiting.patience),
@@ -203,9 +208,12 @@ impl Steering {
     /// What is another value in `new`: `name: old → new`, in the order of names.
     pub fn differences(&self, new: &Steering) -> Vec<String> {
         let (old, new) = (self.values(), new.values());
-        new.iter()
-            .filter(|(name, value)| old.get(*name) != Some(*value))
-            .map(|(name, value)| format!("{name}: {} → {value}", old.get(name).map_or("", String::as_str)))
+        let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        let shown = |value: Option<&String>| value.map_or_else(|| "-".to_owned(), String::clone);
+        let pairs = names.into_iter().map(|name| (name, old.get(name), new.get(name)));
+        pairs
+            .filter(|(_, old, new)| old != new)
+            .map(|(name, old, new)| format!("{name}: {} → {}", shown(old), shown(new)))
             .collect()
     }
 }
@@ -263,8 +271,12 @@ impl Engine {
     pub(crate) fn enter_steering(&mut self, number: u64, steering: Steering) {
         self.policy_version = number;
         self.sched.set_policy(steering.placement);
+        let rules_changed = self.policy.steering.reserve != steering.reserve;
         self.policy.steering = steering;
         self.supply_changed();
+        if rules_changed {
+            self.requeue_all();
+        }
     }
 }
 
@@ -294,13 +306,30 @@ mod tests {
     }
 
     #[test]
+    fn levels_of_pools_and_lines_come_back_and_their_removal_is_a_change() {
+        let text = "[reserve]\nelastic = [\"maas\"]\n[reserve.lines.ai]\npermille = 100\n[reserve.pools.big.lines.ai]\n\
+                    permille = 200\nforecast = { quantile_permille = 900 }\n";
+        let read = Steering::parse(text).unwrap();
+        assert_eq!(Steering::parse(&read.document()), Ok(read.clone()));
+        let usual = Steering::default();
+        let back = read.differences(&usual);
+        assert_eq!(back.len(), usual.differences(&read).len());
+        assert!(back.contains(&"reserve.lines.ai.permille: 100 → -".to_owned()), "{back:?}");
+        assert!(back.contains(&"reserve.elastic: [\"maas\"] → []".to_owned()), "{back:?}");
+    }
+
+    #[test]
     fn what_is_no_policy_is_refused_with_its_place() {
         for (text, says) in [
-            ("reserve = 3", "unknown field `reserve`"),
+            ("reserves = 3", "unknown field `reserves`"),
             ("[replacement.normal]\nmove_after = \"soon\"", "or `never`"),
             ("[placement]\nage_bound = \"0s\"", "placement.age_bound: must be longer than zero"),
             ("[placement]\nfair_share_half_life = \"3s\"", "at least a minute"),
             ("reserve_permille = 1001", "at most 1000"),
+            ("[reserve.lines.gold]\npermille = 1", "unknown variant `gold`"),
+            ("[reserve.lines.ai]\npermille = 1001", "at most 1000"),
+            ("[reserve.forecast]\ndays = 91", "`days` is 1 to 90"),
+            ("[reserve.pools.a.general.forecast]\nfloor_permille = 2\nceiling_permille = 1", "at most `ceiling"),
             ("[placement.weights]\ncost = -1", "not negative"),
             ("[replacement.low]\nmove_after = \"0s\"", "write \"never\""),
             ("reserve_permille = ", "TOML"),

@@ -6,7 +6,7 @@ use base::{ClusterId, PoolId};
 use model::people::valid_name;
 use model::{
     Actor, AttemptPhase, Cluster, ClusterHealth, ClusterLink, ClusterReport, ClusterTerms, EventKind, Licence,
-    NodeState, Pool, ReportKind, Service, SupplyMode,
+    NodeState, Pool, ReportKind, Service,
 };
 use sched::{ClusterView, LicenceView, NodeView, PoolView};
 
@@ -55,6 +55,7 @@ impl Engine {
                 }
                 let id = pool.id;
                 // What is known of the nodes' state stays.
+                pool.past_use = self.pools.get(&id).map_or_else(Default::default, |p| p.pool.past_use.clone());
                 let known = self.pools.get(&id).map_or(&[][..], |p| &p.pool.nodes);
                 for node in &mut pool.nodes {
                     if let Some(known) = known.iter().find(|n| n.name == node.name) {
@@ -263,7 +264,7 @@ impl Engine {
         }
     }
 
-    fn view(&self, entry: &PoolEntry) -> PoolView {
+    pub(crate) fn view(&self, entry: &PoolEntry) -> PoolView {
         let pool: &Pool = &entry.pool;
         let cluster = self.clusters.get(&pool.cluster);
         // Candidates are compared in the operator's currency; each tenant pays by its own book.
@@ -280,10 +281,7 @@ impl Engine {
             nodes: pool.nodes.iter().map(|n| NodeView { name: n.name.clone(), state: n.state }).collect(),
             time_limit_max: pool.time_limit_max,
             tenants: pool.tenants.clone(),
-            reserve: match pool.mode {
-                SupplyMode::Own => (pool.nodes.len() as u32 * self.policy.steering.reserve_permille).div_ceil(1_000),
-                SupplyMode::Partner => 0,
-            },
+            reserve: self.kept(pool),
             reachable: cluster.is_some_and(|c| c.health == ClusterHealth::Reachable),
             service: cluster.map_or(Service::Retired, |c| c.service),
             terms: pool.terms.clone(),

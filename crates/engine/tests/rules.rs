@@ -150,6 +150,7 @@ fn pool() -> Pool {
         time_limit_max: None,
         tenants: Vec::new(),
         retired: Vec::new(),
+        past_use: Default::default(),
         terms: Default::default(),
     }
 }

@@ -27,7 +27,7 @@ pub use reason::Reason;
 pub use request::{Chip, ParseChipError, Request};
 pub use spec::{ArraySpec, Dependency, DependencyKind, ExportPolicy, JobSpec, PriorityClass, ProductLine, SignalSpec};
 pub use supply::{
-    BackendKind, Cluster, ClusterHealth, ClusterLink, ClusterReport, LinkKind, Node, NodeState, Pool, ReportKind,
-    Service, Supplier, SupplyMode,
+    BackendKind, Cluster, ClusterHealth, ClusterLink, ClusterReport, LinkKind, Node, NodeState, PastUse, Pool,
+    ReportKind, Service, Supplier, SupplyMode,
 };
 pub use terms::{Caps, ClusterTerms, Counted, Licence, Places, PoolTerms, Window};

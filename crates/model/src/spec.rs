@@ -48,6 +48,10 @@ pub enum ProductLine {
     Lease,
 }
 
+impl ProductLine {
+    pub const ALL: [ProductLine; 6] = [Self::General, Self::Industry, Self::Ai, Self::Maas, Self::Render, Self::Lease];
+}
+
 /// `--array=0-9:2%4`: the indices in ascending order and how many may run at once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ArraySpec {

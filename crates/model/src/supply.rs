@@ -6,6 +6,7 @@ use base::{ClusterId, PoolId, ReportId, Resources, Span, SupplierId, TenantId, T
 use serde::{Deserialize, Serialize};
 
 use crate::request::Chip;
+use crate::spec::ProductLine;
 use crate::terms::{ClusterTerms, PoolTerms};
 
 /// Own (共建) or bought in from a partner (外购/纳管).
@@ -160,6 +161,30 @@ impl Node {
     }
 }
 
+/// What was used of a pool at the peak of each hour by work of a product line, or by work that may use what is kept in
+/// general.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastUse {
+    pub line: Option<ProductLine>,
+    /// The hour after the last of `peaks`, counted from the epoch.
+    pub until_hour: i64,
+    /// Thousandths of a node, the newest last.
+    pub peaks: Vec<u32>,
+}
+
+impl PastUse {
+    /// Adds the peak of an hour that is over by `now`; in hours without a word in between nothing was used. Keeps the last
+    /// `most` hours.
+    pub fn note(&mut self, hour: i64, milli_nodes: u32, now: i64, most: usize) {
+        let idle = |from: i64, to: i64| usize::try_from(to - from).unwrap_or(0).min(most);
+        self.peaks.extend(std::iter::repeat_n(0, idle(self.until_hour, hour)));
+        self.peaks.push(milli_nodes);
+        self.peaks.extend(std::iter::repeat_n(0, idle(hour + 1, now)));
+        self.peaks.drain(..self.peaks.len().saturating_sub(most));
+        self.until_hour = now;
+    }
+}
+
 /// Nodes of one shape in one cluster under one cost: the unit of placement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
@@ -185,6 +210,14 @@ pub struct Pool {
     pub retired: Vec<Arc<str>>,
     #[serde(default, skip_serializing_if = "PoolTerms::is_default")]
     pub terms: Arc<PoolTerms>,
+    /// What the platform has seen of the demand for which some of it is kept.
+    #[serde(default, skip_serializing_if = "is_unseen")]
+    pub past_use: Arc<Vec<PastUse>>,
+}
+
+// The shape serde asks for.
+fn is_unseen(past: &Arc<Vec<PastUse>>) -> bool {
+    past.is_empty()
 }
 
 impl Pool {

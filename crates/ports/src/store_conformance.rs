@@ -328,6 +328,7 @@ pub fn supply() -> Vec<Record> {
             time_limit_max: Some(Span::from_hours(1)),
             tenants: vec![TenantId::from_u128(1)],
             retired: vec!["n1".into()],
+            past_use: Default::default(),
             terms: Default::default(),
         }),
         Record::PoolCost {

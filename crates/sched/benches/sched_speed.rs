@@ -65,7 +65,7 @@ fn pools(stream: &mut Stream) -> Vec<PoolView> {
                 } else {
                     Vec::new()
                 },
-                reserve: 0,
+                reserve: Vec::new(),
                 reachable: true,
                 service: Default::default(),
                 terms: Default::default(),
@@ -119,7 +119,7 @@ fn demand(stream: &mut Stream, requests: &[Arc<Request>], names: &Arc<[Arc<str>]
         time_limit: Span::from_mins(minutes),
         request: requests[shape as usize].clone(),
         pools: names.clone(),
-        dips: false,
+        standing: Default::default(),
     }
 }
 

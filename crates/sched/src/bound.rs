@@ -9,12 +9,13 @@ use crate::pool::{NoPick, Node, Pool, left};
 use crate::profile::{NOW, Respect, Scratch};
 use crate::purse::{Kind, Purse, Short};
 use crate::rule::Rule;
+use crate::standing::Dips;
 
 /// A request as it is put to pools.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask<'a> {
     pub request: &'a Request,
-    pub dips: bool,
+    pub dips: Dips,
 }
 
 impl<'a> Ask<'a> {
@@ -237,7 +238,7 @@ impl Pool {
     }
 
     fn conditions_refuse(&self, request: &Request, conditions: &Conditions) -> Option<Rule> {
-        let ask = Ask { request, dips: true };
+        let ask = Ask { request, dips: Dips::ALL };
         let bounds = &self.bounds;
         if let Some(name) = &conditions.reservation
             && !bounds.closures.iter().any(|c| c.ours && c.name == *name)

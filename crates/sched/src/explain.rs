@@ -152,7 +152,7 @@ impl Scheduler {
         let mut scratch = Scratch::default();
         let mut rows = Vec::new();
         for pool in self.pools.iter() {
-            let passing = || refused_for_now(pool, request.nodes, demand.dips);
+            let passing = || refused_for_now(pool, request.nodes, demand.standing.dips);
             if let Some(rule) = refused_for_good(pool, self.pools.purse(pool), demand).or_else(passing) {
                 rows.push((((2, 0), 0, false, pool.id), wanted.refused(pool, rule)));
                 continue;
@@ -217,7 +217,7 @@ impl Scheduler {
             } else if let Some(available) = limit_max {
                 Some(Rule::TimeLimit { requested: run_time, available })
             } else {
-                refused_for_now(pool, request.nodes, shape.dips)
+                refused_for_now(pool, request.nodes, shape.standing.dips)
             };
             candidates.push(match refused {
                 Some(rule) => wanted.refused(pool, rule),
@@ -225,7 +225,7 @@ impl Scheduler {
                     let alone = shape.start(at, &self.pools, WHENEVER, &mut self.scratch);
                     // Room that was passed over is room claimed by jobs ahead.
                     let claimed = alone == Some(NOW) && at < place;
-                    let ask = Ask { request: &request, dips: shape.dips };
+                    let ask = Ask { request: &request, dips: shape.standing.dips };
                     let start = match claimed || !pool.is_plain(ask, self.pools.purse(pool)) {
                         true => self.pools.start(ordinal, ask, terms, None, WHENEVER, &mut self.scratch),
                         false => alone,
@@ -247,7 +247,7 @@ impl Scheduler {
         now: Timestamp,
         scratch: &mut Scratch,
     ) -> Option<i64> {
-        let ask = Ask { request: &demand.request, dips: demand.dips };
+        let ask = Ask { request: &demand.request, dips: demand.standing.dips };
         let (start, limit) = (now.as_micros(), demand.time_limit.as_micros());
         let ordinal = *self.pools.by_id.get(&pool.id)?;
         if self.pools.pick(ordinal, ask, start.saturating_add(limit), start, &mut scratch.nodes).is_ok() {
@@ -258,7 +258,7 @@ impl Scheduler {
             let (purse, respect) = (self.pools.purse(pool), Respect::Running);
             if pool.is_plain(ask, purse) {
                 let (nodes, per_node) = (demand.request.nodes, &demand.request.per_node);
-                return earliest(pool, per_node, nodes, demand.dips, respect, WHENEVER, scratch);
+                return earliest(pool, per_node, nodes, demand.standing.dips, respect, WHENEVER, scratch);
             }
             earliest_bound(pool, purse, ask, limit, start, respect, WHENEVER, scratch)
         })
@@ -281,7 +281,7 @@ impl Scheduler {
         if open().next().is_none() {
             return self.out_of_service(job).unwrap_or(Reason::NoFeasiblePool);
         }
-        let serving = || open().filter(|(_, f)| self.pools.serves(f.pool, request.nodes, shape.dips));
+        let serving = || open().filter(|(_, f)| self.pools.serves(f.pool, request.nodes, shape.standing.dips));
         let start = |place: usize| shape.soonest(place, &self.pools).unwrap_or(NOW);
         let Some((_, first)) = serving().min_by_key(|(place, f)| (start(*place), f.money)) else {
             return Reason::PoolsUnavailable;
@@ -301,7 +301,7 @@ impl Scheduler {
         match self.pools.get(own.unwrap_or(first.pool)) {
             None => Reason::Queued,
             Some(pool) => {
-                let available = pool.available(request.nodes, shape.dips);
+                let available = pool.available(request.nodes, shape.standing.dips);
                 Reason::Resources { pool: pool.id, requested: request.total(), available }
             }
         }

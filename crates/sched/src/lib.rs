@@ -29,6 +29,7 @@ mod rule;
 mod scheduler;
 mod shape;
 mod share;
+mod standing;
 mod terms;
 mod twin;
 mod view;
@@ -38,6 +39,7 @@ pub use policy::{Policy, Weights};
 pub use rule::{PoolVerdict, Rule, Verdict};
 pub use scheduler::Scheduler;
 pub use share::ResourceSeconds;
+pub use standing::{Dips, Standing};
 pub use view::{
     ClusterView, Demand, LicenceView, NodeUse, NodeView, Placement, Plan, PoolUse, PoolView, Rates, Reservation,
     Taking, WorkBudget,

@@ -166,7 +166,8 @@ impl Scheduler {
         }
         if self.shapes.sets[shape.set as usize].turns < self.policy.backfill_depth {
             let serves = |pool| {
-                self.pools.serves(pool, shape.request.nodes, shape.dips) && self.pools.admits(pool, tenant, job.limit)
+                self.pools.serves(pool, shape.request.nodes, shape.standing.dips)
+                    && self.pools.admits(pool, tenant, job.limit)
             };
             return shape.fits.iter().any(|f| serves(f.pool));
         }
@@ -413,7 +414,7 @@ impl Scheduler {
         let start = now.as_micros();
         let end = start.saturating_add(limit);
         let request = shape.request.clone();
-        let ask = Ask { request: &request, dips: shape.dips };
+        let ask = Ask { request: &request, dips: shape.standing.dips };
         let mut roomy = false;
         // Places that shut this tenant out.
         let mut shut: Vec<usize> = Vec::new();
@@ -482,7 +483,7 @@ impl Scheduler {
         let weights = &self.policy.weights;
         let taken: Vec<u32> = self.holders.iter().filter(|h| h.set == set).filter_map(|h| h.pool).collect();
         let shape = self.shapes.get_mut(shape);
-        let (request, dips) = (shape.request.clone(), shape.dips);
+        let (request, dips) = (shape.request.clone(), shape.standing.dips);
         let at = |start: i64| if start == NOW { now.as_micros() } else { start };
         let mut serves = false;
         let mut best: Option<(i128, i64, u32)> = None;

@@ -9,6 +9,7 @@ use model::{Chip, NodeState, Request, Service};
 
 use crate::bound::{Ask, Bounds};
 use crate::purse::Purse;
+use crate::standing::Dips;
 use crate::twin::Twin;
 use crate::view::{NodeUse, PoolUse, PoolView, Rates};
 
@@ -23,13 +24,13 @@ pub(crate) struct Node {
     pub free: Resources,
     /// Takes new work.
     pub open: bool,
-    /// Takes only work that may dip into the reserve.
-    pub reserved: bool,
+    /// Takes only work that may dip into what is kept for these.
+    pub kept: Dips,
 }
 
 impl Node {
-    pub fn takes(&self, dips: bool) -> bool {
-        self.open && (dips || !self.reserved)
+    pub fn takes(&self, dips: Dips) -> bool {
+        self.open && dips.reach(self.kept)
     }
 }
 
@@ -116,8 +117,9 @@ pub(crate) struct Pool {
     index: BTreeMap<Arc<str>, u32>,
     pub nodes: Vec<Node>,
     pub nodes_up: u32,
-    /// Nodes to be kept in reserve, and those that are up beside them.
-    reserve: u32,
+    /// Nodes to be kept, for whom, and how many of them are up.
+    reserve: Vec<Kept>,
+    /// Nodes up that are kept for nobody.
     pub nodes_common: u32,
     pub runs: Vec<Occupation>,
     /// When the work of others is taken to end, by node.
@@ -134,8 +136,16 @@ pub(crate) struct Pool {
     pub version: u32,
 }
 
-/// The reserve first, then least remaining room: (common, starves cards, cards, cores, memory, node).
-type Fitness = (bool, bool, u32, u64, u64, u32);
+/// Nodes kept for somebody.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    by: Dips,
+    wanted: u32,
+    up: u32,
+}
+
+/// The reserve first, then least remaining room: (for whom it is kept, starves cards, cards, cores, memory, node).
+type Fitness = (u8, bool, u32, u64, u64, u32);
 
 impl Pool {
     pub fn new(view: PoolView, version: u32) -> Self {
@@ -148,7 +158,7 @@ impl Pool {
             used: Resources::ZERO,
             free: view.shape,
             open: *s == NodeState::Up,
-            reserved: false,
+            kept: Dips::NONE,
         };
         let nodes: Vec<Node> = states.iter().map(node).collect();
         let mut pool = Self {
@@ -172,7 +182,7 @@ impl Pool {
             index,
             nodes,
             nodes_up: 0,
-            reserve: view.reserve,
+            reserve: view.reserve.iter().map(|&(by, wanted)| Kept { by, wanted, up: 0 }).collect(),
             nodes_common: 0,
             runs: Vec::new(),
             foreign: BTreeMap::new(),
@@ -185,13 +195,17 @@ impl Pool {
 
     /// After a change of a node's state: which nodes are in reserve, and how many are not.
     fn count_nodes(&mut self) {
-        let mut wanted = self.reserve;
-        for node in self.nodes.iter_mut().rev() {
-            node.reserved = node.open && wanted > 0;
-            wanted -= u32::from(node.reserved);
+        self.nodes.iter_mut().for_each(|node| node.kept = Dips::NONE);
+        let mut open = self.nodes.iter_mut().rev().filter(|node| node.open);
+        for kept in &mut self.reserve {
+            kept.up = 0;
+            for node in open.by_ref().take(kept.wanted as usize) {
+                node.kept = kept.by;
+                kept.up += 1;
+            }
         }
-        let count = |is: &dyn Fn(&Node) -> bool| self.nodes.iter().filter(|n| is(n)).count() as u32;
-        (self.nodes_up, self.nodes_common) = (count(&|n| n.open), count(&|n| n.takes(false)));
+        self.nodes_up = self.nodes.iter().filter(|n| n.open).count() as u32;
+        self.nodes_common = self.nodes_up - self.reserve.iter().map(|kept| kept.up).sum::<u32>();
     }
 
     pub fn admits(&self, tenant: TenantId) -> bool {
@@ -201,12 +215,21 @@ impl Pool {
         self.index.get(name).copied()
     }
     /// Nodes that one job may have at most, whatever their state.
-    pub fn most_nodes(&self, dips: bool) -> u32 {
-        (self.nodes.len() as u32).saturating_sub(if dips { 0 } else { self.reserve })
+    pub fn most_nodes(&self, dips: Dips) -> u32 {
+        let others = self.reserve.iter().filter(|kept| !dips.reach(kept.by));
+        others.fold(self.nodes.len() as u32, |nodes, kept| nodes.saturating_sub(kept.wanted))
+    }
+    pub fn reserve(&self) -> Vec<(Dips, u32)> {
+        self.reserve.iter().map(|kept| (kept.by, kept.wanted)).collect()
+    }
+    /// Nodes up that such work may use.
+    pub fn nodes_for(&self, dips: Dips) -> u32 {
+        let kept = self.reserve.iter().filter(|kept| dips.reach(kept.by));
+        self.nodes_common + kept.map(|kept| kept.up).sum::<u32>()
     }
     /// Could take new work if it had the room.
-    pub fn serves(&self, nodes: u32, dips: bool) -> bool {
-        self.reachable && nodes <= if dips { self.nodes_up } else { self.nodes_common }
+    pub fn serves(&self, nodes: u32, dips: Dips) -> bool {
+        self.reachable && nodes <= self.nodes_for(dips)
     }
 
     /// Returns false when nothing changes.
@@ -296,7 +319,7 @@ impl Pool {
     }
 
     /// True when `count` open nodes have room for `per_node` now, whoever claims it.
-    pub fn has_room(&self, per_node: &Resources, count: u32, dips: bool) -> bool {
+    pub fn has_room(&self, per_node: &Resources, count: u32, dips: Dips) -> bool {
         let mut found = 0;
         self.serves(count, dips)
             && self.nodes.iter().any(|n| {
@@ -418,7 +441,7 @@ impl Pool {
     }
 
     /// The most that a request of `count` nodes finds now: the freest open node for one, all free room for several.
-    pub fn available(&self, count: u32, dips: bool) -> Resources {
+    pub fn available(&self, count: u32, dips: Dips) -> Resources {
         if count > 1 {
             let takes = self.nodes.iter().filter(|n| n.takes(dips));
             return takes.fold(Resources::ZERO, |free, node| free.plus(&node.free));
@@ -435,7 +458,7 @@ fn allows(claim: &Claim, node: u32, per_node: &Resources, end: i64) -> bool {
 fn fitness(index: u32, node: &Node, per_node: &Resources) -> Fitness {
     let left = left(&node.free, per_node);
     let starves = per_node.gpus == 0 && left.gpus > 0 && left.cpu.0 < u64::from(left.gpus) * CPU_MILLIS_PER_FREE_CARD;
-    (!node.reserved, starves, left.gpus, left.cpu.0, left.mem.0, index)
+    (node.kept.order(), starves, left.gpus, left.cpu.0, left.mem.0, index)
 }
 
 /// Component-wise difference that stops at nothing: restored work may exceed a shape that was reduced since.

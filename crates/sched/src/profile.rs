@@ -4,6 +4,7 @@
 use base::{JobId, Resources};
 
 use crate::pool::{Claim, Node, Pool, left};
+use crate::standing::Dips;
 
 /// Start "now", before every end.
 pub(crate) const NOW: i64 = i64::MIN;
@@ -34,13 +35,13 @@ pub(crate) fn earliest(
     pool: &Pool,
     per_node: &Resources,
     count: u32,
-    dips: bool,
+    dips: Dips,
     respect: Respect,
     before: i64,
     scratch: &mut Scratch,
 ) -> Option<i64> {
     let Scratch { used, found, nodes } = scratch;
-    let takes = |node: &Node| node.open && (dips || !node.reserved);
+    let takes = |node: &Node| node.takes(dips);
     nodes.clear();
     if !pool.serves(count, dips) {
         return None;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pool::Pool;
 use crate::purse::Purse;
+use crate::standing::Dips;
 use crate::view::Demand;
 
 /// The rules in the order in which they are asked; the first that refuses is reported.
@@ -229,7 +230,7 @@ pub(crate) fn refused_for_good(pool: &Pool, purse: Option<&Purse>, demand: &Dema
     if request.nodes as usize > pool.nodes.len() {
         return Some(Rule::NodesTooFew { requested: request.nodes, available: pool.nodes.len() as u32 });
     }
-    let available = pool.most_nodes(demand.dips);
+    let available = pool.most_nodes(demand.standing.dips);
     if request.nodes > available {
         return Some(Rule::Reserve { requested: request.nodes, available });
     }
@@ -245,15 +246,15 @@ pub(crate) fn refused_for_good(pool: &Pool, purse: Option<&Purse>, demand: &Dema
 }
 
 /// The first rule that refuses because of the pool's health.
-pub(crate) fn refused_for_now(pool: &Pool, nodes: u32, dips: bool) -> Option<Rule> {
+pub(crate) fn refused_for_now(pool: &Pool, nodes: u32, dips: Dips) -> Option<Rule> {
     if !pool.reachable {
         return Some(Rule::Unreachable);
     }
     if pool.nodes_up < nodes {
         return Some(Rule::NodesDown { requested: nodes, available: pool.nodes_up });
     }
-    let available = pool.nodes_common;
-    (!dips && available < nodes).then_some(Rule::Reserve { requested: nodes, available })
+    let available = pool.nodes_for(dips);
+    (available < nodes).then_some(Rule::Reserve { requested: nodes, available })
 }
 
 pub(crate) fn chip_served(wanted: &[Chip], offered: Option<&Chip>) -> bool {

@@ -15,6 +15,7 @@ use crate::purse::Draw;
 use crate::queue::{JobMap, Queue, Slot};
 use crate::shape::{Pools, QueueWait, Shapes};
 use crate::share::{FairShare, ResourceSeconds};
+use crate::standing::Dips;
 use crate::view::{Demand, NodeUse, PoolUse, PoolView, Reservation, Taking};
 
 /// A job that occupies nodes.
@@ -292,7 +293,7 @@ impl Scheduler {
     pub fn enqueue(&mut self, demand: Demand) {
         self.dequeue(demand.job);
         let tenant = self.tenant(demand.tenant);
-        let shape = self.shapes.enter(&demand.request, &demand.pools, demand.dips);
+        let shape = self.shapes.enter(&demand.request, &demand.pools, &demand.standing);
         let lane = self.queue.lane(demand.class, tenant, shape);
         let new = Slot {
             job: demand.job,
@@ -452,6 +453,11 @@ impl Scheduler {
     pub fn free(&self, pool: PoolId) -> Option<PoolUse> {
         self.pools.get(*self.pools.by_id.get(&pool)?).map(Pool::usage)
     }
+    /// What is kept of a pool, as it was said.
+    pub fn reserve_of(&self, pool: PoolId) -> Vec<(Dips, u32)> {
+        let known = self.pools.by_id.get(&pool).and_then(|ordinal| self.pools.get(*ordinal));
+        known.map_or_else(Vec::new, Pool::reserve)
+    }
     /// What is taken on each node of a pool, by the platform's work and by others'; `None` when unknown.
     pub fn node_use(&self, pool: PoolId) -> Option<Vec<NodeUse>> {
         self.pools.get(*self.pools.by_id.get(&pool)?).map(Pool::node_use)
@@ -491,7 +497,7 @@ impl Scheduler {
             time_limit: base::Span::from_micros(slot.limit),
             request: shape.request.clone(),
             pools: shape.pools.clone(),
-            dips: shape.dips,
+            standing: shape.standing.clone(),
         })
     }
 

@@ -15,6 +15,7 @@ use crate::profile::{NOW, Respect, Scratch, earliest};
 use crate::purse::Purse;
 use crate::queue::NEVER;
 use crate::rule::chip_served;
+use crate::standing::{Dips, Standing};
 
 /// What a glance at a pool needs, dense so that a walk over a thousand pools stays in the nearest cache (32 bytes each).
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +26,7 @@ pub(crate) struct Gate {
     pub first_end: i64,
     /// Nodes up; none when the cluster does not answer or the pool is gone.
     up: u32,
-    /// Of them, those that are not kept in reserve.
+    /// Of them, those that are kept for nobody.
     common: u32,
     version: u32,
     restricted: bool,
@@ -154,9 +155,10 @@ impl Pools {
         limit <= gate.limit_max && (!gate.restricted || self.get(ordinal).is_some_and(|p| p.admits(tenant)))
     }
     /// Whether it is in the health to serve so many nodes.
-    pub fn serves(&self, ordinal: u32, nodes: u32, dips: bool) -> bool {
+    pub fn serves(&self, ordinal: u32, nodes: u32, dips: Dips) -> bool {
         let gate = self.gate(ordinal);
-        nodes <= if dips { gate.up } else { gate.common }
+        // Most work asks for fewer than are common to all, or there is nothing kept.
+        nodes <= gate.common || nodes <= gate.up && self.get(ordinal).is_some_and(|p| p.serves(nodes, dips))
     }
 }
 
@@ -182,7 +184,7 @@ pub(crate) struct Fit {
 pub(crate) struct Shape {
     pub request: Arc<Request>,
     pub pools: Arc<[Arc<str>]>,
-    pub dips: bool,
+    pub standing: Standing,
     pub queued: u32,
     /// Generation of the pools for which the list was made; the last number before it is.
     built: u64,
@@ -211,11 +213,11 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    fn new(request: Arc<Request>, pools: Arc<[Arc<str>]>, dips: bool) -> Self {
+    fn new(request: Arc<Request>, pools: Arc<[Arc<str>]>, standing: Standing) -> Self {
         Self {
             request,
             pools,
-            dips,
+            standing,
             queued: 0,
             built: u64::MAX,
             synced: 0,
@@ -233,7 +235,7 @@ impl Shape {
     }
 
     pub fn ask(&self) -> Ask<'_> {
-        Ask { request: &self.request, dips: self.dips }
+        Ask { request: &self.request, dips: self.standing.dips }
     }
 
     /// The list is that of the pools as they are defined.
@@ -303,7 +305,7 @@ impl Shape {
                 return None;
             }
             let Request { nodes, per_node, .. } = &*self.request;
-            let dips = self.dips;
+            let dips = self.standing.dips;
             let find = |pool: &Pool| match pool.has_room(per_node, *nodes, dips) {
                 true => Some(NOW),
                 false => earliest(pool, per_node, *nodes, dips, Respect::Running, before, scratch),
@@ -322,7 +324,7 @@ impl Shape {
         let mut from = 0;
         while let Some(place) = self.next_maybe(from) {
             let pool = pools.get(self.fits[place].pool);
-            if pool.is_some_and(|p| p.has_room(&self.request.per_node, self.request.nodes, self.dips)) {
+            if pool.is_some_and(|p| p.has_room(&self.request.per_node, self.request.nodes, self.standing.dips)) {
                 self.roomy = true;
                 return;
             }
@@ -346,7 +348,7 @@ impl Shape {
                             .entry(pool.chip.as_ref().map(|c| c.as_str()))
                             .or_insert_with(|| chip_served(&request.chips, pool.chip.as_ref())));
             let fits = request.per_node.fits(&pool.shape)
-                && request.nodes <= pool.most_nodes(self.dips)
+                && request.nodes <= pool.most_nodes(self.standing.dips)
                 && (self.pools.is_empty() || self.pools.contains(&pool.name))
                 && request.fault().is_none()
                 && pool.service == Service::InService
@@ -394,7 +396,7 @@ pub(crate) struct PoolSet {
 }
 
 /// Looked up only, never walked.
-type ShapeIndex = HashMap<(Arc<Request>, Arc<[Arc<str>]>, bool), u32, BuildHasherDefault<DefaultHasher>>;
+type ShapeIndex = HashMap<(Arc<Request>, Arc<[Arc<str>]>, Standing), u32, BuildHasherDefault<DefaultHasher>>;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shapes {
@@ -416,12 +418,12 @@ impl Shapes {
     }
 
     /// The shape of such requests, with one more job in the queue.
-    pub fn enter(&mut self, request: &Arc<Request>, pools: &Arc<[Arc<str>]>, dips: bool) -> u32 {
-        let key = (request.clone(), pools.clone(), dips);
+    pub fn enter(&mut self, request: &Arc<Request>, pools: &Arc<[Arc<str>]>, standing: &Standing) -> u32 {
+        let key = (request.clone(), pools.clone(), standing.clone());
         let shape = match self.index.get(&key) {
             Some(&shape) => shape,
             None => {
-                let fresh = Some(Shape::new(request.clone(), pools.clone(), dips));
+                let fresh = Some(Shape::new(request.clone(), pools.clone(), standing.clone()));
                 let shape = self.vacant.pop().unwrap_or(self.slots.len() as u32);
                 match self.slots.get_mut(shape as usize) {
                     Some(place) => *place = fresh,
@@ -456,7 +458,7 @@ impl Shapes {
         }
         for (ordinal, slot) in (0..).zip(&mut self.slots) {
             if let Some(shape) = slot.take_if(|s| s.queued == 0) {
-                self.index.remove(&(shape.request, shape.pools, shape.dips));
+                self.index.remove(&(shape.request, shape.pools, shape.standing));
                 self.vacant.push(ordinal);
             }
         }

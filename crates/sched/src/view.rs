@@ -7,6 +7,7 @@ use model::{Caps, Chip, Conditions, NodeState, PoolTerms, PriorityClass, Request
 use serde::{Deserialize, Serialize};
 
 use crate::explain::Explanation;
+use crate::standing::{Dips, Standing};
 
 /// Micro-units of money per unit and hour. The scheduler compares with them, it does not bill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -66,9 +67,9 @@ pub struct PoolView {
     pub time_limit_max: Option<Span>,
     /// Tenants that may use it; empty means all.
     pub tenants: Vec<TenantId>,
-    /// The last nodes that are up, so many of them, take only work that may dip into the reserve.
+    /// Of the nodes that are up the last so many are kept for these, those before them for the next, and so on.
     #[serde(default)]
-    pub reserve: u32,
+    pub reserve: Vec<(Dips, u32)>,
     /// Its cluster answers; nothing new goes to one that does not.
     pub reachable: bool,
     /// Whether its cluster is given new work at all.
@@ -133,8 +134,8 @@ pub struct Demand {
     pub request: Arc<Request>,
     /// Names of allowed pools; empty means any.
     pub pools: Arc<[Arc<str>]>,
-    /// May run on nodes that are kept in reserve, and takes these first.
-    pub dips: bool,
+    /// Of nodes that are kept it takes first those that it may.
+    pub standing: Standing,
 }
 
 /// How much one call of `plan` may do, in jobs looked at: the same on every machine, so that runs are reproducible.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base::{Money, Resources, Span, TenantId};
 use model::{Chip, NodeState, PriorityClass, Reason, Request};
-use sched::{Demand, Plan, Policy, PoolView, Rates, ResourceSeconds, Rule, Scheduler, Verdict, WorkBudget};
+use sched::{Demand, Dips, Plan, Policy, PoolView, Rates, ResourceSeconds, Rule, Scheduler, Verdict, WorkBudget};
 use support::*;
 
 fn scheduler(pools: impl IntoIterator<Item = PoolView>) -> Scheduler {
@@ -65,7 +65,7 @@ fn every_rule_refuses_with_its_amounts() {
         (PoolView { reachable: false, ..plain() }, demand(1, 1, res(1, 1, 0), 60), Rule::Unreachable, "unreachable"),
         (down, demand(1, 2, res(1, 1, 0), 60), Rule::NodesDown { requested: 2, available: 0 }, "nodes_down"),
         (
-            PoolView { reserve: 1, ..plain() },
+            PoolView { reserve: vec![(Dips::keeper(0), 1)], ..plain() },
             demand(1, 2, res(1, 1, 0), 60),
             Rule::Reserve { requested: 2, available: 1 },
             "reserve",
@@ -89,14 +89,14 @@ fn every_rule_refuses_with_its_amounts() {
 
 #[test]
 fn the_reserve_is_kept_for_those_who_may_dip_into_it() {
-    let mut s = scheduler([PoolView { reserve: 1, ..pool(1, res(4, 8, 0), 3) }]);
+    let mut s = scheduler([PoolView { reserve: vec![(Dips::keeper(0), 1)], ..pool(1, res(4, 8, 0), 3) }]);
     let whole = |n| demand(n, 1, res(4, 8, 0), 60);
     for n in 1..=3 {
         s.enqueue(whole(n));
     }
     assert_eq!(started(&mut s, 10), [1, 2]);
     assert!(matches!(s.reason(job_id(3), at(10)), Reason::Resources { .. }), "one node is free and kept");
-    s.enqueue(Demand { dips: true, ..whole(4) });
+    s.enqueue(Demand { standing: Dips::ALL.into(), ..whole(4) });
     let placed = plan(&mut s, 11).placements;
     assert_eq!((placed.len(), &*placed[0].nodes[0]), (1, "n2"));
     assert!(s.release(job_id(1)));
@@ -109,9 +109,35 @@ fn the_reserve_is_kept_for_those_who_may_dip_into_it() {
     }
     assert_eq!(started(&mut s, 13), [5]);
     // Who may dip into it takes it first.
-    s.enqueue(Demand { dips: true, ..whole(7) });
+    s.enqueue(Demand { standing: Dips::ALL.into(), ..whole(7) });
     let placed = plan(&mut s, 14).placements;
     assert_eq!(&*placed[0].nodes[0], "n1");
+}
+
+#[test]
+fn what_is_kept_for_one_is_not_for_another() {
+    let (general, ai) = (Dips::keeper(0), Dips::keeper(3));
+    let mut s = scheduler([PoolView { reserve: vec![(general, 1), (ai, 2)], ..pool(1, res(4, 8, 0), 5) }]);
+    let whole = |n, nodes, dips: Dips| Demand { standing: dips.into(), ..demand(n, nodes, res(4, 8, 0), 60) };
+    let refusal = |s: &Scheduler, nodes, dips| match s.feasible_anywhere(&whole(9, nodes, dips)) {
+        Ok(()) => None,
+        Err(verdicts) => Some(verdicts[0].rule.clone()),
+    };
+    let kept = |requested, available| Some(Rule::Reserve { requested, available });
+    assert_eq!(refusal(&s, 3, Dips::NONE), kept(3, 2));
+    assert_eq!((refusal(&s, 4, ai), refusal(&s, 5, ai)), (None, kept(5, 4)));
+    assert_eq!((refusal(&s, 3, general), refusal(&s, 4, general)), (None, kept(4, 3)));
+    assert_eq!(refusal(&s, 5, Dips::ALL), None);
+    // Each takes first what is kept for it.
+    s.enqueue(whole(1, 1, ai));
+    s.enqueue(whole(2, 1, general));
+    s.enqueue(whole(3, 2, Dips::NONE));
+    s.enqueue(whole(4, 1, ai));
+    s.enqueue(whole(5, 1, ai));
+    let placed = plan(&mut s, 10).placements;
+    let nodes: Vec<&str> = placed.iter().flat_map(|p| p.nodes.iter().map(|n| &**n)).collect();
+    assert_eq!(nodes, ["n2", "n4", "n0", "n1", "n3"]);
+    assert_eq!(s.queued(), 1, "nothing is left for the third of them");
 }
 
 #[test]

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use base::{ClusterId, Resources, Span};
 use model::{Caps, Conditions, NodeState, Places, PoolTerms, PriorityClass, Request, Switches, Window};
 use proptest::prelude::*;
-use sched::{ClusterView, Demand, LicenceView, Policy, PoolView, ResourceSeconds, Scheduler, Weights, WorkBudget};
+use sched::{
+    ClusterView, Demand, Dips, LicenceView, Policy, PoolView, ResourceSeconds, Scheduler, Weights, WorkBudget,
+};
 use support::naive::Naive;
 use support::*;
 
@@ -68,6 +70,15 @@ fn conditions() -> Vec<Conditions> {
     ]
 }
 
+/// What work of a class and a tenant may use of what is kept.
+fn dips(class: usize, tenant: u128) -> Dips {
+    match (class, tenant) {
+        (2.., _) => Dips::ALL,
+        (_, 2) => Dips::keeper(3),
+        _ => Dips::NONE,
+    }
+}
+
 fn clusters() -> Vec<ClusterView> {
     let window = |name: &str, from, until, nodes: &[&str], ours| Window {
         name: name.into(),
@@ -111,7 +122,7 @@ fn terms(kind: u8, nodes: usize) -> PoolTerms {
 
 fn pools(with_terms: bool) -> impl Strategy<Value = Vec<PoolView>> {
     let kinds = prop_oneof![Just(res(4, 8, 0)), Just(res(8, 8, 0)), Just(res(4, 16, 2))];
-    let one = (kinds, 1usize..4, 0i64..3, prop::option::weighted(0.2, 100i64..2_000), 0u8..8, 0u32..4, 0u8..64);
+    let one = (kinds, 1usize..4, 0i64..3, prop::option::weighted(0.2, 100i64..2_000), 0u8..8, 0u32..6, 0u8..64);
     prop::collection::vec(one, 1..5).prop_map(move |list| {
         type Kind = (Resources, usize, i64, Option<i64>, u8, u32, u8);
         let build = |(i, (shape, nodes, price, limit, tenants, reserve, kind)): (usize, Kind)| {
@@ -120,8 +131,14 @@ fn pools(with_terms: bool) -> impl Strategy<Value = Vec<PoolView>> {
                 view.terms = Arc::new(terms(kind, nodes));
             }
             view.price = rates(100_000 + price * 50_000);
-            // One pool in two keeps one or two nodes in reserve, perhaps all that it has.
-            view.reserve = reserve.saturating_sub(1);
+            // Two pools in three keep one or two nodes in reserve, perhaps all that they have; one of them for two keepers.
+            let kept = |by: &[u8]| by.iter().map(|by| (Dips::keeper(*by), reserve.min(2))).collect();
+            view.reserve = match reserve {
+                0 | 1 => Vec::new(),
+                2 | 3 => kept(&[0]),
+                4 => kept(&[0, 3]),
+                _ => vec![(Dips::keeper(3), 1)],
+            };
             view.time_limit_max = limit.map(Span::from_secs);
             view.tenants = if tenants == 0 { vec![tenant(2)] } else { Vec::new() };
             view
@@ -201,7 +218,7 @@ impl Both {
                     deadline: deadline.map(|d| at(d * 100)),
                     request: Arc::new(Request { conditions, ..Request::of(nodes, per_node) }),
                     pools: pools.into(),
-                    dips: *class >= 2,
+                    standing: self::dips(*class, *t).into(),
                     ..demand(self.number, nodes, per_node, *seconds)
                 };
                 self.fast.enqueue(job.clone());

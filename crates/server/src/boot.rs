@@ -219,6 +219,7 @@ pub async fn register_local(
             time_limit_max: pool.time_limit_max,
             tenants: before.map_or_else(Vec::new, |(p, _)| p.tenants.clone()),
             retired: Vec::new(),
+            past_use: Default::default(),
             terms: Default::default(),
         };
         if before.is_none_or(|(p, cost)| *p != wanted || *cost != Some(config.cost)) {

@@ -251,6 +251,7 @@ impl Chaos {
             time_limit_max,
             tenants,
             retired: Vec::new(),
+            past_use: Default::default(),
             terms: Default::default(),
         };
         let cost = PoolCost {

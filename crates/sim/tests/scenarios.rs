@@ -57,6 +57,7 @@ scenarios!(
     refusals,
     remarks,
     requeue,
+    reserve,
     steered,
     supply_terms,
     suspended,

@@ -44,7 +44,7 @@ pub fn pool(n: u128, shape: Resources, nodes: usize) -> PoolView {
         nodes: (0..nodes).map(node).collect(),
         time_limit_max: None,
         tenants: Vec::new(),
-        reserve: 0,
+        reserve: Vec::new(),
         reachable: true,
         service: Default::default(),
         terms: Default::default(),
@@ -65,6 +65,6 @@ pub fn demand(n: u64, nodes: u32, per_node: Resources, seconds: i64) -> Demand {
         time_limit: Span::from_secs(seconds),
         request: Arc::new(Request::of(nodes, per_node)),
         pools: Arc::new([]),
-        dips: false,
+        standing: Default::default(),
     }
 }

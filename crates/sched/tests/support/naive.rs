@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base::{JobId, Resources, TenantId, Timestamp};
 use model::{Counted, NodeState, Request, Service};
-use sched::{ClusterView, Demand, Policy, PoolView, ResourceSeconds};
+use sched::{ClusterView, Demand, Dips, Policy, PoolView, ResourceSeconds};
 
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -180,7 +180,10 @@ impl Naive {
             request.per_node.gpus == 0 || p.price.card_hour.is_some() && served
         };
         let named = |p: &PoolView| job.pools.is_empty() || job.pools.contains(&p.name);
-        let most = |p: &PoolView| p.nodes.len().saturating_sub(if job.dips { 0 } else { p.reserve as usize });
+        let others = |p: &PoolView| -> usize {
+            p.reserve.iter().filter(|(by, _)| !job.standing.dips.reach(*by)).map(|(_, nodes)| *nodes as usize).sum()
+        };
+        let most = |p: &PoolView| p.nodes.len().saturating_sub(others(p));
         let big = |p: &PoolView| request.per_node.fits(&p.shape) && request.nodes as usize <= most(p);
         let in_service = |p: &PoolView| p.service == Service::InService;
         (0..self.pools.len())
@@ -325,14 +328,25 @@ impl Naive {
         self.pools[pool].reachable && up >= job.request.nodes as usize
     }
 
-    /// The last nodes that are up are the reserve.
-    fn is_reserved(&self, pool: usize, node: usize) -> bool {
+    /// The last nodes that are up are the reserve of the first, those before them of the next.
+    fn kept(&self, pool: usize, node: usize) -> usize {
         let behind = self.pools[pool].nodes[node..].iter().filter(|n| n.state == NodeState::Up).count();
-        behind <= self.pools[pool].reserve as usize
+        let mut upto = 0;
+        let holds = |(_, nodes): &(Dips, u32)| {
+            upto += *nodes as usize;
+            behind <= upto
+        };
+        let reserve = &self.pools[pool].reserve;
+        reserve.iter().position(holds).unwrap_or(reserve.len())
+    }
+
+    fn may_dip(&self, pool: usize, node: usize, job: &Demand) -> bool {
+        let kept = self.pools[pool].reserve.get(self.kept(pool, node));
+        kept.is_none_or(|(by, _)| job.standing.dips.reach(*by))
     }
 
     fn takes(&self, pool: usize, node: usize, job: &Demand) -> bool {
-        self.pools[pool].nodes[node].state == NodeState::Up && (job.dips || !self.is_reserved(pool, node))
+        self.pools[pool].nodes[node].state == NodeState::Up && self.may_dip(pool, node, job)
     }
 
     fn preference(&self, pool: usize, job: &Demand) -> Preference {
@@ -377,7 +391,7 @@ impl Naive {
             };
             if self.claims.iter().all(harmless) && self.open(pool, node, job, self.now, end) {
                 let starves = per_node.gpus == 0 && left.gpus > 0 && left.cpu.0 < u64::from(left.gpus) * 2_000;
-                open.push((!self.is_reserved(pool, node), starves, left.gpus, left.cpu, left.mem, node));
+                open.push((self.kept(pool, node), starves, left.gpus, left.cpu, left.mem, node));
             }
         }
         open.sort_unstable();

@@ -240,6 +240,7 @@ pub fn registered_pool(cluster: &Cluster, mode: SupplyMode, plan: &SlurmPoolPlan
         time_limit_max: plan.time_limit_max,
         tenants: before.map_or_else(Vec::new, |pool| pool.tenants.clone()),
         retired: before.map_or_else(Vec::new, |pool| pool.retired.clone()),
+        past_use: Default::default(),
         terms: Arc::new(plan.terms.clone()),
     }
 }

@@ -56,6 +56,7 @@ pub async fn register(app: &App, cluster: ClusterId, facts: &ClusterFacts, cost:
             time_limit_max: facts.time_limit_max,
             tenants: before.map_or_else(Vec::new, |(pool, _)| pool.tenants.clone()),
             retired: before.map_or_else(Vec::new, |(pool, _)| still_retired(pool)),
+            past_use: Default::default(),
             terms: Arc::new(facts.terms.clone()),
         };
         if before.is_some_and(|(pool, _)| *pool == wanted) {

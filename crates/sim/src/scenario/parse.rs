@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use base::{Bytes, Money, Resources, Span};
-use model::{Caps, Chip, Conditions, DependencyKind, Licence, Outcome, PoolTerms, PriorityClass, Service, Switches};
+use model::{
+    Caps, Chip, Conditions, DependencyKind, Licence, Outcome, PoolTerms, PriorityClass, ProductLine, Service, Switches,
+};
 
 use crate::cluster::RunPlan;
 use crate::world::{Crash, Doing};
@@ -75,6 +77,7 @@ pub struct SubmitStep {
     pub array: Option<(Vec<u32>, Option<u32>)>,
     pub after: Vec<(DependencyKind, Name)>,
     pub class: PriorityClass,
+    pub line: ProductLine,
     pub hold: bool,
     pub requeue: bool,
     pub begin: Option<Span>,
@@ -389,6 +392,7 @@ fn submit(w: &mut Words) -> Result<Step, ParseError> {
         array: None,
         after: Vec::new(),
         class: PriorityClass::Normal,
+        line: ProductLine::General,
         hold: false,
         requeue: false,
         begin: None,
@@ -413,6 +417,7 @@ fn submit(w: &mut Words) -> Result<Step, ParseError> {
             "array" => s.array = Some(array(w.next(word)?)?),
             "after" => s.after.push((dependency(w.next(word)?)?, w.name()?)),
             "class" => s.class = class(w)?,
+            "line" => s.line = line(w)?,
             "hold" => s.hold = true,
             "requeue" => s.requeue = true,
             "begin" => s.begin = Some(later(w)?),
@@ -456,6 +461,11 @@ fn dependency(word: &str) -> Result<DependencyKind, ParseError> {
 fn class(w: &mut Words) -> Result<PriorityClass, ParseError> {
     let word = w.next("class")?;
     PriorityClass::parse(word).ok_or_else(|| bad("class", word))
+}
+
+fn line(w: &mut Words) -> Result<ProductLine, ParseError> {
+    let word = w.next("line")?;
+    serde_json::from_value(word.into()).map_err(|_| bad("line", word))
 }
 
 fn change(w: &mut Words) -> Result<Step, ParseError> {

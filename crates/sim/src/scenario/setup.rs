@@ -109,6 +109,7 @@ impl Runner {
             time_limit_max: step.time_max,
             tenants,
             retired: Vec::new(),
+            past_use: Default::default(),
             terms: Arc::new(step.terms),
         };
         let cost = step.cost.map(|(purchase_price, datacentre_fee_month)| PoolCost {
@@ -199,6 +200,7 @@ impl Runner {
         JobSpec {
             array: step.array.clone().map(|(indices, limit)| ArraySpec { indices, limit }),
             class: step.class,
+            line: step.line,
             hold: step.hold,
             requeue: step.requeue,
             begin: step.begin.map(|b| self.world.shown() + b),
