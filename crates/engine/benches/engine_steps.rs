@@ -147,7 +147,15 @@ impl Bench {
             let (id, project) = (TenantId::from_u128(self.ids.u128()), ProjectId::from_u128(self.ids.u128()));
             let user = UserId::from_u128(self.ids.u128());
             let (name, currency, credit_limit) = (format!("tenant{n}"), Currency::CNY, Money::ZERO);
-            self.operator(Command::CreateTenant { id, name, currency, shares: 1, credit_limit, project });
+            self.operator(Command::CreateTenant {
+                id,
+                name,
+                currency,
+                shares: 1,
+                credit_limit,
+                tier: Default::default(),
+                project,
+            });
             let (name, role, disabled) = (format!("user{n}").into(), Role::Owner, false);
             let person = User { id: user, tenant: id, name, role, default_project: project, disabled };
             self.operator(Command::CreateUser { user: person, password: None });

@@ -7,8 +7,8 @@ use base::{
     TokenId, UserId,
 };
 use model::{
-    Actor, Cluster, ClusterLink, ClusterReport, ClusterTerms, DependencyKind, JobSpec, NodeState, Observation, Outcome,
-    Pool, PriorityClass, Role, Service, StateCode, Supplier, TenantStatus, Token, User,
+    Actor, Cluster, ClusterLink, ClusterReport, ClusterTerms, ContractTier, DependencyKind, JobSpec, NodeState,
+    Observation, Outcome, Pool, PriorityClass, Role, Service, StateCode, Supplier, TenantStatus, Token, User,
 };
 use rating::{PoolCost, PriceBook};
 use serde::{Deserialize, Serialize};
@@ -136,6 +136,7 @@ pub enum Command {
         currency: Currency,
         shares: u32,
         credit_limit: Money,
+        tier: ContractTier,
         project: ProjectId,
     },
     ChangeTenant {
@@ -143,6 +144,7 @@ pub enum Command {
         shares: Option<u32>,
         status: Option<TenantStatus>,
         credit_limit: Option<Money>,
+        tier: Option<ContractTier>,
     },
     CreateProject {
         id: ProjectId,

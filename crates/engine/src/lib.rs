@@ -32,4 +32,4 @@ pub use query::{Checkpointed, Standing, WalletView};
 pub use record::{AuditEntry, Batch, Effect, JobRow, Record, Snapshot};
 pub use restore::RestoreError;
 pub use state::Engine;
-pub use steering::{ByClass, PolicyVersion, Replacement, Steering, SteeringError, Waiting};
+pub use steering::{ByClass, PolicyVersion, Replacement, Steering, SteeringError, Tiers, Waiting};

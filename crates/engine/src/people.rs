@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{TenantId, UserId};
 use model::people::valid_name;
-use model::{Actor, EventKind, Project, Role, Tenant, TenantStatus, User};
+use model::{Actor, ContractTier, EventKind, Project, Role, Tenant, TenantStatus, User};
 
 use crate::denied::Denied;
 use crate::input::{Command, Report};
@@ -16,8 +16,8 @@ impl Engine {
         let action = command.word();
         match command {
             Command::CreateTenant { .. } => self.create_tenant(command, actor, out),
-            Command::ChangeTenant { tenant, shares, status, credit_limit } => {
-                self.change_tenant(tenant, shares, status, actor, credit_limit, out)
+            Command::ChangeTenant { tenant, shares, status, credit_limit, tier } => {
+                self.change_tenant(tenant, (shares, status, tier), actor, credit_limit, out)
             }
             Command::CreateProject { id, tenant, name } => {
                 self.tenants.get(&tenant).ok_or(Denied::NotFound("tenant"))?;
@@ -59,7 +59,7 @@ impl Engine {
 
     fn create_tenant(&mut self, command: Command, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
         let action = command.word();
-        let Command::CreateTenant { id, name, currency, shares, credit_limit, project } = command else {
+        let Command::CreateTenant { id, name, currency, shares, credit_limit, tier, project } = command else {
             return Err(Denied::Invalid("not a command on people"));
         };
         self.check_name("tenant", None, &name)?;
@@ -78,7 +78,7 @@ impl Engine {
         // From here on nothing fails.
         let wallet = self.open_wallet(id, currency, credit_limit, out)?;
         let name: Arc<str> = name.into();
-        let tenant = Tenant { id, name: name.clone(), currency, shares, status: TenantStatus::Active };
+        let tenant = Tenant { id, name: name.clone(), currency, shares, status: TenantStatus::Active, tier };
         self.enter_tenant(tenant.clone(), wallet);
         out.records.push(Record::Tenant(tenant));
         self.enter_project(Project { id: project, tenant: id, name: "default".into() }, out);
@@ -141,8 +141,7 @@ impl Engine {
     fn change_tenant(
         &mut self,
         tenant: TenantId,
-        shares: Option<u32>,
-        status: Option<TenantStatus>,
+        (shares, status, tier): (Option<u32>, Option<TenantStatus>, Option<ContractTier>),
         actor: Actor,
         credit_limit: Option<base::Money>,
         out: &mut Batch,
@@ -151,6 +150,8 @@ impl Engine {
         let mut changed = entry.tenant.clone();
         changed.shares = shares.unwrap_or(changed.shares);
         changed.status = status.unwrap_or(changed.status);
+        changed.tier = tier.unwrap_or(changed.tier);
+        let other_rules = changed.tier != entry.tenant.tier;
         if changed.shares == 0 {
             return Err(Denied::Invalid("shares must be at least 1"));
         }
@@ -158,10 +159,19 @@ impl Engine {
             self.set_credit(tenant, limit, out)?;
         }
         let wallet = entry_wallet(self, tenant);
-        let detail = format!("shares {}, {:?}, credit {credit_limit:?}", changed.shares, changed.status);
+        let detail = format!(
+            "shares {}, {:?}, {}, credit {credit_limit:?}",
+            changed.shares,
+            changed.status,
+            changed.tier.as_str()
+        );
         out.records.push(Record::Tenant(changed.clone()));
         self.enter_tenant(changed, wallet);
         self.people_changed(out, actor, "tenant.change", tenant.to_string(), Some(tenant), detail);
+        if other_rules {
+            self.admissions.clear();
+            self.requeue_all();
+        }
         if credit_limit.is_some() {
             self.cover_again(tenant, out);
         }

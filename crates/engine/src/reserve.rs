@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::{PoolId, TenantId};
-use model::{AttemptPhase, JobSpec, PastUse, Pool, PriorityClass, ProductLine, SupplyMode};
+use model::{AttemptPhase, ContractTier, JobSpec, PastUse, Pool, PriorityClass, ProductLine, SupplyMode};
 use sched::{Dips, Standing};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,8 @@ pub struct Reserve {
     pub urgent: bool,
     /// So may work that was moved away from elsewhere, or whose pool failed.
     pub replacements: bool,
+    /// So may work of tenants with a contract for a term.
+    pub contracted: bool,
     /// Product lines that may use what is kept in general.
     pub elastic: Vec<ProductLine>,
     /// In place of the share `reserve_permille`, which then holds until enough was seen.
@@ -44,6 +46,7 @@ impl Default for Reserve {
         Reserve {
             urgent: true,
             replacements: true,
+            contracted: false,
             elastic: Vec::new(),
             forecast: None,
             lines: BTreeMap::new(),
@@ -172,16 +175,19 @@ pub(crate) struct Peak {
 
 impl Engine {
     /// What the rules say of a job. `moved`: it was moved away from elsewhere, or its run was broken off.
-    pub(crate) fn standing(&self, _tenant: TenantId, spec: &JobSpec, moved: bool) -> Standing {
+    pub(crate) fn standing(&self, tenant: TenantId, spec: &JobSpec, moved: bool) -> Standing {
         let reserve = &self.policy.steering.reserve;
-        let anything = spec.class == PriorityClass::Urgent && reserve.urgent || moved && reserve.replacements;
+        let tier = self.tenants.get(&tenant).map_or(ContractTier::OnDemand, |entry| entry.tenant.tier);
+        let anything = spec.class == PriorityClass::Urgent && reserve.urgent
+            || moved && reserve.replacements
+            || tier.is_contracted() && reserve.contracted;
         let general = if reserve.elastic.contains(&spec.line) { GENERAL } else { Dips::NONE };
         let dips = match anything {
             true => Dips::ALL,
             false if reserve.keeps_for_lines() => general.and(keeper(Some(spec.line))),
             false => general,
         };
-        Standing { dips }
+        Standing { dips, draws: self.policy.steering.tiers.of(tier) }
     }
 
     /// What is kept of a pool, for whom, in nodes.

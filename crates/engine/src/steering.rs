@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use base::{Span, Timestamp};
-use model::{Actor, PriorityClass};
+use model::{Actor, ContractTier, PriorityClass};
+use sched::Draws;
 use serde::{Deserialize, Serialize};
 
 use crate::denied::Denied;
@@ -24,9 +25,29 @@ pub struct Steering {
     /// Thousandths of an own pool's nodes, rounded up, that only urgent work and work moved from elsewhere may run on.
     pub reserve_permille: u32,
     pub reserve: Reserve,
+    pub tiers: Tiers,
     pub waiting: Waiting,
     pub replacement: ByClass,
     pub placement: sched::Policy,
+}
+
+/// On whose pools the work of tenants runs, by what they have agreed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tiers {
+    pub long_term: Draws,
+    pub short_term: Draws,
+    pub on_demand: Draws,
+}
+
+impl Tiers {
+    pub const fn of(&self, tier: ContractTier) -> Draws {
+        match tier {
+            ContractTier::LongTerm => self.long_term,
+            ContractTier::ShortTerm => self.short_term,
+            ContractTier::OnDemand => self.on_demand,
+        }
+    }
 }
 
 /// How long work may wait on a cluster that it was handed to.
@@ -271,7 +292,8 @@ impl Engine {
     pub(crate) fn enter_steering(&mut self, number: u64, steering: Steering) {
         self.policy_version = number;
         self.sched.set_policy(steering.placement);
-        let rules_changed = self.policy.steering.reserve != steering.reserve;
+        let old = &self.policy.steering;
+        let rules_changed = (&old.reserve, &old.tiers) != (&steering.reserve, &steering.tiers);
         self.policy.steering = steering;
         self.supply_changed();
         if rules_changed {
@@ -326,6 +348,7 @@ mod tests {
             ("[placement]\nage_bound = \"0s\"", "placement.age_bound: must be longer than zero"),
             ("[placement]\nfair_share_half_life = \"3s\"", "at least a minute"),
             ("reserve_permille = 1001", "at most 1000"),
+            ("[tiers]\nlong_term = \"own\"", "unknown variant `own`"),
             ("[reserve.lines.gold]\npermille = 1", "unknown variant `gold`"),
             ("[reserve.lines.ai]\npermille = 1001", "at most 1000"),
             ("[reserve.forecast]\ndays = 91", "`days` is 1 to 90"),

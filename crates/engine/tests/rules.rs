@@ -70,6 +70,7 @@ impl Fixture {
             currency,
             shares: 1,
             credit_limit,
+            tier: Default::default(),
             project: PROJECT,
         });
         let (name, role, disabled) = ("user".into(), Role::Owner, false);

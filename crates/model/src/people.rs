@@ -14,6 +14,33 @@ pub enum TenantStatus {
     Suspended,
 }
 
+/// What a tenant has agreed on for its computing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContractTier {
+    /// Capacity for a long term.
+    LongTerm,
+    /// Capacity for a short term.
+    ShortTerm,
+    /// Nothing: it pays for what it uses.
+    #[default]
+    OnDemand,
+}
+
+impl ContractTier {
+    pub const ALL: [ContractTier; 3] = [Self::LongTerm, Self::ShortTerm, Self::OnDemand];
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LongTerm => "long_term",
+            Self::ShortTerm => "short_term",
+            Self::OnDemand => "on_demand",
+        }
+    }
+    pub const fn is_contracted(self) -> bool {
+        !matches!(self, Self::OnDemand)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
     pub id: TenantId,
@@ -24,6 +51,8 @@ pub struct Tenant {
     pub shares: u32,
     #[serde(default)]
     pub status: TenantStatus,
+    #[serde(default)]
+    pub tier: ContractTier,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

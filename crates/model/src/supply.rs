@@ -17,6 +17,15 @@ pub enum SupplyMode {
     Partner,
 }
 
+impl SupplyMode {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Partner => "partner",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supplier {
     pub id: SupplierId,

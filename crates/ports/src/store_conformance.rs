@@ -259,6 +259,7 @@ pub fn people(n: u64) -> Vec<Record> {
             currency: base::Currency::CNY,
             shares: 3,
             status: TenantStatus::Suspended,
+            tier: model::ContractTier::LongTerm,
         }),
         Record::Project(Project { id: project, tenant, name: "default".into() }),
         Record::User(User {

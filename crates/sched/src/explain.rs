@@ -154,7 +154,7 @@ impl Scheduler {
         for pool in self.pools.iter() {
             let passing = || refused_for_now(pool, request.nodes, demand.standing.dips);
             if let Some(rule) = refused_for_good(pool, self.pools.purse(pool), demand).or_else(passing) {
-                rows.push((((2, 0), 0, false, pool.id), wanted.refused(pool, rule)));
+                rows.push((((2, false, 0), 0, false, pool.id), wanted.refused(pool, rule)));
                 continue;
             }
             let start = self.start_in(pool, demand, job, now, &mut scratch);
@@ -162,8 +162,10 @@ impl Scheduler {
             let row = wanted.feasible(pool, start, wait.map(|w| w.wait));
             let at = row.expected_start.map_or(i64::MAX, Timestamp::as_micros);
             let waits = match start {
-                Some(start) if start <= now.as_micros() => (0, wait.map_or(0, |w| w.tier)),
-                _ => (1, 0),
+                Some(start) if start <= now.as_micros() => {
+                    (0, demand.standing.draws.is_second(pool.mode), wait.map_or(0, |w| w.tier))
+                }
+                _ => (1, false, 0),
             };
             let score = penalty(weights, at, money(pool, &total, weights), demand.time_limit.as_micros());
             let wastes = total.gpus == 0 && pool.shape.gpus > 0;

@@ -39,7 +39,7 @@ pub use policy::{Policy, Weights};
 pub use rule::{PoolVerdict, Rule, Verdict};
 pub use scheduler::Scheduler;
 pub use share::ResourceSeconds;
-pub use standing::{Dips, Standing};
+pub use standing::{Dips, Draws, Standing};
 pub use view::{
     ClusterView, Demand, LicenceView, NodeUse, NodeView, Placement, Plan, PoolUse, PoolView, Rates, Reservation,
     Taking, WorkBudget,

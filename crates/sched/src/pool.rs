@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::{ClusterId, JobId, PoolId, Resources, Span, TenantId};
-use model::{Chip, NodeState, Request, Service};
+use model::{Chip, NodeState, Request, Service, SupplyMode};
 
 use crate::bound::{Ask, Bounds};
 use crate::purse::Purse;
@@ -104,6 +104,7 @@ pub(crate) struct Pool {
     pub name: Arc<str>,
     pub cluster: ClusterId,
     pub service: Service,
+    pub mode: SupplyMode,
     pub shape: Resources,
     pub chip: Option<Chip>,
     pub time_limit_max: Option<Span>,
@@ -166,6 +167,7 @@ impl Pool {
             name: view.name,
             cluster: view.cluster,
             service: view.service,
+            mode: view.mode,
             bounds: Bounds::new(view.terms, nodes.len()),
             twins: Vec::new(),
             mirrored: 0,

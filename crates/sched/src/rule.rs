@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use base::{PoolId, Resources, Span};
-use model::{Chip, Counted, Service};
+use model::{Chip, Counted, Service, SupplyMode};
 use serde::{Deserialize, Serialize};
 
 use crate::pool::Pool;
@@ -20,6 +20,11 @@ pub enum Rule {
     PoolNotNamed,
     /// The pool serves a list of tenants without this one.
     TenantNotAdmitted,
+    /// The tenant's contract draws on the pools of another supply mode alone.
+    ContractTier {
+        requested: SupplyMode,
+        available: SupplyMode,
+    },
     /// None of the chips asked for.
     Chip {
         requested: Vec<Chip>,
@@ -117,6 +122,7 @@ impl Rule {
         match self {
             Self::PoolNotNamed => "pool_not_named",
             Self::TenantNotAdmitted => "tenant_not_admitted",
+            Self::ContractTier { .. } => "contract_tier",
             Self::Chip { .. } => "chip",
             Self::NodeShape { .. } => "node_shape",
             Self::NodesTooFew { .. } => "nodes_too_few",
@@ -146,6 +152,7 @@ impl Rule {
             Self::PoolNotNamed | Self::TenantNotAdmitted | Self::NoGpuPrice | Self::Avoided | Self::Unreachable => {
                 return None;
             }
+            Self::ContractTier { requested, available } => (requested.as_str().into(), available.as_str().into()),
             Self::Chip { requested, available } => {
                 let names: Vec<&str> = requested.iter().map(Chip::as_str).collect();
                 (names.join("|"), available.as_ref().map_or("-".into(), ToString::to_string))
@@ -176,6 +183,7 @@ impl Rule {
             Self::Avoided | Self::Unreachable | Self::NodesDown { .. } => true,
             Self::PoolNotNamed
             | Self::TenantNotAdmitted
+            | Self::ContractTier { .. }
             | Self::Chip { .. }
             | Self::NodeShape { .. }
             | Self::NodesTooFew { .. }
@@ -220,6 +228,10 @@ pub(crate) fn refused_for_good(pool: &Pool, purse: Option<&Purse>, demand: &Dema
     }
     if !pool.admits(demand.tenant) {
         return Some(Rule::TenantNotAdmitted);
+    }
+    let available = pool.mode;
+    if let Some(requested) = demand.standing.draws.refuses(available) {
+        return Some(Rule::ContractTier { requested, available });
     }
     if request.per_node.gpus > 0 && !request.chips.is_empty() && !chip_served(&request.chips, pool.chip.as_ref()) {
         return Some(Rule::Chip { requested: request.chips.clone(), available: pool.chip.clone() });

@@ -191,7 +191,7 @@ pub(crate) struct Shape {
     /// Pass in which `maybe` was last brought up to date.
     pub synced: u64,
     pub set: u32,
-    /// By how long the cluster's own queue lets work wait, then money, then pools whose cards the request would not waste, then id.
+    /// By preferred supply mode, how long the cluster's own queue lets work wait, money, then pools whose cards the request would not waste, then id.
     pub fits: Vec<Fit>,
     /// By place: running work alone lets it start then or later. Holds while the pool frees nothing, exact or not. Apart from
     /// the fits, so that a search over a thousand pools reads 8 bytes of those that cannot be the first.
@@ -337,7 +337,8 @@ impl Shape {
         let request = &*self.request;
         let total = request.total();
         let mut chips: BTreeMap<Option<&str>, bool> = BTreeMap::new();
-        let mut list: Vec<(u8, i64, bool, PoolId, u32)> = Vec::new();
+        let mut list: Vec<(bool, u8, i64, bool, PoolId, u32)> = Vec::new();
+        let draws = self.standing.draws;
         for (&id, &ordinal) in &pools.by_id {
             let Some(pool) = pools.get(ordinal) else { continue };
             let gpus = request.per_node.gpus > 0;
@@ -352,17 +353,19 @@ impl Shape {
                 && (self.pools.is_empty() || self.pools.contains(&pool.name))
                 && request.fault().is_none()
                 && pool.service == Service::InService
+                && draws.refuses(pool.mode).is_none()
                 && pool.terms_refuse(pools.purse(pool), request).is_none();
             if fits && chip_ok {
                 let money = money(pool, &total, weights);
                 let tier = pools.queues.get(&id).map_or(0, |queue| queue.tier);
-                list.push((tier, money, !gpus && pool.shape.gpus > 0, id, ordinal));
+                let second = draws.is_second(pool.mode);
+                list.push((second, tier, money, !gpus && pool.shape.gpus > 0, id, ordinal));
             }
         }
         list.sort_unstable();
         self.fits = list
             .iter()
-            .map(|(tier, money, _, _, pool)| {
+            .map(|(_, tier, money, _, _, pool)| {
                 let wait = QueueWait::least(*tier);
                 Fit { pool: *pool, version: UNKNOWN, exact: false, money: *money, wait }
             })

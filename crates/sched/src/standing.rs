@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use model::SupplyMode;
 use serde::{Deserialize, Serialize};
 
 /// For whom nodes are kept, and what work may use of them: a set of keepers, one bit each.
@@ -39,15 +40,45 @@ impl fmt::Debug for Dips {
     }
 }
 
+/// On whose pools work runs. `…First`: on the others only while none of these can start it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Draws {
+    #[default]
+    Any,
+    OwnFirst,
+    OwnOnly,
+    PartnerFirst,
+    PartnerOnly,
+}
+
+impl Draws {
+    pub const ALL: [Draws; 5] = [Self::Any, Self::OwnFirst, Self::OwnOnly, Self::PartnerFirst, Self::PartnerOnly];
+
+    /// What it must be when it may not be this.
+    pub const fn refuses(self, mode: SupplyMode) -> Option<SupplyMode> {
+        match (self, mode) {
+            (Self::OwnOnly, SupplyMode::Partner) => Some(SupplyMode::Own),
+            (Self::PartnerOnly, SupplyMode::Own) => Some(SupplyMode::Partner),
+            _ => None,
+        }
+    }
+    /// Others are preferred.
+    pub const fn is_second(self, mode: SupplyMode) -> bool {
+        matches!((self, mode), (Self::OwnFirst, SupplyMode::Partner) | (Self::PartnerFirst, SupplyMode::Own))
+    }
+}
+
 /// What the rules say of work.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Standing {
     pub dips: Dips,
+    pub draws: Draws,
 }
 
 impl From<Dips> for Standing {
     fn from(dips: Dips) -> Standing {
-        Standing { dips }
+        Standing { dips, ..Standing::default() }
     }
 }
 

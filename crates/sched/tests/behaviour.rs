@@ -5,8 +5,10 @@ mod support;
 use std::sync::Arc;
 
 use base::{Money, Resources, Span, TenantId};
-use model::{Chip, NodeState, PriorityClass, Reason, Request};
-use sched::{Demand, Dips, Plan, Policy, PoolView, Rates, ResourceSeconds, Rule, Scheduler, Verdict, WorkBudget};
+use model::{Chip, NodeState, PriorityClass, Reason, Request, SupplyMode};
+use sched::{
+    Demand, Dips, Draws, Plan, Policy, PoolView, Rates, ResourceSeconds, Rule, Scheduler, Standing, Verdict, WorkBudget,
+};
 use support::*;
 
 fn scheduler(pools: impl IntoIterator<Item = PoolView>) -> Scheduler {
@@ -112,6 +114,34 @@ fn the_reserve_is_kept_for_those_who_may_dip_into_it() {
     s.enqueue(Demand { standing: Dips::ALL.into(), ..whole(7) });
     let placed = plan(&mut s, 14).placements;
     assert_eq!(&*placed[0].nodes[0], "n1");
+}
+
+#[test]
+fn contracts_say_on_whose_pools_work_runs() {
+    let partner = PoolView { mode: SupplyMode::Partner, price: rates(50_000), ..pool(2, res(4, 8, 0), 2) };
+    let whole =
+        |n, draws| Demand { standing: Standing { draws, ..Standing::default() }, ..demand(n, 1, res(4, 8, 0), 60) };
+    // The partner's is cheaper; each is filled before the other is looked at, and `only` waits.
+    let cases = [
+        (Draws::Any, vec![2, 2, 1, 1]),
+        (Draws::OwnFirst, vec![1, 1, 2, 2]),
+        (Draws::OwnOnly, vec![1, 1]),
+        (Draws::PartnerFirst, vec![2, 2, 1, 1]),
+        (Draws::PartnerOnly, vec![2, 2]),
+    ];
+    for (draws, want) in cases {
+        let mut s = scheduler([pool(1, res(4, 8, 0), 2), partner.clone()]);
+        (1..=5).for_each(|n| s.enqueue(whole(n, draws)));
+        let first = s.quote(&whole(9, draws), at(1));
+        let got: Vec<u128> = plan(&mut s, 10).placements.iter().map(|p| p.pool.as_u128()).collect();
+        assert_eq!(got, want, "{draws:?}");
+        assert_eq!(first.chosen, Some(pool_id(want[0])), "{draws:?}");
+    }
+    let s = scheduler([partner]);
+    let rule = Rule::ContractTier { requested: SupplyMode::Own, available: SupplyMode::Partner };
+    let verdicts = s.feasible_anywhere(&whole(1, Draws::OwnOnly)).unwrap_err();
+    assert_eq!((verdicts[0].rule.clone(), rule.code()), (rule, "contract_tier"));
+    assert!(s.feasible_anywhere(&whole(1, Draws::OwnFirst)).is_ok());
 }
 
 #[test]

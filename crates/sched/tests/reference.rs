@@ -6,10 +6,11 @@ mod support;
 use std::sync::Arc;
 
 use base::{ClusterId, Resources, Span};
-use model::{Caps, Conditions, NodeState, Places, PoolTerms, PriorityClass, Request, Switches, Window};
+use model::{Caps, Conditions, NodeState, Places, PoolTerms, PriorityClass, Request, SupplyMode, Switches, Window};
 use proptest::prelude::*;
 use sched::{
-    ClusterView, Demand, Dips, LicenceView, Policy, PoolView, ResourceSeconds, Scheduler, Weights, WorkBudget,
+    ClusterView, Demand, Dips, Draws, LicenceView, Policy, PoolView, ResourceSeconds, Scheduler, Standing, Weights,
+    WorkBudget,
 };
 use support::naive::Naive;
 use support::*;
@@ -24,6 +25,7 @@ enum Op {
         seconds: i64,
         deadline: Option<i64>,
         asks: usize,
+        draws: usize,
     },
     /// Another of the things that a cluster may say of itself.
     Cluster(usize),
@@ -131,6 +133,7 @@ fn pools(with_terms: bool) -> impl Strategy<Value = Vec<PoolView>> {
                 view.terms = Arc::new(terms(kind, nodes));
             }
             view.price = rates(100_000 + price * 50_000);
+            view.mode = if price == 1 { SupplyMode::Partner } else { SupplyMode::Own };
             // Two pools in three keep one or two nodes in reserve, perhaps all that they have; one of them for two keepers.
             let kept = |by: &[u8]| by.iter().map(|by| (Dips::keeper(*by), reserve.min(2))).collect();
             view.reserve = match reserve {
@@ -156,10 +159,11 @@ fn op() -> impl Strategy<Value = Op> {
         1i64..40,
         prop::option::weighted(0.2, 0i64..50),
         0usize..18,
+        0usize..10,
     );
     prop_oneof![
-        8 => submit.prop_map(|(tenant, class, shape, named, s, deadline, asks)| Op::Submit {
-            tenant, class: if class == 0 { 2 } else { 1 }, shape, named, seconds: s * 50, deadline, asks }),
+        8 => submit.prop_map(|(tenant, class, shape, named, s, deadline, asks, draws)| Op::Submit {
+            tenant, class: if class == 0 { 2 } else { 1 }, shape, named, seconds: s * 50, deadline, asks, draws }),
         1 => (0usize..6).prop_map(Op::Cluster),
         4 => (0usize..20).prop_map(Op::End),
         1 => (0usize..20).prop_map(Op::Cancel),
@@ -206,7 +210,7 @@ impl Both {
     fn apply(&mut self, op: &Op) -> Result<(), TestCaseError> {
         let running = |n: &usize, naive: &Naive| naive.runs.keys().nth(*n).copied();
         match op {
-            Op::Submit { tenant: t, class, shape, named, seconds, deadline, asks } => {
+            Op::Submit { tenant: t, class, shape, named, seconds, deadline, asks, draws } => {
                 self.number += 1;
                 let (nodes, per_node) = shapes()[*shape];
                 let conditions = conditions().into_iter().nth(*asks).filter(|_| self.with_terms).map(Arc::new);
@@ -218,7 +222,11 @@ impl Both {
                     deadline: deadline.map(|d| at(d * 100)),
                     request: Arc::new(Request { conditions, ..Request::of(nodes, per_node) }),
                     pools: pools.into(),
-                    standing: self::dips(*class, *t).into(),
+                    standing: Standing {
+                        dips: self::dips(*class, *t),
+                        // Half of the work runs anywhere.
+                        draws: Draws::ALL.get(*draws).copied().unwrap_or_default(),
+                    },
                     ..demand(self.number, nodes, per_node, *seconds)
                 };
                 self.fast.enqueue(job.clone());

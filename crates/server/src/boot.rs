@@ -152,6 +152,7 @@ async fn create_tenant(app: &App, config: &Checked) -> Result<(TenantId, Project
         currency: config.prices.currency,
         shares: 1,
         credit_limit: config.credit_limit,
+        tier: Default::default(),
         project,
     };
     command(app, create).await?;

@@ -198,7 +198,15 @@ impl Chaos {
             let (id, project) = (TenantId::from_u128(self.ids.u128()), ProjectId::from_u128(self.ids.u128()));
             let user = UserId::from_u128(self.ids.u128());
             let (currency, credit_limit) = (Currency::CNY, Money::from_units(2));
-            self.operator(Command::CreateTenant { id, name: name.into(), currency, shares, credit_limit, project });
+            self.operator(Command::CreateTenant {
+                id,
+                name: name.into(),
+                currency,
+                shares,
+                credit_limit,
+                tier: Default::default(),
+                project,
+            });
             let (role, disabled, name) = (Role::Owner, false, format!("{name}-user").into());
             let person = User { id: user, tenant: id, name, role, default_project: project, disabled };
             self.operator(Command::CreateUser { user: person, password: None });

@@ -61,6 +61,7 @@ scenarios!(
     steered,
     supply_terms,
     suspended,
+    tiers,
     time_limit,
     twin,
 );

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::common::MoneyText;
-use crate::words::{Role, TenantStatus};
+use crate::words::{ContractTier, Role, TenantStatus};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tenant {
@@ -16,6 +16,7 @@ pub struct Tenant {
     /// Weight in fair sharing.
     pub shares: u32,
     pub status: TenantStatus,
+    pub tier: ContractTier,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -33,6 +34,9 @@ pub struct TenantCreate {
     /// How far below zero the wallet may go; nothing when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit_limit: Option<MoneyText>,
+    /// `on_demand` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<ContractTier>,
 }
 
 /// A new tenant comes with a project called `default`.
@@ -52,6 +56,8 @@ pub struct TenantPatch {
     pub status: Option<TenantStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit_limit: Option<MoneyText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<ContractTier>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -89,6 +89,11 @@ pub const RULES: &[Entry] = &[
     entry("feasible", "can run it", "可运行"),
     entry("pool_not_named", "is not among the pools the job names", "不在作业指定的资源池之列"),
     entry("tenant_not_admitted", "is not open to this tenant", "不对该租户开放"),
+    entry(
+        "contract_tier",
+        "the tenant's contract draws on {requested} pools, this is one of {available}",
+        "租户合同使用{requested}资源池，此处为{available}资源池",
+    ),
     entry("chip", "has {available}, asked for is {requested}", "芯片为 {available}，需要 {requested}"),
     entry("node_shape", "a node has {available}, asked for are {requested}", "单节点为 {available}，需要 {requested}"),
     entry(
@@ -246,6 +251,8 @@ pub const WORDS: &[Entry] = &[
     entry("timeout", "time limit reached", "超时"),
     entry("out_of_memory", "out of memory", "内存不足"),
     entry("node_fail", "failure of the machine", "节点故障"),
+    entry("own", "the operator's own", "自有"),
+    entry("partner", "partners'", "合作"),
     entry("up", "up", "可用"),
     entry("drained", "drained", "排空"),
     entry("down", "down", "停用"),

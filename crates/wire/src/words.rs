@@ -59,6 +59,8 @@ words! {
     Role("snake_case") { Operator = "operator", Auditor = "auditor", Owner = "owner", Member = "member" }
     /// What a token may be used for, below its user's role.
     Scope("snake_case") { Full = "full", Jobs = "jobs", Read = "read" }
+    /// What a tenant has agreed on for its computing.
+    ContractTier("snake_case") { LongTerm = "long_term", ShortTerm = "short_term", OnDemand = "on_demand" }
     TenantStatus("snake_case") { Active = "active", Suspended = "suspended" }
     /// Own (共建) or bought in from a partner (外购/纳管).
     SupplyMode("snake_case") { Own = "own", Partner = "partner" }

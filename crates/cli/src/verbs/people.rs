@@ -55,6 +55,9 @@ pub enum TenantsAct {
         /// How far below zero its wallet may go
         #[arg(long, value_name = "AMOUNT")]
         credit_limit: Option<MoneyText>,
+        /// Its contract: long_term, short_term or on_demand
+        #[arg(long, value_name = "TIER", value_parser = choice(ContractTier::ALL, ContractTier::as_str))]
+        tier: Option<ContractTier>,
     },
     /// Change a tenant
     Set {
@@ -68,8 +71,11 @@ pub enum TenantsAct {
         #[arg(long, value_name = "STATUS", value_parser = choice(TenantStatus::ALL, TenantStatus::as_str))]
         status: Option<TenantStatus>,
         /// How far below zero its wallet may go
-        #[arg(long, value_name = "AMOUNT", required_unless_present_any = ["shares", "status"])]
+        #[arg(long, value_name = "AMOUNT", required_unless_present_any = ["shares", "status", "tier"])]
         credit_limit: Option<MoneyText>,
+        /// Its contract: long_term, short_term or on_demand
+        #[arg(long, value_name = "TIER", value_parser = choice(ContractTier::ALL, ContractTier::as_str))]
+        tier: Option<ContractTier>,
     },
 }
 
@@ -84,10 +90,11 @@ pub async fn tenants(desk: &Desk, args: Tenants) -> Result<View, Fault> {
                     status(tenant.status),
                     Cell::text(&tenant.currency),
                     Cell::number(tenant.shares),
+                    Cell::text(tenant.tier.as_str()),
                     Cell::text(tenant.id.to_string()),
                 ]
             };
-            let heads = [Word::Tenant, Word::Status, Word::Currency, Word::Shares, Word::Id];
+            let heads = [Word::Tenant, Word::Status, Word::Currency, Word::Shares, Word::Tier, Word::Id];
             let table = Table::new("tenant", &heads).with(page.items.iter().map(row));
             Ok(View::table(&page, table))
         }
@@ -99,17 +106,18 @@ pub async fn tenants(desk: &Desk, args: Tenants) -> Result<View, Fault> {
                 (Word::Status, status(tenant.status)),
                 (Word::Currency, Cell::text(&tenant.currency)),
                 (Word::Shares, Cell::number(tenant.shares)),
+                (Word::Tier, Cell::text(tenant.tier.as_str())),
             ];
             Ok(View::facts(&tenant, facts))
         }
-        TenantsAct::Create { name, currency, shares, credit_limit } => {
-            let create = TenantCreate { name: name.clone(), currency, shares, credit_limit };
+        TenantsAct::Create { name, currency, shares, credit_limit, tier } => {
+            let create = TenantCreate { name: name.clone(), currency, shares, credit_limit, tier };
             let created = client.create_tenant(&create).await?;
             let gaps = [("name", name), ("id", created.tenant.to_string())];
             Ok(View::note(&created, Word::TenantCreated.fill(desk.lang(), &gaps)))
         }
-        TenantsAct::Set { tenant, shares, status, credit_limit } => {
-            client.update_tenant(&tenant, &TenantPatch { shares, status, credit_limit }).await?;
+        TenantsAct::Set { tenant, shares, status, credit_limit, tier } => {
+            client.update_tenant(&tenant, &TenantPatch { shares, status, credit_limit, tier }).await?;
             Ok(View::done(Exit::Ok).and(Word::TenantChanged.fill(desk.lang(), &[("name", tenant)])))
         }
     }

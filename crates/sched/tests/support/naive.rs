@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base::{JobId, Resources, TenantId, Timestamp};
-use model::{Counted, NodeState, Request, Service};
-use sched::{ClusterView, Demand, Dips, Policy, PoolView, ResourceSeconds};
+use model::{Counted, NodeState, Request, Service, SupplyMode};
+use sched::{ClusterView, Demand, Dips, Draws, Policy, PoolView, ResourceSeconds};
 
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -47,8 +47,8 @@ pub struct Naive {
     pub now: i64,
 }
 
-/// Doublings of a minute in its cluster's queue, money, whether cards are wasted, pool.
-type Preference = (u32, i64, bool, usize);
+/// Not of the preferred supply mode, doublings of a minute in its cluster's queue, money, whether cards are wasted, pool.
+type Preference = (bool, u32, i64, bool, usize);
 pub type Placed = (JobId, usize, Vec<usize>);
 pub type Claimed = (JobId, usize, i64, Vec<usize>);
 
@@ -109,7 +109,7 @@ impl Naive {
             }
             let Some((start, nodes)) = self.earliest(pool, job) else { continue };
             let start = if start == NOW { now } else { start };
-            let (tier, money, _, _) = self.preference(pool, job);
+            let (_, tier, money, _, _) = self.preference(pool, job);
             let there = if tier == 0 { 0 } else { (60_000_000 << tier) / 2 };
             let wait = 1_000 * i128::from(self.policy.weights.start) * (i128::from(start) + there);
             let penalty = wait + i128::from(money) * i128::from(job.time_limit.as_micros());
@@ -185,11 +185,19 @@ impl Naive {
         };
         let most = |p: &PoolView| p.nodes.len().saturating_sub(others(p));
         let big = |p: &PoolView| request.per_node.fits(&p.shape) && request.nodes as usize <= most(p);
-        let in_service = |p: &PoolView| p.service == Service::InService;
+        let in_service = |p: &PoolView| p.service == Service::InService && self.mode_allows(p, job);
         (0..self.pools.len())
             .filter(|i| Some(&self.pools[*i]).is_some_and(|p| named(p) && big(p) && chip_ok(p) && in_service(p)))
             .filter(|i| self.terms_allow(*i, job))
             .collect()
+    }
+
+    fn mode_allows(&self, pool: &PoolView, job: &Demand) -> bool {
+        match job.standing.draws {
+            Draws::OwnOnly => pool.mode == SupplyMode::Own,
+            Draws::PartnerOnly => pool.mode == SupplyMode::Partner,
+            _ => true,
+        }
     }
 
     /// Whether what the pool and its cluster say lets the request in at all.
@@ -356,7 +364,12 @@ impl Naive {
         let money = weights.price * p.price.hourly(&total) + weights.cost * p.cost.hourly(&total);
         let mins = self.waits.get(&pool).map_or(0, |seconds| seconds / 60);
         let tier = if mins == 0 { 0 } else { mins.ilog2() + 1 };
-        (tier, money, total.gpus == 0 && p.shape.gpus > 0, pool)
+        let second = match job.standing.draws {
+            Draws::OwnFirst => p.mode == SupplyMode::Partner,
+            Draws::PartnerFirst => p.mode == SupplyMode::Own,
+            _ => false,
+        };
+        (second, tier, money, total.gpus == 0 && p.shape.gpus > 0, pool)
     }
 
     /// What is used on a node by work that ends after `time`.

@@ -3,7 +3,7 @@
 
 use sched::{Candidate, Verdict};
 use wire::submit;
-use wire::text::{self, RULES, same};
+use wire::text::{self, Both, RULES, WORDS, same};
 
 use super::job::time;
 use super::supply_mode;
@@ -19,7 +19,7 @@ pub fn candidate(candidate: &Candidate, supply: &Supply, costs: bool) -> submit:
     let (requested, available) = amounts.unzip();
     let values: Vec<_> = [("requested", &requested), ("available", &available)]
         .into_iter()
-        .filter_map(|(name, value)| value.as_ref().map(|v: &String| (name, same(v.clone()))))
+        .filter_map(|(name, value)| value.as_ref().map(|v: &String| (name, said_as(code, v))))
         .collect();
     let said = text::say(RULES, code, &values);
     let score = candidate.score.filter(|_| costs);
@@ -46,6 +46,14 @@ pub fn candidate(candidate: &Candidate, supply: &Supply, costs: bool) -> submit:
                 .collect()
         }),
         chosen: candidate.chosen,
+    }
+}
+
+/// An amount of a rule in both languages: most are numbers and names.
+fn said_as(code: &str, value: &str) -> Both {
+    match (code, text::find(WORDS, value)) {
+        ("contract_tier", Some(word)) => Both { en: word.en.into(), zh: word.zh.into() },
+        _ => same(value),
     }
 }
 
@@ -83,6 +91,7 @@ mod tests {
         for rule in [
             Rule::PoolNotNamed,
             Rule::TenantNotAdmitted,
+            Rule::ContractTier { requested: model::SupplyMode::Own, available: model::SupplyMode::Partner },
             Rule::Chip { requested: vec![chip], available: None },
             Rule::NodeShape { requested: a, available: b },
             Rule::NodesTooFew { requested: 2, available: 1 },

@@ -33,6 +33,7 @@ same_words! {
     }
     role, role_from: model::Role = wire::Role { Operator, Auditor, Owner, Member }
     scope, scope_from: model::TokenScope = wire::Scope { Full, Jobs, Read }
+    tier, tier_from: model::ContractTier = wire::ContractTier { LongTerm, ShortTerm, OnDemand }
     tenant_status, tenant_status_from: model::TenantStatus = wire::TenantStatus { Active, Suspended }
     supply_mode, supply_mode_from: model::SupplyMode = wire::SupplyMode { Own, Partner }
     backend, backend_from: model::BackendKind = wire::Backend { Local, Slurm, Kubernetes }
@@ -57,6 +58,9 @@ mod tests {
     fn words_of_model_and_api_are_spelled_alike() {
         for code in model::StateCode::ALL {
             assert_eq!(super::state(code).as_str(), code.as_str());
+        }
+        for tier in model::ContractTier::ALL {
+            assert_eq!(super::tier(tier).as_str(), tier.as_str());
         }
         for role in model::Role::ALL {
             assert_eq!(super::role(role).as_str(), role.as_str());

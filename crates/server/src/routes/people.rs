@@ -41,6 +41,7 @@ fn shown(tenant: model::Tenant) -> Tenant {
         currency: tenant.currency.to_string(),
         shares: tenant.shares,
         status: convert::tenant_status(tenant.status),
+        tier: convert::tier(tenant.tier),
     }
 }
 
@@ -55,7 +56,7 @@ pub(super) async fn create_tenant(
     meta: Meta,
     body: Body<TenantCreate>,
 ) -> Result<Response, Failure> {
-    let TenantCreate { name, currency, shares, credit_limit } = body.value;
+    let TenantCreate { name, currency, shares, credit_limit, tier } = body.value;
     let currency = match currency {
         None => Currency::CNY,
         Some(text) => text.parse().map_err(|e: base::ParseMoneyError| Failure::invalid("currency", e.to_string()))?,
@@ -67,6 +68,7 @@ pub(super) async fn create_tenant(
         currency,
         shares: weight(shares)?.unwrap_or(1),
         credit_limit: credit(credit_limit)?.unwrap_or(base::Money::ZERO),
+        tier: tier.map(convert::tier_from).unwrap_or_default(),
         project: ProjectId::from_u128(ids.draw()),
     };
     match access.command(command, meta.once(access.who.user, &body.raw)).await? {
@@ -100,7 +102,7 @@ pub(super) async fn tenant(access: TenantAccess<Read>) -> Json<Tenant> {
     Json(shown(access.tenant.clone()))
 }
 
-/// Change a tenant's shares, status or credit limit.
+/// Change a tenant's shares, status, credit limit or contract tier.
 #[utoipa::path(
     patch, path = "/v1/tenants/{tenant}", tag = "people", operation_id = "change_tenant", request_body = TenantPatch,
     params(("tenant" = String, Path, description = "Name or id")),
@@ -113,12 +115,13 @@ pub(super) async fn change_tenant(
     body: Body<TenantPatch>,
 ) -> Result<StatusCode, Failure> {
     let tenant = access.tenant(segments.get("tenant")).await?;
-    let TenantPatch { shares, status, credit_limit } = body.value;
+    let TenantPatch { shares, status, credit_limit, tier } = body.value;
     let command = Command::ChangeTenant {
         tenant: tenant.id,
         shares: weight(shares)?,
         status: status.map(convert::tenant_status_from),
         credit_limit: credit(credit_limit)?,
+        tier: tier.map(convert::tier_from),
     };
     access.command(command, meta.once(access.who.user, &body.raw)).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -127,7 +127,8 @@ impl Runner {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Tenant { name, balance, shares, credit } => self.tenant(name, balance, shares, credit),
+            Step::Tenant { name, balance, shares, credit, tier } => self.tenant(name, balance, shares, credit, tier),
+            Step::Tier { tenant, tier } => self.tier(&tenant, tier),
             Step::Pool(pool) => self.pool(pool),
             Step::Terms(terms) => self.terms(terms),
             Step::Service { cluster, service } => self.service(&cluster, service),

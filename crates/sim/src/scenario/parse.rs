@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use base::{Bytes, Money, Resources, Span};
 use model::{
-    Caps, Chip, Conditions, DependencyKind, Licence, Outcome, PoolTerms, PriorityClass, ProductLine, Service, Switches,
+    Caps, Chip, Conditions, ContractTier, DependencyKind, Licence, Outcome, PoolTerms, PriorityClass, ProductLine,
+    Service, Switches,
 };
 
 use crate::cluster::RunPlan;
@@ -105,6 +106,11 @@ pub enum Step {
         balance: Money,
         shares: u32,
         credit: Money,
+        tier: ContractTier,
+    },
+    Tier {
+        tenant: String,
+        tier: ContractTier,
     },
     Pool(PoolStep),
     Terms(TermsStep),
@@ -233,6 +239,7 @@ pub fn parse(line: &str) -> Result<Option<Step>, ParseError> {
 fn step(command: &str, w: &mut Words) -> Result<Step, ParseError> {
     Ok(match command {
         "tenant" => tenant(w)?,
+        "tier" => Step::Tier { tenant: w.next("a tenant")?.into(), tier: known(w, "tier")? },
         "pool" => pool(w)?,
         "terms" => terms(w)?,
         "service" => Step::Service { cluster: cluster(w)?, service: service(w)? },
@@ -284,16 +291,17 @@ fn step(command: &str, w: &mut Words) -> Result<Step, ParseError> {
 
 fn tenant(w: &mut Words) -> Result<Step, ParseError> {
     let name = w.next("a tenant")?.to_owned();
-    let (mut balance, mut shares, mut credit) = (Money::ZERO, 1, Money::ZERO);
+    let (mut balance, mut shares, mut credit, mut tier) = (Money::ZERO, 1, Money::ZERO, ContractTier::OnDemand);
     while let Some(word) = w.0.next() {
         match word {
             "balance" => balance = w.value(word)?,
             "shares" => shares = w.value(word)?,
             "credit" => credit = w.value(word)?,
+            "tier" => tier = known(w, "tier")?,
             _ => return Err(ParseError::Word(word.into())),
         }
     }
-    Ok(Step::Tenant { name, balance, shares, credit })
+    Ok(Step::Tenant { name, balance, shares, credit, tier })
 }
 
 fn pool(w: &mut Words) -> Result<Step, ParseError> {
@@ -417,7 +425,7 @@ fn submit(w: &mut Words) -> Result<Step, ParseError> {
             "array" => s.array = Some(array(w.next(word)?)?),
             "after" => s.after.push((dependency(w.next(word)?)?, w.name()?)),
             "class" => s.class = class(w)?,
-            "line" => s.line = line(w)?,
+            "line" => s.line = known(w, "line")?,
             "hold" => s.hold = true,
             "requeue" => s.requeue = true,
             "begin" => s.begin = Some(later(w)?),
@@ -463,9 +471,10 @@ fn class(w: &mut Words) -> Result<PriorityClass, ParseError> {
     PriorityClass::parse(word).ok_or_else(|| bad("class", word))
 }
 
-fn line(w: &mut Words) -> Result<ProductLine, ParseError> {
-    let word = w.next("line")?;
-    serde_json::from_value(word.into()).map_err(|_| bad("line", word))
+/// One of the words of a closed list, as they are stored.
+fn known<T: serde::de::DeserializeOwned>(w: &mut Words, what: &str) -> Result<T, ParseError> {
+    let word = w.next(what)?;
+    serde_json::from_value(word.into()).map_err(|_| bad(what, word))
 }
 
 fn change(w: &mut Words) -> Result<Step, ParseError> {

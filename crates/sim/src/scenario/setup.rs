@@ -7,8 +7,8 @@ use base::{
 };
 use engine::{Command, JobRef, Once, Report, Steering, Submission};
 use model::{
-    Actor, ArraySpec, BackendKind, Chip, Cluster, ClusterHealth, ClusterTerms, JobSpec, Node, NodeState, Pool, Request,
-    Role, Service, Supplier, SupplyMode, User, Window,
+    Actor, ArraySpec, BackendKind, Chip, Cluster, ClusterHealth, ClusterTerms, ContractTier, JobSpec, Node, NodeState,
+    Pool, Request, Role, Service, Supplier, SupplyMode, User, Window,
 };
 use rating::{PoolCost, PriceBook};
 
@@ -19,10 +19,20 @@ use super::parse::{PoolStep, SubmitStep, TermsStep};
 const LIFE_MONTHS: u32 = 36;
 
 impl Runner {
-    pub(super) fn tenant(&mut self, name: String, balance: Money, shares: u32, credit_limit: Money) {
+    pub(super) fn tenant(
+        &mut self,
+        name: String,
+        balance: Money,
+        shares: u32,
+        credit_limit: Money,
+        tier: ContractTier,
+    ) {
         let (id, project) = (TenantId::from_u128(self.id()), ProjectId::from_u128(self.id()));
         let currency = Currency::CNY;
-        self.command(None, Command::CreateTenant { id, name: name.clone(), currency, shares, credit_limit, project });
+        self.command(
+            None,
+            Command::CreateTenant { id, name: name.clone(), currency, shares, credit_limit, tier, project },
+        );
         let user = UserId::from_u128(self.id());
         let person = User {
             id: user,
@@ -38,6 +48,12 @@ impl Runner {
         if balance > Money::ZERO {
             self.top_up(&name, balance);
         }
+    }
+
+    pub(super) fn tier(&mut self, tenant: &str, tier: ContractTier) {
+        let Some((tenant, _)) = self.tenants.get(tenant).copied() else { return self.fail("no such tenant") };
+        let (shares, status, credit_limit, tier) = (None, None, None, Some(tier));
+        self.command(None, Command::ChangeTenant { tenant, shares, status, credit_limit, tier });
     }
 
     pub(super) fn top_up(&mut self, tenant: &str, amount: Money) {
