@@ -191,7 +191,11 @@ impl Engine {
     pub(crate) fn enter_tenant(&mut self, tenant: Tenant, wallet: base::AccountId) {
         self.names.insert(("tenant", None, tenant.name.clone()));
         self.sched.set_tenant(tenant.id, tenant.shares);
+        let has_part = self.policy.steering.lending.contains_key(&*tenant.name);
         self.tenants.insert(tenant.id, TenantEntry { tenant, wallet });
+        if has_part {
+            self.set_stakes();
+        }
     }
 
     fn enter_project(&mut self, project: Project, out: &mut Batch) {

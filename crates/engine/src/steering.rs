@@ -9,14 +9,14 @@ use std::fmt::Write as _;
 
 use base::{Span, Timestamp};
 use model::{Actor, ContractTier, PriorityClass};
-use sched::Draws;
+use sched::{Draws, Stake};
 use serde::{Deserialize, Serialize};
 
 use crate::denied::Denied;
 use crate::input::Report;
 use crate::record::{Batch, Record};
 use crate::reserve::Reserve;
-use crate::state::Engine;
+use crate::state::{Engine, TenantEntry};
 
 /// The policy that may change at any time; work under way stays where it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct Steering {
     pub reserve_permille: u32,
     pub reserve: Reserve,
     pub tiers: Tiers,
+    /// Tenants' parts of the own pools, by name; without any nothing is limited.
+    pub lending: BTreeMap<String, Stake>,
     pub waiting: Waiting,
     pub replacement: ByClass,
     pub placement: sched::Policy,
@@ -169,6 +171,9 @@ impl Steering {
         if let Some(problem) = self.reserve.fault() {
             return fault("reserve", problem);
         }
+        if let Some(problem) = self.stakes_fault() {
+            return fault("lending", problem);
+        }
         let placement = &self.placement;
         let longer_than_zero = [
             ("waiting.patience", self.waiting.patience),
@@ -197,6 +202,17 @@ impl Steering {
             return fault("replacement", "a time must be longer than zero; write \"never\" for what is not to be done");
         }
         Ok(())
+    }
+
+    fn stakes_fault(&self) -> Option<&'static str> {
+        let all = || self.lending.values();
+        let over = |part: Option<u32>| part.is_some_and(|part| part > 1_000);
+        if all().any(|s| over(s.borrow_permille) || over(s.lend_permille)) {
+            return Some("at most 1000, which is all there is of own pools");
+        }
+        let sum: u64 = all().map(|s| u64::from(s.nominal_permille)).sum();
+        (sum > 1_000)
+            .then_some("the nominal parts of all tenants are more than 1000, which is all there is of own pools")
     }
 
     /// The whole document with every value, as it may be edited and given back.
@@ -288,6 +304,13 @@ impl Engine {
         Ok(Report::Policy { number, changes })
     }
 
+    /// Tells the scheduler the parts of the tenants that there are.
+    pub(crate) fn set_stakes(&mut self) {
+        let named = |entry: &TenantEntry| self.policy.steering.lending.get(&*entry.tenant.name).copied();
+        let stakes = self.tenants.iter().filter_map(|(id, entry)| Some((*id, named(entry)?))).collect();
+        self.sched.set_stakes(stakes);
+    }
+
     /// Takes a version as the one in force.
     pub(crate) fn enter_steering(&mut self, number: u64, steering: Steering) {
         self.policy_version = number;
@@ -296,6 +319,7 @@ impl Engine {
         let rules_changed = (&old.reserve, &old.tiers) != (&steering.reserve, &steering.tiers);
         self.policy.steering = steering;
         self.supply_changed();
+        self.set_stakes();
         if rules_changed {
             self.requeue_all();
         }
@@ -349,6 +373,8 @@ mod tests {
             ("[placement]\nfair_share_half_life = \"3s\"", "at least a minute"),
             ("reserve_permille = 1001", "at most 1000"),
             ("[tiers]\nlong_term = \"own\"", "unknown variant `own`"),
+            ("[lending.a]\nnominal_permille = 600\n[lending.b]\nnominal_permille = 401", "of all tenants"),
+            ("[lending.a]\nborrow_permille = 1001", "at most 1000"),
             ("[reserve.lines.gold]\npermille = 1", "unknown variant `gold`"),
             ("[reserve.lines.ai]\npermille = 1001", "at most 1000"),
             ("[reserve.forecast]\ndays = 91", "`days` is 1 to 90"),

@@ -59,6 +59,18 @@ pub enum Reason {
         requested: u64,
         available: u64,
     },
+    /// Its tenant holds as much of the own pools as its part and what it may borrow. Units as in [`Counted`].
+    BorrowingLimit {
+        what: Counted,
+        requested: u64,
+        available: u64,
+    },
+    /// What others leave and lend of their parts of the own pools does not hold it. Units as in [`Counted`].
+    LendingLimit {
+        what: Counted,
+        requested: u64,
+        available: u64,
+    },
     /// Too few of a licence are free on the cluster.
     Licence {
         pool: PoolId,
@@ -106,6 +118,8 @@ impl Reason {
             Self::PoolsUnavailable => "pools_unavailable",
             Self::NotInService { .. } => "not_in_service",
             Self::ClusterTotal { .. } => "cluster_total",
+            Self::BorrowingLimit { .. } => "borrowing_limit",
+            Self::LendingLimit { .. } => "lending_limit",
             Self::Licence { .. } => "licence",
             Self::Window { .. } => "window",
             Self::Switches { .. } => "switches",

@@ -4,16 +4,17 @@
 use std::sync::Arc;
 
 use base::{JobId, Money, PoolId, Resources, Span, Timestamp};
-use model::Reason;
+use model::{Reason, SupplyMode};
 use serde::{Deserialize, Serialize};
 
 use crate::bound::{Ask, earliest_bound};
+use crate::lending::{Limit, Over};
 use crate::policy::Weights;
 use crate::pool::Pool;
 use crate::profile::{NOW, Respect, Scratch, WHENEVER, earliest};
 use crate::rule::{PoolVerdict, Rule, Verdict, refused_for_good, refused_for_now};
 use crate::scheduler::Scheduler;
-use crate::shape::{Fit, Shape, money};
+use crate::shape::{Fit, Guest, Shape, money};
 use crate::view::{Demand, MICROS_PER_HOUR, mul_div};
 
 /// The terms of a candidate's score in micro-units of money; `total` is the negative of their sum, the highest wins among
@@ -136,7 +137,7 @@ impl Scheduler {
     pub fn feasible_anywhere(&self, demand: &Demand) -> Result<(), Vec<PoolVerdict>> {
         let mut refusals = Vec::new();
         for pool in self.pools.iter() {
-            match refused_for_good(pool, self.pools.purse(pool), demand) {
+            match refused_for_good(pool, self.pools.purse(pool), &self.lending, demand) {
                 None => return Ok(()),
                 Some(rule) => refusals.push(PoolVerdict { pool: pool.id, pool_name: pool.name.clone(), rule }),
             }
@@ -151,9 +152,11 @@ impl Scheduler {
         let wanted = Wanted { total, run_time: demand.time_limit, now, weights };
         let mut scratch = Scratch::default();
         let mut rows = Vec::new();
+        let over = self.lending.over(demand.tenant, &total);
         for pool in self.pools.iter() {
-            let passing = || refused_for_now(pool, request.nodes, demand.standing.dips);
-            if let Some(rule) = refused_for_good(pool, self.pools.purse(pool), demand).or_else(passing) {
+            let beyond = over.filter(|_| pool.mode == SupplyMode::Own).map(|over| Rule::of_share(over, true));
+            let passing = || refused_for_now(pool, request.nodes, demand.standing.dips).or(beyond);
+            if let Some(rule) = refused_for_good(pool, self.pools.purse(pool), &self.lending, demand).or_else(passing) {
                 rows.push((((2, false, 0), 0, false, pool.id), wanted.refused(pool, rule)));
                 continue;
             }
@@ -204,6 +207,7 @@ impl Scheduler {
         let mut candidates = Vec::with_capacity(rows);
         let order = std::iter::once(place).chain((0..shape.fits.len()).filter(|p| *p != place)).take(rows);
         let mut chosen = None;
+        let over = self.lending.over(tenant, &request.total());
         let terms = (now.as_micros(), limit);
         for at in order {
             let ordinal = shape.fits[at].pool;
@@ -216,6 +220,8 @@ impl Scheduler {
             let limit_max = pool.time_limit_max.filter(|max| run_time > *max);
             let refused = if !pool.admits(tenant) {
                 Some(Rule::TenantNotAdmitted)
+            } else if let Some(over) = over.filter(|_| pool.mode == SupplyMode::Own) {
+                Some(Rule::of_share(over, true))
             } else if let Some(available) = limit_max {
                 Some(Rule::TimeLimit { requested: run_time, available })
             } else {
@@ -279,7 +285,20 @@ impl Scheduler {
         let limit = self.queue.slot(slot).limit;
         let tenant = self.shares.id(lane.tenant);
         let fits = || (0..).zip(&shape.fits);
-        let open = || fits().filter(|(_, f)| self.pools.admits(f.pool, tenant, limit));
+        let over = self.lending.over(tenant, &request.total());
+        let guest = Guest { tenant, limit, own: true };
+        let admitted = || fits().filter(|(_, f)| self.pools.admits(f.pool, guest));
+        if let (Some(over), Some(_)) = (over, admitted().next())
+            && admitted().all(|(_, f)| self.pools.gate(f.pool).own)
+        {
+            let Over { what, requested, available, .. } = over;
+            return match over.limit {
+                Limit::Borrowing => Reason::BorrowingLimit { what, requested, available },
+                Limit::Lending => Reason::LendingLimit { what, requested, available },
+            };
+        }
+        let guest = Guest { own: over.is_none(), ..guest };
+        let open = || fits().filter(|(_, f)| self.pools.admits(f.pool, guest));
         if open().next().is_none() {
             return self.out_of_service(job).unwrap_or(Reason::NoFeasiblePool);
         }
@@ -327,7 +346,10 @@ impl Scheduler {
     fn out_of_service(&self, job: JobId) -> Option<Reason> {
         let demand = self.demand(job)?;
         let only = |pool: &&Pool| {
-            matches!(refused_for_good(pool, self.pools.purse(pool), &demand), Some(Rule::NotInService { .. }))
+            matches!(
+                refused_for_good(pool, self.pools.purse(pool), &self.lending, &demand),
+                Some(Rule::NotInService { .. })
+            )
         };
         self.pools.iter().find(only).map(|pool| Reason::NotInService { pool: pool.id })
     }

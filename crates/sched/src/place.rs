@@ -15,7 +15,7 @@ use crate::profile::{NOW, WHENEVER, claim};
 use crate::purse::Purse;
 use crate::queue::{Blocked, Lane, NEVER, Position};
 use crate::scheduler::{Holder, Run, Scheduler};
-use crate::shape::Shape;
+use crate::shape::{Guest, Shape};
 use crate::view::{Placement, Plan, WorkBudget};
 
 /// Place of a job in the whole order: level, share key of the tenant, position.
@@ -156,18 +156,17 @@ impl Scheduler {
         if !self.is_current(shape) {
             return true;
         }
-        let tenant = self.shares.id(lane.tenant);
+        let guest = self.guest(self.shares.id(lane.tenant), &shape.request, job.limit);
         let rank = self.rank(slot, now);
         let Blocked { limit, at, .. } = lane.blocked.of_pass(self.pass);
         // Behind one of the same lane that was blocked with no longer a limit, it is blocked.
         let hopeless = job.limit >= limit && job.position() > at;
-        if shape.roomy && !hopeless && self.might_start(shape, tenant, job.limit, &rank, now) {
+        if shape.roomy && !hopeless && self.might_start(shape, guest, &rank, now) {
             return true;
         }
         if self.shapes.sets[shape.set as usize].turns < self.policy.backfill_depth {
             let serves = |pool| {
-                self.pools.serves(pool, shape.request.nodes, shape.standing.dips)
-                    && self.pools.admits(pool, tenant, job.limit)
+                self.pools.serves(pool, shape.request.nodes, shape.standing.dips) && self.pools.admits(pool, guest)
             };
             return shape.fits.iter().any(|f| serves(f.pool));
         }
@@ -175,12 +174,12 @@ impl Scheduler {
     }
 
     /// False when every pool lacks room or claims of jobs ahead forbid it; those of jobs behind do not count.
-    fn might_start(&self, shape: &Shape, tenant: TenantId, limit: i64, rank: &Rank, now: Timestamp) -> bool {
+    fn might_start(&self, shape: &Shape, guest: Guest, rank: &Rank, now: Timestamp) -> bool {
         let (ask, start) = (shape.ask(), now.as_micros());
-        let end = start.saturating_add(limit);
+        let end = start.saturating_add(guest.limit);
         let places = std::iter::successors(shape.next_maybe(0), |place| shape.next_maybe(place + 1));
         let mut nodes = Vec::new();
-        places.map(|place| shape.fits[place].pool).filter(|p| self.pools.admits(*p, tenant, limit)).any(|ordinal| {
+        places.map(|place| shape.fits[place].pool).filter(|p| self.pools.admits(*p, guest)).any(|ordinal| {
             match self.pools.pick(ordinal, ask, end, start, &mut nodes) {
                 Ok(()) => true,
                 Err(NoPick::NoRoom) => false,
@@ -410,6 +409,7 @@ impl Scheduler {
 
     /// The first pool of the shape, in order of money, that can start such a job now; its nodes are left in the scratch.
     fn find_pool(&mut self, shape: u32, tenant: TenantId, limit: i64, now: Timestamp) -> Option<usize> {
+        let guest = self.guest(tenant, &self.shapes.get(shape).request, limit);
         let shape = self.shapes.get_mut(shape);
         let start = now.as_micros();
         let end = start.saturating_add(limit);
@@ -426,7 +426,7 @@ impl Scheduler {
                 roomy = true;
                 continue;
             }
-            if !self.pools.admits(ordinal, tenant, limit) {
+            if !self.pools.admits(ordinal, guest) {
                 shut.push(place);
                 continue;
             }
@@ -482,6 +482,7 @@ impl Scheduler {
         let job = self.queue.slot(slot).job;
         let weights = &self.policy.weights;
         let taken: Vec<u32> = self.holders.iter().filter(|h| h.set == set).filter_map(|h| h.pool).collect();
+        let guest = self.guest(tenant, &self.shapes.get(shape).request, limit);
         let shape = self.shapes.get_mut(shape);
         let (request, dips) = (shape.request.clone(), shape.standing.dips);
         let at = |start: i64| if start == NOW { now.as_micros() } else { start };
@@ -504,7 +505,7 @@ impl Scheduler {
                     _ => {}
                 }
             }
-            if !self.pools.serves(fit.pool, request.nodes, dips) || !self.pools.admits(fit.pool, tenant, limit) {
+            if !self.pools.serves(fit.pool, request.nodes, dips) || !self.pools.admits(fit.pool, guest) {
                 continue;
             }
             serves = true;

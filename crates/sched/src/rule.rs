@@ -7,6 +7,7 @@ use base::{PoolId, Resources, Span};
 use model::{Chip, Counted, Service, SupplyMode};
 use serde::{Deserialize, Serialize};
 
+use crate::lending::{Lending, Limit, Over};
 use crate::pool::Pool;
 use crate::purse::Purse;
 use crate::standing::Dips;
@@ -90,6 +91,20 @@ pub enum Rule {
         requested: Arc<str>,
         available: Vec<Arc<str>>,
     },
+    /// The tenant's part of the own pools and what it may borrow of others' do not hold it: at the moment (`passes`), or ever.
+    BorrowingLimit {
+        what: Counted,
+        requested: u64,
+        available: u64,
+        passes: bool,
+    },
+    /// What others leave and lend of their parts of the own pools does not hold it: at the moment (`passes`), or ever.
+    LendingLimit {
+        what: Counted,
+        requested: u64,
+        available: u64,
+        passes: bool,
+    },
     /// The cluster does not have as many of a licence.
     Licence {
         name: Arc<str>,
@@ -136,6 +151,8 @@ impl Rule {
             Self::Features { .. } => "features",
             Self::Switches { .. } => "switches",
             Self::Reservation { .. } => "reservation",
+            Self::BorrowingLimit { .. } => "borrowing_limit",
+            Self::LendingLimit { .. } => "lending_limit",
             Self::Licence { .. } => "licence",
             Self::NotInService { .. } => "not_in_service",
             Self::Avoided => "avoided",
@@ -165,9 +182,10 @@ impl Rule {
             | Self::NodesMax { requested, available }
             | Self::Switches { requested, available, .. } => (requested.to_string(), available.to_string()),
             Self::TimeLimit { requested, available } => (requested.slurm(), available.slurm()),
-            Self::JobTotal { what, requested, available } | Self::ClusterTotal { what, requested, available } => {
-                (what.show(*requested), what.show(*available))
-            }
+            Self::JobTotal { what, requested, available }
+            | Self::ClusterTotal { what, requested, available }
+            | Self::BorrowingLimit { what, requested, available, .. }
+            | Self::LendingLimit { what, requested, available, .. } => (what.show(*requested), what.show(*available)),
             Self::FeatureUnknown { feature } => (feature.to_string(), "-".into()),
             Self::Features { constraint, requested, available } => {
                 (format!("{requested} × {constraint}"), available.to_string())
@@ -181,6 +199,7 @@ impl Rule {
     pub const fn is_passing(&self) -> bool {
         match self {
             Self::Avoided | Self::Unreachable | Self::NodesDown { .. } => true,
+            Self::BorrowingLimit { passes, .. } | Self::LendingLimit { passes, .. } => *passes,
             Self::PoolNotNamed
             | Self::TenantNotAdmitted
             | Self::ContractTier { .. }
@@ -204,6 +223,17 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// What keeps work within its tenant's limits; `passes`: for now.
+    pub(crate) const fn of_share(over: Over, passes: bool) -> Rule {
+        let Over { limit, what, requested, available } = over;
+        match limit {
+            Limit::Borrowing => Rule::BorrowingLimit { what, requested, available, passes },
+            Limit::Lending => Rule::LendingLimit { what, requested, available, passes },
+        }
+    }
+}
+
 /// What the rules say about one pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", content = "rule", rename_all = "snake_case")]
@@ -221,7 +251,7 @@ pub struct PoolVerdict {
 }
 
 /// The first rule that refuses, over the pool as it is built (not its health).
-pub(crate) fn refused_for_good(pool: &Pool, purse: Option<&Purse>, demand: &Demand) -> Option<Rule> {
+pub(crate) fn refused_for_good(pool: &Pool, purse: Option<&Purse>, lending: &Lending, demand: &Demand) -> Option<Rule> {
     let request = &*demand.request;
     if !demand.pools.is_empty() && !demand.pools.contains(&pool.name) {
         return Some(Rule::PoolNotNamed);
@@ -251,6 +281,9 @@ pub(crate) fn refused_for_good(pool: &Pool, purse: Option<&Purse>, demand: &Dema
     }
     if let Some(available) = pool.limit_max(request).filter(|max| demand.time_limit > *max) {
         return Some(Rule::TimeLimit { requested: demand.time_limit, available });
+    }
+    if let Some(over) = lending.never(demand.tenant, &request.total()).filter(|_| pool.mode == SupplyMode::Own) {
+        return Some(Rule::of_share(over, false));
     }
     let service = pool.service;
     pool.terms_refuse(purse, request)

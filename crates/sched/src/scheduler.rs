@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base::{ClusterId, JobId, PoolId, Resources, Span, TenantId, Timestamp};
 use model::{Conditions, NodeState, Window};
 
+use crate::lending::Lending;
 use crate::place::Walk;
 use crate::policy::Policy;
 use crate::pool::{FOREIGN, NodeList, Occupation, Pool};
@@ -86,6 +87,7 @@ pub struct Scheduler {
     pub(crate) shapes: Shapes,
     pub(crate) queue: Queue,
     pub(crate) shares: FairShare,
+    pub(crate) lending: Lending,
     pub(crate) runs: Runs,
     /// Queued jobs by tenant ordinal.
     pub(crate) waiting: Vec<u32>,
@@ -113,6 +115,7 @@ impl Scheduler {
             shapes: Shapes::default(),
             queue: Queue::default(),
             shares: FairShare::new(policy.fair_share_half_life),
+            lending: Lending::default(),
             runs: Runs::default(),
             waiting: Vec::new(),
             holders: Vec::new(),
@@ -159,6 +162,7 @@ impl Scheduler {
         if let Some(before) = moved {
             self.find_twins(before);
         }
+        self.count_lent();
         self.changes.full = true;
     }
 
@@ -194,6 +198,7 @@ impl Scheduler {
             let lost: Vec<u32> = old.runs.iter().map(|r| r.run).filter(own).collect();
             self.forget_runs(&lost);
             self.find_twins(old.cluster);
+            self.count_lent();
             self.changes.full = true;
         }
     }
@@ -372,6 +377,7 @@ impl Scheduler {
     ) {
         let slot = self.runs.insert(run);
         self.shares.hold(run.tenant, &run.total);
+        self.lend(&run, true);
         if let Some(conditions) = conditions.filter(|c| !c.licences.is_empty()) {
             self.runs.licensed.insert(slot, conditions);
         }
@@ -402,6 +408,7 @@ impl Scheduler {
     pub fn release(&mut self, job: JobId) -> bool {
         let Some((slot, run)) = self.runs.remove(job) else { return false };
         self.shares.drop_hold(run.tenant, &run.total);
+        self.lend(&run, false);
         if let Some(purse) = self.purse_of(run.pool) {
             purse.refund(run.end, slot);
         }

@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use base::{ClusterId, JobId, PoolId, Span, TenantId};
-use model::{Request, Service};
+use model::{Request, Service, SupplyMode};
 
 use crate::bound::{Ask, earliest_bound};
 use crate::policy::Weights;
@@ -30,12 +30,30 @@ pub(crate) struct Gate {
     common: u32,
     version: u32,
     restricted: bool,
+    /// The operator's own.
+    pub own: bool,
+}
+
+/// Who asks to be let in: a tenant, for how long (microseconds), and whether its limits let it into own pools.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guest {
+    pub tenant: TenantId,
+    pub limit: i64,
+    pub own: bool,
 }
 
 impl Gate {
     fn of(pool: Option<&Pool>) -> Self {
         let Some(pool) = pool else {
-            return Self { limit_max: 0, first_end: NOW, up: 0, common: 0, version: UNKNOWN, restricted: true };
+            return Self {
+                limit_max: 0,
+                first_end: NOW,
+                up: 0,
+                common: 0,
+                version: UNKNOWN,
+                restricted: true,
+                own: false,
+            };
         };
         Self {
             limit_max: pool.time_limit_max.map_or(i64::MAX, Span::as_micros),
@@ -44,6 +62,7 @@ impl Gate {
             common: if pool.reachable { pool.nodes_common } else { 0 },
             version: pool.version,
             restricted: !pool.tenants.is_empty(),
+            own: pool.mode == SupplyMode::Own,
         }
     }
 }
@@ -150,9 +169,11 @@ impl Pools {
         self.by_id.values().filter_map(|o| self.get(*o))
     }
     /// Whether the pool's terms let such a job in, free or not.
-    pub fn admits(&self, ordinal: u32, tenant: TenantId, limit: i64) -> bool {
+    pub fn admits(&self, ordinal: u32, guest: Guest) -> bool {
         let gate = self.gate(ordinal);
-        limit <= gate.limit_max && (!gate.restricted || self.get(ordinal).is_some_and(|p| p.admits(tenant)))
+        guest.limit <= gate.limit_max
+            && (guest.own || !gate.own)
+            && (!gate.restricted || self.get(ordinal).is_some_and(|p| p.admits(guest.tenant)))
     }
     /// Whether it is in the health to serve so many nodes.
     pub fn serves(&self, ordinal: u32, nodes: u32, dips: Dips) -> bool {

@@ -223,7 +223,7 @@ impl FairShare {
 
 const RECENT_BITS: u32 = 8;
 
-fn amounts(total: &Resources) -> [u64; KINDS] {
+pub(crate) fn amounts(total: &Resources) -> [u64; KINDS] {
     [total.cpu.0, total.mem.mib_ceil(), u64::from(total.gpus)]
 }
 

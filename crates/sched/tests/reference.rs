@@ -3,14 +3,15 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{ClusterId, Resources, Span};
+use base::{ClusterId, Resources, Span, TenantId};
 use model::{Caps, Conditions, NodeState, Places, PoolTerms, PriorityClass, Request, SupplyMode, Switches, Window};
 use proptest::prelude::*;
 use sched::{
-    ClusterView, Demand, Dips, Draws, LicenceView, Policy, PoolView, ResourceSeconds, Scheduler, Standing, Weights,
-    WorkBudget,
+    ClusterView, Demand, Dips, Draws, LicenceView, Policy, PoolView, ResourceSeconds, Scheduler, Stake, Standing,
+    Weights, WorkBudget,
 };
 use support::naive::Naive;
 use support::*;
@@ -37,6 +38,8 @@ enum Op {
     Node(usize, usize, NodeState),
     Reach(usize, bool),
     Charge(u128, u64),
+    /// Other parts of the own pools for the tenants.
+    Stakes(usize),
     /// A cluster's own queue lets work wait so many seconds.
     Queue(usize, u64),
     Plan,
@@ -70,6 +73,19 @@ fn conditions() -> Vec<Conditions> {
         Conditions { reservation: Some("ours".into()), ..Conditions::default() },
         Conditions { switches: Some(Switches { count: 1, patience: None }), ..Conditions::default() },
     ]
+}
+
+/// None; one that lends little; two with limits of their own; one that may borrow nothing.
+fn stakes(n: usize) -> BTreeMap<TenantId, Stake> {
+    let stake =
+        |nominal_permille, borrow_permille, lend_permille| Stake { nominal_permille, borrow_permille, lend_permille };
+    let all = [
+        vec![],
+        vec![(tenant(1), stake(500, None, Some(100)))],
+        vec![(tenant(1), stake(300, Some(200), Some(200))), (tenant(2), stake(400, Some(400), None))],
+        vec![(tenant(3), stake(250, Some(0), None)), (tenant(2), stake(600, None, Some(0)))],
+    ];
+    all.into_iter().nth(n).into_iter().flatten().collect()
 }
 
 /// What work of a class and a tenant may use of what is kept.
@@ -165,6 +181,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => submit.prop_map(|(tenant, class, shape, named, s, deadline, asks, draws)| Op::Submit {
             tenant, class: if class == 0 { 2 } else { 1 }, shape, named, seconds: s * 50, deadline, asks, draws }),
         1 => (0usize..6).prop_map(Op::Cluster),
+        1 => (0usize..4).prop_map(Op::Stakes),
         4 => (0usize..20).prop_map(Op::End),
         1 => (0usize..20).prop_map(Op::Cancel),
         1 => ((0usize..20), 0i64..1_000).prop_map(|(n, s)| Op::Extend(n, s)),
@@ -274,6 +291,10 @@ impl Both {
                     let wait = (*seconds > 0).then_some(Span::from_secs(*seconds as i64));
                     self.fast.set_queue_wait(pool_id(*p as u128 + 1), wait);
                 }
+            }
+            Op::Stakes(n) => {
+                self.naive.stakes = stakes(*n);
+                self.fast.set_stakes(stakes(*n));
             }
             Op::Cluster(n) if self.with_terms => {
                 let view = clusters()[*n].clone();

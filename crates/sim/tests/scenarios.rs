@@ -50,6 +50,7 @@ scenarios!(
     idempotency,
     interrupted,
     late_reports,
+    lending,
     money_runs_low,
     moved,
     node_failure,

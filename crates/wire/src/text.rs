@@ -63,6 +63,16 @@ pub const REASONS: &[Entry] = &[
         "{pool} 所在集群的许可证 {name} 空闲 {available} 个，需要 {requested} 个",
     ),
     entry(
+        "borrowing_limit",
+        "the tenant holds its part of the own pools and what it may borrow: {available} left, it asks for {requested}",
+        "租户已用满自有资源份额及可借额度：尚余 {available}，需要 {requested}",
+    ),
+    entry(
+        "lending_limit",
+        "other tenants leave and lend {available} of the own pools, it asks for {requested}",
+        "其他租户可出借的自有资源尚余 {available}，需要 {requested}",
+    ),
+    entry(
         "window",
         "nodes of {pool} are kept by the reservation {name} from {from} to {until}",
         "{pool} 的节点在 {from} 至 {until} 由预约 {name} 占用",
@@ -142,6 +152,16 @@ pub const RULES: &[Entry] = &[
         "reservation",
         "has no nodes in the reservation {requested}; open to the platform: {available}",
         "预约 {requested} 不含其节点；可用的预约：{available}",
+    ),
+    entry(
+        "borrowing_limit",
+        "the tenant may take {available} more of the own pools with what it may borrow, asked for is {requested}",
+        "租户在自有资源中的份额与可借额度尚余 {available}，需要 {requested}",
+    ),
+    entry(
+        "lending_limit",
+        "other tenants leave and lend {available} of the own pools, asked for is {requested}",
+        "其他租户可出借的自有资源尚余 {available}，需要 {requested}",
     ),
     entry(
         "licence",

@@ -67,6 +67,7 @@ pub fn reason(code: &str) -> &str {
         "not_in_service" => "PartitionInactive",
         "cluster_total" => "AssocMaxJobsLimit",
         "licence" => "Licenses",
+        "borrowing_limit" | "lending_limit" => "AssocGrpCpuLimit",
         "window" => "ReqNodeNotAvail",
         "switches" => "Resources",
         other => other,

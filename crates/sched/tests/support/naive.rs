@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base::{JobId, Resources, TenantId, Timestamp};
 use model::{Counted, NodeState, Request, Service, SupplyMode};
-use sched::{ClusterView, Demand, Dips, Draws, Policy, PoolView, ResourceSeconds};
+use sched::{ClusterView, Demand, Dips, Draws, Policy, PoolView, ResourceSeconds, Stake};
 
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -42,6 +42,8 @@ pub struct Naive {
     pub claims: Vec<Claim>,
     /// Of the one cluster.
     pub cluster: ClusterView,
+    /// Parts of the own pools.
+    pub stakes: BTreeMap<TenantId, Stake>,
     /// Seconds in the queue of a pool's own cluster.
     pub waits: BTreeMap<usize, u64>,
     pub now: i64,
@@ -146,20 +148,8 @@ impl Naive {
             let part = parts(&run.per_node.times(run.nodes.len() as u32));
             (0..3).for_each(|k| held[k] += part[k]);
         }
-        let (mut machines, mut cards) = (BTreeSet::new(), BTreeSet::new());
-        for pool in &self.pools {
-            let mut sum = Resources::ZERO;
-            for node in &pool.nodes {
-                let once = !pool.terms.machines;
-                let core = once || machines.insert(node.name.clone());
-                let card = once || cards.insert((node.name.clone(), pool.chip.clone()));
-                let shape = pool.shape;
-                let rest = if core { shape } else { Resources { gpus: shape.gpus, ..Resources::ZERO } };
-                sum = sum.plus(&if card { rest } else { Resources { gpus: 0, ..rest } });
-            }
-            let part = parts(&sum);
-            (0..3).for_each(|k| capacity[k] += part[k]);
-        }
+        let part = parts(&self.capacity(&|_| true));
+        (0..3).for_each(|k| capacity[k] += part[k]);
         let used = self.used.get(&tenant).copied().unwrap_or_default();
         let used = [used.cpu_milli_ms, used.mem_mib_ms, used.gpu_ms].map(u128::from);
         let mean_life = (self.policy.fair_share_half_life.as_micros() as u128 * 1_442_695 / 1_000_000 / 1_000).max(1);
@@ -169,6 +159,27 @@ impl Naive {
         };
         let dominant = share(0).max(share(1)).max(share(2));
         ((dominant << 16) / u128::from(self.shares.get(&tenant).copied().unwrap_or(1))) as u64
+    }
+
+    /// Of such pools together; a machine in several of them counts once.
+    fn capacity(&self, such: &dyn Fn(usize) -> bool) -> Resources {
+        let (mut machines, mut cards) = (BTreeSet::new(), BTreeSet::new());
+        let mut all = Resources::ZERO;
+        for (i, pool) in self.pools.iter().enumerate() {
+            let mut sum = Resources::ZERO;
+            for node in &pool.nodes {
+                let once = !pool.terms.machines;
+                let core = once || machines.insert(node.name.clone());
+                let card = once || cards.insert((node.name.clone(), pool.chip.clone()));
+                let shape = pool.shape;
+                let rest = if core { shape } else { Resources { gpus: shape.gpus, ..Resources::ZERO } };
+                sum = sum.plus(&if card { rest } else { Resources { gpus: 0, ..rest } });
+            }
+            if such(i) {
+                all = all.plus(&sum);
+            }
+        }
+        all
     }
 
     /// Pools that could ever hold the request, whoever asks for however long.
@@ -327,8 +338,34 @@ impl Naive {
 
     fn gate(&self, pool: usize, job: &Demand) -> bool {
         let pool = &self.pools[pool];
-        pool.time_limit_max.is_none_or(|max| job.time_limit <= max)
+        let lent = pool.mode == SupplyMode::Partner || self.lends(job);
+        lent && pool.time_limit_max.is_none_or(|max| job.time_limit <= max)
             && (pool.tenants.is_empty() || pool.tenants.contains(&job.tenant))
+    }
+
+    /// Whether the tenants' parts of the own pools leave the job's tenant what it asks for.
+    fn lends(&self, job: &Demand) -> bool {
+        let parts = |r: &Resources| [r.cpu.0, r.mem.mib_ceil(), u64::from(r.gpus)];
+        let own = |pool: usize| self.pools[pool].mode == SupplyMode::Own;
+        let capacity = parts(&self.capacity(&own));
+        let held = |tenant: Option<TenantId>, k: usize| -> u64 {
+            let runs = self.runs.values().filter(|r| own(r.pool) && tenant.is_none_or(|t| t == r.tenant));
+            runs.map(|r| parts(&r.per_node.times(r.nodes.len() as u32))[k]).sum()
+        };
+        let asked = parts(&job.request.total());
+        let stake = self.stakes.get(&job.tenant).copied().unwrap_or_default();
+        (0..3).all(|k| {
+            let part = |permille: u32| capacity[k] * u64::from(permille) / 1_000;
+            let mine = held(Some(job.tenant), k) + asked[k];
+            let kept = |(id, stake): (&TenantId, &Stake)| {
+                let unlent = stake.lend_permille.map_or(0, |lend| stake.nominal_permille.saturating_sub(lend));
+                part(unlent).saturating_sub(held(Some(*id), k))
+            };
+            let others: u64 = self.stakes.iter().filter(|(id, _)| **id != job.tenant).map(kept).sum();
+            let borrows = stake.borrow_permille.is_none_or(|b| mine <= part(stake.nominal_permille) + part(b));
+            let free = held(None, k) + asked[k] + others <= capacity[k];
+            self.stakes.is_empty() || asked[k] == 0 || mine <= part(stake.nominal_permille) || borrows && free
+        })
     }
 
     fn serves(&self, pool: usize, job: &Demand) -> bool {

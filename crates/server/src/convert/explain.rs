@@ -105,6 +105,8 @@ mod tests {
             Rule::NodesMax { requested: 3, available: 2 },
             Rule::JobTotal { what: model::Counted::Cores, requested: 3, available: 2 },
             Rule::ClusterTotal { what: model::Counted::Mem, requested: 3, available: 2 },
+            Rule::BorrowingLimit { what: model::Counted::Gpus, requested: 3, available: 2, passes: true },
+            Rule::LendingLimit { what: model::Counted::Mem, requested: 3, available: 2, passes: false },
             Rule::FeatureUnknown { feature: "nvlink".into() },
             Rule::Features { constraint: "a&b".into(), requested: 3, available: 2 },
             Rule::Switches { switches: 1, requested: 3, available: 2 },

@@ -235,6 +235,7 @@ pub fn reason(reason: &Reason, on_number: Option<u64>, entry: &JobEntry, supply:
         Reason::Balance { needed, available } => {
             vec![("needed", money(needed)), ("available", money(available))]
         }
+        Reason::BorrowingLimit { .. } | Reason::LendingLimit { .. } => terms_values(reason, &mut shown),
         Reason::NotInService { pool }
         | Reason::ClusterTotal { pool, .. }
         | Reason::Licence { pool, .. }
@@ -254,7 +255,9 @@ pub fn reason(reason: &Reason, on_number: Option<u64>, entry: &JobEntry, supply:
 /// What the text of a reason says that comes from what a cluster says of itself, but for the pool.
 fn terms_values(reason: &Reason, shown: &mut job::Reason) -> Vec<(&'static str, Both)> {
     match reason {
-        Reason::ClusterTotal { what, requested, available, .. } => {
+        Reason::ClusterTotal { what, requested, available, .. }
+        | Reason::BorrowingLimit { what, requested, available }
+        | Reason::LendingLimit { what, requested, available } => {
             vec![("requested", same(what.show(*requested))), ("available", same(what.show(*available)))]
         }
         Reason::Licence { name, requested, available, .. } => vec![
@@ -352,6 +355,8 @@ pub(crate) mod tests {
             Reason::PoolsUnavailable,
             Reason::NotInService { pool },
             Reason::ClusterTotal { pool, what: model::Counted::Jobs, requested: 1, available: 0 },
+            Reason::BorrowingLimit { what: model::Counted::Cores, requested: 2, available: 1 },
+            Reason::LendingLimit { what: model::Counted::Gpus, requested: 2, available: 1 },
             Reason::Licence { pool, name: "ansys".into(), requested: 2, available: 1 },
             Reason::Window { pool, name: "maintenance".into(), from: at, until: at },
             Reason::Switches { pool, switches: 1, requested: 4 },
