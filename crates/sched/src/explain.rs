@@ -152,7 +152,8 @@ impl Scheduler {
         let wanted = Wanted { total, run_time: demand.time_limit, now, weights };
         let mut scratch = Scratch::default();
         let mut rows = Vec::new();
-        let over = self.lending.over(demand.tenant, &total);
+        let age = (demand.submitted_at.as_micros(), demand.number);
+        let over = self.lending.keeps_off(demand.tenant, &total, age);
         for pool in self.pools.iter() {
             let beyond = over.filter(|_| pool.mode == SupplyMode::Own).map(|over| Rule::of_share(over, true));
             let passing = || refused_for_now(pool, request.nodes, demand.standing.dips).or(beyond);
@@ -282,10 +283,11 @@ impl Scheduler {
             return Reason::Queued;
         }
         let request = &*shape.request;
-        let limit = self.queue.slot(slot).limit;
+        let (limit, age) = (self.queue.slot(slot).limit, self.queue.slot(slot));
+        let age = (age.submitted, age.number);
         let tenant = self.shares.id(lane.tenant);
         let fits = || (0..).zip(&shape.fits);
-        let over = self.lending.over(tenant, &request.total());
+        let over = self.lending.keeps_off(tenant, &request.total(), age);
         let guest = Guest { tenant, limit, own: true };
         let admitted = || fits().filter(|(_, f)| self.pools.admits(f.pool, guest));
         if let (Some(over), Some(_)) = (over, admitted().next())

@@ -53,7 +53,14 @@ pub(crate) struct Lending {
     capacity: Amounts,
     held: BTreeMap<TenantId, Amounts>,
     all_held: Amounts,
+    /// What came later than this borrows nothing: an overdue job waits for what is lent.
+    frozen: Option<Age>,
+    /// What came later than this of such a tenant takes nothing: an overdue job of its own waits for its limit.
+    frozen_of: BTreeMap<TenantId, Age>,
 }
+
+/// When work came: submission in microseconds since the epoch, and number.
+pub(crate) type Age = (i64, u64);
 
 impl Lending {
     pub fn set(&mut self, stakes: BTreeMap<TenantId, Stake>) {
@@ -82,6 +89,43 @@ impl Lending {
             held[k] = held[k].saturating_sub(part[k]);
             self.all_held[k] = self.all_held[k].saturating_sub(part[k]);
         }
+    }
+
+    pub fn thaw(&mut self) {
+        self.frozen = None;
+        self.frozen_of.clear();
+    }
+    pub fn is_frozen(&self) -> bool {
+        !self.frozen_of.is_empty()
+    }
+    /// An overdue job waits for a limit: what came later does not use up what is given back meanwhile.
+    pub fn freeze(&mut self, limit: Limit, tenant: TenantId, age: Age) {
+        let of = self.frozen_of.entry(tenant).or_insert(age);
+        *of = age.min(*of);
+        if limit == Limit::Lending {
+            self.frozen = Some(self.frozen.map_or(age, |known| known.min(age)));
+        }
+    }
+
+    /// What keeps work that came then off the own pools: a limit, or overdue work that waits for one.
+    pub fn keeps_off(&self, tenant: TenantId, total: &Resources, age: Age) -> Option<Over> {
+        if !self.is_on() {
+            return None;
+        }
+        let asked = amounts(total);
+        let ahead = || {
+            let kind = (0..KINDS).find(|k| asked[*k] > 0)?;
+            if self.frozen_of.get(&tenant).is_some_and(|first| *first < age) {
+                return Some(shown(Limit::Borrowing, kind, asked[kind], 0));
+            }
+            self.frozen.filter(|first| *first < age)?;
+            let (stake, held) = (self.stake(tenant), self.held(tenant));
+            (0..KINDS).filter(|k| asked[*k] > 0).find_map(|k| {
+                let left = self.part(k, stake.nominal_permille).saturating_sub(held[k]);
+                (asked[k] > left).then(|| shown(Limit::Lending, k, asked[k], left))
+            })
+        };
+        self.over(tenant, total).or_else(ahead)
     }
 
     fn stake(&self, tenant: TenantId) -> Stake {
@@ -204,5 +248,24 @@ mod tests {
         assert_eq!((most(&l, a), most(&l, c)), (5, 0));
         l.drop_hold(c, &cores(65));
         assert_eq!((most(&l, a), most(&l, c)), (25, 65));
+    }
+
+    #[test]
+    fn nothing_later_uses_up_what_overdue_work_waits_for() {
+        let mut l = Lending::default();
+        let (a, b, c) = (tenant(1), tenant(2), tenant(3));
+        l.reset(&cores(CAPACITY));
+        l.set([(a, stake(40, Some(20), Some(10))), (b, stake(30, None, None))].into());
+        let may = |l: &Lending, who, n, at| l.keeps_off(who, &cores(n), (at, 1)).is_none();
+        // Its own tenant's limit stops its tenant's later work.
+        l.freeze(Limit::Borrowing, a, (10, 1));
+        assert!(may(&l, a, 1, 10) && may(&l, a, 1, 9) && !may(&l, a, 1, 11) && may(&l, c, 9, 11));
+        // What others lend stops all later borrowing, not the use of one's own part.
+        l.freeze(Limit::Lending, c, (20, 1));
+        assert!(may(&l, b, 30, 21) && !may(&l, b, 31, 21) && may(&l, b, 31, 20) && !may(&l, c, 1, 21));
+        l.freeze(Limit::Lending, c, (30, 1));
+        assert!(!may(&l, b, 31, 21), "the earlier one counts");
+        l.thaw();
+        assert!(may(&l, b, 31, 21) && may(&l, c, 1, 21) && may(&l, a, 1, 11));
     }
 }

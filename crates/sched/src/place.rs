@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use base::{TenantId, Timestamp};
+use base::Timestamp;
 use model::PriorityClass;
 
 use crate::bound::Ask;
@@ -122,7 +122,7 @@ impl Scheduler {
         (level, share, job.position())
     }
 
-    fn is_overdue(&self, submitted: i64, now: Timestamp) -> bool {
+    pub(crate) fn is_overdue(&self, submitted: i64, now: Timestamp) -> bool {
         submitted.saturating_add(self.policy.age_bound.as_micros().saturating_mul(2)) <= now.as_micros()
     }
 
@@ -156,7 +156,7 @@ impl Scheduler {
         if !self.is_current(shape) {
             return true;
         }
-        let guest = self.guest(self.shares.id(lane.tenant), &shape.request, job.limit);
+        let guest = self.guest(slot, &shape.request);
         let rank = self.rank(slot, now);
         let Blocked { limit, at, .. } = lane.blocked.of_pass(self.pass);
         // Behind one of the same lane that was blocked with no longer a limit, it is blocked.
@@ -210,6 +210,7 @@ impl Scheduler {
         self.shapes.sync(&self.pools, &self.policy.weights, &self.changes.freed, self.pass);
         self.changes.freed.clear();
         self.changes.full = false;
+        self.freeze_behind_overdue(now);
         let mut walk = self.heads(now);
         let budget = budget.0;
         while let Some(Reverse((position, lane, shape))) = walk.overdue.pop().filter(|_| walk.goes_on(plan, budget)) {
@@ -374,8 +375,8 @@ impl Scheduler {
         let job = self.queue.slot(slot);
         let (limit, lane, position) = (job.limit, job.lane, job.position());
         let home = &mut self.queue.lanes[lane as usize];
-        let (shape, tenant) = (home.shape, self.shares.id(home.tenant));
-        if let Some(place) = self.find_pool(shape, tenant, limit, walk.now) {
+        let shape = home.shape;
+        if let Some(place) = self.find_pool(slot, shape, walk.now) {
             let placement = self.start(slot, shape, place, walk.now);
             plan.placements.push(placement);
             return;
@@ -387,7 +388,7 @@ impl Scheduler {
         }
         let set = self.shapes.get(shape).set;
         let gives = self.shapes.sets[set as usize].turns < self.policy.backfill_depth;
-        if gives && !self.take_turn(slot, shape, set, tenant, limit, walk.now) {
+        if gives && !self.take_turn(slot, shape, set, limit, walk.now) {
             let unserved = &mut self.queue.lanes[lane as usize].blocked.unserved;
             *unserved = limit.min(*unserved);
         }
@@ -408,8 +409,9 @@ impl Scheduler {
     }
 
     /// The first pool of the shape, in order of money, that can start such a job now; its nodes are left in the scratch.
-    fn find_pool(&mut self, shape: u32, tenant: TenantId, limit: i64, now: Timestamp) -> Option<usize> {
-        let guest = self.guest(tenant, &self.shapes.get(shape).request, limit);
+    fn find_pool(&mut self, slot: u32, shape: u32, now: Timestamp) -> Option<usize> {
+        let guest = self.guest(slot, &self.shapes.get(shape).request);
+        let limit = guest.limit;
         let shape = self.shapes.get_mut(shape);
         let start = now.as_micros();
         let end = start.saturating_add(limit);
@@ -478,11 +480,11 @@ impl Scheduler {
 
     /// Gives a blocked job one of its pool set's turns, and with it a claim on the pool of least penalty. False when no pool
     /// serves it at all: then it takes no turn. A second turn of the same set goes to another pool.
-    fn take_turn(&mut self, slot: u32, shape: u32, set: u32, tenant: TenantId, limit: i64, now: Timestamp) -> bool {
+    fn take_turn(&mut self, slot: u32, shape: u32, set: u32, limit: i64, now: Timestamp) -> bool {
         let job = self.queue.slot(slot).job;
         let weights = &self.policy.weights;
         let taken: Vec<u32> = self.holders.iter().filter(|h| h.set == set).filter_map(|h| h.pool).collect();
-        let guest = self.guest(tenant, &self.shapes.get(shape).request, limit);
+        let guest = self.guest(slot, &self.shapes.get(shape).request);
         let shape = self.shapes.get_mut(shape);
         let (request, dips) = (shape.request.clone(), shape.standing.dips);
         let at = |start: i64| if start == NOW { now.as_micros() } else { start };

@@ -318,7 +318,7 @@ impl Scheduler {
     /// Takes a job out of the queue: cancelled, held, changed. False when it was not there.
     pub fn dequeue(&mut self, job: JobId) -> bool {
         let Some(slot) = self.queue.find(job) else { return false };
-        if self.holders.iter().any(|h| h.job == job) {
+        if self.holders.iter().any(|h| h.job == job) || self.lending.is_frozen() {
             self.changes.full = true;
         }
         self.take_from_queue(slot);

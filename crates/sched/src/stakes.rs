@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use base::{Resources, TenantId};
+use base::{Resources, TenantId, Timestamp};
 use model::{Request, SupplyMode};
 
 use crate::lending::Stake;
 use crate::pool::Pool;
+use crate::queue::Position;
 use crate::scheduler::{Run, Scheduler};
 use crate::shape::Guest;
 
@@ -43,8 +44,36 @@ impl Scheduler {
         }
     }
 
-    /// A tenant that asks with such a request for so many microseconds.
-    pub(crate) fn guest(&self, tenant: TenantId, request: &Request, limit: i64) -> Guest {
-        Guest { tenant, limit, own: self.lending.over(tenant, &request.total()).is_none() }
+    /// Who asks with the job in a slot of the queue.
+    pub(crate) fn guest(&self, slot: u32, request: &Request) -> Guest {
+        let job = self.queue.slot(slot);
+        let tenant = self.shares.id(self.queue.lane_of(slot).tenant);
+        let own = self.lending.keeps_off(tenant, &request.total(), (job.submitted, job.number)).is_none();
+        Guest { tenant, limit: job.limit, own }
+    }
+
+    /// Finds the overdue work that waits for a limit, so that nothing later uses up what it waits for. It holds no claim, which
+    /// would keep nodes from those who may use them.
+    pub(crate) fn freeze_behind_overdue(&mut self, now: Timestamp) {
+        self.lending.thaw();
+        if !self.lending.is_on() {
+            return;
+        }
+        for &lane in &self.queue.aged_lanes {
+            let home = &self.queue.lanes[lane as usize];
+            let shape = self.shapes.get(home.shape);
+            let (tenant, total) = (self.shares.id(home.tenant), shape.request.total());
+            let own = shape.fits.iter().map(|fit| fit.pool).filter(|pool| {
+                self.pools.gate(*pool).own && self.pools.get(*pool).is_some_and(|pool| pool.admits(tenant))
+            });
+            let Some(longest) = own.map(|pool| self.pools.gate(pool).limit_max).max() else { continue };
+            let first = home.aged.next(&self.queue.slots, Position::FIRST, longest.saturating_add(1));
+            let job = first.map(|slot| self.queue.slot(slot)).filter(|job| self.is_overdue(job.submitted, now));
+            if let (Some(job), Some(over)) = (job, self.lending.over(tenant, &total))
+                && self.lending.never(tenant, &total).is_none()
+            {
+                self.lending.freeze(over.limit, tenant, (job.submitted, job.number));
+            }
+        }
     }
 }

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base::{JobId, Resources, Span};
-use model::{PriorityClass, Request};
+use model::{NodeState, PriorityClass, Request, SupplyMode};
 use proptest::prelude::*;
-use sched::{Demand, Policy, PoolView, Scheduler, WorkBudget};
+use sched::{Demand, Dips, Draws, NodeView, Policy, PoolView, Scheduler, Stake, WorkBudget};
 use support::*;
 
 const LIMIT_MAX: i64 = 300;
@@ -50,6 +50,39 @@ fn load(mixed: bool) -> impl Strategy<Value = Vec<Work>> {
             Work { at: clock, demand, runs: (limit * part / 100).max(1) }
         };
         (1..).zip(list).map(build).collect()
+    })
+}
+
+/// Like [`load`], longer, with work that only some pools may run and work that may use what is kept.
+fn rough_load() -> impl Strategy<Value = Vec<Work>> {
+    let rules = prop::collection::vec((0usize..8, 0usize..10), 150);
+    (load(true), load(true), rules).prop_map(|(first, second, rules)| {
+        let shift = first.last().map_or(0, |w| w.at);
+        let (count, mut all) = (first.len() as u64, first);
+        all.extend(second.into_iter().map(|w| {
+            let (at_time, number) = (w.at + shift, w.demand.number + count);
+            let demand = Demand { job: job_id(number), number, submitted_at: at(at_time), ..w.demand };
+            Work { at: at_time, demand, ..w }
+        }));
+        for (work, (pools, draws)) in all.iter_mut().zip(rules) {
+            let demand = &mut work.demand;
+            // What is on one pool alone must fit there beside what is kept.
+            let small = demand.request.nodes == 1 && demand.request.per_node.cpu.0 <= 4_000;
+            demand.standing.draws = match draws {
+                1 => Draws::OwnFirst,
+                2 => Draws::PartnerFirst,
+                3 if small => Draws::OwnOnly,
+                4 if small => Draws::PartnerOnly,
+                _ => Draws::Any,
+            };
+            if demand.class == PriorityClass::Urgent {
+                demand.standing.dips = Dips::ALL;
+            }
+            if small && pools < 2 && demand.standing.draws == Draws::Any {
+                demand.pools = Arc::new([format!("p{}", pools + 1).into()]);
+            }
+        }
+        all
     })
 }
 
@@ -143,6 +176,69 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+
+    /// The bound as it is stated: a job that is overdue (twice `age_bound`) starts within the longest time limit for each
+    /// job that is older and not started, and once for itself; where tenants have limits, twice as long. Whatever came later,
+    /// of whatever class, tenant, contract or right to the reserve.
+    #[test]
+    fn nothing_later_keeps_overdue_work_waiting(load in rough_load(), limits in 0usize..3) {
+        let bound = 100;
+        let policy = Policy { age_bound: Span::from_secs(bound), ..Policy::default() };
+        let stake = |nominal_permille, borrow_permille, lend_permille| Stake { nominal_permille, borrow_permille, lend_permille };
+        let stakes = match limits {
+            0 => BTreeMap::new(),
+            // What is not lent is left out of what others can ever have.
+            1 => [(tenant(1), stake(200, Some(800), Some(0)))].into(),
+            _ => [(tenant(2), stake(0, Some(850), None))].into(),
+        };
+        let mut s = Scheduler::new(policy);
+        let mut pools = platform();
+        pools[0].nodes.push(NodeView { name: "kept".into(), state: NodeState::Up });
+        pools[0].reserve = vec![(Dips::keeper(0), 1)];
+        pools[1].mode = SupplyMode::Partner;
+        pools.iter().cloned().for_each(|p| s.upsert_pool(p));
+        s.set_stakes(stakes);
+        let slack = if limits == 0 { 1 } else { 2 };
+        let works: Vec<&Work> = load.iter().filter(|w| s.feasible_anywhere(&w.demand).is_ok()).collect();
+        let of: BTreeMap<JobId, &Work> = works.iter().map(|w| (w.demand.job, *w)).collect();
+        // Number → the moment by which it must have started, as soon as it is overdue.
+        let mut latest: BTreeMap<u64, i64> = BTreeMap::new();
+        let mut waiting: BTreeMap<u64, i64> = BTreeMap::new();
+        let mut arrivals = works.iter().peekable();
+        let mut ends: BTreeSet<(i64, JobId)> = BTreeSet::new();
+        let mut now = 0;
+        loop {
+            while let Some((_, job)) = ends.first().copied().filter(|(t, _)| *t <= now) {
+                ends.pop_first();
+                prop_assert!(s.release(job));
+            }
+            while let Some(work) = arrivals.next_if(|w| w.at <= now) {
+                s.enqueue(work.demand.clone());
+                waiting.insert(work.demand.number, work.at);
+            }
+            for placed in s.plan(at(now), WorkBudget::UNLIMITED).placements {
+                ends.insert((now + of[&placed.job].runs, placed.job));
+                let number = of[&placed.job].demand.number;
+                waiting.remove(&number);
+                if let Some(latest) = latest.get(&number) {
+                    prop_assert!(now <= *latest, "{number} starts at {now}, {latest} was the latest");
+                }
+            }
+            for (older, (number, since)) in (0..).zip(&waiting) {
+                let overdue = since + 2 * bound;
+                if overdue <= now {
+                    latest.entry(*number).or_insert(now + (older + 1) * slack * LIMIT_MAX);
+                }
+            }
+            let wakeup = s.next_wakeup().map(|t| (t - START).as_secs()).filter(|t| *t > now);
+            let next = [ends.first().map(|e| e.0), arrivals.peek().map(|w| w.at), wakeup];
+            match next.into_iter().flatten().min() {
+                Some(time) => now = time,
+                None => break,
+            }
+        }
+        prop_assert_eq!(s.queued(), 0, "everything ran");
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub struct Naive {
     pub cluster: ClusterView,
     /// Parts of the own pools.
     pub stakes: BTreeMap<TenantId, Stake>,
+    /// Overdue jobs that wait for a limit, and whether it is what others lend.
+    pub frozen: Vec<(Demand, bool)>,
     /// Seconds in the queue of a pool's own cluster.
     pub waits: BTreeMap<usize, u64>,
     pub now: i64,
@@ -72,6 +74,7 @@ impl Naive {
     fn pass(&mut self, now: i64, placed: &mut Vec<Placed>) {
         self.now = now;
         self.claims.clear();
+        self.freeze(now);
         let mut turns: BTreeMap<Vec<usize>, u32> = BTreeMap::new();
         let mut rest = self.queue.clone();
         while !rest.is_empty() {
@@ -338,13 +341,61 @@ impl Naive {
 
     fn gate(&self, pool: usize, job: &Demand) -> bool {
         let pool = &self.pools[pool];
-        let lent = pool.mode == SupplyMode::Partner || self.lends(job);
+        let lent = pool.mode == SupplyMode::Partner || self.lends(job) && !self.is_frozen(job);
         lent && pool.time_limit_max.is_none_or(|max| job.time_limit <= max)
             && (pool.tenants.is_empty() || pool.tenants.contains(&job.tenant))
     }
 
+    /// Overdue jobs that wait for a limit keep what came later from what they wait for.
+    fn freeze(&mut self, now: i64) {
+        let queue = self.queue.clone();
+        let waits = |job: &&Demand| {
+            let own = |p: &usize| {
+                let pool = &self.pools[*p];
+                let admits = pool.tenants.is_empty() || pool.tenants.contains(&job.tenant);
+                pool.mode == SupplyMode::Own && admits && pool.time_limit_max.is_none_or(|max| job.time_limit <= max)
+            };
+            self.rank(job, now).0 == 0 && !self.lends(job) && self.could_be_lent(job) && self.fits(job).iter().any(own)
+        };
+        self.frozen = queue.iter().filter(waits).map(|job| (job.clone(), self.borrows(job))).collect();
+    }
+
+    fn is_frozen(&self, job: &Demand) -> bool {
+        let later = |other: &Demand| (other.submitted_at, other.number) < (job.submitted_at, job.number);
+        self.frozen
+            .iter()
+            .any(|(other, within)| later(other) && (other.tenant == job.tenant || *within && !self.is_within(job)))
+    }
+
+    /// Nothing held, a job's tenant could have what it asks for.
+    fn could_be_lent(&self, job: &Demand) -> bool {
+        let empty = Naive { runs: BTreeMap::new(), ..self.clone() };
+        // What others do not lend they then keep in full.
+        empty.lends(job)
+    }
+
+    /// Within its own part.
+    fn is_within(&self, job: &Demand) -> bool {
+        self.limits(job).iter().all(|(asked, within, _, _)| *asked == 0 || *within)
+    }
+
+    /// Within what its tenant may borrow, in the first kind that is too little.
+    fn borrows(&self, job: &Demand) -> bool {
+        let first = self
+            .limits(job)
+            .into_iter()
+            .find(|(asked, within, borrows, free)| *asked > 0 && !*within && !(*borrows && *free));
+        first.is_some_and(|(_, _, borrows, _)| borrows)
+    }
+
     /// Whether the tenants' parts of the own pools leave the job's tenant what it asks for.
     fn lends(&self, job: &Demand) -> bool {
+        let enough = |(asked, within, borrows, free): (u64, bool, bool, bool)| asked == 0 || within || borrows && free;
+        self.stakes.is_empty() || self.limits(job).into_iter().all(enough)
+    }
+
+    /// By kind: what is asked for, whether it is within the tenant's part, within what it may borrow, and left by others.
+    fn limits(&self, job: &Demand) -> [(u64, bool, bool, bool); 3] {
         let parts = |r: &Resources| [r.cpu.0, r.mem.mib_ceil(), u64::from(r.gpus)];
         let own = |pool: usize| self.pools[pool].mode == SupplyMode::Own;
         let capacity = parts(&self.capacity(&own));
@@ -354,7 +405,7 @@ impl Naive {
         };
         let asked = parts(&job.request.total());
         let stake = self.stakes.get(&job.tenant).copied().unwrap_or_default();
-        (0..3).all(|k| {
+        [0, 1, 2].map(|k| {
             let part = |permille: u32| capacity[k] * u64::from(permille) / 1_000;
             let mine = held(Some(job.tenant), k) + asked[k];
             let kept = |(id, stake): (&TenantId, &Stake)| {
@@ -364,7 +415,7 @@ impl Naive {
             let others: u64 = self.stakes.iter().filter(|(id, _)| **id != job.tenant).map(kept).sum();
             let borrows = stake.borrow_permille.is_none_or(|b| mine <= part(stake.nominal_permille) + part(b));
             let free = held(None, k) + asked[k] + others <= capacity[k];
-            self.stakes.is_empty() || asked[k] == 0 || mine <= part(stake.nominal_permille) || borrows && free
+            (asked[k], mine <= part(stake.nominal_permille), borrows, free)
         })
     }
 
