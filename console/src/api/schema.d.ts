@@ -783,7 +783,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Change a tenant's shares, status or credit limit. */
+        /** Change a tenant's shares, status, credit limit or contract tier. */
         patch: operations["change_tenant"];
         trace?: never;
     };
@@ -1260,6 +1260,11 @@ export interface components {
             /** @description The way in, in the connector's words. */
             way?: string | null;
         };
+        /**
+         * @description What a tenant has agreed on for its computing.
+         * @enum {string}
+         */
+        ContractTier: "long_term" | "short_term" | "on_demand";
         Dependency: {
             /** @description `afterok`, `afterany` or `afternotok`. */
             kind: string;
@@ -1941,6 +1946,7 @@ export interface components {
                  */
                 shares: number;
                 status: components["schemas"]["TenantStatus"];
+                tier: components["schemas"]["ContractTier"];
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -2363,6 +2369,7 @@ export interface components {
              */
             shares: number;
             status: components["schemas"]["TenantStatus"];
+            tier: components["schemas"]["ContractTier"];
         };
         TenantCreate: {
             credit_limit?: components["schemas"]["Money"] | null;
@@ -2371,6 +2378,7 @@ export interface components {
             name: string;
             /** Format: int32 */
             shares?: number | null;
+            tier?: components["schemas"]["ContractTier"] | null;
         };
         /** @description A new tenant comes with a project called `default`. */
         TenantCreated: {
@@ -2381,6 +2389,7 @@ export interface components {
             /** Format: int32 */
             shares?: number | null;
             status?: components["schemas"]["TenantStatus"] | null;
+            tier?: components["schemas"]["ContractTier"] | null;
         };
         /** @enum {string} */
         TenantStatus: "active" | "suspended";

@@ -6,7 +6,7 @@ use wire::people::{
     Project, ProjectCreate, Tenant, TenantCreate, TenantPatch, User, UserCreate, UserPatch, UsersQuery,
 };
 use wire::session::PasswordChange;
-use wire::{MoneyText, Role, TenantStatus};
+use wire::{ContractTier, MoneyText, Role, TenantStatus};
 
 use super::{LIST_USUAL, Most};
 use crate::desk::Desk;

@@ -53,7 +53,7 @@ async fn a_policy_is_tried_set_and_remembered() {
 async fn what_is_no_policy_is_refused_with_its_place() {
     let platform = Platform::start().await;
     for (document, says) in [
-        ("reserve = 3", "unknown field `reserve`"),
+        ("reserves = 3", "unknown field `reserves`"),
         ("[placement]\nage_bound = \"often\"", "line 2"),
         ("reserve_permille = 2000", "reserve_permille: at most 1000"),
     ] {
