@@ -154,6 +154,7 @@ impl Bench {
                 shares: 1,
                 credit_limit,
                 tier: Default::default(),
+                regions: Default::default(),
                 project,
             });
             let (name, role, disabled) = (format!("user{n}").into(), Role::Owner, false);

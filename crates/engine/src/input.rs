@@ -137,6 +137,7 @@ pub enum Command {
         shares: u32,
         credit_limit: Money,
         tier: ContractTier,
+        regions: Arc<[Arc<str>]>,
         project: ProjectId,
     },
     ChangeTenant {
@@ -145,6 +146,7 @@ pub enum Command {
         status: Option<TenantStatus>,
         credit_limit: Option<Money>,
         tier: Option<ContractTier>,
+        regions: Option<Arc<[Arc<str>]>>,
     },
     CreateProject {
         id: ProjectId,

@@ -11,13 +11,16 @@ use crate::input::{Command, Report};
 use crate::record::{Batch, Record};
 use crate::state::{Engine, TenantEntry};
 
+/// What becomes another of a tenant: shares, status, contract tier, regions.
+type TenantChange = (Option<u32>, Option<TenantStatus>, Option<ContractTier>, Option<Arc<[Arc<str>]>>);
+
 impl Engine {
     pub(crate) fn people_command(&mut self, command: Command, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
         let action = command.word();
         match command {
             Command::CreateTenant { .. } => self.create_tenant(command, actor, out),
-            Command::ChangeTenant { tenant, shares, status, credit_limit, tier } => {
-                self.change_tenant(tenant, (shares, status, tier), actor, credit_limit, out)
+            Command::ChangeTenant { tenant, shares, status, credit_limit, tier, regions } => {
+                self.change_tenant(tenant, (shares, status, tier, regions), actor, credit_limit, out)
             }
             Command::CreateProject { id, tenant, name } => {
                 self.tenants.get(&tenant).ok_or(Denied::NotFound("tenant"))?;
@@ -59,7 +62,7 @@ impl Engine {
 
     fn create_tenant(&mut self, command: Command, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
         let action = command.word();
-        let Command::CreateTenant { id, name, currency, shares, credit_limit, tier, project } = command else {
+        let Command::CreateTenant { id, name, currency, shares, credit_limit, tier, regions, project } = command else {
             return Err(Denied::Invalid("not a command on people"));
         };
         self.check_name("tenant", None, &name)?;
@@ -78,7 +81,7 @@ impl Engine {
         // From here on nothing fails.
         let wallet = self.open_wallet(id, currency, credit_limit, out)?;
         let name: Arc<str> = name.into();
-        let tenant = Tenant { id, name: name.clone(), currency, shares, status: TenantStatus::Active, tier };
+        let tenant = Tenant { id, name: name.clone(), currency, shares, status: TenantStatus::Active, tier, regions };
         self.enter_tenant(tenant.clone(), wallet);
         out.records.push(Record::Tenant(tenant));
         self.enter_project(Project { id: project, tenant: id, name: "default".into() }, out);
@@ -141,7 +144,7 @@ impl Engine {
     fn change_tenant(
         &mut self,
         tenant: TenantId,
-        (shares, status, tier): (Option<u32>, Option<TenantStatus>, Option<ContractTier>),
+        (shares, status, tier, regions): TenantChange,
         actor: Actor,
         credit_limit: Option<base::Money>,
         out: &mut Batch,
@@ -151,7 +154,8 @@ impl Engine {
         changed.shares = shares.unwrap_or(changed.shares);
         changed.status = status.unwrap_or(changed.status);
         changed.tier = tier.unwrap_or(changed.tier);
-        let other_rules = changed.tier != entry.tenant.tier;
+        changed.regions = regions.unwrap_or(changed.regions);
+        let other_rules = (changed.tier, &changed.regions) != (entry.tenant.tier, &entry.tenant.regions);
         if changed.shares == 0 {
             return Err(Denied::Invalid("shares must be at least 1"));
         }
@@ -160,10 +164,11 @@ impl Engine {
         }
         let wallet = entry_wallet(self, tenant);
         let detail = format!(
-            "shares {}, {:?}, {}, credit {credit_limit:?}",
+            "shares {}, {:?}, {}, regions [{}], credit {credit_limit:?}",
             changed.shares,
             changed.status,
-            changed.tier.as_str()
+            changed.tier.as_str(),
+            changed.regions.join(", ")
         );
         out.records.push(Record::Tenant(changed.clone()));
         self.enter_tenant(changed, wallet);

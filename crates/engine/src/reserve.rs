@@ -177,7 +177,9 @@ impl Engine {
     /// What the rules say of a job. `moved`: it was moved away from elsewhere, or its run was broken off.
     pub(crate) fn standing(&self, tenant: TenantId, spec: &JobSpec, moved: bool) -> Standing {
         let reserve = &self.policy.steering.reserve;
-        let tier = self.tenants.get(&tenant).map_or(ContractTier::OnDemand, |entry| entry.tenant.tier);
+        let tenant = self.tenants.get(&tenant).map(|entry| &entry.tenant);
+        let tier = tenant.map_or(ContractTier::OnDemand, |tenant| tenant.tier);
+        let regions = tenant.map_or_else(Default::default, |tenant| tenant.regions.clone());
         let anything = spec.class == PriorityClass::Urgent && reserve.urgent
             || moved && reserve.replacements
             || tier.is_contracted() && reserve.contracted;
@@ -187,7 +189,7 @@ impl Engine {
             false if reserve.keeps_for_lines() => general.and(keeper(Some(spec.line))),
             false => general,
         };
-        Standing { dips, draws: self.policy.steering.tiers.of(tier) }
+        Standing { dips, draws: self.policy.steering.tiers.of(tier), regions }
     }
 
     /// What is kept of a pool, for whom, in nodes.

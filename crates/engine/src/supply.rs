@@ -276,6 +276,8 @@ impl Engine {
             name: pool.name.clone(),
             cluster: pool.cluster,
             mode: pool.mode,
+            site: cluster.map_or_else(Default::default, |c| c.site.clone()),
+            region: cluster.map_or_else(Default::default, |c| c.region.clone()),
             shape: pool.shape,
             chip: pool.chip.clone(),
             nodes: pool.nodes.iter().map(|n| NodeView { name: n.name.clone(), state: n.state }).collect(),

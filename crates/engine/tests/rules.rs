@@ -71,6 +71,7 @@ impl Fixture {
             shares: 1,
             credit_limit,
             tier: Default::default(),
+            regions: Default::default(),
             project: PROJECT,
         });
         let (name, role, disabled) = ("user".into(), Role::Owner, false);

@@ -53,6 +53,9 @@ pub struct Tenant {
     pub status: TenantStatus,
     #[serde(default)]
     pub tier: ContractTier,
+    /// Sites and regions where its data may be, and so its work may run; empty means anywhere.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub regions: Arc<[Arc<str>]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -260,6 +260,7 @@ pub fn people(n: u64) -> Vec<Record> {
             shares: 3,
             status: TenantStatus::Suspended,
             tier: model::ContractTier::LongTerm,
+            regions: std::sync::Arc::new(["cn-east".into()]),
         }),
         Record::Project(Project { id: project, tenant, name: "default".into() }),
         Record::User(User {

@@ -68,6 +68,8 @@ fn pools(stream: &mut Stream) -> Vec<PoolView> {
                 reserve: Vec::new(),
                 reachable: true,
                 service: Default::default(),
+                site: Default::default(),
+                region: Default::default(),
                 terms: Default::default(),
                 price: rates,
                 cost: Rates { core_hour: Money(price.micros() / 2), ..rates },

@@ -26,6 +26,11 @@ pub enum Rule {
         requested: SupplyMode,
         available: SupplyMode,
     },
+    /// The tenant's data may not be there: where it may be, and where the pool stands.
+    Residency {
+        requested: Arc<[Arc<str>]>,
+        available: Arc<str>,
+    },
     /// None of the chips asked for.
     Chip {
         requested: Vec<Chip>,
@@ -138,6 +143,7 @@ impl Rule {
             Self::PoolNotNamed => "pool_not_named",
             Self::TenantNotAdmitted => "tenant_not_admitted",
             Self::ContractTier { .. } => "contract_tier",
+            Self::Residency { .. } => "residency",
             Self::Chip { .. } => "chip",
             Self::NodeShape { .. } => "node_shape",
             Self::NodesTooFew { .. } => "nodes_too_few",
@@ -170,6 +176,7 @@ impl Rule {
                 return None;
             }
             Self::ContractTier { requested, available } => (requested.as_str().into(), available.as_str().into()),
+            Self::Residency { requested, available } => (requested.join("|"), or_none(available.to_string())),
             Self::Chip { requested, available } => {
                 let names: Vec<&str> = requested.iter().map(Chip::as_str).collect();
                 (names.join("|"), available.as_ref().map_or("-".into(), ToString::to_string))
@@ -203,6 +210,7 @@ impl Rule {
             Self::PoolNotNamed
             | Self::TenantNotAdmitted
             | Self::ContractTier { .. }
+            | Self::Residency { .. }
             | Self::Chip { .. }
             | Self::NodeShape { .. }
             | Self::NodesTooFew { .. }
@@ -262,6 +270,10 @@ pub(crate) fn refused_for_good(pool: &Pool, purse: Option<&Purse>, lending: &Len
     let available = pool.mode;
     if let Some(requested) = demand.standing.draws.refuses(available) {
         return Some(Rule::ContractTier { requested, available });
+    }
+    if !demand.standing.lives_in(&pool.site, &pool.region) {
+        let there = [&*pool.region, &*pool.site].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>();
+        return Some(Rule::Residency { requested: demand.standing.regions.clone(), available: there.join("/").into() });
     }
     if request.per_node.gpus > 0 && !request.chips.is_empty() && !chip_served(&request.chips, pool.chip.as_ref()) {
         return Some(Rule::Chip { requested: request.chips.clone(), available: pool.chip.clone() });

@@ -375,6 +375,7 @@ impl Shape {
                 && request.fault().is_none()
                 && pool.service == Service::InService
                 && draws.refuses(pool.mode).is_none()
+                && self.standing.lives_in(&pool.site, &pool.region)
                 && pool.terms_refuse(pools.purse(pool), request).is_none();
             if fits && chip_ok {
                 let money = money(pool, &total, weights);

@@ -2,6 +2,7 @@
 //! Work of equal standing and equal request is of one shape. Refuses to know tenants, products and contracts by name.
 
 use std::fmt;
+use std::sync::Arc;
 
 use model::SupplyMode;
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,15 @@ impl Draws {
 pub struct Standing {
     pub dips: Dips,
     pub draws: Draws,
+    /// Sites and regions where it may run; empty means anywhere.
+    pub regions: Arc<[Arc<str>]>,
+}
+
+impl Standing {
+    /// Whether it may run at a site in a region.
+    pub fn lives_in(&self, site: &str, region: &str) -> bool {
+        self.regions.is_empty() || self.regions.iter().any(|at| **at == *site || **at == *region)
+    }
 }
 
 impl From<Dips> for Standing {

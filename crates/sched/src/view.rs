@@ -60,6 +60,11 @@ pub struct PoolView {
     pub name: Arc<str>,
     pub cluster: ClusterId,
     pub mode: SupplyMode,
+    /// Where its cluster stands.
+    #[serde(default)]
+    pub site: Arc<str>,
+    #[serde(default)]
+    pub region: Arc<str>,
     /// What one node offers to jobs.
     pub shape: Resources,
     pub chip: Option<Chip>,

@@ -145,6 +145,23 @@ fn contracts_say_on_whose_pools_work_runs() {
 }
 
 #[test]
+fn work_stays_where_its_data_may_be() {
+    let s = scheduler([pool(1, res(4, 8, 0), 1), pool(2, res(4, 8, 0), 1), pool(3, res(4, 8, 0), 1)]);
+    let of = |places: &[&str]| Demand {
+        standing: Standing { regions: places.iter().map(|p| Arc::from(*p)).collect(), ..Standing::default() },
+        ..demand(9, 1, res(1, 1, 0), 60)
+    };
+    let open = |places: &[&str]| -> Vec<u128> {
+        let rows = s.quote(&of(places), at(1)).candidates;
+        rows.iter().filter(|c| c.verdict == Verdict::Feasible).map(|c| c.pool.as_u128()).collect()
+    };
+    assert_eq!((open(&[]), open(&["odd"]), open(&["even", "s3"])), (vec![1, 2, 3], vec![1, 3], vec![2, 3]));
+    let refused = s.feasible_anywhere(&of(&["mars", "moon"])).unwrap_err();
+    let rule = &refused[0].rule;
+    assert_eq!((rule.code(), rule.amounts()), ("residency", Some(("mars|moon".into(), "odd/s1".into()))));
+}
+
+#[test]
 fn what_is_kept_for_one_is_not_for_another() {
     let (general, ai) = (Dips::keeper(0), Dips::keeper(3));
     let mut s = scheduler([PoolView { reserve: vec![(general, 1), (ai, 2)], ..pool(1, res(4, 8, 0), 5) }]);

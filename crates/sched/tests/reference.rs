@@ -243,6 +243,11 @@ impl Both {
                         dips: self::dips(*class, *t),
                         // Half of the work runs anywhere.
                         draws: Draws::ALL.get(*draws).copied().unwrap_or_default(),
+                        regions: match draws {
+                            6 => Arc::new(["odd".into()]),
+                            7 => Arc::new(["even".into(), "s1".into()]),
+                            _ => Arc::default(),
+                        },
                     },
                     ..demand(self.number, nodes, per_node, *seconds)
                 };

@@ -153,6 +153,7 @@ async fn create_tenant(app: &App, config: &Checked) -> Result<(TenantId, Project
         shares: 1,
         credit_limit: config.credit_limit,
         tier: Default::default(),
+        regions: Default::default(),
         project,
     };
     command(app, create).await?;

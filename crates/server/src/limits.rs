@@ -108,6 +108,8 @@ pub const PRICE_CHIPS_MAX: usize = 1_000;
 pub const AMOUNT_UNITS_MAX: i64 = 9_000_000_000;
 /// Largest weight of a tenant in fair sharing.
 pub const SHARES_MAX: u32 = 1_000_000;
+/// Sites and regions that a tenant's work may be bound to.
+pub const REGIONS_MAX: usize = 32;
 /// Options of one submission: there are about forty names.
 pub const OPTIONS_MAX: usize = 100;
 /// Variables of one submission; a login shell has some fifty, and their bytes are bounded by `jobscript::limits`.

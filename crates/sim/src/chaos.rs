@@ -205,6 +205,7 @@ impl Chaos {
                 shares,
                 credit_limit,
                 tier: Default::default(),
+                regions: Default::default(),
                 project,
             });
             let (role, disabled, name) = (Role::Owner, false, format!("{name}-user").into());

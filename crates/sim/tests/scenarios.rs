@@ -59,6 +59,7 @@ scenarios!(
     remarks,
     requeue,
     reserve,
+    residency,
     steered,
     supply_terms,
     suspended,

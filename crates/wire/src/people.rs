@@ -17,6 +17,8 @@ pub struct Tenant {
     pub shares: u32,
     pub status: TenantStatus,
     pub tier: ContractTier,
+    /// Sites and regions where its work may run; empty means anywhere.
+    pub regions: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -37,6 +39,10 @@ pub struct TenantCreate {
     /// `on_demand` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<ContractTier>,
+    /// Sites and regions of clusters where its work may run; empty means anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 32)]
+    pub regions: Option<Vec<String>>,
 }
 
 /// A new tenant comes with a project called `default`.
@@ -58,6 +64,10 @@ pub struct TenantPatch {
     pub credit_limit: Option<MoneyText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<ContractTier>,
+    /// Sites and regions of clusters where its work may run; empty means anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 32)]
+    pub regions: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -104,6 +104,11 @@ pub const RULES: &[Entry] = &[
         "the tenant's contract draws on {requested} pools, this is one of {available}",
         "租户合同使用{requested}资源池，此处为{available}资源池",
     ),
+    entry(
+        "residency",
+        "stands in {available}, the tenant's data may be in {requested} only",
+        "位于 {available}，租户数据仅限 {requested}",
+    ),
     entry("chip", "has {available}, asked for is {requested}", "芯片为 {available}，需要 {requested}"),
     entry("node_shape", "a node has {available}, asked for are {requested}", "单节点为 {available}，需要 {requested}"),
     entry(

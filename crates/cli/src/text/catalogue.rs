@@ -149,6 +149,7 @@ catalogue! {
     State "State" "状态";
     Status "Status" "启用状态";
     Tier "Contract" "合同类型";
+    Regions "Regions" "地域";
     Stderr "Standard error" "标准错误";
     Stdout "Standard output" "标准输出";
     SubmittedAt "Submitted" "提交时间";

@@ -285,6 +285,7 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("*", "currency", "币种：CNY、USD"),
     ("*", "shares", "公平分配的份额"),
     ("*", "credit_limit", "钱包允许的透支额度"),
+    ("*", "regions", "作业可用的站点与地域，逗号分隔；空表示不限"),
     ("*", "tier", "合同类型：long_term 长期、short_term 短期、on_demand 按需"),
     ("*", "status", "active 启用或 suspended 停用"),
     ("*", "role", "operator 运营、auditor 审计、owner 租户管理员、member 成员"),

@@ -58,6 +58,9 @@ pub enum TenantsAct {
         /// Its contract: long_term, short_term or on_demand
         #[arg(long, value_name = "TIER", value_parser = choice(ContractTier::ALL, ContractTier::as_str))]
         tier: Option<ContractTier>,
+        /// Sites and regions where its work may run, separated by commas; empty: anywhere
+        #[arg(long, value_name = "PLACES")]
+        regions: Option<String>,
     },
     /// Change a tenant
     Set {
@@ -71,11 +74,14 @@ pub enum TenantsAct {
         #[arg(long, value_name = "STATUS", value_parser = choice(TenantStatus::ALL, TenantStatus::as_str))]
         status: Option<TenantStatus>,
         /// How far below zero its wallet may go
-        #[arg(long, value_name = "AMOUNT", required_unless_present_any = ["shares", "status", "tier"])]
+        #[arg(long, value_name = "AMOUNT", required_unless_present_any = ["shares", "status", "tier", "regions"])]
         credit_limit: Option<MoneyText>,
         /// Its contract: long_term, short_term or on_demand
         #[arg(long, value_name = "TIER", value_parser = choice(ContractTier::ALL, ContractTier::as_str))]
         tier: Option<ContractTier>,
+        /// Sites and regions where its work may run, separated by commas; empty: anywhere
+        #[arg(long, value_name = "PLACES")]
+        regions: Option<String>,
     },
 }
 
@@ -107,20 +113,27 @@ pub async fn tenants(desk: &Desk, args: Tenants) -> Result<View, Fault> {
                 (Word::Currency, Cell::text(&tenant.currency)),
                 (Word::Shares, Cell::number(tenant.shares)),
                 (Word::Tier, Cell::text(tenant.tier.as_str())),
+                (Word::Regions, Cell::text(tenant.regions.join(","))),
             ];
             Ok(View::facts(&tenant, facts))
         }
-        TenantsAct::Create { name, currency, shares, credit_limit, tier } => {
-            let create = TenantCreate { name: name.clone(), currency, shares, credit_limit, tier };
+        TenantsAct::Create { name, currency, shares, credit_limit, tier, regions } => {
+            let regions = regions.as_deref().map(places);
+            let create = TenantCreate { name: name.clone(), currency, shares, credit_limit, tier, regions };
             let created = client.create_tenant(&create).await?;
             let gaps = [("name", name), ("id", created.tenant.to_string())];
             Ok(View::note(&created, Word::TenantCreated.fill(desk.lang(), &gaps)))
         }
-        TenantsAct::Set { tenant, shares, status, credit_limit, tier } => {
-            client.update_tenant(&tenant, &TenantPatch { shares, status, credit_limit, tier }).await?;
+        TenantsAct::Set { tenant, shares, status, credit_limit, tier, regions } => {
+            let regions = regions.as_deref().map(places);
+            client.update_tenant(&tenant, &TenantPatch { shares, status, credit_limit, tier, regions }).await?;
             Ok(View::done(Exit::Ok).and(Word::TenantChanged.fill(desk.lang(), &[("name", tenant)])))
         }
     }
+}
+
+fn places(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|place| !place.is_empty()).map(str::to_owned).collect()
 }
 
 fn status(status: TenantStatus) -> Cell {

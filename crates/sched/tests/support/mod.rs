@@ -39,6 +39,8 @@ pub fn pool(n: u128, shape: Resources, nodes: usize) -> PoolView {
         name: format!("p{n}").into(),
         cluster: ClusterId::from_u128(1),
         mode: SupplyMode::Own,
+        site: format!("s{n}").into(),
+        region: if n.is_multiple_of(2) { "even" } else { "odd" }.into(),
         shape,
         chip: (shape.gpus > 0).then(|| "nvidia-a100-80g".parse().expect("a chip")),
         nodes: (0..nodes).map(node).collect(),

@@ -207,6 +207,10 @@ impl Naive {
     }
 
     fn mode_allows(&self, pool: &PoolView, job: &Demand) -> bool {
+        let at = &job.standing.regions;
+        if !at.is_empty() && !at.contains(&pool.site) && !at.contains(&pool.region) {
+            return false;
+        }
         match job.standing.draws {
             Draws::OwnOnly => pool.mode == SupplyMode::Own,
             Draws::PartnerOnly => pool.mode == SupplyMode::Partner,

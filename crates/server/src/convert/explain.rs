@@ -105,6 +105,7 @@ mod tests {
             Rule::NodesMax { requested: 3, available: 2 },
             Rule::JobTotal { what: model::Counted::Cores, requested: 3, available: 2 },
             Rule::ClusterTotal { what: model::Counted::Mem, requested: 3, available: 2 },
+            Rule::Residency { requested: ["cn-east".into()].into(), available: "cn-west/x".into() },
             Rule::BorrowingLimit { what: model::Counted::Gpus, requested: 3, available: 2, passes: true },
             Rule::LendingLimit { what: model::Counted::Mem, requested: 3, available: 2, passes: false },
             Rule::FeatureUnknown { feature: "nvlink".into() },

@@ -20,7 +20,7 @@ use crate::access::{
     Body, Meta, Names, OperatorAccess, Params, Read, Segments, Sight, TenantAccess, UserAccess, Write,
 };
 use crate::convert;
-use crate::limits::SHARES_MAX;
+use crate::limits::{REGIONS_MAX, SHARES_MAX};
 use crate::problem::Failure;
 
 /// Tenants that the caller may see, newest first.
@@ -42,6 +42,7 @@ fn shown(tenant: model::Tenant) -> Tenant {
         shares: tenant.shares,
         status: convert::tenant_status(tenant.status),
         tier: convert::tier(tenant.tier),
+        regions: tenant.regions.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -56,7 +57,7 @@ pub(super) async fn create_tenant(
     meta: Meta,
     body: Body<TenantCreate>,
 ) -> Result<Response, Failure> {
-    let TenantCreate { name, currency, shares, credit_limit, tier } = body.value;
+    let TenantCreate { name, currency, shares, credit_limit, tier, regions } = body.value;
     let currency = match currency {
         None => Currency::CNY,
         Some(text) => text.parse().map_err(|e: base::ParseMoneyError| Failure::invalid("currency", e.to_string()))?,
@@ -69,6 +70,7 @@ pub(super) async fn create_tenant(
         shares: weight(shares)?.unwrap_or(1),
         credit_limit: credit(credit_limit)?.unwrap_or(base::Money::ZERO),
         tier: tier.map(convert::tier_from).unwrap_or_default(),
+        regions: places(regions)?.unwrap_or_default(),
         project: ProjectId::from_u128(ids.draw()),
     };
     match access.command(command, meta.once(access.who.user, &body.raw)).await? {
@@ -82,6 +84,21 @@ fn weight(shares: Option<u32>) -> Result<Option<u32>, Failure> {
         return Err(Failure::invalid("shares", format!("say 1 to {SHARES_MAX}")));
     }
     Ok(shares)
+}
+
+/// Names of sites and regions.
+fn places(names: Option<Vec<String>>) -> Result<Option<Arc<[Arc<str>]>>, Failure> {
+    let Some(names) = names else { return Ok(None) };
+    if names.len() > REGIONS_MAX {
+        return Err(Failure::invalid("regions", format!("at most {REGIONS_MAX} places")));
+    }
+    for name in &names {
+        plain_text("regions", name, 64)?;
+        if name.is_empty() {
+            return Err(Failure::invalid("regions", "a place has a name"));
+        }
+    }
+    Ok(Some(names.into_iter().map(Arc::from).collect()))
 }
 
 fn credit(limit: Option<MoneyText>) -> Result<Option<base::Money>, Failure> {
@@ -102,7 +119,7 @@ pub(super) async fn tenant(access: TenantAccess<Read>) -> Json<Tenant> {
     Json(shown(access.tenant.clone()))
 }
 
-/// Change a tenant's shares, status, credit limit or contract tier.
+/// Change a tenant's shares, status, credit limit, contract tier or regions.
 #[utoipa::path(
     patch, path = "/v1/tenants/{tenant}", tag = "people", operation_id = "change_tenant", request_body = TenantPatch,
     params(("tenant" = String, Path, description = "Name or id")),
@@ -115,13 +132,14 @@ pub(super) async fn change_tenant(
     body: Body<TenantPatch>,
 ) -> Result<StatusCode, Failure> {
     let tenant = access.tenant(segments.get("tenant")).await?;
-    let TenantPatch { shares, status, credit_limit, tier } = body.value;
+    let TenantPatch { shares, status, credit_limit, tier, regions } = body.value;
     let command = Command::ChangeTenant {
         tenant: tenant.id,
         shares: weight(shares)?,
         status: status.map(convert::tenant_status_from),
         credit_limit: credit(credit_limit)?,
         tier: tier.map(convert::tier_from),
+        regions: places(regions)?,
     };
     access.command(command, meta.once(access.who.user, &body.raw)).await?;
     Ok(StatusCode::NO_CONTENT)

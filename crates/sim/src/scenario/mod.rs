@@ -127,7 +127,9 @@ impl Runner {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Tenant { name, balance, shares, credit, tier } => self.tenant(name, balance, shares, credit, tier),
+            Step::Tenant { name, balance, shares, credit, tier, regions } => {
+                self.tenant(name, (balance, credit), shares, tier, regions.into());
+            }
             Step::Tier { tenant, tier } => self.tier(&tenant, tier),
             Step::Pool(pool) => self.pool(pool),
             Step::Terms(terms) => self.terms(terms),

@@ -40,6 +40,7 @@ pub struct PoolStep {
     pub shape: Resources,
     pub chip: Option<Chip>,
     pub partner: bool,
+    pub region: String,
     pub time_max: Option<Span>,
     pub tenants: Vec<String>,
     /// Purchase price and data-centre fee a month, per node.
@@ -107,6 +108,7 @@ pub enum Step {
         shares: u32,
         credit: Money,
         tier: ContractTier,
+        regions: Vec<Arc<str>>,
     },
     Tier {
         tenant: String,
@@ -292,16 +294,18 @@ fn step(command: &str, w: &mut Words) -> Result<Step, ParseError> {
 fn tenant(w: &mut Words) -> Result<Step, ParseError> {
     let name = w.next("a tenant")?.to_owned();
     let (mut balance, mut shares, mut credit, mut tier) = (Money::ZERO, 1, Money::ZERO, ContractTier::OnDemand);
+    let mut regions = Vec::new();
     while let Some(word) = w.0.next() {
         match word {
             "balance" => balance = w.value(word)?,
             "shares" => shares = w.value(word)?,
             "credit" => credit = w.value(word)?,
             "tier" => tier = known(w, "tier")?,
+            "in" => regions.push(w.next(word)?.into()),
             _ => return Err(ParseError::Word(word.into())),
         }
     }
-    Ok(Step::Tenant { name, balance, shares, credit, tier })
+    Ok(Step::Tenant { name, balance, shares, credit, tier, regions })
 }
 
 fn pool(w: &mut Words) -> Result<Step, ParseError> {
@@ -312,6 +316,7 @@ fn pool(w: &mut Words) -> Result<Step, ParseError> {
         shape: Resources::new(1, Bytes::from_gib(1), 0),
         chip: None,
         partner: false,
+        region: String::new(),
         time_max: None,
         tenants: Vec::new(),
         cost: None,
@@ -326,6 +331,7 @@ fn pool(w: &mut Words) -> Result<Step, ParseError> {
             "gpus" => p.shape.gpus = w.value(word)?,
             "chip" => p.chip = Some(w.value(word)?),
             "partner" => p.partner = true,
+            "region" => p.region = w.next(word)?.into(),
             "time-max" => p.time_max = Some(w.value(word)?),
             "for" => p.tenants.push(w.next(word)?.into()),
             "cost" => p.cost = Some((w.value(word)?, w.value(word)?)),

@@ -22,16 +22,16 @@ impl Runner {
     pub(super) fn tenant(
         &mut self,
         name: String,
-        balance: Money,
+        (balance, credit_limit): (Money, Money),
         shares: u32,
-        credit_limit: Money,
         tier: ContractTier,
+        regions: Arc<[Arc<str>]>,
     ) {
         let (id, project) = (TenantId::from_u128(self.id()), ProjectId::from_u128(self.id()));
         let currency = Currency::CNY;
         self.command(
             None,
-            Command::CreateTenant { id, name: name.clone(), currency, shares, credit_limit, tier, project },
+            Command::CreateTenant { id, name: name.clone(), currency, shares, credit_limit, tier, regions, project },
         );
         let user = UserId::from_u128(self.id());
         let person = User {
@@ -52,8 +52,8 @@ impl Runner {
 
     pub(super) fn tier(&mut self, tenant: &str, tier: ContractTier) {
         let Some((tenant, _)) = self.tenants.get(tenant).copied() else { return self.fail("no such tenant") };
-        let (shares, status, credit_limit, tier) = (None, None, None, Some(tier));
-        self.command(None, Command::ChangeTenant { tenant, shares, status, credit_limit, tier });
+        let (shares, status, credit_limit, tier, regions) = (None, None, None, Some(tier), None);
+        self.command(None, Command::ChangeTenant { tenant, shares, status, credit_limit, tier, regions });
     }
 
     pub(super) fn top_up(&mut self, tenant: &str, amount: Money) {
@@ -80,7 +80,7 @@ impl Runner {
         }
     }
 
-    fn cluster(&mut self, name: &str, partner: bool) -> ClusterId {
+    fn cluster(&mut self, name: &str, partner: bool, region: &str) -> ClusterId {
         if let Some(id) = self.clusters.get(name) {
             return *id;
         }
@@ -99,7 +99,7 @@ impl Runner {
             health,
             service: Service::InService,
             tried_at: None,
-            region: Default::default(),
+            region: region.into(),
             terms: Default::default(),
         };
         self.command(None, Command::RegisterCluster(cluster));
@@ -110,7 +110,7 @@ impl Runner {
     }
 
     pub(super) fn pool(&mut self, step: PoolStep) {
-        let cluster = self.cluster(&step.cluster, step.partner);
+        let cluster = self.cluster(&step.cluster, step.partner, &step.region);
         let id = self.pools.get(&step.name).copied().unwrap_or(PoolId::from_u128(self.id()));
         let node = |n: u32| Node::new(format!("n{n}"), NodeState::Up);
         let tenants = step.tenants.iter().filter_map(|t| self.tenants.get(t)).map(|(id, _)| *id).collect();
