@@ -783,7 +783,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Change a tenant's shares, status, credit limit or contract tier. */
+        /** Change a tenant's shares, status, credit limit, contract tier or regions. */
         patch: operations["change_tenant"];
         trace?: never;
     };
@@ -1940,6 +1940,8 @@ export interface components {
                 /** @example ten_0192f000000070008000000000000001 */
                 id: string;
                 name: string;
+                /** @description Sites and regions where its work may run; empty means anywhere. */
+                regions: string[];
                 /**
                  * Format: int32
                  * @description Weight in fair sharing.
@@ -2363,6 +2365,8 @@ export interface components {
             /** @example ten_0192f000000070008000000000000001 */
             id: string;
             name: string;
+            /** @description Sites and regions where its work may run; empty means anywhere. */
+            regions: string[];
             /**
              * Format: int32
              * @description Weight in fair sharing.
@@ -2376,6 +2380,8 @@ export interface components {
             /** @description `CNY` when left out. */
             currency?: string | null;
             name: string;
+            /** @description Sites and regions of clusters where its work may run; empty means anywhere. */
+            regions?: string[] | null;
             /** Format: int32 */
             shares?: number | null;
             tier?: components["schemas"]["ContractTier"] | null;
@@ -2386,6 +2392,8 @@ export interface components {
         };
         TenantPatch: {
             credit_limit?: components["schemas"]["Money"] | null;
+            /** @description Sites and regions of clusters where its work may run; empty means anywhere. */
+            regions?: string[] | null;
             /** Format: int32 */
             shares?: number | null;
             status?: components["schemas"]["TenantStatus"] | null;
