@@ -123,7 +123,6 @@ mod tests {
             "hw margin --by moon",
             "hw twin",
             "hw twin replay --policy easy",
-            "hw twin replay --trace t --policy best",
             "hw twin replay --trace t --procs 0",
             "hw twin broker --router home",
             "hw twin broker --cluster a:4:a.swf --policy best",

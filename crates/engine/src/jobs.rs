@@ -285,7 +285,8 @@ impl Engine {
         let Some(entry) = self.jobs.get(&job) else { return };
         let spec = &entry.spec.spec;
         let open = entry.job.avoid.as_ref().and_then(|_| self.open_pools(job));
-        self.sched.enqueue(Demand {
+        let expected = self.expected_run(entry);
+        let demand = Demand {
             job,
             number: entry.job.number,
             tenant: entry.job.tenant,
@@ -296,7 +297,8 @@ impl Engine {
             request: entry.spec.request.clone(),
             pools: open.unwrap_or_else(|| entry.spec.pools.clone()),
             standing: self.standing(entry.job.tenant, spec, entry.job.avoid.is_some()),
-        });
+        };
+        self.sched.enqueue_expecting(demand, expected);
     }
 
     /// The rules changed: what waits stands in the queue as they now say.

@@ -8,6 +8,7 @@ mod course;
 pub mod denied;
 pub mod input;
 mod jobs;
+mod likely;
 mod metering;
 mod observe;
 mod people;

@@ -177,6 +177,11 @@ impl Engine {
         }
         let at = self.end_time(attempt, end.at, end.started_at);
         self.stop_meter(attempt, at, out);
+        if let Some(started_at) = self.attempts.get(&attempt).and_then(|a| a.started_at)
+            && matches!(end.outcome, Outcome::Completed | Outcome::Timeout)
+        {
+            self.note_run(attempt.job, started_at, at);
+        }
         // A twin that did not complete counts for nothing: the attempt that it was to replace does again.
         let rival =
             self.rival_of(attempt.job).filter(|_| end.outcome != Outcome::Completed && !self.is_ending(attempt.job));

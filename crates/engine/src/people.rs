@@ -197,6 +197,8 @@ impl Engine {
         self.names.insert(("tenant", None, tenant.name.clone()));
         self.sched.set_tenant(tenant.id, tenant.shares);
         let has_part = self.policy.steering.lending.contains_key(&*tenant.name);
+        let promise = self.policy.steering.contracts.get(&*tenant.name).copied();
+        self.sched.set_promise(tenant.id, promise);
         self.tenants.insert(tenant.id, TenantEntry { tenant, wallet });
         if has_part {
             self.set_stakes();

@@ -127,6 +127,8 @@ pub struct Engine {
     pub(crate) waits: BTreeMap<PoolId, crate::replace::Waited>,
     /// Of levels that follow their demand: what was used most in the running hour.
     pub(crate) demand_peaks: BTreeMap<(PoolId, Option<model::ProductLine>), crate::reserve::Peak>,
+    /// How long work ran of late, see `likely`.
+    pub(crate) likely: sched::batch::Forecast,
     /// The timer `Due::Look` is set.
     pub(crate) looking: bool,
     pub(crate) meters: IdMap<AttemptId, Meter>,
@@ -172,6 +174,7 @@ impl Engine {
             silent: BTreeMap::new(),
             waits: BTreeMap::new(),
             demand_peaks: BTreeMap::new(),
+            likely: Default::default(),
             looking: false,
             meters: IdMap::default(),
             timers: BTreeSet::new(),

@@ -31,6 +31,8 @@ pub struct Steering {
     pub waiting: Waiting,
     pub replacement: ByClass,
     pub placement: sched::Policy,
+    /// What tenants are promised by their contracts, by name. A name that no tenant has waits for one.
+    pub contracts: BTreeMap<String, sched::Promise>,
 }
 
 /// On whose pools the work of tenants runs, by what they have agreed on.
@@ -193,8 +195,11 @@ impl Steering {
             return fault("placement", "explanations have at least one row");
         }
         let weights = placement.weights;
-        if weights.start < 0 || weights.price < 0 || weights.cost < 0 {
+        if weights.start < 0 || weights.price < 0 || weights.cost < 0 || weights.own_cost < 0 {
             return fault("placement.weights", "a weight is not negative");
+        }
+        if self.contracts.values().any(|promise| promise.wait <= Span::ZERO) {
+            return fault("contracts", "a promised wait must be longer than zero");
         }
         let all = [self.replacement.low, self.replacement.normal, self.replacement.high, self.replacement.urgent];
         let spans = all.iter().flat_map(|r| [r.move_after, r.twin_after, r.restart_after]).flatten();
@@ -318,10 +323,19 @@ impl Engine {
         let old = &self.policy.steering;
         let rules_changed = (&old.reserve, &old.tiers) != (&steering.reserve, &steering.tiers);
         self.policy.steering = steering;
+        self.keep_promises();
         self.supply_changed();
         self.set_stakes();
         if rules_changed {
             self.requeue_all();
+        }
+    }
+
+    /// Tells the scheduler what the tenants are promised.
+    pub(crate) fn keep_promises(&mut self) {
+        for entry in self.tenants.values() {
+            let promise = self.policy.steering.contracts.get(&*entry.tenant.name);
+            self.sched.set_promise(entry.tenant.id, promise.copied());
         }
     }
 }
@@ -380,6 +394,9 @@ mod tests {
             ("[reserve.forecast]\ndays = 91", "`days` is 1 to 90"),
             ("[reserve.pools.a.general.forecast]\nfloor_permille = 2\nceiling_permille = 1", "at most `ceiling"),
             ("[placement.weights]\ncost = -1", "not negative"),
+            ("[contracts.physics]\ncores = 8\nwait = \"0s\"", "contracts: a promised wait"),
+            ("[contracts.physics]\ncores = 8\nwait = \"1h\"\nprice = 3", "unknown field `price`"),
+            ("[placement]\norder = \"size\"", "unknown variant `size`"),
             ("[replacement.low]\nmove_after = \"0s\"", "write \"never\""),
             ("reserve_permille = ", "TOML"),
         ] {

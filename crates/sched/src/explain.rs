@@ -96,7 +96,7 @@ impl Wanted<'_> {
         let score = expected_start.map(|s| {
             let start = mul_div(self.weights.start, s.since(self.now).as_micros(), MICROS_PER_HOUR);
             let price = mul_div(self.weights.price, price.micros(), 1_000);
-            let cost = mul_div(self.weights.cost, cost.micros(), 1_000);
+            let cost = mul_div(self.weights.cost_in(pool.mode), cost.micros(), 1_000);
             let total = start.saturating_add(price).saturating_add(cost).saturating_neg();
             Score { total, start, price, cost }
         });

@@ -7,8 +7,9 @@
 //! # The rule, in the words the tests check
 //!
 //! Jobs are taken in *order*: jobs that waited twice [`Policy::age_bound`] (oldest first), then by priority class, in a class first
-//! those beyond `age_bound` (oldest first), then by the tenant's dominant share, deadline, submission time, number. A job that
-//! can start now starts, in the pool with the best money terms. One that cannot is *blocked*; the first
+//! those beyond `age_bound` (oldest first), then by the tenant's dominant share, deadline, submission time, number (or as
+//! [`Policy::order`] says). A job that can start now starts, in the pool with the best money terms (unless
+//! [`Policy::ready_first`] is off and a cheaper one is worth waiting for). One that cannot is *blocked*; the first
 //! [`Policy::backfill_depth`] blocked jobs of each *pool set* (the pools that could ever hold the request) reserve the nodes of
 //! one pool from the time its running work is expected to leave them. Later jobs start only where they end before that time
 //! or leave the reserved room (EASY backfill). This is repeated until nothing more starts.
@@ -24,6 +25,7 @@ mod place;
 mod policy;
 mod pool;
 mod profile;
+mod promise;
 mod purse;
 mod queue;
 mod rule;
@@ -33,12 +35,14 @@ mod share;
 mod stakes;
 mod standing;
 mod terms;
+mod thrift;
 mod twin;
 mod view;
 
 pub use explain::{Candidate, Explanation, Score};
 pub use lending::Stake;
-pub use policy::{Policy, Weights};
+pub use policy::{Order, Policy, Weights};
+pub use promise::Promise;
 pub use rule::{PoolVerdict, Rule, Verdict};
 pub use scheduler::Scheduler;
 pub use share::ResourceSeconds;

@@ -10,6 +10,7 @@ use model::PriorityClass;
 use crate::bound::Ask;
 use crate::check;
 use crate::explain::penalty;
+use crate::policy::Order;
 use crate::pool::{NoPick, NodeList};
 use crate::profile::{NOW, WHENEVER, claim};
 use crate::purse::Purse;
@@ -117,9 +118,17 @@ impl Scheduler {
         let (level, share) = match job.aged {
             true if self.is_overdue(job.submitted, now) => (0, 0),
             true => (1 + class, 0),
-            false => (2 + class, self.shares.key(lane.tenant)),
+            false => (2 + class, self.share_key(lane.tenant)),
         };
         (level, share, job.position())
+    }
+
+    /// What tenants are ordered by before anything else.
+    fn share_key(&self, tenant: u32) -> u64 {
+        match self.policy.order {
+            Order::Shares => self.shares.key(tenant),
+            Order::Work => 0,
+        }
     }
 
     pub(crate) fn is_overdue(&self, submitted: i64, now: Timestamp) -> bool {
@@ -129,13 +138,13 @@ impl Scheduler {
     /// True while the tenants of the last plan still stand in the same order.
     fn ranking_holds(&self) -> bool {
         self.ranking.windows(2).all(|pair| {
-            let (a, b) = (self.shares.key(pair[0].0), self.shares.key(pair[1].0));
+            let (a, b) = (self.share_key(pair[0].0), self.share_key(pair[1].0));
             if pair[1].1 { a == b } else { a < b }
         })
     }
 
     fn note_ranking(&mut self) {
-        let keyed = |t: u32| (self.shares.key(t), t);
+        let keyed = |t: u32| (self.share_key(t), t);
         let waiting = (0..).zip(&self.waiting).filter(|(_, n)| **n > 0);
         let mut order: Vec<(u64, u32)> = waiting.map(|(t, _)| keyed(t)).collect();
         order.sort_unstable();
@@ -243,7 +252,7 @@ impl Scheduler {
     fn walk_tenants(&mut self, walk: &mut Walk, class: usize, plan: &mut Plan, budget: u64) {
         // Before all positions: a tenant that may come first by its share is looked at before it is compared by position.
         let tenants = (0..walk.fresh[class].len() as u32).filter(|t| !self.queue.line(class, *t).is_empty());
-        let mut tenants: BinaryHeap<_> = tenants.map(|t| Reverse((self.shares.key(t), Position::FIRST, t))).collect();
+        let mut tenants: BinaryHeap<_> = tenants.map(|t| Reverse((self.share_key(t), Position::FIRST, t))).collect();
         while let Some(Reverse((_, position, tenant))) = tenants.pop().filter(|_| walk.goes_on(plan, budget)) {
             self.look_at(walk, class, tenant);
             let line = &mut walk.fresh[class][tenant as usize];
@@ -258,7 +267,7 @@ impl Scheduler {
                 self.sweep(walk);
             }
             if let Some(next) = walk.fresh[class][tenant as usize].head() {
-                tenants.push(Reverse((self.shares.key(tenant), next, tenant)));
+                tenants.push(Reverse((self.share_key(tenant), next, tenant)));
             }
         }
     }
@@ -376,7 +385,9 @@ impl Scheduler {
         let (limit, lane, position) = (job.limit, job.lane, job.position());
         let home = &mut self.queue.lanes[lane as usize];
         let shape = home.shape;
-        if let Some(place) = self.find_pool(slot, shape, walk.now) {
+        let found = self.find_pool(slot, shape, walk.now);
+        if let Some(place) = found.filter(|place| self.policy.ready_first || !self.waits(slot, shape, *place, walk.now))
+        {
             let placement = self.start(slot, shape, place, walk.now);
             plan.placements.push(placement);
             return;

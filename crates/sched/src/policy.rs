@@ -1,12 +1,13 @@
 //! What the operator may tune about placement, with defaults. Refuses to know any pool or job.
 
-use base::Span;
+use base::{Resources, Span};
+use model::SupplyMode;
 use serde::{Deserialize, Serialize};
 
 /// How pools that could hold a job are compared. The penalty of a pool, in micro-units of money, is
 /// `start × wait_hours + price × price_to_tenant ÷ 1000 + cost × cost_to_operator ÷ 1000`; the least wins and the score shown
 /// to people is its negative. All arithmetic is in integers. Pools that can start the job now are
-/// compared among themselves first: work never waits for a cheaper pool while one stands ready.
+/// compared among themselves first, unless [`Policy::ready_first`] is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Weights {
@@ -17,12 +18,46 @@ pub struct Weights {
     pub price: i64,
     /// Thousandths of the cost to the operator that count.
     pub cost: i64,
+    /// Of own pools: thousandths, of what `cost` lets count, that count there. What an own node costs it costs idle as well; a
+    /// partner's costs its fee only when it is used.
+    pub own_cost: i64,
+}
+
+impl Weights {
+    /// Thousandths of the cost that count in a pool of that mode.
+    pub(crate) const fn cost_in(&self, mode: SupplyMode) -> i64 {
+        match mode {
+            SupplyMode::Partner => self.cost,
+            SupplyMode::Own => self.cost.saturating_mul(self.own_cost) / 1_000,
+        }
+    }
 }
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { start: 1_000_000_000_000, price: 1_000, cost: 1_000 }
+        Self { start: 1_000_000_000_000, price: 1_000, cost: 1_000, own_cost: 1_000 }
     }
+}
+
+/// In which order work of one class is taken before it has waited [`Policy::age_bound`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// By the tenants' shares, then deadline, then arrival.
+    #[default]
+    Shares,
+    /// Least work first, whoever asks: time limit × cores^¾, a card counting as eight cores. Nine jobs of ten bring a small part
+    /// of all work; they hardly wait any more.
+    Work,
+}
+
+/// What counts as work: microseconds × cores^¾, by the shortest way in integers. A card counts as eight cores.
+pub(crate) fn work(total: &Resources, expected: Span) -> i64 {
+    let cores = u128::from(total.cpu.cores_ceil() + 8 * u64::from(total.gpus)).clamp(1, 1 << 24);
+    // The fourth root of cores³ × 2^40 is cores^¾ × 2^10.
+    let weight = ((cores * cores * cores) << 40).isqrt().isqrt();
+    let micros = expected.as_micros().max(0) as u128;
+    i64::try_from((micros * weight) >> 10).unwrap_or(i64::MAX - 1)
 }
 
 /// The policy of placement.
@@ -38,6 +73,10 @@ pub struct Policy {
     /// A job older than this goes before the fair-share order of its class; one older than twice this goes before every class.
     #[serde(with = "base::span_text")]
     pub age_bound: Span,
+    pub order: Order,
+    /// Work starts in a pool that is ready, whatever another costs. When off, a pool that is expected to be free later is chosen
+    /// where its penalty by the weights is less, for as long as the job is expected to start there before its `age_bound` is over.
+    pub ready_first: bool,
     pub weights: Weights,
     /// When work that is not the platform's ends on a shared cluster is not known: it is taken to go on for this long yet.
     #[serde(with = "base::span_text")]
@@ -54,6 +93,8 @@ impl Default for Policy {
             backfill_depth: 1,
             fair_share_half_life: Span::from_hours(7 * 24),
             age_bound: Span::from_hours(3 * 24),
+            order: Order::Shares,
+            ready_first: true,
             weights: Weights::default(),
             foreign_hold: Span::from_hours(1),
             // A table that a person still reads; a platform of 10,000 pools must not answer with 10,000 rows.

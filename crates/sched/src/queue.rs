@@ -31,16 +31,28 @@ impl Position {
 pub(crate) struct Slot {
     pub job: JobId,
     pub number: u64,
+    /// As it counts in the order: before the true one where a promise makes a job older than it is.
     pub submitted: i64,
-    pub deadline: i64,
+    /// What comes first in the order of a lane: the deadline, or what the policy puts in its place.
+    pub key: i64,
     pub limit: i64,
     pub lane: u32,
     pub aged: bool,
+    /// As the job was handed in.
+    pub asked: Asked,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub submitted: i64,
+    pub deadline: i64,
+    /// How long it is expected to run, microseconds.
+    pub expected: i64,
 }
 
 impl Slot {
     pub fn position(&self) -> Position {
-        let deadline = if self.aged { i64::MIN } else { self.deadline };
+        let deadline = if self.aged { i64::MIN } else { self.key };
         Position { deadline, submitted: self.submitted, number: self.number }
     }
 }
@@ -408,7 +420,7 @@ impl Queue {
     }
 
     /// Slots in use, ascending.
-    fn live(&self) -> Vec<u32> {
+    pub fn live(&self) -> Vec<u32> {
         let vacant: BTreeSet<u32> = self.vacant.iter().copied().collect();
         (0..self.slots.len() as u32).filter(|s| !vacant.contains(s)).collect()
     }
@@ -423,7 +435,8 @@ mod tests {
 
     fn slot(n: u64, submitted: i64, deadline: i64, limit: i64, lane: u32) -> Slot {
         let job = JobId::from_u128(u128::from(n));
-        Slot { job, number: n, submitted, deadline, limit, lane, aged: false }
+        let asked = Asked { submitted, deadline, expected: limit };
+        Slot { job, number: n, submitted, key: deadline, limit, lane, aged: false, asked }
     }
 
     proptest! {

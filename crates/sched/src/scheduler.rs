@@ -9,11 +9,12 @@ use model::{Conditions, NodeState, Window};
 
 use crate::lending::Lending;
 use crate::place::Walk;
-use crate::policy::Policy;
+use crate::policy::{Order, Policy, work};
 use crate::pool::{FOREIGN, NodeList, Occupation, Pool};
 use crate::profile::Scratch;
+use crate::promise::Promises;
 use crate::purse::Draw;
-use crate::queue::{JobMap, Queue, Slot};
+use crate::queue::{Asked, JobMap, Queue, Slot};
 use crate::shape::{Pools, QueueWait, Shapes};
 use crate::share::{FairShare, ResourceSeconds};
 use crate::standing::Dips;
@@ -105,7 +106,12 @@ pub struct Scheduler {
     pub(crate) next_edge: Option<i64>,
     pub(crate) scratch: Scratch,
     pub(crate) walk_buffers: Walk,
+    /// What tenants are promised and which work is within it.
+    pub(crate) promises: Promises,
 }
+
+/// A promised job passes the age bound when one part in so many of the promised time is over: the rest is for draining nodes.
+const PROMISE_AGES: i64 = 4;
 
 impl Scheduler {
     pub fn new(policy: Policy) -> Self {
@@ -128,16 +134,22 @@ impl Scheduler {
             next_edge: None,
             scratch: Scratch::default(),
             walk_buffers: Walk::default(),
+            promises: Promises::default(),
         }
     }
 
     /// Changes the policy; running work and past usage stay.
     pub fn set_policy(&mut self, policy: Policy) {
+        let reorders = policy.order != self.policy.order;
         if policy.age_bound != self.policy.age_bound {
             self.queue.rejuvenate(policy.age_bound.as_micros());
         }
         self.shares.set_half_life(policy.fair_share_half_life, self.clock);
+        let ages = policy.age_bound != self.policy.age_bound && !self.promises.is_empty();
         self.policy = policy;
+        if reorders || ages {
+            self.queue_anew();
+        }
         self.pools.generation += 1;
         self.changes.full = true;
     }
@@ -296,20 +308,43 @@ impl Scheduler {
 
     /// Puts an eligible job into the queue, replacing one of the same id. Cost: O(log n).
     pub fn enqueue(&mut self, demand: Demand) {
+        let limit = demand.time_limit;
+        self.enqueue_expecting(demand, limit);
+    }
+
+    /// The same of a job that is expected to run for less than its limit. Only [`Order::Work`] and the choice between a pool that is
+    /// ready and a cheaper one go by that; when nodes are free again is told from limits.
+    pub fn enqueue_expecting(&mut self, demand: Demand, expected: Span) {
+        let expected = expected.min(demand.time_limit).max(Span::from_micros(1));
         self.dequeue(demand.job);
         let tenant = self.tenant(demand.tenant);
         let shape = self.shapes.enter(&demand.request, &demand.pools, &demand.standing);
         let lane = self.queue.lane(demand.class, tenant, shape);
+        let asked = Asked {
+            submitted: demand.submitted_at.as_micros(),
+            deadline: demand.deadline.map_or(crate::queue::NEVER, Timestamp::as_micros),
+            expected: expected.as_micros(),
+        };
+        let cpu = demand.request.total().cpu.0;
+        let promise = self.promises.enter(demand.job, tenant, cpu);
+        let bound = self.policy.age_bound;
+        // As old as makes it pass the age bound when a part of the promised time is over.
+        let older =
+            promise.map_or(Span::ZERO, |wait| bound - bound.min(Span::from_micros(wait.as_micros() / PROMISE_AGES)));
         let new = Slot {
             job: demand.job,
             number: demand.number,
-            submitted: demand.submitted_at.as_micros(),
-            deadline: demand.deadline.map_or(crate::queue::NEVER, Timestamp::as_micros),
+            submitted: asked.submitted - older.as_micros(),
+            key: match self.policy.order {
+                Order::Shares => asked.deadline,
+                Order::Work => work(&demand.request.total(), expected),
+            },
             limit: demand.time_limit.as_micros(),
             lane,
             aged: false,
+            asked,
         };
-        let ages_at = (demand.submitted_at + self.policy.age_bound).as_micros();
+        let ages_at = new.submitted.saturating_add(bound.as_micros());
         let slot = self.queue.insert(new, ages_at);
         self.waiting[tenant as usize] += 1;
         self.changes.fresh.push(slot);
@@ -321,6 +356,7 @@ impl Scheduler {
         if self.holders.iter().any(|h| h.job == job) || self.lending.is_frozen() {
             self.changes.full = true;
         }
+        self.promises.leave(job);
         self.take_from_queue(slot);
         true
     }
@@ -407,6 +443,7 @@ impl Scheduler {
     /// Frees what a job occupied. False when it occupied nothing.
     pub fn release(&mut self, job: JobId) -> bool {
         let Some((slot, run)) = self.runs.remove(job) else { return false };
+        self.promises.leave(job);
         self.shares.drop_hold(run.tenant, &run.total);
         self.lend(&run, false);
         if let Some(purse) = self.purse_of(run.pool) {
@@ -499,8 +536,9 @@ impl Scheduler {
             number: slot.number,
             tenant: self.shares.id(lane.tenant),
             class: lane.class,
-            submitted_at: Timestamp::from_micros(slot.submitted),
-            deadline: (slot.deadline != crate::queue::NEVER).then_some(Timestamp::from_micros(slot.deadline)),
+            submitted_at: Timestamp::from_micros(slot.asked.submitted),
+            deadline: (slot.asked.deadline != crate::queue::NEVER)
+                .then_some(Timestamp::from_micros(slot.asked.deadline)),
             time_limit: base::Span::from_micros(slot.limit),
             request: shape.request.clone(),
             pools: shape.pools.clone(),
@@ -508,7 +546,7 @@ impl Scheduler {
         })
     }
 
-    fn tenant(&mut self, id: TenantId) -> u32 {
+    pub(crate) fn tenant(&mut self, id: TenantId) -> u32 {
         let ordinal = self.shares.ordinal(id);
         if self.waiting.len() <= ordinal as usize {
             self.waiting.resize(ordinal as usize + 1, 0);
@@ -537,6 +575,7 @@ impl Scheduler {
         for &slot in lost {
             let job = self.runs.slots[slot as usize].map(|r| r.job);
             let Some((slot, run)) = job.and_then(|j| self.runs.remove(j)) else { continue };
+            self.promises.leave(run.job);
             self.shares.drop_hold(run.tenant, &run.total);
             for purse in self.pools.purses.values_mut() {
                 purse.refund(run.end, slot);

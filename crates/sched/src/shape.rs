@@ -407,7 +407,7 @@ impl Shape {
 /// Weighted money an hour, in thousandths of a micro-unit.
 pub(crate) fn money(pool: &Pool, total: &base::Resources, weights: &Weights) -> i64 {
     let price = i128::from(weights.price) * i128::from(pool.price.hourly(total));
-    let cost = i128::from(weights.cost) * i128::from(pool.cost.hourly(total));
+    let cost = i128::from(weights.cost_in(pool.mode)) * i128::from(pool.cost.hourly(total));
     i64::try_from(price + cost).unwrap_or(if price + cost < 0 { i64::MIN } else { i64::MAX })
 }
 

@@ -73,6 +73,11 @@ impl Forecast {
         }
     }
 
+    /// Kinds of jobs that something is known of.
+    pub fn kinds(&self) -> usize {
+        self.recent.len()
+    }
+
     /// Seconds, from 1 to what its user asked for: the mean of the last like runs, or the estimate where nothing is known. Jobs of
     /// nobody known are not alike.
     pub fn run_s(&self, job: &Job) -> i64 {
