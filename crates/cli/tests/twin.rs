@@ -155,3 +155,49 @@ fn ctrl_c_leaves_a_partial_report() {
     assert!(report["unstarted"].as_u64() > Some(0), "{report}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("Broken off"));
 }
+
+/// Two pools, an own one and a partner's.
+const SUPPLY: &str = "[prices]\ncore_hour = \"1\"\n\
+    [[cluster]]\nname = \"own\"\nmode = \"own\"\n[[pool]]\nname = \"own\"\ncluster = \"own\"\ncores = 4\n\
+    cost = { purchase_price = \"8760\", life_months = 12 }\n\
+    [[cluster]]\nname = \"far\"\nmode = \"partner\"\n[[pool]]\nname = \"far\"\ncluster = \"far\"\ncores = 4\nfee_core_hour = \"0.5\"\n";
+
+#[test]
+fn a_supply_is_played_by_the_engine_with_money() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    put("small.swf", SMALL);
+    put("supply.toml", SUPPLY);
+    put("wait.toml", "[placement]\nready_first = false\n[placement.weights]\nstart = 1\nown_cost = 0\n");
+    let words = "twin replay --supply supply.toml --trace lab=small.swf --json --jobs-csv";
+    let report = json(&run(folder.path(), &format!("{words} a.csv")));
+    assert_eq!((report["jobs"].as_u64(), report["left_out_too_large"].as_u64()), (Some(3), Some(1)));
+    // 3 × 100 s at home, 4 × 50 s at the partner's since home is taken, 1 × 30 s beside the first.
+    assert_eq!(report["max_wait_s"].as_f64(), Some(0.0));
+    assert_eq!(report["modes"][1]["jobs"].as_u64(), Some(1));
+    assert_eq!(report["modes"][1]["fees"].as_str(), Some("0.027777"));
+    assert_eq!(report["tenants"][0]["name"].as_str(), Some("lab"));
+    assert_eq!(report["wrong"].as_array().map(Vec::len), Some(0));
+    json(&run(folder.path(), &format!("{words} b.csv --seed 1")));
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("a.csv"), read("b.csv"));
+    assert_eq!(read("a.csv").lines().nth(2), Some("1,lab,lab,10,10,60,0,50,4,far,0,0.055555,0.027777,0.027778"));
+    // A policy file under which fees are never worth it.
+    let report = json(&run(folder.path(), &format!("{words} c.csv --policy wait.toml")));
+    assert_eq!((report["modes"][1]["jobs"].as_u64(), report["fees"].as_str()), (Some(0), Some("0.00")));
+    let table = run(folder.path(), "twin replay --supply supply.toml --trace lab=small.swf");
+    assert!(String::from_utf8_lossy(&table.stdout).contains("own"), "{table:?}");
+    put("bad.toml", &format!("{SUPPLY}nodez = 3\n"));
+    for (words, says) in [
+        ("twin replay --supply bad.toml --trace lab=small.swf", "nodez"),
+        ("twin replay --supply supply.toml --trace small.swf", "NAME=FILE"),
+        ("twin replay --supply supply.toml --trace lab=small.swf --policy easy", "easy"),
+        ("twin replay --trace small.swf --policy wait.toml", "no policy `wait.toml`"),
+        ("twin replay --trace small.swf --trace small.swf", "one trace"),
+        ("twin replay --supply supply.toml --trace lab=small.swf --procs 3", "--procs"),
+    ] {
+        let refused = run(folder.path(), words);
+        let text = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && text.contains(says), "{words}: {text}");
+    }
+}

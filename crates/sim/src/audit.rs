@@ -33,6 +33,64 @@ pub fn while_running(world: &World) -> Vec<String> {
     wrong
 }
 
+/// What must hold of a job that was settled in a lean run: billed as its intervals say, each second of each undisturbed run once.
+#[must_use]
+pub fn settled(job: &crate::Settled) -> Vec<String> {
+    let crate::Settled { row, attempts, intervals } = job;
+    let mut wrong = Vec::new();
+    let id = row.job.id;
+    let billed: Money = intervals.iter().map(|i| i.charge).sum();
+    if billed != row.charged {
+        wrong.push(format!("{id} is charged {} and its intervals are {billed}", row.charged));
+    }
+    if row.job.is_open() {
+        wrong.push(format!("{id} is over and open"));
+    }
+    for attempt in attempts.iter().filter(|a| a.course.is_none() && a.outcome.is_some_and(|o| !is_broken(o))) {
+        let (Some(from), Some(to)) = (attempt.started_at, attempt.ended_at) else { continue };
+        let of: Vec<Interval> = intervals.iter().filter(|i| i.attempt == attempt.id).cloned().collect();
+        match net(&of) {
+            Err(text) => wrong.push(text),
+            Ok(kept) => {
+                let whole = kept.first().map(|k| k.0) == Some(from) && kept.last().map(|k| k.1) == Some(to);
+                let dense = kept.windows(2).all(|pair| pair[0].1 == pair[1].0);
+                if from < to && !(whole && dense) {
+                    wrong.push(format!("{} ran from {from} to {to} and is billed {kept:?}", attempt.id));
+                }
+            }
+        }
+    }
+    wrong
+}
+
+const fn is_broken(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::NodeFail | Outcome::Preempted)
+}
+
+/// Revenue, and all costs of work but what was written off of revenue, as the accounts have them.
+#[must_use]
+pub fn accounts(tables: &Tables) -> (Money, Money) {
+    let of = |kind: AccountKind| tables.accounts.values().filter(move |a| a.kind == kind);
+    let revenue = of(AccountKind::Income).map(|a| a.balance()).sum();
+    let costs = of(AccountKind::Expense).filter(|a| !a.code.as_str().ends_with("/uncollected"));
+    (revenue, costs.map(|a| a.balance()).sum())
+}
+
+/// The auditor's word on the books of a lean run, and with `all_ended` that nothing is left of the work.
+#[must_use]
+pub fn books(world: &World, all_ended: bool) -> Vec<String> {
+    let auditor = &world.tables().auditor;
+    let mut wrong: Vec<String> = auditor.findings().iter().map(|f| format!("auditor: {f:?}")).collect();
+    if all_ended {
+        wrong.extend(auditor.expect_nothing_held().iter().map(|f| format!("auditor: {f:?}")));
+        let sizes = world.engine().sizes();
+        if [sizes.open_jobs, sizes.queued_jobs, sizes.open_holds] != [0; 3] {
+            wrong.push(format!("the engine still keeps {sizes:?}"));
+        }
+    }
+    wrong
+}
+
 fn every_job_ended_once(world: &World) -> Vec<String> {
     let tables = world.tables();
     let mut ends: BTreeMap<JobId, u32> = BTreeMap::new();

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use base::{AttemptId, Bytes, ClusterId, PoolId, Resources, Span, Timestamp};
+use base::{AttemptId, Bytes, ClusterId, PoolId, Resources, Seed, Span, Stream, Timestamp};
 use engine::Effect;
 use model::{EndCause, EndOrder, Exit, NodeState, Observed, Order, Outcome, Pool, Usage};
 
@@ -151,6 +151,10 @@ pub struct ClusterModel {
     foreign: BTreeMap<(PoolId, Arc<str>), Resources>,
     /// Queues work again by itself when its node fails.
     pub(crate) requeues: bool,
+    /// Mean wait in its own queue, with the chance that draws each.
+    queue: Option<(Span, Stream)>,
+    /// How long the data of a tenant's job is on its way, by the tenant's name.
+    staging: BTreeMap<Arc<str>, Span>,
     /// What must never happen, in words: nodes filled beyond their shape, live attempts that nobody knew at a resume.
     complaints: Vec<String>,
 }
@@ -166,8 +170,28 @@ impl ClusterModel {
             executions: Vec::new(),
             foreign: BTreeMap::new(),
             requeues: false,
+            queue: None,
+            staging: BTreeMap::new(),
             complaints: Vec::new(),
         }
+    }
+
+    pub(crate) fn set_queue(&mut self, mean: Span, seed: &Seed, staging: BTreeMap<Arc<str>, Span>) {
+        self.queue = (mean > Span::ZERO).then(|| (mean, seed.child(self.id).stream()));
+        self.staging = staging;
+    }
+
+    /// How long an order waits here beyond the usual delay.
+    fn waits(&mut self, order: &Order) -> Span {
+        let queue = match &mut self.queue {
+            // As between random arrivals: exponential, by a uniform number of 32 bits that is never zero.
+            Some((mean, chance)) => {
+                let uniform = (chance.below(1 << 32) + 1) as f64 / (1u64 << 32) as f64;
+                Span::from_micros((mean.as_micros() as f64 * -uniform.ln()) as i64)
+            }
+            None => Span::ZERO,
+        };
+        queue + self.staging.get(&order.tenant).copied().unwrap_or(Span::ZERO)
     }
 
     /// Every stretch of processes, in order of their starts.
@@ -208,12 +232,13 @@ impl ClusterModel {
         if self.runs.contains_key(&id) {
             return self.tell(id);
         }
+        let waits = plan.waits + self.waits(order);
         let (state, limit, broken) = (RunState::Waiting, order.spec.time_limit, Vec::new());
         self.runs.insert(
             id,
             Run { order: order.clone(), plan, state, run: 0, limit, broken, remark: None, stops: Vec::new() },
         );
-        vec![Then::Tell(accepted(id)), Then::Later(self.start_delay + plan.waits, id, Moment::Start)]
+        vec![Then::Tell(accepted(id)), Then::Later(self.start_delay + waits, id, Moment::Start)]
     }
 
     fn end(&mut self, id: AttemptId, how: EndOrder, at: Clocks) -> Vec<Then> {

@@ -3,7 +3,7 @@
 //!
 //! Start reading at [`World`] (what can be done to a platform), [`scenario`] (the same as text with transcripts) and
 //! [`chaos`] (the same by chance). [`audit`] says what must hold at the end. [`trace`] reads recorded workloads, [`replay`] plays
-//! them on machines of like processors. Refuses to know: tokio, ports, store, server, files, clocks.
+//! them on machines of like processors, [`supply`] on clusters with money, by the engine itself. Refuses to know: tokio, ports, store, server, files, clocks.
 
 pub mod audit;
 pub mod chaos;
@@ -12,11 +12,12 @@ mod log;
 pub mod pack;
 pub mod replay;
 pub mod scenario;
+pub mod supply;
 mod tables;
 pub mod trace;
 mod world;
 
 pub use cluster::{ClusterModel, Execution, RunPlan};
 pub use log::{Log, LogEntry};
-pub use tables::{Conflict, Tables};
+pub use tables::{Conflict, Settled, Tables};
 pub use world::{Answer, Crash, Delivery, Doing, Lost, World};

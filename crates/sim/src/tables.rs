@@ -14,6 +14,9 @@ use model::{Attempt, Cluster, Event, JobSpec, Outcome, Phase, Pool, Project, Sup
 use rating::{Interval, Meter, PoolCost, PriceBook};
 use sched::{Explanation, ResourceSeconds};
 
+/// Of lean tables: numbers of the last jobs, to find one that is given twice. More jobs than are open at any time.
+const NUMBERS_KEPT: usize = 1 << 20;
+
 /// A record that contradicts what is stored: always a defect of the engine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
@@ -41,7 +44,17 @@ pub enum Conflict {
     PriceBookTwice(PriceBookId),
 }
 
-/// Everything committed so far.
+/// A job that is over in every respect, taken out of the tables: its attempts are closed and nothing of it is metered any more.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    pub row: JobRow,
+    /// In order of their numbers.
+    pub attempts: Vec<Attempt>,
+    /// In the order in which they were billed.
+    pub intervals: Vec<Interval>,
+}
+
+/// Everything committed so far; of long runs (see [`Tables::lean`]) what is still open.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     pub suppliers: BTreeMap<SupplierId, Supplier>,
@@ -73,15 +86,57 @@ pub struct Tables {
     numbers: BTreeMap<u64, JobId>,
     /// Elements of each array, by its first one.
     elements: BTreeMap<JobId, BTreeSet<JobId>>,
+    /// What is over is let go.
+    is_lean: bool,
+    /// Of lean tables: ended, and perhaps something of it is open yet.
+    ended: BTreeSet<JobId>,
+    settled: Vec<Settled>,
 }
 
 impl Tables {
+    /// Tables that keep only what is open, so that a year of work fits into memory: no timelines, no explanations, no transfers (the
+    /// auditor has seen them), and of events and the audit log the last line. Jobs that are over come out of
+    /// [`Tables::take_settled`] once.
+    #[must_use]
+    pub fn lean() -> Tables {
+        Tables { is_lean: true, ..Tables::default() }
+    }
+
+    /// Jobs that were settled since the last call, in order of their ids.
+    pub(crate) fn take_settled(&mut self) -> Vec<Settled> {
+        std::mem::take(&mut self.settled)
+    }
+
+    /// Takes out what is over.
+    fn settle(&mut self) {
+        let of = |job: JobId| AttemptId::new(job, 0)..=AttemptId::new(job, u32::MAX);
+        let over = |job: &JobId| {
+            self.attempts.range(of(*job)).all(|(_, a)| !a.phase.is_open())
+                && self.meters.range(of(*job)).next().is_none()
+        };
+        let done: Vec<JobId> = self.ended.iter().copied().filter(over).collect();
+        for job in done {
+            self.ended.remove(&job);
+            let Some(row) = self.jobs.remove(&job) else { continue };
+            let mut taken = Settled { row, attempts: Vec::new(), intervals: Vec::new() };
+            for id in self.attempts.range(of(job)).map(|(id, _)| *id).collect::<Vec<_>>() {
+                taken.attempts.extend(self.attempts.remove(&id));
+                taken.intervals.extend(self.intervals.remove(&id).into_iter().flatten());
+            }
+            self.settled.push(taken);
+        }
+    }
+
     /// Stores the records of one batch, in order.
     ///
     /// # Errors
     /// The first record that contradicts what is stored; those before it are stored then, because a conflict ends the run.
     pub fn commit(&mut self, records: &[Record]) -> Result<(), Conflict> {
-        records.iter().try_for_each(|record| self.store(record))
+        records.iter().try_for_each(|record| self.store(record))?;
+        if !self.ended.is_empty() {
+            self.settle();
+        }
+        Ok(())
     }
 
     fn store(&mut self, record: &Record) -> Result<(), Conflict> {
@@ -129,7 +184,9 @@ impl Tables {
             Record::Interval(interval) => self.store_interval(interval)?,
             Record::Event(event) => self.store_event(event)?,
             Record::Explanation { attempt, explanation } => {
-                self.explanations.insert(*attempt, explanation.clone());
+                if !self.is_lean {
+                    self.explanations.insert(*attempt, explanation.clone());
+                }
             }
             Record::Ledger(record) => self.store_ledger(record)?,
             Record::Once { key, fingerprint, report, .. } => {
@@ -165,18 +222,27 @@ impl Tables {
         if event.seq != before + 1 {
             return Err(Conflict::EventSeq { seq: event.seq, before });
         }
+        if self.is_lean {
+            self.events.clear();
+        }
         self.events.push(event.clone());
         Ok(())
     }
 
     fn store_job(&mut self, row: &JobRow) -> Result<(), Conflict> {
         let (id, number) = (row.job.id, row.job.number);
+        if self.is_lean && self.numbers.len() > NUMBERS_KEPT {
+            self.numbers.pop_first();
+        }
         let first = *self.numbers.entry(number).or_insert(id);
         if first != id {
             return Err(Conflict::JobNumber { number, first, second: id });
         }
         if let Some(array) = row.job.array {
             self.elements.entry(array.root).or_default().insert(id);
+        }
+        if self.is_lean && !row.job.is_open() {
+            self.ended.insert(id);
         }
         match self.jobs.insert(id, row.clone()) {
             Some(old) if !old.job.is_open() => Err(Conflict::JobReopened(id)),
@@ -188,7 +254,10 @@ impl Tables {
         self.auditor.observe(record);
         match record {
             LedgerRecord::Account(account) => drop(self.accounts.insert(account.id, account.clone())),
+            LedgerRecord::Hold(hold) if self.is_lean && !hold.is_open() => drop(self.holds.remove(&hold.id)),
             LedgerRecord::Hold(hold) => drop(self.holds.insert(hold.id, hold.clone())),
+            // That it was not committed twice is seen by the auditor.
+            LedgerRecord::Transfer(_) if self.is_lean => {}
             LedgerRecord::Transfer(transfer) => {
                 if !self.transfer_ids.insert(transfer.id) {
                     return Err(Conflict::TransferTwice(transfer.id));

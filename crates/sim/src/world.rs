@@ -1,6 +1,8 @@
 //! The world around one engine: a true clock and the one that is shown, an event queue, clusters, the shadow store,
 //! and the driver's rounds (decide, commit, answer, act) with crashes at every seam. Refuses to know what jobs mean.
 
+mod lean;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

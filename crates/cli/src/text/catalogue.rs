@@ -187,6 +187,12 @@ catalogue! {
     CpuPercent "Processors in use %" "处理器占用 %";
     BoundedSlowdown "Bounded slowdown" "有界减速比";
     Jobs "Jobs" "作业数";
+    ContractFees "Contracts" "合同收入";
+    PartnerFees "Fees" "合作方费用";
+    OwnCost "Own, used" "自有占用成本";
+    IdleCost "Own, idle" "自有闲置成本";
+    PromisesKept "Promises kept" "承诺兑现";
+    PromisesBroken "broken" "违约";
     Makespan "Makespan" "总时长";
     MeanWait "Mean wait" "平均等待";
     Moved "Moved" "迁移作业数";
@@ -273,6 +279,8 @@ catalogue! {
     LinePassedOver "{path}: {why}; passed over" "{path}：{why}；已跳过";
     LinesPassedOver "{path}: {n} lines were passed over in all" "{path}：共跳过 {n} 行";
     JobsLeftOut "Left out: {unknown} jobs without processors, submission or run time, {large} larger than the machine." "未计入：{unknown} 个作业缺少处理器数、提交时间或运行时间，{large} 个作业超出机器规模。";
+    JobsWide "Left out: {unknown} jobs without processors, submission or run time, {large} wider than any pool." "未计入：{unknown} 个作业缺少处理器数、提交时间或运行时间，{large} 个作业超出所有资源池。";
+    AuditorSays "The auditor finds: {text}" "审计发现：{text}";
     BrokenOff "Broken off: the figures are of the jobs that had started; {n} of {jobs} had not." "已中断：结果仅含已开始的作业；{jobs} 个作业中有 {n} 个尚未开始。";
     Warning "warning" "警告";
     LineNumber "line {n}" "第 {n} 行";
@@ -313,6 +321,9 @@ catalogue! {
     SiteFailed "the agent cannot begin: {why}" "站点代理无法启动：{why}";
     TraceRefused "{path}: {why}; --bad-lines skip passes such lines over" "{path}：{why}；可用 --bad-lines skip 跳过此类行";
     ListRefused "{path}: {why}" "{path}：{why}";
+    OneTrace "one trace without --supply" "不带 --supply 时只能给出一个作业记录";
+    NamedTraces "with --supply a trace is written NAME=FILE, each name once: `{trace}`" "带 --supply 时作业记录写作 名称=文件，名称不得重复：`{trace}`";
+    NoSuchPolicy "there is no policy `{name}`: {names}; a policy file goes with --supply" "没有策略 `{name}`：{names}；策略文件需与 --supply 一起使用";
     TraceWithoutProcs "{path} does not say how many processors there are: give --procs" "{path} 未说明处理器数：请用 --procs 指定";
     WrapOrScript "give --wrap or a script, not both" "--wrap 与脚本只能二选一";
 

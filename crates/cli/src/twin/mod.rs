@@ -6,6 +6,7 @@ mod pack;
 mod progress;
 mod replay;
 mod source;
+mod supplied;
 
 use clap::{Args, Subcommand};
 

@@ -1,10 +1,10 @@
-//! `hw twin replay`: a trace on one machine of like processors under a policy.
+//! `hw twin replay`: a trace on one machine of like processors under a policy. With `--supply` see `supplied`.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
+use base::Span;
 use clap::Args;
-use clap::builder::PossibleValuesParser;
 use sched::batch;
 use serde::Serialize;
 use sim::replay::{Figures, LeftOut, Load, Played, Rules, Shape, csv, figures, replay, swf_records};
@@ -20,37 +20,50 @@ use crate::text::Word;
 use crate::view::{Cell, View};
 
 /// Seconds of a day.
-const DAY_S: f64 = 86_400.0;
+pub(super) const DAY_S: f64 = 86_400.0;
 
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// Trace: SWF or a dump of `sacct --parsable2`, plain or gzip; `-` reads standard input
-    #[arg(long, value_name = "FILE")]
-    trace: String,
+    /// Trace: SWF or a dump of `sacct --parsable2`, plain or gzip; `-` reads standard input. With --supply: NAME=FILE, as often as needed
+    #[arg(long = "trace", value_name = "FILE", required = true)]
+    pub(super) traces: Vec<String>,
+    /// Clusters, pools, prices and contracts to play on, a TOML file: the engine itself decides, with money
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["procs", "no_cut", "swf"])]
+    pub(super) supply: Option<PathBuf>,
     /// How the trace is written [default: told by its first line]
     #[arg(long, value_enum)]
-    format: Option<Format>,
+    pub(super) format: Option<Format>,
     /// What becomes of lines that make no sense
     #[arg(long, value_enum, default_value = "refuse")]
-    bad_lines: BadLines,
+    pub(super) bad_lines: BadLines,
     /// Processors of the machine [default: what the trace's header says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     procs: Option<u32>,
-    /// Who starts when
-    #[arg(long, value_name = "NAME", default_value = "easy", value_parser = PossibleValuesParser::new(batch::NAMES))]
-    policy: String,
+    /// Who starts when: fcfs, easy, easy-sjbf, conservative, headworks and others [default: easy]. With --supply: a policy file
+    /// as the server reads it [default: all defaults]
+    #[arg(long, value_name = "NAME")]
+    pub(super) policy: Option<String>,
+    /// Chance for waits in clusters' own queues and for --jitter
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "supply")]
+    pub(super) seed: u64,
+    /// Leave out the first so many days of each trace
+    #[arg(long, value_name = "D", default_value_t = 0.0, requires = "supply")]
+    pub(super) skip_days: f64,
+    /// Every submission is up to so much later, by chance: 10m
+    #[arg(long, value_name = "TIME", requires = "supply")]
+    pub(super) jitter: Option<Span>,
     /// The policy knows how long each job will run
     #[arg(long)]
-    perfect_estimates: bool,
+    pub(super) perfect_estimates: bool,
     /// Runs go on past their estimates as they did in the trace
     #[arg(long)]
     no_cut: bool,
     /// Only the jobs of the first so many days
     #[arg(long, value_name = "D")]
-    days: Option<f64>,
+    pub(super) days: Option<f64>,
     /// Write the schedule, a line for each job
     #[arg(long, value_name = "FILE")]
-    jobs_csv: Option<PathBuf>,
+    pub(super) jobs_csv: Option<PathBuf>,
     /// Write the schedule as a trace in SWF
     #[arg(long, value_name = "FILE")]
     swf: Option<PathBuf>,
@@ -87,10 +100,17 @@ struct Done {
 }
 
 pub async fn run(desk: &Desk, args: Replay) -> Result<View, Fault> {
+    if args.supply.is_some() {
+        return super::supplied::run(desk, args).await;
+    }
     let begun = Instant::now();
-    let trace = read(desk, &args.trace, args.format, args.bad_lines)?;
+    let [path] = &args.traces[..] else { return Err(Fault::Usage(Word::OneTrace, Vec::new())) };
+    let name = args.policy.clone().unwrap_or_else(|| "easy".into());
+    let unknown = || Fault::Usage(Word::NoSuchPolicy, vec![("name", name.clone()), ("names", batch::NAMES.join(", "))]);
+    let policy = batch::named(&name).ok_or_else(unknown)?;
+    let trace = read(desk, path, args.format, args.bad_lines)?;
     let Some(procs) = args.procs.or_else(|| trace.header.procs()) else {
-        return Err(Fault::Usage(Word::TraceWithoutProcs, vec![("path", args.trace)]));
+        return Err(Fault::Usage(Word::TraceWithoutProcs, vec![("path", path.clone())]));
     };
     let rules = Rules {
         cuts_at_estimate: !args.no_cut,
@@ -103,7 +123,6 @@ pub async fn run(desk: &Desk, args: Replay) -> Result<View, Fault> {
     let records = if args.jobs_csv.is_some() || args.swf.is_some() { trace.records } else { Vec::new() };
     let left_out = load.left_out;
     let read_s = seconds_since(begun);
-    let policy = batch::named(&args.policy).ok_or_else(|| Fault::Usage(Word::NothingDone, Vec::new()))?;
     let done = watched(desk, move |watcher| {
         let begun = Instant::now();
         let played = replay(&load, procs, policy, &mut |progress| watcher.look(progress))?;
@@ -112,10 +131,10 @@ pub async fn run(desk: &Desk, args: Replay) -> Result<View, Fault> {
         Ok(Done { load, played, figures, replay_s })
     });
     let done = done.await?.map_err(|fault: sim::replay::PolicyFault| Fault::Server(fault.into()))?;
-    files(&args, &header, &records, &done)?;
+    files(&args, &name, &header, &records, &done)?;
     let report = Report {
-        trace: &args.trace,
-        policy: &args.policy,
+        trace: path,
+        policy: &name,
         procs,
         perfect_estimates: args.perfect_estimates,
         complete: done.played.is_complete,
@@ -131,7 +150,7 @@ pub async fn run(desk: &Desk, args: Replay) -> Result<View, Fault> {
     Ok(view(desk, &report, left_out))
 }
 
-fn files(args: &Replay, header: &Header, records: &[Record], done: &Done) -> Result<(), Fault> {
+fn files(args: &Replay, policy: &str, header: &Header, records: &[Record], done: &Done) -> Result<(), Fault> {
     let Done { load, played, .. } = done;
     if let Some(path) = &args.jobs_csv {
         let number = |at: usize| records[load.records[at] as usize].job;
@@ -140,7 +159,7 @@ fn files(args: &Replay, header: &Header, records: &[Record], done: &Done) -> Res
     if let Some(path) = &args.swf {
         let played: Vec<Record> = swf_records(load, &played.starts_s, records).collect();
         let mut header = header.clone();
-        header.lines.push(format!("; Note: replayed by Headworks under {}", args.policy));
+        header.lines.push(format!("; Note: replayed by Headworks under {policy}"));
         write(path, |out| swf::write(&header, &played, out))?;
     }
     Ok(())

@@ -1,0 +1,266 @@
+//! History on several clusters with supply and money: the engine itself decides, over [`World`](crate::World), with admission, holds,
+//! metering and the auditor. Refuses to know files, clocks and what is printed.
+//!
+//! Start reading at [`Supply`] (what there is, from a TOML file), then [`play`] and [`Sums`] (what is told afterwards).
+
+mod play;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod written;
+
+use base::{Bytes, Money, Resources, Span};
+use model::{Chip, SupplyMode};
+use rating::PoolCost;
+
+pub use engine::Steering;
+pub use play::{Fate, Played, Source, play};
+pub use sums::{Group, Sums, csv, sums};
+pub use written::Fault;
+
+use written::Mode;
+
+/// Hours of a month: a twelfth of 365 days, as costs are counted.
+const MONTH_HOURS: i64 = 730;
+
+/// What there is to play on, checked.
+#[derive(Clone, Debug)]
+pub struct Supply {
+    meter_interval: Span,
+    look_interval: Span,
+    prices: written::Prices,
+    cards: std::collections::BTreeMap<Chip, Money>,
+    pub clusters: Vec<Cluster>,
+    pub pools: Vec<Pool>,
+    outages: Vec<Outage>,
+    pub tenants: Vec<Tenant>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    pub name: String,
+    pub mode: SupplyMode,
+    site: Option<String>,
+    region: String,
+    start_delay: Span,
+    queue_wait: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Pool {
+    pub name: String,
+    /// Place in [`Supply::clusters`].
+    pub cluster: usize,
+    pub nodes: u32,
+    /// Of one node.
+    pub shape: Resources,
+    chip: Option<Chip>,
+    time_limit_max: Option<Span>,
+    /// Of a node. A partner's fee stands as what the data centre is paid, which is accrued for use only.
+    cost: Option<PoolCost>,
+    foreign: Vec<written::Foreign>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Outage {
+    what: Broken,
+    from: Span,
+    lasts: Span,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Broken {
+    /// Place of the pool, and how many of its nodes.
+    Nodes(usize, u32),
+    /// Place of the cluster.
+    Link(usize),
+}
+
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    pub name: String,
+    traces: Vec<String>,
+    shares: u32,
+    /// Place of the cluster where its work ran before.
+    home: Option<usize>,
+    pub contract: Option<Contract>,
+    /// By cluster: how long a job's data is on its way there, and what that costs.
+    data: Vec<(Span, Money)>,
+}
+
+/// A term contract; a tenant without one buys on demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contract {
+    pub promise: sched::Promise,
+    pub fee_month: Money,
+    /// Given back for each job within the commitment that waited longer than promised.
+    pub broken: Money,
+}
+
+impl Supply {
+    /// Reads a supply file. Tenants that no entry names are added when a trace of that name is played.
+    ///
+    /// # Errors
+    /// It is not TOML, has a key that does not exist (with line), or its parts contradict each other.
+    pub fn parse(text: &str) -> Result<Supply, Fault> {
+        let file: written::File = toml::from_str(text).map_err(|fault| Fault::Toml(fault.to_string()))?;
+        Self::check(file).map_err(Fault::Sense)
+    }
+
+    fn check(file: written::File) -> Result<Supply, String> {
+        let cards = file.prices.cards()?;
+        let region = |site: &Option<String>| {
+            let Some(name) = site else { return Ok(String::new()) };
+            let found = file.sites.iter().find(|s| s.name == *name);
+            found.map(|s| s.region.clone()).ok_or_else(|| format!("there is no site `{name}`"))
+        };
+        let cluster = |written: &written::Cluster| {
+            Ok(Cluster {
+                name: written.name.clone(),
+                mode: if written.mode == Mode::Own { SupplyMode::Own } else { SupplyMode::Partner },
+                region: region(&written.site)?,
+                site: written.site.clone(),
+                start_delay: written.start_delay,
+                queue_wait: written.queue_wait,
+            })
+        };
+        let clusters = file.clusters.iter().map(cluster).collect::<Result<Vec<_>, String>>()?;
+        once("cluster", clusters.iter().map(|c| &c.name))?;
+        let place = |name: &str| {
+            let found = clusters.iter().position(|c| c.name == name);
+            found.ok_or_else(|| format!("there is no cluster `{name}`"))
+        };
+        let pools = file.pools.iter().map(|p| pool(p, place(&p.cluster)?, &clusters)).collect::<Result<Vec<_>, _>>()?;
+        once("pool", pools.iter().map(|p| &p.name))?;
+        if pools.is_empty() {
+            return Err("there is no pool: write at least one [[cluster]] and one [[pool]]".into());
+        }
+        let outage = |o: &written::Outage| {
+            let what = match (&o.pool, &o.cluster) {
+                (Some(name), None) => {
+                    let at = pools.iter().position(|p| p.name == *name);
+                    let at = at.ok_or_else(|| format!("there is no pool `{name}`"))?;
+                    Broken::Nodes(at, o.nodes.unwrap_or(pools[at].nodes).min(pools[at].nodes))
+                }
+                (None, Some(name)) => Broken::Link(place(name)?),
+                _ => return Err("an [[outage]] names a pool or a cluster".to_owned()),
+            };
+            Ok(Outage { what, from: o.from, lasts: o.lasts })
+        };
+        let outages = file.outages.iter().map(outage).collect::<Result<Vec<_>, _>>()?;
+        let tenants = tenants(&file, &clusters)?;
+        let written::Run { meter_interval, look_interval } = file.run;
+        if meter_interval <= Span::ZERO || look_interval <= Span::ZERO {
+            return Err("run: an interval must be longer than zero".into());
+        }
+        let prices = file.prices;
+        Ok(Supply { meter_interval, look_interval, prices, cards, clusters, pools, outages, tenants })
+    }
+
+    /// Cores of the widest job that any pool can hold.
+    pub fn cores_max(&self) -> u32 {
+        let widest = self.pools.iter().map(|p| u64::from(p.nodes) * p.shape.cpu.cores_ceil()).max();
+        u32::try_from(widest.unwrap_or(0)).unwrap_or(u32::MAX)
+    }
+
+    /// A job's processors as nodes and cores of each: one node where some pool has as large ones, else the fewest of the largest.
+    fn cut(&self, procs: u32) -> (u32, u64) {
+        let procs = u64::from(procs.max(1));
+        let largest = self.pools.iter().map(|p| p.shape.cpu.cores_ceil()).max().unwrap_or(1).max(1);
+        let nodes = procs.div_ceil(largest);
+        (u32::try_from(nodes).unwrap_or(u32::MAX), procs.div_ceil(nodes))
+    }
+}
+
+fn tenants(file: &written::File, clusters: &[Cluster]) -> Result<Vec<Tenant>, String> {
+    let mut tenants = Vec::new();
+    for written in &file.tenants {
+        if let Some(site) = written.site.as_ref().filter(|site| !file.sites.iter().any(|s| s.name == **site)) {
+            return Err(format!("there is no site `{site}`"));
+        }
+        let home = |name: &String| {
+            let found = clusters.iter().position(|c| c.name == *name);
+            found.ok_or_else(|| format!("there is no cluster `{name}`"))
+        };
+        tenants.push(Tenant {
+            name: written.name.clone(),
+            traces: written.traces.clone().unwrap_or_else(|| vec![written.name.clone()]),
+            shares: written.shares,
+            home: written.home.as_ref().map(home).transpose()?,
+            contract: None,
+            data: clusters.iter().map(|c| data(written, c, &file.links)).collect::<Result<_, _>>()?,
+        });
+    }
+    once("tenant", tenants.iter().map(|t| &t.name))?;
+    for contract in &file.contracts {
+        let tenant = tenants.iter_mut().find(|t| t.name == contract.tenant && t.contract.is_none());
+        let tenant = tenant.ok_or_else(|| format!("there is no tenant `{}` without contract", contract.tenant))?;
+        let promise = sched::Promise { cores: contract.cores, wait: contract.wait };
+        tenant.contract = Some(Contract { promise, fee_month: contract.fee_month, broken: contract.broken });
+    }
+    Ok(tenants)
+}
+
+fn pool(written: &written::Pool, cluster: usize, clusters: &[Cluster]) -> Result<Pool, String> {
+    let of = |text: &str| format!("pool `{}`: {text}", written.name);
+    if written.nodes == 0 || written.cores == 0 {
+        return Err(of("at least one node with one core"));
+    }
+    let chip = written.chip.as_ref().map(|c| c.parse::<Chip>().map_err(|_| of("no such chip"))).transpose()?;
+    let cost = match (clusters[cluster].mode, written.cost, written.fee_core_hour) {
+        (SupplyMode::Own, cost, None) => cost.map(|c| PoolCost {
+            purchase_price: c.purchase_price,
+            residual: c.residual,
+            life_months: c.life_months.max(1),
+            datacentre_fee_month: c.datacentre_fee_month,
+        }),
+        (SupplyMode::Partner, None, fee) => fee
+            .map(|fee| {
+                let month =
+                    fee.0.checked_mul(MONTH_HOURS).and_then(|m| m.checked_mul(i64::try_from(written.cores).ok()?));
+                let month = month.ok_or_else(|| of("the fee is too large"))?;
+                let (purchase_price, residual, life_months) = (Money::ZERO, Money::ZERO, 1);
+                Ok::<_, String>(PoolCost { purchase_price, residual, life_months, datacentre_fee_month: Money(month) })
+            })
+            .transpose()?,
+        (SupplyMode::Own, _, Some(_)) => return Err(of("an own pool has a [pool.cost], no fee")),
+        (SupplyMode::Partner, Some(_), _) => return Err(of("a partner's pool has a fee_core_hour, no cost")),
+    };
+    Ok(Pool {
+        name: written.name.clone(),
+        cluster,
+        nodes: written.nodes,
+        shape: Resources::new(written.cores, Bytes::from_gib(written.memory_gib), written.gpus),
+        chip,
+        time_limit_max: written.time_limit_max,
+        cost,
+        foreign: written.foreign.clone(),
+    })
+}
+
+/// How long a job's data is on its way from the tenant's site to a cluster, and what that costs. Where nothing is said there is neither.
+fn data(tenant: &written::Tenant, cluster: &Cluster, links: &[written::Link]) -> Result<(Span, Money), String> {
+    let (Some(from), Some(to)) = (&tenant.site, &cluster.site) else { return Ok((Span::ZERO, Money::ZERO)) };
+    if from == to || tenant.data_gib <= 0.0 {
+        return Ok((Span::ZERO, Money::ZERO));
+    }
+    let joins = |l: &&written::Link| (&l.from, &l.to) == (from, to) || (&l.from, &l.to) == (to, from);
+    let link = links.iter().find(joins).ok_or_else(|| format!("there is no link between `{from}` and `{to}`"))?;
+    let bits = tenant.data_gib * (1u64 << 33) as f64;
+    let seconds = link.bandwidth_mbit_s.map_or(0.0, |mbit| bits / (mbit.max(1e-6) * 1e6));
+    let price = Money((link.gib_price.0 as f64 * tenant.data_gib).round() as i64);
+    Ok((link.latency + Span::from_micros((seconds * 1e6) as i64), price))
+}
+
+fn once<'a>(noun: &str, names: impl Iterator<Item = &'a String>) -> Result<(), String> {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if !model::people::valid_name(name) {
+            return Err(format!("`{name}` is no name for a {noun}: 1 to 40 of a-z 0-9 -"));
+        }
+        if !seen.insert(name) {
+            return Err(format!("there are two of the {noun} `{name}`"));
+        }
+    }
+    Ok(())
+}
