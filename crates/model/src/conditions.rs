@@ -68,7 +68,8 @@ pub enum ParseConstraintError {
     #[error("a constraint has 1 to {TEXT_MAX} characters")]
     Length,
     #[error(
-        "`{0}` cannot stand at this place of a constraint: write features joined by `&` and `|`, e.g. `a100&nvlink`"
+        "`{}` cannot stand at this place of a constraint: write features joined by `&` and `|`, e.g. `a100&nvlink`",
+        .0.escape_debug()
     )]
     Unexpected(char),
     #[error("a feature, `)` or `]` is missing at the end of the constraint")]
