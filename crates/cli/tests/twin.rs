@@ -130,6 +130,22 @@ fn hears_interrupts(pid: u32) -> bool {
     caught.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & SIGINT_BIT != 0)
 }
 
+/// Interrupts a command as soon as it listens, and gives what it leaves.
+fn interrupted(folder: &Path, words: &str) -> (Value, String) {
+    let child = hw(folder).args(words.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while !hears_interrupts(child.id()) {
+        assert!(begun.elapsed() < LONG, "it never listened");
+        std::thread::yield_now();
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    (serde_json::from_slice(&output.stdout).unwrap(), told)
+}
+
 #[test]
 fn ctrl_c_leaves_a_partial_report() {
     let folder = tempfile::tempdir().unwrap();
@@ -139,21 +155,65 @@ fn ctrl_c_leaves_a_partial_report() {
         let _ = writeln!(trace, "{job} {job} -1 1000 60 -1 -1 60 2000 -1 1 1 1 1 1 1 -1 -1");
     }
     std::fs::write(folder.path().join("long.swf"), trace).unwrap();
-    let words = "twin replay --trace long.swf --policy conservative --json";
-    let child = hw(folder.path()).args(words.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let begun = Instant::now();
-    while !hears_interrupts(child.id()) {
-        assert!(begun.elapsed() < LONG, "it never listened");
-        std::thread::yield_now();
-    }
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (report, told) = interrupted(folder.path(), "twin replay --trace long.swf --policy conservative --json");
     assert_eq!((report["complete"].as_bool(), report["jobs"].as_u64()), (Some(false), Some(6_000)));
     assert!(report["unstarted"].as_u64() > Some(0), "{report}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("Broken off"));
+    assert!(told.contains("Broken off"), "{told}");
+    let words = "twin compare easy conservative --trace long.swf --threads 1 --json";
+    let (report, told) = interrupted(folder.path(), words);
+    assert_eq!(report["complete"].as_bool(), Some(false));
+    assert_eq!(report["pairs"].as_u64(), report["plays"].as_array().map(|plays| plays.len() as u64));
+    assert!(report["pairs"].as_u64() < Some(5) && told.contains("Broken off"), "{told}");
+}
+
+#[test]
+fn two_policies_are_compared_over_the_same_histories() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    put("small.swf", SMALL);
+    let words = "twin compare fcfs easy --trace small.swf --jitter 20s --seeds 6 --json --threads";
+    let (one, many) = (run(folder.path(), &format!("{words} 1")), run(folder.path(), &format!("{words} 3")));
+    assert_eq!(one.stdout, many.stdout);
+    let report = json(&one);
+    let plays = report["plays"].as_array().unwrap();
+    assert_eq!((report["pairs"].as_u64(), plays.len(), plays[5]["seed"].as_u64()), (Some(6), 6, Some(6)));
+    let line = |report: &Value, name: &str| {
+        let found = report["figures"].as_array().unwrap().iter().find(|line| line["name"] == name);
+        found.unwrap_or_else(|| panic!("{name}: {report}")).clone()
+    };
+    // By the numbers of the pairs themselves: 2.571 is Student's t of five degrees.
+    let of = |pair: &Value| pair["b"]["mean_wait_s"].as_f64().unwrap() - pair["a"]["mean_wait_s"].as_f64().unwrap();
+    let gains: Vec<f64> = plays.iter().map(of).collect();
+    let mean = gains.iter().sum::<f64>() / 6.0;
+    let deviation = (gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / 5.0).sqrt();
+    let wait = line(&report, "mean_wait_s");
+    assert!(deviation > 0.0 && (wait["difference"].as_f64().unwrap() - mean).abs() < 1e-9, "{wait}");
+    let low = mean - 2.571 * deviation / 6f64.sqrt();
+    assert!((wait["low"].as_f64().unwrap() - low).abs() < 0.01, "{wait} {low}");
+    assert!(report["figures"].as_array().unwrap().iter().all(|line| line["name"] != "margin"), "{report}");
+    // As recorded: the figures of a replay, and no interval of one pair.
+    let words = "twin compare fcfs easy --trace small.swf --jitter 0s --seeds 1 --json";
+    let wait = line(&json(&run(folder.path(), words)), "mean_wait_s");
+    assert_eq!((wait["b"].as_f64(), wait["low"].is_null()), (Some(30.0), true), "{wait}");
+    put("supply.toml", SUPPLY);
+    put("wait.toml", "[placement]\nready_first = false\n[placement.weights]\nstart = 1\nown_cost = 0\n");
+    let words = "twin compare default wait.toml --supply supply.toml --trace lab=small.swf --jitter 1s --seeds 3";
+    let report = json(&run(folder.path(), &format!("{words} --json")));
+    let (margin, wait) = (line(&report, "margin"), line(&report, "mean_wait_s"));
+    assert!(wait["difference"].as_f64() > Some(0.0) && wait["is_clear"] == true, "{wait}");
+    let sum = line(&report, "revenue")["b"].as_f64().unwrap() - line(&report, "cost")["b"].as_f64().unwrap();
+    assert!((margin["b"].as_f64().unwrap() - sum).abs() < 1e-5, "{report}");
+    let bare = run(folder.path(), &format!("{words} --lang zh"));
+    assert!(String::from_utf8_lossy(&bare.stdout).contains("毛利"), "{bare:?}");
+    for (words, says) in [
+        ("twin compare fcfs best --trace small.swf", "no policy `best`"),
+        ("twin compare default nowhere.toml --supply supply.toml --trace lab=small.swf", "nowhere.toml"),
+        ("twin compare fcfs --trace small.swf", "<B>"),
+    ] {
+        let refused = run(folder.path(), words);
+        let text = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && text.contains(says), "{words}: {text}");
+    }
 }
 
 /// Two pools, an own one and a partner's.

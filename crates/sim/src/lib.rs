@@ -10,6 +10,7 @@ pub mod chaos;
 mod cluster;
 mod log;
 pub mod pack;
+pub mod paired;
 pub mod replay;
 pub mod scenario;
 pub mod supply;

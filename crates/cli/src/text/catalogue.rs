@@ -200,6 +200,17 @@ catalogue! {
     Processors "Processors" "处理器数";
     Router "Router" "路由";
     TookTime "Took" "耗时";
+    PolicyA "Policy A" "策略 A";
+    PolicyB "Policy B" "策略 B";
+    Figure "Figure" "指标";
+    MeanA "A" "A 均值";
+    MeanB "B" "B 均值";
+    DifferenceMean "B − A" "B − A 差值";
+    IntervalLow "95 % from" "95% 下限";
+    IntervalHigh "95 % to" "95% 上限";
+    RelativePercent "%" "相对 %";
+    IsClear "Beyond chance" "超出随机误差";
+    PairsPlayed "Pairs played" "已完成对数";
     Utilization "Utilisation" "利用率";
     WaitMax "Longest wait" "最长等待";
     WaitP95 "95 % wait at most" "95% 等待不超过";
@@ -281,6 +292,8 @@ catalogue! {
     JobsLeftOut "Left out: {unknown} jobs without processors, submission or run time, {large} larger than the machine." "未计入：{unknown} 个作业缺少处理器数、提交时间或运行时间，{large} 个作业超出机器规模。";
     JobsWide "Left out: {unknown} jobs without processors, submission or run time, {large} wider than any pool." "未计入：{unknown} 个作业缺少处理器数、提交时间或运行时间，{large} 个作业超出所有资源池。";
     AuditorSays "The auditor finds: {text}" "审计发现：{text}";
+    PairsMethod "Means over the pairs, the same history under both; the interval is Student's t over the {n} differences." "均值取自各对（同一历史在两种策略下）；区间为 {n} 个差值的 Student t 95% 置信区间。";
+    PlaysBrokenOff "Broken off: only what had come to its end counts." "已中断：仅计入已完成的部分。";
     BrokenOff "Broken off: the figures are of the jobs that had started; {n} of {jobs} had not." "已中断：结果仅含已开始的作业；{jobs} 个作业中有 {n} 个尚未开始。";
     Warning "warning" "警告";
     LineNumber "line {n}" "第 {n} 行";

@@ -1,6 +1,8 @@
 //! `hw twin`: history played again under other rules, on this machine and without a server. One file per verb; this one names them.
 
 mod broker;
+mod compare;
+mod ground;
 mod out;
 mod pack;
 mod progress;
@@ -25,6 +27,8 @@ pub struct Twin {
 enum Act {
     /// Play a trace on one machine under a policy
     Replay(replay::Replay),
+    /// Play the same histories under two policies and tell what differs, and how sure that is
+    Compare(compare::Compare),
     /// Play several clusters' traces together, with a router that sends each job somewhere when it arrives
     Broker(broker::Broker),
     /// Let pods arrive at a cluster of GPU nodes and see how much of it a policy allocates
@@ -35,6 +39,7 @@ enum Act {
 pub async fn run(desk: &Desk, args: Twin) -> Result<View, Fault> {
     match args.act {
         Act::Replay(args) => replay::run(desk, args).await,
+        Act::Compare(args) => compare::run(desk, args).await,
         Act::Broker(args) => broker::run(desk, args).await,
         Act::Pack(args) => pack::run(desk, args),
     }

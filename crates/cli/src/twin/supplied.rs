@@ -13,7 +13,7 @@ use sim::trace::Record;
 use super::out::write;
 use super::progress::{INTERRUPTED, peak_rss_bytes, seconds_since, watched};
 use super::replay::{DAY_S, Replay};
-use super::source::read;
+use super::source::{BadLines, Format, read};
 use crate::desk::Desk;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -89,7 +89,7 @@ pub async fn run(desk: &Desk, args: Replay) -> Result<View, Fault> {
     Ok(view(desk, &report, &sums, &played, left_out))
 }
 
-fn refused(path: &Path, fault: &dyn std::fmt::Display) -> Fault {
+pub(super) fn refused(path: &Path, fault: &dyn std::fmt::Display) -> Fault {
     Fault::Usage(Word::BadFile, vec![("path", path.display().to_string()), ("why", fault.to_string())])
 }
 
@@ -106,27 +106,44 @@ pub(super) fn policy(path: &Path) -> Result<Steering, Fault> {
 }
 
 fn sources(desk: &Desk, args: &Replay, cores_max: u32) -> Result<(Vec<Source>, LeftOut), Fault> {
-    let (mut sources, mut left_out, mut names) = (Vec::new(), LeftOut::default(), BTreeSet::new());
-    for written in &args.traces {
+    let (mut sources, mut left_out) = (Vec::new(), LeftOut::default());
+    for (name, mut records) in named_traces(desk, &args.traces, args.format, args.bad_lines)? {
+        vary(&mut records, &name, args.skip_days, args.jitter, args.seed);
+        let load = Load::of(&records, &rules(cores_max, args.days, args.perfect_estimates));
+        left_out.unknown += load.left_out.unknown;
+        left_out.too_large += load.left_out.too_large;
+        sources.push(Source { name, load });
+    }
+    Ok((sources, left_out))
+}
+
+/// How records become jobs of a supply whose widest pool has so many cores.
+pub(super) fn rules(cores_max: u32, days: Option<f64>, perfect_estimates: bool) -> Rules {
+    Rules {
+        perfect_estimates,
+        first_s: days.map(|days| (days * DAY_S) as i64),
+        shifts_to_zero: true,
+        plays_empty_runs: false,
+        ..Rules::on(cores_max)
+    }
+}
+
+/// Reads traces written `NAME=FILE`.
+pub(super) fn named_traces(
+    desk: &Desk,
+    traces: &[String],
+    format: Option<Format>,
+    bad_lines: BadLines,
+) -> Result<Vec<(String, Vec<Record>)>, Fault> {
+    let mut names = BTreeSet::new();
+    let named = |written: &String| {
         let split = written.split_once('=').filter(|(name, _)| model_name(name) && names.insert(name.to_string()));
         let Some((name, path)) = split else {
             return Err(Fault::Usage(Word::NamedTraces, vec![("trace", written.clone())]));
         };
-        let mut trace = read(desk, path, args.format, args.bad_lines)?;
-        vary(&mut trace.records, name, args.skip_days, args.jitter, args.seed);
-        let rules = Rules {
-            perfect_estimates: args.perfect_estimates,
-            first_s: args.days.map(|days| (days * DAY_S) as i64),
-            shifts_to_zero: true,
-            plays_empty_runs: false,
-            ..Rules::on(cores_max)
-        };
-        let load = Load::of(&trace.records, &rules);
-        left_out.unknown += load.left_out.unknown;
-        left_out.too_large += load.left_out.too_large;
-        sources.push(Source { name: name.to_owned(), load });
-    }
-    Ok((sources, left_out))
+        Ok((name.to_owned(), read(desk, path, format, bad_lines)?.records))
+    };
+    traces.iter().map(named).collect()
 }
 
 fn model_name(name: &str) -> bool {
