@@ -18,7 +18,9 @@ use crate::core::limits::{
     EVIDENCE_KEPT, MISSING_PATIENCE, NUMBERS_MAX, WORDS_MAX, accounts_gap,
 };
 use crate::core::look::{self, Moment};
-use crate::core::runs::{is_own_end, is_void, last_word, own_run, suspensions, tell_interrupted, without_echoes};
+use crate::core::runs::{
+    is_half_written, is_own_end, is_void, last_word, own_run, suspensions, tell_interrupted, without_echoes,
+};
 use crate::core::table::{Ending, Entry, Phase, Table};
 use crate::evidence::{self, Evidence};
 use crate::states::{self, Course, EXIT_NO_START, EXIT_STOPPED, EXIT_SUPERSEDED, EXIT_UNPREPARED, Verdict, short};
@@ -241,7 +243,10 @@ impl Inner {
     async fn ending(&self, case: Case, runs: &[AccountedRun], record: Option<Box<QueuedJob>>, since: Instant) -> bool {
         let mine: Vec<&AccountedRun> = runs.iter().filter(|run| Some(run.number) == case.number).collect();
         let mine = without_echoes(mine);
-        if let Some(run) = last_word(&mine).filter(|run| run.state.course() == Course::Over && run.end.is_some()) {
+        let over = last_word(&mine).filter(|run| run.state.course() == Course::Over && run.end.is_some());
+        // What was never written whole is the last resort.
+        let half = over.filter(|run| is_half_written(run));
+        if let Some(run) = over.filter(|_| half.is_none()) {
             let of_it = |record: &&QueuedJob| record.state.course() == Course::Over && record.start == run.start;
             let facts = Facts::accounted(run, record.as_deref().filter(of_it));
             return self.finish(case.attempt, facts, &mine).await;
@@ -250,7 +255,8 @@ impl Inner {
             return false;
         }
         let over = record.filter(|record| record.state.course() == Course::Over);
-        if let Some(facts) = over.as_deref().and_then(|record| Facts::of_record(record, self.accounting)) {
+        let facts = over.as_deref().and_then(|record| Facts::of_record(record, self.accounting));
+        if let Some(facts) = facts.or_else(|| half.map(|run| Facts::accounted(run, None))) {
             return self.finish(case.attempt, facts, &mine).await;
         }
         let mut table = self.table();
@@ -264,6 +270,9 @@ impl Inner {
     /// The controller does not show it.
     async fn missing(&self, case: Case, runs: &[AccountedRun], asked: bool, since: Instant) -> bool {
         if let Some(run) = runs.iter().rfind(|run| run.state.course() == Course::Over && run.end.is_some()) {
+            if is_half_written(run) && self.is_patient(since) {
+                return false;
+            }
             let facts = Facts::accounted(run, None);
             let mine: Vec<&AccountedRun> = runs.iter().filter(|other| other.number == run.number).collect();
             self.number_is(case.attempt, run.number);

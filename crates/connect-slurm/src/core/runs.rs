@@ -63,6 +63,12 @@ pub fn is_own_end(run: &AccountedRun) -> bool {
     [SlurmState::Completed, SlurmState::Failed].contains(&run.state)
 }
 
+/// Work that began and ended, of which the start is missing: a busy slurmdbd shows the end a moment before the rest.
+pub fn is_half_written(run: &AccountedRun) -> bool {
+    let began = [SlurmState::Completed, SlurmState::Failed, SlurmState::Timeout, SlurmState::OutOfMemory];
+    began.contains(&run.state) && (run.start.is_none() || run.nodes.is_empty())
+}
+
 /// It did nothing: another job has the fence, or it was told to stay away.
 pub fn is_void(run: &AccountedRun) -> bool {
     let is_short = run.start.zip(run.end).is_some_and(|(start, end)| end - start <= VOID_SECS_MAX);

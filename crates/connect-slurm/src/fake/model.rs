@@ -441,7 +441,13 @@ impl Model {
         };
         let ended_only = self.accounting == AccountingKind::CompletionLog;
         let visible = self.ledger.iter().filter(|(at, run)| *at <= self.now && (run.end.is_some() || !ended_only));
-        visible.map(|(_, run)| run).filter(|run| take(run)).cloned().collect()
+        visible.filter(|(_, run)| take(run)).map(|(at, run)| self.shown(*at, run)).collect()
+    }
+
+    /// A busy slurmdbd shows the end of a job a while before it has written that it began and where.
+    fn shown(&self, visible: i64, run: &AccountedRun) -> AccountedRun {
+        let is_half = self.accounting == AccountingKind::Slurmdbd && run.end.is_some() && self.now < visible + self.lag;
+        if is_half { AccountedRun { start: None, nodes: Vec::new(), ..run.clone() } } else { run.clone() }
     }
 
     pub fn set_node_state(&mut self, name: &str, state: &str) {
