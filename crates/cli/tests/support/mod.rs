@@ -149,19 +149,22 @@ async fn audit_job(store: &SqlStore, auditor: &mut Auditor, job: JobId, books: &
         if broken_off && sum == 0 {
             continue;
         }
-        let billed = billed.into_iter().map(|i| (i.from, i.to, i.charge.is_negative()));
+        let billed = billed.into_iter().map(|i| (i.from, i.to, i.charge.0.signum()));
         net(billed).into_iter().for_each(|(from, to)| auditor.interval(stream, from, to));
         let uncovered = auditor.expect_covered(stream, from, to);
         books.uncovered.extend(uncovered.iter().map(|f| format!("{}: {f:?}", attempt.id)));
     }
 }
 
-/// What was billed in the end: a stretch that was given back, since its end was learnt late, is cut off.
-fn net(billed: impl Iterator<Item = (Timestamp, Timestamp, bool)>) -> Vec<(Timestamp, Timestamp)> {
+/// What was billed in the end, given the sign of each charge: a stretch that was given back, since its end was learnt late, is cut off.
+/// One of a few milliseconds may cost nothing; then it is one that lies at the end of what was billed.
+fn net(billed: impl Iterator<Item = (Timestamp, Timestamp, i64)>) -> Vec<(Timestamp, Timestamp)> {
     let mut kept: Vec<(Timestamp, Timestamp)> = Vec::new();
-    for (from, to, given_back) in billed {
+    for (from, to, sign) in billed {
+        let is_end =
+            |last: &(Timestamp, Timestamp)| sign < 0 && last.1 <= to || sign == 0 && last.0 < from && last.1 == to;
         match kept.last() {
-            Some(last) if given_back && last.1 <= to => {
+            Some(last) if is_end(last) => {
                 kept.retain(|stretch| stretch.0 < from);
                 if let Some(last) = kept.last_mut() {
                     last.1 = last.1.min(from);
