@@ -261,3 +261,41 @@ fn a_supply_is_played_by_the_engine_with_money() {
         assert!(!refused.status.success() && text.contains(says), "{words}: {text}");
     }
 }
+
+/// The data that a page has inside.
+fn inside(page: &str) -> Value {
+    let (_, rest) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
+    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
+}
+
+#[test]
+fn a_report_is_one_page_with_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    put("small.swf", SMALL);
+    put("supply.toml", SUPPLY);
+    let report = json(&run(folder.path(), "twin replay --trace small.swf --json --report a.html --report a.json"));
+    let (page, data) = (read("a.html"), serde_json::from_str::<Value>(&read("a.json")).unwrap());
+    assert_eq!(inside(&page), data);
+    assert_eq!(data["report"]["mean_wait_s"], report["mean_wait_s"]);
+    let mean = |values: &Value| {
+        let values: Vec<f64> = values.as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    // The area below the curve is the figure.
+    assert!((mean(&data["plots"]["use_by_pool"][0]["values"]) - 530.0 / 600.0).abs() < 1e-9);
+    assert_eq!(data["plots"]["bars"].as_array().map(Vec::len), Some(3));
+    assert!(page.matches("<svg").count() == 6 && page.matches("<rect").count() == 3, "{page}");
+    // It asks for nothing from elsewhere.
+    assert!(!page.contains("http") && !page.contains("src=") && !page.contains("href="), "{page}");
+    let words = "twin replay --supply supply.toml --trace lab=small.swf --lang zh --json --report b.html";
+    let report = json(&run(folder.path(), words));
+    let (page, data) = (read("b.html"), inside(&read("b.html")));
+    assert!(page.contains("lang=\"zh\"") && page.contains("累计收支"), "{page}");
+    let margin = data["plots"]["account"]["margin"].as_array().unwrap().last().unwrap().as_f64().unwrap();
+    let told: f64 = report["margin"].as_str().unwrap().parse().unwrap();
+    assert!((margin - told).abs() < 1e-5, "{margin} {told}");
+    let refused = run(folder.path(), "twin replay --trace small.swf --report a.pdf");
+    assert!(refused.status.code() == Some(2) && String::from_utf8_lossy(&refused.stderr).contains(".html"));
+}

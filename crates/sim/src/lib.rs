@@ -11,6 +11,7 @@ mod cluster;
 mod log;
 pub mod pack;
 pub mod paired;
+pub mod plots;
 pub mod replay;
 pub mod scenario;
 pub mod supply;

@@ -202,6 +202,7 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("twin pack", "seed", "抽取次序所用的随机种子，亦用于 `Random`"),
     ("*", "bad_lines", "无法解读的行：refuse 拒绝，skip 跳过"),
     ("*", "perfect_estimates", "策略预知每个作业的运行时间"),
+    ("twin replay", "report", "写出带图的报告：页面（.html）或其数据（.json），可重复"),
     ("*", "jobs_csv", "将结果写为 CSV，每个作业一行"),
     ("*", "password_stdin", "从标准输入的第一行读取密码"),
     ("*", "expires", "令牌有效期：12h、30d"),

@@ -5,6 +5,7 @@ mod compare;
 mod ground;
 mod out;
 mod pack;
+mod page;
 mod progress;
 mod replay;
 mod source;

@@ -7,10 +7,12 @@ use base::Span;
 use clap::Args;
 use sched::batch;
 use serde::Serialize;
+use sim::plots;
 use sim::replay::{Figures, LeftOut, Load, Played, Rules, Shape, csv, figures, replay, swf_records};
 use sim::trace::{Header, Record, swf};
 
 use super::out::{Told, write};
+use super::page::{self, Page};
 use super::progress::{INTERRUPTED, peak_rss_bytes, seconds_since, watched};
 use super::source::{BadLines, Format, read};
 use crate::desk::Desk;
@@ -67,6 +69,9 @@ pub struct Replay {
     /// Write the schedule as a trace in SWF
     #[arg(long, value_name = "FILE")]
     swf: Option<PathBuf>,
+    /// Write a report with plots, a page (.html) or its data (.json); as often as needed
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Vec<PathBuf>,
 }
 
 /// The report as JSON.
@@ -91,6 +96,13 @@ struct Report<'a> {
     peak_rss_bytes: u64,
 }
 
+/// What a report holds beside its plots.
+#[derive(Serialize)]
+pub(super) struct Data<'a, R> {
+    pub(super) report: &'a R,
+    pub(super) plots: &'a plots::Plots,
+}
+
 /// What is needed after the replay.
 struct Done {
     load: Load,
@@ -100,6 +112,7 @@ struct Done {
 }
 
 pub async fn run(desk: &Desk, args: Replay) -> Result<View, Fault> {
+    args.report.iter().try_for_each(|path| page::is_page(path).map(drop))?;
     if args.supply.is_some() {
         return super::supplied::run(desk, args).await;
     }
@@ -147,7 +160,15 @@ pub async fn run(desk: &Desk, args: Replay) -> Result<View, Fault> {
         elapsed_s: seconds_since(begun),
         peak_rss_bytes: peak_rss_bytes(),
     };
-    Ok(view(desk, &report, left_out))
+    let view = view(desk, &report, left_out);
+    if !args.report.is_empty() {
+        let plots = plots::of_machine(&done.load, &done.played.starts_s, procs);
+        let title = Word::PlotTitle.fill(desk.lang(), &[("policy", name.clone())]);
+        page::written(&args.report, &Data { report: &report, plots: &plots }, || {
+            Page::of(desk.lang(), &title, &view, &plots)
+        })?;
+    }
+    Ok(view)
 }
 
 fn files(args: &Replay, policy: &str, header: &Header, records: &[Record], done: &Done) -> Result<(), Fault> {

@@ -6,13 +6,15 @@ use std::time::Instant;
 
 use base::{Money, Seed, Span};
 use serde::Serialize;
+use sim::plots;
 use sim::replay::{LeftOut, Load, Rules};
 use sim::supply::{Group, Played, Source, Steering, Sums, Supply, csv, play, sums};
 use sim::trace::Record;
 
 use super::out::write;
+use super::page::{self, Page};
 use super::progress::{INTERRUPTED, peak_rss_bytes, seconds_since, watched};
-use super::replay::{DAY_S, Replay};
+use super::replay::{DAY_S, Data, Replay};
 use super::source::{BadLines, Format, read};
 use crate::desk::Desk;
 use crate::exit::Exit;
@@ -86,7 +88,17 @@ pub async fn run(desk: &Desk, args: Replay) -> Result<View, Fault> {
         elapsed_s: seconds_since(begun),
         peak_rss_bytes: peak_rss_bytes(),
     };
-    Ok(view(desk, &report, &sums, &played, left_out))
+    let view = view(desk, &report, &sums, &played, left_out);
+    if !args.report.is_empty() {
+        let plots = plots::of_supply(&supply, &played, &sums);
+        let name = args.policy.as_deref().and_then(|path| Path::new(path).file_name()).unwrap_or_default();
+        let name = if name.is_empty() { "-".into() } else { name.display().to_string() };
+        let title = Word::PlotTitle.fill(desk.lang(), &[("policy", name)]);
+        page::written(&args.report, &Data { report: &report, plots: &plots }, || {
+            Page::of(desk.lang(), &title, &view, &plots)
+        })?;
+    }
+    Ok(view)
 }
 
 pub(super) fn refused(path: &Path, fault: &dyn std::fmt::Display) -> Fault {

@@ -97,6 +97,13 @@ pub struct Contract {
     pub broken: Money,
 }
 
+impl Tenant {
+    /// What the data of one of its jobs costs on the way to the cluster at that place.
+    pub fn data_cost(&self, cluster: usize) -> Money {
+        self.data.get(cluster).map_or(Money::ZERO, |data| data.1)
+    }
+}
+
 impl Supply {
     /// Reads a supply file. Tenants that no entry names are added when a trace of that name is played.
     ///

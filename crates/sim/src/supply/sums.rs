@@ -141,7 +141,7 @@ fn group(name: &str, supply: &Supply, played: &Played, counts: &dyn Fn(&Fate) ->
                 SupplyMode::Partner => found.fees += fate.cost,
             }
             let cluster = supply.pools[pool].cluster;
-            found.data_cost += tenant.data.get(cluster).map_or(Money::ZERO, |d| d.1);
+            found.data_cost += tenant.data_cost(cluster);
             homed += usize::from(tenant.home.is_some());
             away += usize::from(tenant.home.is_some_and(|home| home != cluster));
         }
