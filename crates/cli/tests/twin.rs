@@ -299,3 +299,40 @@ fn a_report_is_one_page_with_its_data() {
     let refused = run(folder.path(), "twin replay --trace small.swf --report a.pdf");
     assert!(refused.status.code() == Some(2) && String::from_utf8_lossy(&refused.stderr).contains(".html"));
 }
+
+#[test]
+fn values_of_a_policy_are_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    put("small.swf", SMALL);
+    put("supply.toml", SUPPLY);
+    put("wait.toml", "[placement]\nready_first = false\n[placement.weights]\nown_cost = 0\n");
+    let words = "twin sweep --policy wait.toml --supply supply.toml --trace lab=small.swf --jitter 1s --seeds 2 --json";
+    let vary = "--vary placement.weights.start=1,100000000 --vary placement.order=shares,work --report map.html";
+    let output = run(folder.path(), &format!("{words} {vary}"));
+    let report = json(&output);
+    let points = report["points"].as_array().unwrap();
+    assert_eq!(
+        (points.len(), points[3]["values"][1].as_str(), points[3]["plays"].as_u64()),
+        (4, Some("work"), Some(2))
+    );
+    let wait = |at: usize| points[at]["figures"][0]["mean"].as_f64().unwrap();
+    // Where time is worth much the job that is too wide for what is left at home goes to the partner at once.
+    assert!(wait(0) > 10.0 && wait(2) < 1.0, "{report}");
+    let gain = points[2]["against_first"]["mean"].as_f64().unwrap();
+    let margin = |at: usize| points[at]["figures"][7]["mean"].as_f64().unwrap();
+    assert!(points[2]["figures"][7]["name"] == "margin" && (gain - (margin(2) - margin(0))).abs() < 1e-9, "{report}");
+    let page = std::fs::read_to_string(folder.path().join("map.html")).unwrap();
+    assert_eq!((page.matches("<rect").count(), inside(&page)), (4, report.clone()));
+    assert_eq!(run(folder.path(), &format!("{words} {vary} --threads 1")).stdout, output.stdout);
+    for (vary, says) in [
+        ("--vary placement.colour=1", "colour"),
+        ("--vary reserve_permille=2000", "at most 1000"),
+        ("--vary placement.order=shares --vary a=1 --vary b=2", "at most two"),
+        ("--vary nothing", "NAME=VALUES"),
+    ] {
+        let refused = run(folder.path(), &format!("{words} {vary}"));
+        let text = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(2) && text.contains(says), "{vary}: {text}");
+    }
+}

@@ -227,6 +227,13 @@ catalogue! {
     PlotSlowdowns "Share of jobs slowed down at most so much" "有界减速比的累积分布";
     PlotBars "Who had which processors" "处理器占用甘特图";
     PlotBarsNote "Each job stands on the lowest processors that were free when it started; colours only tell neighbours apart." "每个作业绘于其开始时编号最小的空闲处理器上；颜色仅用于区分相邻作业。";
+    FirstValue "Value 1" "参数 1";
+    SecondValue "Value 2" "参数 2";
+    Compared "Compared" "比较指标";
+    Plays "Plays" "重演次数";
+    AgainstFirst "Less the first" "与首行之差";
+    SweepTitle "Sweep: {figure}" "参数扫描：{figure}";
+    SweepNote "Means over the histories; the darker, the higher." "各历史的均值；颜色越深，数值越高。";
     Utilization "Utilisation" "利用率";
     WaitMax "Longest wait" "最长等待";
     WaitP95 "95 % wait at most" "95% 等待不超过";
@@ -351,6 +358,8 @@ catalogue! {
     TraceRefused "{path}: {why}; --bad-lines skip passes such lines over" "{path}：{why}；可用 --bad-lines skip 跳过此类行";
     ListRefused "{path}: {why}" "{path}：{why}";
     ReportName "{path}: a report is a page, .html, or data, .json" "{path}：报告须为页面（.html）或数据（.json）";
+    SweepNeedsSupply "a sweep changes a policy document, which needs --supply" "参数扫描修改策略文件，需要 --supply";
+    SweepTooMany "at most two --vary, and 2,500 points" "--vary 至多两个，参数组合至多 2,500 个";
     OneTrace "one trace without --supply" "不带 --supply 时只能给出一个作业记录";
     NamedTraces "with --supply a trace is written NAME=FILE, each name once: `{trace}`" "带 --supply 时作业记录写作 名称=文件，名称不得重复：`{trace}`";
     NoSuchPolicy "there is no policy `{name}`: {names}; a policy file goes with --supply" "没有策略 `{name}`：{names}；策略文件需与 --supply 一起使用";

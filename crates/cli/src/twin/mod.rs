@@ -10,6 +10,7 @@ mod progress;
 mod replay;
 mod source;
 mod supplied;
+mod sweep;
 
 use clap::{Args, Subcommand};
 
@@ -30,6 +31,8 @@ enum Act {
     Replay(replay::Replay),
     /// Play the same histories under two policies and tell what differs, and how sure that is
     Compare(compare::Compare),
+    /// Play the same histories under a policy with one or two of its values changed over ranges
+    Sweep(sweep::Sweep),
     /// Play several clusters' traces together, with a router that sends each job somewhere when it arrives
     Broker(broker::Broker),
     /// Let pods arrive at a cluster of GPU nodes and see how much of it a policy allocates
@@ -41,6 +44,7 @@ pub async fn run(desk: &Desk, args: Twin) -> Result<View, Fault> {
     match args.act {
         Act::Replay(args) => replay::run(desk, args).await,
         Act::Compare(args) => compare::run(desk, args).await,
+        Act::Sweep(args) => sweep::run(desk, args).await,
         Act::Broker(args) => broker::run(desk, args).await,
         Act::Pack(args) => pack::run(desk, args),
     }

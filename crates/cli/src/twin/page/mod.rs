@@ -47,21 +47,26 @@ impl Page {
     /// The parts of a view as tables, what was told beside them, and the plots of the run.
     pub fn of(lang: Lang, title: &str, view: &View, plots: &Plots) -> Page {
         let mut page = Page::new(lang, title);
+        page.parts(view);
+        page.plots(plots);
+        page
+    }
+
+    /// The parts of a view as tables, and what was told beside them.
+    pub fn parts(&mut self, view: &View) {
         for part in &view.parts {
             match part {
-                Part::Table(table) => page.table(&table.heads, &table.rows),
+                Part::Table(table) => self.table(&table.heads, &table.rows),
                 Part::Facts(facts) => {
-                    let row = |(word, cell): &(Word, Cell)| vec![Cell::text(word.text(lang)), cell.clone()];
-                    page.table(&[], &facts.iter().map(row).collect::<Vec<_>>());
+                    let row = |(word, cell): &(Word, Cell)| vec![Cell::text(word.text(self.lang)), cell.clone()];
+                    self.table(&[], &facts.iter().map(row).collect::<Vec<_>>());
                 }
                 Part::Title(_) | Part::Text(_) => {}
             }
         }
         for note in &view.notes {
-            let _ = writeln!(page.body, "<p class=\"n\">{}</p>", escaped(note));
+            let _ = writeln!(self.body, "<p class=\"n\">{}</p>", escaped(note));
         }
-        page.plots(plots);
-        page
     }
 
     /// A table with or without headings; first cells are names.

@@ -212,6 +212,50 @@ pub fn blocks(
     svg + "</svg>"
 }
 
+/// A map of values over two axes, across and down: names and places of each; values row by row. What has no value stays empty.
+pub fn map(title: &str, axes: &[(&str, Vec<String>); 2], values: &[Option<f64>]) -> String {
+    let [(across_name, columns), (down_name, rows)] = axes;
+    let left = LEFT * 1.6;
+    let (wide, tall) =
+        ((WIDTH - left - RIGHT) / columns.len().max(1) as f64, if rows.len() > 16 { 22.0 } else { 34.0 });
+    let height = TOP + BOTTOM + tall * rows.len() as f64;
+    let known = || values.iter().flatten().copied().filter(|value| value.is_finite());
+    let axis = Axis::new("", Kind::Plain, known().fold(f64::MAX, f64::min), known().fold(f64::MIN, f64::max));
+    let mut svg = opened(title, height);
+    for (at, value) in values.iter().enumerate().filter_map(|(at, value)| Some((at, (*value)?))) {
+        let (row, column) = (at / columns.len().max(1), at % columns.len().max(1));
+        let (x, y, share) = (left + column as f64 * wide, TOP + row as f64 * tall, axis.place(value));
+        let mix = |low: f64, high: f64| (low + (high - low) * share).round();
+        let (red, green, blue) = (mix(240.0, 8.0), mix(246.0, 72.0), mix(252.0, 140.0));
+        let ink = if share > 0.55 { "#fff" } else { "#222" };
+        let _ = write!(
+            svg,
+            "<rect class=\"b\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{wide:.1}\" height=\"{tall:.1}\" fill=\"rgb({red},{green},{blue})\"/>"
+        );
+        if wide > 52.0 {
+            let (middle, base) = (x + wide / 2.0, y + tall / 2.0 + 4.0);
+            let _ = write!(
+                svg,
+                "<text class=\"m\" style=\"fill:{ink}\" x=\"{middle:.1}\" y=\"{base:.1}\">{}</text>",
+                plain(value)
+            );
+        }
+    }
+    let every = (columns.len() as f64 * 60.0 / (WIDTH - left)).ceil().max(1.0) as usize;
+    for (at, text) in columns.iter().enumerate().step_by(every) {
+        let (middle, base) = (left + (at as f64 + 0.5) * wide, height - BOTTOM + 15.0);
+        let _ = write!(svg, "<text class=\"m\" x=\"{middle:.1}\" y=\"{base:.1}\">{}</text>", escaped(text));
+    }
+    for (at, text) in rows.iter().enumerate() {
+        let base = TOP + (at as f64 + 0.5) * tall + 4.0;
+        let _ = write!(svg, "<text class=\"e\" x=\"{:.1}\" y=\"{base:.1}\">{}</text>", left - 6.0, escaped(text));
+    }
+    let under = if down_name.is_empty() { (*across_name).to_owned() } else { format!("{down_name} × {across_name}") };
+    let (middle, base) = (f64::midpoint(left, WIDTH - RIGHT), height - BOTTOM + 31.0);
+    let _ = write!(svg, "<text class=\"m\" x=\"{middle:.1}\" y=\"{base:.1}\">{}</text>", escaped(&under));
+    svg + "</svg>"
+}
+
 fn opened(title: &str, height: f64) -> String {
     let title = escaped(title);
     format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>")
@@ -279,5 +323,13 @@ mod tests {
         let block = Block { row: 1, rows: 1, from: 0.0, to: 5.0, group: 0 };
         let svg = blocks("t", &x, &[("a", 1), ("b", 1)], &[block], &|job| format!("job {job}"));
         assert!(svg.contains("<rect class=\"b\" x=\"64.0\" y=\"113.0\" width=\"321.0\" height=\"101.0\""), "{svg}");
+    }
+
+    #[test]
+    fn a_map_goes_from_pale_to_dark() {
+        let axes = [("a", vec!["1".to_owned(), "2".to_owned()]), ("b", vec!["3".to_owned(), "4".to_owned()])];
+        let svg = map("t", &axes, &[Some(5.0), None, Some(7.0), Some(6.0)]);
+        assert_eq!(svg.matches("<rect").count(), 3);
+        assert!(svg.contains("rgb(240,246,252)") && svg.contains("rgb(8,72,140)") && svg.contains("b × a"), "{svg}");
     }
 }
