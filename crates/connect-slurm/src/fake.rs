@@ -198,6 +198,11 @@ impl FakeSlurm {
         self.now().model.launch_twice(attempt);
     }
 
+    /// A node's daemon refuses to launch a job that waits, and Slurm cancels it.
+    pub fn refuse_launch(&self, attempt: AttemptId) {
+        self.now().model.refuse_launch(attempt);
+    }
+
     /// A node is gone with everything on it.
     pub fn fail_node(&self, name: &str) {
         self.now().model.fail_node(name);

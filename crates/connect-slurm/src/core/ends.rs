@@ -245,7 +245,8 @@ impl Inner {
         let mine = without_echoes(mine);
         let over = last_word(&mine).filter(|run| run.state.course() == Course::Over && run.end.is_some());
         // What was never written whole is the last resort.
-        let half = over.filter(|run| is_half_written(run));
+        let began = record.as_deref().is_some_and(|record| record.start.is_some() && !record.nodes.is_empty());
+        let half = over.filter(|run| is_half_written(run) || began && run.start.is_none());
         if let Some(run) = over.filter(|_| half.is_none()) {
             let of_it = |record: &&QueuedJob| record.state.course() == Course::Over && record.start == run.start;
             let facts = Facts::accounted(run, record.as_deref().filter(of_it));
@@ -325,10 +326,9 @@ impl Inner {
 
     /// From here on no job of it shall begin, also not one that comes late. False: not yet, or it is wanted again.
     async fn give_up(&self, attempt: AttemptId, end: Option<Ending>, since: Instant) -> bool {
-        if let Some(files) = &self.files {
-            match evidence::stop(files.as_ref(), self.realm, attempt).await {
-                Ok(None) => {}
-                Ok(Some(_)) | Err(_) => return false,
+        if self.files.is_some() {
+            if !self.is_kept_away(attempt).await {
+                return false;
             }
         } else if since.elapsed() < self.limits.late {
             return false;
@@ -425,6 +425,9 @@ impl Inner {
                     .map_or_else(|| facts.of_echo(&evidence, shown), |run| Facts::accounted(run, None));
             } else if doubtful {
                 facts.correct(&evidence, number);
+                if facts.state == SlurmState::NodeFail && evidence.is_empty() && !self.is_kept_away(attempt).await {
+                    return false;
+                }
             }
             if facts.exit.0 == EXIT_SUPERSEDED && is_odd && self.is_superseded(attempt, number, &evidence) {
                 return false;

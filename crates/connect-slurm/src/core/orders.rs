@@ -124,6 +124,13 @@ impl Table {
 }
 
 impl Inner {
+    /// Nothing of it has begun, and nothing shall: a controller that is set back to an older state launches again what it had
+    /// given up. False: something has begun, or that could not be found out.
+    pub(super) async fn is_kept_away(&self, attempt: AttemptId) -> bool {
+        let Some(files) = &self.files else { return true };
+        matches!(evidence::stop(files.as_ref(), self.realm, attempt).await, Ok(None))
+    }
+
     async fn signal_all(&self, signals: Vec<Signal>) {
         let mut groups: Vec<(Cancel, Vec<Signal>)> = Vec::new();
         for signal in signals {

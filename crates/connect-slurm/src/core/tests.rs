@@ -509,3 +509,23 @@ async fn a_launch_after_the_end_by_a_controller_that_was_set_back_is_no_run() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_that_was_refused_does_not_begin_later() {
+    for accounting in [AccountingKind::Slurmdbd, AccountingKind::Controller] {
+        let slurm = FakeSlurm::new(Setup { accounting, save_every: SECONDS(20), ..Setup::default() });
+        let mut platform = Platform::start(&slurm);
+        let all = |state: &str| slurm.pool().nodes.iter().for_each(|node| slurm.set_node_state(node, state));
+        all("IDLE+DRAIN");
+        let order = order(1);
+        platform.submit(&order, "#!/bin/sh\nsleep 5\n").await;
+        // The controller saves while it waits, and not again until it counts as failed.
+        platform.wait(SECONDS(21)).await;
+        slurm.refuse_launch(order.attempt);
+        let (outcome, ..) = platform.ended(order.attempt).await;
+        all("IDLE");
+        slurm.crash(SECONDS(2));
+        platform.wait(SECONDS(60)).await;
+        assert_eq!((outcome, slurm.ran(order.attempt)), (Outcome::NodeFail, (0, 0)), "{:#?}", platform.seen);
+    }
+}

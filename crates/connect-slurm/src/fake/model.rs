@@ -408,6 +408,17 @@ impl Model {
         }
     }
 
+    /// Its node refuses a job that waits: it is cancelled in the second of its start.
+    pub fn refuse_launch(&mut self, attempt: AttemptId) {
+        let name = self.realm.name(attempt);
+        let (now, node) = (self.seconds(), self.nodes.keys().next().cloned().unwrap_or_default());
+        let waits = |job: &&mut Job| job.record.name == name && job.record.state == SlurmState::Pending;
+        let Some(job) = self.jobs.values_mut().find(waits) else { return };
+        (job.record.start, job.record.nodes) = (Some(now), vec![node]);
+        let number = job.record.number;
+        self.close(number, self.now, SlurmState::Cancelled, (0, 0));
+    }
+
     pub fn hold(&mut self, numbers: &[JobNumber], held: bool) {
         for number in numbers {
             if let Some(job) = self.jobs.get_mut(number) {
