@@ -478,19 +478,27 @@ async fn an_order_to_end_survives_a_cut_line() {
     assert_eq!(slurm.ran(sought.attempt).0, 0, "it was ended before it began");
 }
 
+fn all_nodes(slurm: &FakeSlurm, state: &str) {
+    slurm.pool().nodes.iter().for_each(|node| slurm.set_node_state(node, state));
+}
+
+/// A job that waits for nodes. The controller has saved that, and does not save again for 20 seconds.
+async fn waiting_and_saved(accounting: AccountingKind) -> (FakeSlurm, Platform, Arc<Order>) {
+    let slurm = FakeSlurm::new(Setup { accounting, save_every: SECONDS(20), ..Setup::default() });
+    let mut platform = Platform::start(&slurm);
+    all_nodes(&slurm, "IDLE+DRAIN");
+    let order = order(1);
+    platform.submit(&order, "#!/bin/sh\nsleep 5\n").await;
+    platform.wait(SECONDS(21)).await;
+    (slurm, platform, order)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_launch_after_the_end_by_a_controller_that_was_set_back_is_no_run() {
     for accounting in [AccountingKind::Slurmdbd, AccountingKind::CompletionLog, AccountingKind::Controller] {
         for was_seen in [true, false] {
-            let slurm = FakeSlurm::new(Setup { accounting, save_every: SECONDS(20), ..Setup::default() });
-            let mut platform = Platform::start(&slurm);
-            let all = |state: &str| slurm.pool().nodes.iter().for_each(|node| slurm.set_node_state(node, state));
-            all("IDLE+DRAIN");
-            let order = order(1);
-            platform.submit(&order, "#!/bin/sh\nsleep 5\n").await;
-            // The controller saves while it waits, and not again until all is over.
-            platform.wait(SECONDS(21)).await;
-            all("IDLE");
+            let (slurm, mut platform, order) = waiting_and_saved(accounting).await;
+            all_nodes(&slurm, "IDLE");
             if was_seen {
                 platform.until(HOUR, |seen| seen.iter().find_map(|what| started(what, order.attempt))).await;
             }
@@ -513,17 +521,10 @@ async fn a_launch_after_the_end_by_a_controller_that_was_set_back_is_no_run() {
 #[tokio::test(start_paused = true)]
 async fn a_launch_that_was_refused_does_not_begin_later() {
     for accounting in [AccountingKind::Slurmdbd, AccountingKind::Controller] {
-        let slurm = FakeSlurm::new(Setup { accounting, save_every: SECONDS(20), ..Setup::default() });
-        let mut platform = Platform::start(&slurm);
-        let all = |state: &str| slurm.pool().nodes.iter().for_each(|node| slurm.set_node_state(node, state));
-        all("IDLE+DRAIN");
-        let order = order(1);
-        platform.submit(&order, "#!/bin/sh\nsleep 5\n").await;
-        // The controller saves while it waits, and not again until it counts as failed.
-        platform.wait(SECONDS(21)).await;
+        let (slurm, mut platform, order) = waiting_and_saved(accounting).await;
         slurm.refuse_launch(order.attempt);
         let (outcome, ..) = platform.ended(order.attempt).await;
-        all("IDLE");
+        all_nodes(&slurm, "IDLE");
         slurm.crash(SECONDS(2));
         platform.wait(SECONDS(60)).await;
         assert_eq!((outcome, slurm.ran(order.attempt)), (Outcome::NodeFail, (0, 0)), "{:#?}", platform.seen);
