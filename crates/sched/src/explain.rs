@@ -11,7 +11,7 @@ use crate::bound::{Ask, earliest_bound};
 use crate::lending::{Limit, Over};
 use crate::policy::Weights;
 use crate::pool::Pool;
-use crate::profile::{NOW, Respect, Scratch, WHENEVER, earliest};
+use crate::profile::{NOW, Respect, Scratch, WHENEVER, earliest, earliest_alone};
 use crate::rule::{PoolVerdict, Rule, Verdict, refused_for_good, refused_for_now};
 use crate::scheduler::Scheduler;
 use crate::shape::{Fit, Guest, Shape, money};
@@ -259,6 +259,10 @@ impl Scheduler {
         let ask = Ask { request: &demand.request, dips: demand.standing.dips };
         let (start, limit) = (now.as_micros(), demand.time_limit.as_micros());
         let ordinal = *self.pools.by_id.get(&pool.id)?;
+        if pool.claims.is_empty() && pool.is_plain(ask, self.pools.purse(pool)) {
+            let (nodes, per_node) = (demand.request.nodes, &demand.request.per_node);
+            return earliest_alone(pool, per_node, nodes, demand.standing.dips, WHENEVER, scratch);
+        }
         if self.pools.pick(ordinal, ask, start.saturating_add(limit), start, &mut scratch.nodes).is_ok() {
             return Some(NOW);
         }

@@ -28,6 +28,7 @@ mod profile;
 mod promise;
 mod purse;
 mod queue;
+mod room;
 mod rule;
 mod scheduler;
 mod shape;

@@ -403,23 +403,34 @@ impl Scheduler {
             let unserved = &mut self.queue.lanes[lane as usize].blocked.unserved;
             *unserved = limit.min(*unserved);
         }
-        if self.shapes.sets[set as usize].turns >= self.policy.backfill_depth {
-            for ordinal in self.shapes.sets[set as usize].shapes.clone() {
-                let member = self.shapes.get_mut(ordinal);
-                // Nothing that has room is hopeless before something was blocked; only then every lane is asked.
-                let hopeless = !member.roomy
-                    || member.blocked != NEVER
-                        && member.blocked <= *member.limit_min.get_or_insert_with(|| self.queue.limit_min(ordinal));
-                if !member.dead && hopeless {
-                    member.dead = true;
-                    walk.alive -= member.strands;
-                    walk.dead += member.strands;
-                }
-            }
+        if self.shapes.sets[set as usize].turns < self.policy.backfill_depth {
+            return;
+        }
+        if !gives {
+            // The others of the set were asked when the last turn was taken, and nothing became of them since.
+            return self.bury(walk, shape);
+        }
+        for at in 0..self.shapes.sets[set as usize].shapes.len() {
+            self.bury(walk, self.shapes.sets[set as usize].shapes[at]);
         }
     }
 
-    /// The first pool of the shape, in order of money, that can start such a job now; its nodes are left in the scratch.
+    /// A shape of whose set all turns are taken is dead where it has no room, or none for the shortest limit.
+    fn bury(&mut self, walk: &mut Walk, shape: u32) {
+        let member = self.shapes.get_mut(shape);
+        // Nothing that has room is hopeless before something was blocked; only then every lane is asked.
+        let hopeless = !member.roomy
+            || member.blocked != NEVER
+                && member.blocked <= *member.limit_min.get_or_insert_with(|| self.queue.limit_min(shape));
+        if !member.dead && hopeless {
+            member.dead = true;
+            walk.alive -= member.strands;
+            walk.dead += member.strands;
+        }
+    }
+
+    /// The first pool of the shape, in order of money, that can start such a job now. Its nodes are left in the scratch where
+    /// they had to be looked at to say so.
     fn find_pool(&mut self, slot: u32, shape: u32, now: Timestamp) -> Option<usize> {
         let guest = self.guest(slot, &self.shapes.get(shape).request);
         let limit = guest.limit;
@@ -441,6 +452,17 @@ impl Scheduler {
             }
             if !self.pools.admits(ordinal, guest) {
                 shut.push(place);
+                continue;
+            }
+            if let Some(pool) = self.pools.get(ordinal)
+                && pool.claims.is_empty()
+                && pool.is_plain(ask, self.pools.purse(pool))
+            {
+                if pool.has_room_for(ask) {
+                    self.scratch.nodes.clear();
+                    return Some(place);
+                }
+                shape.clear_maybe(place);
                 continue;
             }
             match self.pools.pick(ordinal, ask, end, start, &mut self.scratch.nodes) {
@@ -476,6 +498,12 @@ impl Scheduler {
         let shape = self.shapes.get(shape);
         let ordinal = shape.fits[place].pool;
         let request = shape.request.clone();
+        let mut nodes = nodes;
+        if nodes.is_empty() {
+            let end = now.as_micros().saturating_add(limit);
+            let picked = self.pools.pick(ordinal, shape.ask(), end, now.as_micros(), &mut nodes);
+            debug_assert!(picked.is_ok(), "{job} has room in an unclaimed pool");
+        }
         let (per_node, total) = (request.per_node, request.total());
         let end = now.as_micros().saturating_add(limit);
         let run = Run { job, pool: ordinal, end, tenant, total };

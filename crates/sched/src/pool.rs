@@ -9,6 +9,7 @@ use model::{Chip, NodeState, Request, Service, SupplyMode};
 
 use crate::bound::{Ask, Bounds};
 use crate::purse::Purse;
+use crate::room::Rooms;
 use crate::standing::Dips;
 use crate::twin::Twin;
 use crate::view::{NodeUse, PoolUse, PoolView, Rates};
@@ -124,6 +125,8 @@ pub(crate) struct Pool {
     reserve: Vec<Kept>,
     /// Nodes up that are kept for nobody.
     pub nodes_common: u32,
+    /// What is left on the nodes, counted.
+    pub rooms: Rooms,
     pub runs: Vec<Occupation>,
     /// When the work of others is taken to end, by node.
     pub foreign: BTreeMap<u32, i64>,
@@ -190,6 +193,7 @@ impl Pool {
             nodes_up: 0,
             reserve: view.reserve.iter().map(|&(by, wanted)| Kept { by, wanted, up: 0 }).collect(),
             nodes_common: 0,
+            rooms: Rooms::default(),
             runs: Vec::new(),
             foreign: BTreeMap::new(),
             claims: Vec::new(),
@@ -212,6 +216,7 @@ impl Pool {
         }
         self.nodes_up = self.nodes.iter().filter(|n| n.open).count() as u32;
         self.nodes_common = self.nodes_up - self.reserve.iter().map(|kept| kept.up).sum::<u32>();
+        self.rooms = Rooms::of(&self.nodes);
     }
 
     pub fn admits(&self, tenant: TenantId) -> bool {
@@ -261,9 +266,7 @@ impl Pool {
 
     pub fn occupy(&mut self, run: Occupation) {
         for &n in run.nodes.as_slice() {
-            let node = &mut self.nodes[n as usize];
-            node.used = node.used.plus(&run.per_node);
-            node.free = left(&self.shape, &node.used);
+            self.use_node(n, |used| used.plus(&run.per_node));
         }
         for claim in self.claims.iter_mut().filter(|c| run.end > c.from) {
             for &n in run.nodes.as_slice() {
@@ -283,12 +286,18 @@ impl Pool {
         let gone = self.runs.remove(at);
         debug_assert_eq!((gone.end, gone.run), (end, run), "the table of running jobs and the pool agree");
         for &n in gone.nodes.as_slice() {
-            let node = &mut self.nodes[n as usize];
-            node.used = left(&node.used, &gone.per_node);
-            node.free = left(&self.shape, &node.used);
+            self.use_node(n, |used| left(used, &gone.per_node));
         }
         self.version += 1;
         gone
+    }
+
+    fn use_node(&mut self, node: u32, change: impl FnOnce(&Resources) -> Resources) {
+        let node = &mut self.nodes[node as usize];
+        self.rooms.leave(node);
+        node.used = change(&node.used);
+        node.free = left(&self.shape, &node.used);
+        self.rooms.enter(node);
     }
 
     /// What others take on a node until `end`, in place of what was said before. False when nothing changes.
@@ -326,12 +335,7 @@ impl Pool {
 
     /// True when `count` open nodes have room for `per_node` now, whoever claims it.
     pub fn has_room(&self, per_node: &Resources, count: u32, dips: Dips) -> bool {
-        let mut found = 0;
-        self.serves(count, dips)
-            && self.nodes.iter().any(|n| {
-                found += u32::from(n.takes(dips) && per_node.fits(&n.free));
-                found >= count
-            })
+        self.serves(count, dips) && self.rooms.count(per_node, dips, count) >= count
     }
 
     /// Longest time limit for such a request; `None` means any.
@@ -369,7 +373,7 @@ impl Pool {
     ) -> Result<(), NoPick> {
         let (per_node, count, dips) = (&ask.request.per_node, ask.request.nodes, ask.dips);
         out.clear();
-        if !self.serves(count, dips) {
+        if !self.has_room(per_node, count, dips) {
             return Err(NoPick::NoRoom);
         }
         let mut roomy = 0u32;
@@ -397,12 +401,14 @@ impl Pool {
             if all.len() < count as usize {
                 return Err(NoPick::Claimed);
             }
-            all.sort_unstable();
             if self.bounds.has_switches() {
+                all.sort_unstable();
                 let order: Vec<u32> = all.iter().map(|f| f.5).collect();
                 let few = self.bounds.below_few_switches(&order, count as usize, switches_max);
                 out.extend(few.ok_or(NoPick::Claimed)?);
             } else {
+                // The best of them, in no order.
+                all.select_nth_unstable(count as usize - 1);
                 out.extend(all[..count as usize].iter().map(|f| f.5));
             }
             out.sort_unstable();

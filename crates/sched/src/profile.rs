@@ -16,6 +16,9 @@ pub(crate) const WHENEVER: i64 = i64::MAX;
 pub(crate) struct Scratch {
     used: Vec<Resources>,
     found: Vec<bool>,
+    /// By node: the question that last looked at it, and what was in use there at the time of its look.
+    looks: Vec<(u64, Resources)>,
+    question: u64,
     /// The nodes of the last answer, ascending.
     pub nodes: Vec<u32>,
 }
@@ -40,7 +43,7 @@ pub(crate) fn earliest(
     before: i64,
     scratch: &mut Scratch,
 ) -> Option<i64> {
-    let Scratch { used, found, nodes } = scratch;
+    let Scratch { used, found, nodes, .. } = scratch;
     let takes = |node: &Node| node.takes(dips);
     nodes.clear();
     if !pool.serves(count, dips) {
@@ -87,6 +90,44 @@ pub(crate) fn earliest(
         }
     }
     nodes.clear();
+    None
+}
+
+/// As [`earliest`] for running work alone, without telling the nodes: where few runs have to end, few nodes are looked at.
+pub(crate) fn earliest_alone(
+    pool: &Pool,
+    per_node: &Resources,
+    count: u32,
+    dips: Dips,
+    before: i64,
+    scratch: &mut Scratch,
+) -> Option<i64> {
+    if !pool.serves(count, dips) {
+        return None;
+    }
+    let mut found = pool.rooms.count(per_node, dips, count);
+    if found >= count {
+        return Some(NOW);
+    }
+    let Scratch { looks, question, .. } = scratch;
+    *question += 1;
+    if looks.len() < pool.nodes.len() {
+        looks.resize(pool.nodes.len(), (0, Resources::ZERO));
+    }
+    let fits = |used: &Resources| per_node.fits(&left(&pool.shape, used));
+    for together in pool.runs.chunk_by(|a, b| a.end == b.end).take_while(|together| together[0].end < before) {
+        for run in together {
+            for node in run.nodes.as_slice().iter().map(|n| *n as usize).filter(|n| pool.nodes[*n].takes(dips)) {
+                let (asked, seen) = &mut looks[node];
+                let used = if *asked == *question { *seen } else { pool.nodes[node].used };
+                (*asked, *seen) = (*question, left(&used, &run.per_node));
+                found += u32::from(!fits(&used) && fits(seen));
+            }
+        }
+        if found >= count {
+            return Some(together[0].end);
+        }
+    }
     None
 }
 

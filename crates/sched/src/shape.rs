@@ -11,7 +11,7 @@ use model::{Request, Service, SupplyMode};
 use crate::bound::{Ask, earliest_bound};
 use crate::policy::Weights;
 use crate::pool::{NoPick, Pool};
-use crate::profile::{NOW, Respect, Scratch, earliest};
+use crate::profile::{NOW, Respect, Scratch, earliest, earliest_alone};
 use crate::purse::Purse;
 use crate::queue::NEVER;
 use crate::rule::chip_served;
@@ -219,6 +219,8 @@ pub(crate) struct Shape {
     starts: Vec<i64>,
     /// Place in `fits` by pool ordinal.
     place: Vec<u32>,
+    /// The place for which work last waited by choice: the next of its kind most often waits for it too.
+    pub awaited: usize,
     /// Places that may have room now, one bit each; a cleared bit is certain until the pool frees something.
     maybe: Vec<u64>,
     /// Of the present pass: some place has room now.
@@ -246,6 +248,7 @@ impl Shape {
             fits: Vec::new(),
             starts: Vec::new(),
             place: Vec::new(),
+            awaited: 0,
             maybe: Vec::new(),
             roomy: false,
             blocked: NEVER,
@@ -327,10 +330,7 @@ impl Shape {
             }
             let Request { nodes, per_node, .. } = &*self.request;
             let dips = self.standing.dips;
-            let find = |pool: &Pool| match pool.has_room(per_node, *nodes, dips) {
-                true => Some(NOW),
-                false => earliest(pool, per_node, *nodes, dips, Respect::Running, before, scratch),
-            };
+            let find = |pool: &Pool| earliest_alone(pool, per_node, *nodes, dips, before, scratch);
             // None before `profile::WHENEVER` is none at all.
             let found = pools.get(fit.pool).and_then(find);
             (*known, fit.exact) = found.map_or((before, false), |start| (start, true));
@@ -396,6 +396,7 @@ impl Shape {
         for (place, fit) in (0..).zip(&self.fits) {
             self.place[fit.pool as usize] = place;
         }
+        self.awaited = 0;
         self.set_all();
         self.built = pools.generation;
         let mut set: Vec<u32> = self.fits.iter().map(|f| f.pool).collect();
