@@ -103,6 +103,8 @@ struct Fill<'a> {
     keys_before: i64,
     waiting: &'a HashMap<JobNo, Waiting>,
     taken: &'a mut Vec<Item>,
+    /// So many of them were taken as late ones: they stand in the line by work as well.
+    late: usize,
     /// A second job's reservation, behind the head's.
     second: Option<Second>,
     is_past: bool,
@@ -129,6 +131,9 @@ impl Sweep for Fill<'_> {
             return false;
         }
         let Some(job) = self.waiting.get(&item.no) else { return false };
+        if self.taken[..self.late].iter().any(|taken| taken.no == item.no) {
+            return false;
+        }
         let procs = u64::from(item.procs);
         let meets_second = self.second.filter(|second| self.now_s + job.estimate_s > second.at_s);
         if meets_second.is_some_and(|second| procs > second.spare) {
@@ -295,11 +300,12 @@ impl Headworks {
             keys_before: now_s,
             waiting: &self.waiting,
             taken: &mut taken,
+            late: 0,
             second: self.second(now_s, free, head, shadow_s),
             is_past: false,
         };
         self.by_deadline.sweep(&mut fill);
-        (fill.keys_before, fill.is_past) = (i64::MAX, false);
+        (fill.keys_before, fill.is_past, fill.late) = (i64::MAX, false, fill.taken.len());
         // What was declined above is declined again: there is only less room now.
         self.by_work.sweep(&mut fill);
         for item in taken.drain(..) {
@@ -437,6 +443,23 @@ mod tests {
         let starts_s = play(&jobs, &[60, 60, 10 * HOUR_S, HOUR_S, 60, 60], 4, &mut Headworks::default());
         assert_eq!(starts_s[4], 102, "by its estimate it would delay the head an hour: it may pass");
         assert!(starts_s[5] >= starts_s[3], "by its estimate it would delay the head for days: it may not");
+    }
+
+    #[test]
+    fn a_late_job_that_passes_the_head_takes_its_room_once() {
+        // At 200, 5 are left over beside an 11 and before a 6: a late 2 and a 2 that has just come both pass the 6.
+        let asks = [(0, 16, 200), (10, 11, 50), (20, 6, 50), (30, 2, 50), (200, 2, 50)];
+        let jobs: Vec<Job> = (0..).zip(asks).map(|(no, (at, procs, run))| job(no, at, procs, run, no)).collect();
+        let terms = Terms {
+            patience_min_s: 1.0,
+            patience_share: 0.0,
+            haste: 0.0,
+            haste_of_the_wide: 0.0,
+            wide: 2.0,
+            ..Terms::default()
+        };
+        let starts_s = play(&jobs, &[200, 50, 50, 50, 50], 16, &mut Headworks::new(terms));
+        assert_eq!(starts_s, [0, 200, 250, 200, 200]);
     }
 
     #[test]
