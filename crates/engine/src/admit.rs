@@ -10,7 +10,7 @@ use model::{
     Actor, ArrayRef, Dependency, EventKind, Holder, Job, JobSpec, Outcome, PriorityClass, Request, TenantStatus,
 };
 use rating::book;
-use sched::{Demand, PoolVerdict, Rule, Standing, Verdict};
+use sched::{Demand, PoolVerdict, Rule, Standing};
 
 use crate::denied::Denied;
 use crate::input::{JobRef, Report, Submission};
@@ -210,12 +210,8 @@ impl Engine {
         self.sched.feasible_anywhere(&demand).map_err(|verdicts| self.infeasible(&book.name, currency, &verdicts))?;
         let span = self.hold_span(spec.time_limit);
         let mut dearest = Money::ZERO;
-        for candidate in self.sched.quote(&demand, self.now).candidates {
-            let possible = match &candidate.verdict {
-                Verdict::Feasible => true,
-                Verdict::Refused(rule) => rule.is_passing(),
-            };
-            let Some(entry) = self.pools.get(&candidate.pool).filter(|_| possible) else { continue };
+        for pool in self.sched.possible_pools(&demand) {
+            let Some(entry) = self.pools.get(&pool) else { continue };
             let rates = book.rates(entry.pool.chip.as_ref());
             if spec.request.per_node.gpus > 0 && rates.card_hour.is_none() {
                 continue;

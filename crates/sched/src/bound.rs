@@ -279,8 +279,9 @@ impl Pool {
     /// As [`Pool::has_room`], on nodes that such an ask may use.
     pub fn has_room_for(&self, ask: Ask<'_>) -> bool {
         let Request { nodes, per_node, .. } = ask.request;
-        if !self.has_room(per_node, *nodes, ask.dips) || ask.conditions().is_none() {
-            return self.has_room(per_node, *nodes, ask.dips);
+        let has_room = self.has_room(per_node, *nodes, ask.dips);
+        if !has_room || ask.conditions().is_none() {
+            return has_room;
         }
         let masks = self.bounds.masks(ask, self.nodes.len());
         masks.iter().any(|mask| self.roomy(ask, mask).len() >= *nodes as usize)

@@ -145,6 +145,12 @@ impl Scheduler {
         Err(refusals)
     }
 
+    /// Pools that can run the job now or once their health allows it, in order of their ids.
+    pub fn possible_pools<'a>(&'a self, demand: &'a Demand) -> impl Iterator<Item = PoolId> + 'a {
+        let refused = |pool: &Pool| refused_for_good(pool, self.pools.purse(pool), &self.lending, demand);
+        self.pools.iter().filter(move |pool| refused(pool).is_none_or(|rule| rule.is_passing())).map(|pool| pool.id)
+    }
+
     fn table(&self, demand: &Demand, job: Option<JobId>, now: Timestamp) -> Explanation {
         let weights = &self.policy.weights;
         let request = &*demand.request;

@@ -48,7 +48,8 @@ impl Scheduler {
     pub(crate) fn guest(&self, slot: u32, request: &Request) -> Guest {
         let job = self.queue.slot(slot);
         let tenant = self.shares.id(self.queue.lane_of(slot).tenant);
-        let own = self.lending.keeps_off(tenant, &request.total(), (job.submitted, job.number)).is_none();
+        let age = (job.submitted, job.number);
+        let own = !self.lending.is_on() || self.lending.keeps_off(tenant, &request.total(), age).is_none();
         Guest { tenant, limit: job.limit, own }
     }
 
