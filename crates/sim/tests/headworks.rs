@@ -2,7 +2,9 @@
 //! minutes. Each test prints its table; `HW_DATA` names the folder of the data, and without it a test says that it was skipped.
 
 #![allow(clippy::print_stdout, reason = "tables for whoever reads the run")]
+#![allow(clippy::disallowed_methods, reason = "tests read files")]
 
+mod chart;
 #[path = "published/mod.rs"]
 mod data;
 
@@ -10,6 +12,7 @@ use std::fmt::Write;
 use std::ops::ControlFlow;
 
 use base::Seed;
+use chart::{Bars, svg};
 use data::{BLUE, CTC, HPC2N, KTH, LUBLIN_1, LUBLIN_2, trace};
 use sched::batch::named;
 use sim::replay::{Figures, Load, Rules, Shape, figures, replay};
@@ -52,6 +55,7 @@ fn whole_traces_wait_a_sixth_less_than_under_easy_sjbf() {
     let mut sheet =
         String::from("\ntrace: mean wait s of easy, easy-sjbf, ours; largest wait s; mean bounded slowdown\n");
     let mut wrong = Vec::new();
+    let mut bars = Vec::new();
     for (name, procs) in WHOLE {
         let Some(trace) = trace(name) else { return };
         let (ratios, of) = ratios(&Load::of(&trace.records, &Rules::on(procs)), procs);
@@ -72,12 +76,26 @@ fn whole_traces_wait_a_sixth_less_than_under_easy_sjbf() {
             of[2].mean_bounded_slowdown,
             ratios.slowdown,
         );
+        let hours = |figures: &Figures| figures.mean_wait_s / 3_600.0;
+        let machine = name.split("-19").next().and_then(|n| n.split("-20").next()).unwrap_or(name);
+        bars.push(Bars { name: machine.into(), values: [hours(&of[0]), hours(&of[1]), hours(&of[2])] });
         if ratios.mean > 0.85 || ratios.max > 1.0 || ratios.slowdown >= 1.0 {
             wrong.push(name);
         }
     }
     println!("{sheet}");
     assert!(wrong.is_empty(), "missed on {wrong:?}: {sheet}");
+    picture_is(&svg("Mean wait of a job, five public workload logs", ["EASY", "EASY-SJBF", "Headworks"], "h", &bars));
+}
+
+/// The picture in the README is that of these figures; `UPDATE_PLOTS=1` draws it anew.
+fn picture_is(drawn: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/img/waits.svg");
+    if std::env::var_os("UPDATE_PLOTS").is_some() {
+        std::fs::write(path, drawn).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(kept == drawn, "docs/img/waits.svg shows other figures: draw it again with UPDATE_PLOTS=1");
 }
 
 /// Later beginnings: the first weeks left out, so that the machine begins empty and nothing is known of the users.
