@@ -62,7 +62,8 @@ fn options_of(options: &Options) -> BTreeMap<String, OptionValue> {
             out.insert(key.name().replace('-', "_"), OptionValue::Text(given.value.clone()));
         }
     }
-    for (name, flag) in [("requeue", &options.requeue), ("hold", &options.hold)] {
+    for (name, flag) in [("requeue", &options.requeue), ("hold", &options.hold), ("preemptible", &options.preemptible)]
+    {
         if let Some(flag) = flag {
             out.insert(name.into(), OptionValue::Flag(flag.value));
         }
@@ -185,6 +186,9 @@ pub struct JobFlags {
     /// Hold it until it is released
     #[arg(long, short = 'H')]
     pub hold: bool,
+    /// It may be ended and queued again to make room for work that goes first
+    #[arg(long)]
+    pub preemptible: bool,
     /// Run it again after a failure of its machine
     #[arg(long, conflicts_with = "no_requeue")]
     pub requeue: bool,
@@ -239,6 +243,7 @@ impl JobFlags {
             *options.slot(key) = value.map(|value| Given::new(value, Origin::Flag));
         }
         options.hold = self.hold.then_some(Given::new(true, Origin::Flag));
+        options.preemptible = self.preemptible.then_some(Given::new(true, Origin::Flag));
         options.requeue = match (self.requeue, self.no_requeue) {
             (true, _) => Some(Given::new(true, Origin::Flag)),
             (_, true) => Some(Given::new(false, Origin::Flag)),

@@ -215,7 +215,8 @@ impl Engine {
         if let Some(at) = self.overdue_of(attempt) {
             self.timers.insert((at, Due::Overdue(attempt)));
             let grace = self.policy.kill_grace + self.policy.time_limit_margin;
-            self.sched.set_expected_end(attempt.job, at - grace);
+            let end = self.attempts.get(&attempt).map_or(at - grace, |a| self.expected_beside_notice(a, at - grace));
+            self.sched.set_expected_end(attempt.job, end);
         }
         if let Some(meter) = self.meters.get(&attempt) {
             let at = self.meter_at(meter);

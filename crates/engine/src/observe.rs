@@ -10,6 +10,7 @@ use model::{
 };
 
 use crate::course::{SAME_START, broken_off};
+use crate::preempt::runs_again;
 use crate::record::{Batch, Effect, Record};
 use crate::state::{Due, Engine};
 use crate::stray::ghost;
@@ -175,6 +176,8 @@ impl Engine {
             // The start may not have been seen on its own.
             self.started(cluster, attempt, started_at, Vec::new(), None, out);
         }
+        let end = self.end_of_notice(attempt, end);
+        let told = self.attempts.get(&attempt).is_some_and(|a| a.notice().is_some());
         let at = self.end_time(attempt, end.at, end.started_at);
         self.stop_meter(attempt, at, out);
         if let Some(started_at) = self.attempts.get(&attempt).and_then(|a| a.started_at)
@@ -194,7 +197,7 @@ impl Engine {
         if rival.is_some_and(|rival| self.return_to(rival, out)) {
             return;
         }
-        let requeue = self.jobs.get(&attempt.job).is_some_and(|e| e.spec.spec.requeue);
+        let requeue = self.jobs.get(&attempt.job).is_some_and(|e| runs_again(e, end.outcome, told));
         let input = JobInput::AttemptEnded { attempt: attempt.number, outcome: end.outcome, exit: end.exit, requeue };
         self.after_attempt(cluster, attempt, input, end.exit, out);
     }
@@ -291,6 +294,7 @@ impl Engine {
         out: &mut Batch,
     ) {
         self.stop_overdue(attempt);
+        self.notices.remove(&attempt);
         let Some(mut facts) = self.attempts.remove(&attempt) else { return };
         facts.phase = phase;
         facts.ended_at = Some(at.max(facts.started_at.unwrap_or(facts.placed_at)));

@@ -48,7 +48,7 @@ pub struct Checkpointed {
     pub attempt: AttemptId,
     pub cluster: ClusterId,
     pub started_at: Timestamp,
-    /// As its job asked for.
+    /// As its job asked for; closer together when it has been told to make room.
     pub every: Span,
     /// Its nodes or its cluster take no new work any more, so that it may soon have to go.
     pub leaving: bool,
@@ -76,8 +76,8 @@ impl Engine {
             attempt: facts.id,
             cluster: facts.cluster,
             started_at: facts.started_at?,
-            every: spec.checkpoint_interval.unwrap_or(CHECKPOINT_INTERVAL),
-            leaving: !self.takes_work(facts),
+            every: self.checkpoints_before_end(facts, spec.checkpoint_interval.unwrap_or(CHECKPOINT_INTERVAL)),
+            leaving: facts.notice().is_some() || !self.takes_work(facts),
         })
     }
 
@@ -106,7 +106,7 @@ impl Engine {
             let limit = entry.job.array.and_then(|a| self.arrays.get(&a.root)).and_then(|a| a.limit);
             return Some(limit.map_or(Reason::Queued, |limit| Reason::ArrayLimit { limit }));
         }
-        Some(self.sched.reason(job, self.now))
+        self.room_coming(job).or_else(|| Some(self.sched.reason(job, self.now)))
     }
 
     /// The candidate table of a queued job; placed ones have theirs in the store.

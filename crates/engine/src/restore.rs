@@ -135,15 +135,11 @@ impl Engine {
         let limit = entry.spec.spec.time_limit;
         let begun = facts.started_at.unwrap_or(facts.placed_at) + facts.suspended();
         let stands = facts.suspended_at().is_some();
-        self.sched.occupy(
-            entry.job.id,
-            facts.pool,
-            &facts.nodes,
-            &*entry.spec.request,
-            begun + limit,
-            entry.job.tenant,
-        );
-        if facts.started_at.is_some() && !stands {
+        let (pool, nodes, ends) = (facts.pool, facts.nodes.clone(), self.expected_beside_notice(facts, begun + limit));
+        let started = facts.started_at.is_some();
+        self.sched.occupy(entry.job.id, pool, &nodes, &*entry.spec.request, ends, entry.job.tenant);
+        self.enter_notice(id);
+        if started && !stands {
             self.timers.insert((self.overdue_at(begun, limit), Due::Overdue(id)));
         }
         Ok(())
@@ -188,6 +184,7 @@ impl Engine {
                         effects.push(Effect::Submit { cluster, order });
                     }
                 }
+                Phase::Running { .. } => effects.extend(self.signal_of(attempt.id)),
                 _ => {}
             }
             let limit = attempt.course.as_ref().and_then(|c| c.time_limit);

@@ -17,6 +17,7 @@ impl Engine {
             self.admissions.clear();
         }
         let plan = self.sched.plan(self.now, WorkBudget(self.policy.schedule_budget));
+        let complete = plan.complete;
         for placement in plan.placements {
             if !self.place(&placement, out) {
                 // The scheduler only sees eligible jobs; should one have slipped through, its room is given back.
@@ -26,6 +27,9 @@ impl Engine {
                 }
                 self.refresh(placement.job);
             }
+        }
+        if complete {
+            self.make_room(out);
         }
     }
 

@@ -85,6 +85,10 @@ pub(crate) enum Due {
     Prices,
     /// Attempts are looked at for whether they are to be replaced.
     Look,
+    /// An attempt that was told to make room is to be gone.
+    Yield(AttemptId),
+    /// Room for work that goes first is searched for once more.
+    Room,
 }
 
 /// Ends remembered for dependencies named after the fact, and answers remembered for repeated requests.
@@ -121,6 +125,10 @@ pub struct Engine {
     pub(crate) attempts: IdMap<AttemptId, Attempt>,
     /// Open attempts that are not their job's present one, see `stray`.
     pub(crate) stray: BTreeSet<AttemptId>,
+    /// Attempts that were told to make room, and for whom.
+    pub(crate) notices: BTreeMap<AttemptId, JobId>,
+    /// When room was last searched for.
+    pub(crate) room_searched: Timestamp,
     /// Since when each cluster that does not answer has not.
     pub(crate) silent: BTreeMap<ClusterId, Timestamp>,
     /// How long work waited on the cluster of each pool of late.
@@ -171,6 +179,8 @@ impl Engine {
             settled_ends: IdMap::default(),
             attempts: IdMap::default(),
             stray: BTreeSet::new(),
+            notices: BTreeMap::new(),
+            room_searched: Timestamp::ZERO,
             silent: BTreeMap::new(),
             waits: BTreeMap::new(),
             demand_peaks: BTreeMap::new(),

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::denied::Denied;
 use crate::input::Report;
+use crate::preempt::Preemption;
 use crate::record::{Batch, Record};
 use crate::reserve::Reserve;
 use crate::state::{Engine, TenantEntry};
@@ -30,6 +31,7 @@ pub struct Steering {
     pub lending: BTreeMap<String, Stake>,
     pub waiting: Waiting,
     pub replacement: ByClass,
+    pub preemption: Preemption,
     pub placement: sched::Policy,
     /// What tenants are promised by their contracts, by name. A name that no tenant has waits for one.
     pub contracts: BTreeMap<String, sched::Promise>,
@@ -175,6 +177,9 @@ impl Steering {
         }
         if let Some(problem) = self.stakes_fault() {
             return fault("lending", problem);
+        }
+        if let Some(problem) = self.preemption.fault() {
+            return fault("preemption", problem);
         }
         let placement = &self.placement;
         let longer_than_zero = [
@@ -398,6 +403,10 @@ mod tests {
             ("[contracts.physics]\ncores = 8\nwait = \"1h\"\nprice = 3", "unknown field `price`"),
             ("[placement]\norder = \"size\"", "unknown variant `size`"),
             ("[replacement.low]\nmove_after = \"0s\"", "write \"never\""),
+            ("[preemption]\nlead = \"0s\"", "preemption: `lead` is longer"),
+            ("[preemption]\nlead = \"5m\"\nagain_after = \"1m\"", "`again_after` is at least"),
+            ("[preemption]\nsignal = \"KILL\"", "unknown variant `KILL`"),
+            ("[preemption]\nby = [\"gold\"]", "unknown variant `gold`"),
             ("reserve_permille = ", "TOML"),
         ] {
             let fault = Steering::parse(text).unwrap_err().to_string();

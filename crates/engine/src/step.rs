@@ -121,6 +121,8 @@ impl Engine {
                 Due::Overdue(attempt) => self.overdue(attempt, out),
                 Due::Prices => self.supply_changed(),
                 Due::Look => self.look(out),
+                Due::Yield(attempt) => self.yield_due(attempt, out),
+                Due::Room => self.sched.plan_again(),
             }
         }
     }

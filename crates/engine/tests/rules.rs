@@ -638,3 +638,78 @@ fn what_a_cluster_s_queue_did_is_told_to_the_next_job() {
     let (explanation, ..) = f.engine.quote(TENANT, &spec).unwrap();
     assert_eq!(explanation.candidates[0].queue_wait, Some(Span::from_mins(3)), "after the next look, {job}");
 }
+
+/// A low job that fills the pool and was told to make room for an urgent one, the urgent one, and the order's signal.
+fn told_to_go(f: &mut Fixture, change: impl FnOnce(&mut JobSpec)) -> (AttemptId, JobId, Effect) {
+    let steering = engine::Steering::parse("[preemption]\nby = [\"urgent\"]\nsignal = \"TERM\"\n").unwrap();
+    f.give(Command::Steer { steering: Box::new(steering), note: String::new(), expected: None });
+    let whole = Request::of(1, Resources::new(8, Bytes::from_gib(1), 0));
+    let low = f.submission(|spec| {
+        (spec.class, spec.preemptible, spec.request) = (PriorityClass::Low, true, whole.clone());
+        change(spec);
+    });
+    f.submit(low);
+    let attempt = f.placed()[0];
+    f.run(attempt);
+    f.now = f.now + Span::from_mins(10);
+    let urgent = f.submission(|spec| (spec.class, spec.request) = (PriorityClass::Urgent, whole.clone()));
+    let urgent = f.submit(urgent);
+    assert_eq!(f.placed(), []);
+    assert_eq!(f.engine.reason(urgent).map(|r| r.code()), Some("making_room"));
+    let audited = |r: &Record| matches!(r, Record::Audit(entry) if entry.action == "job.preempt");
+    assert_eq!(f.out.records.iter().filter(|r| audited(r)).count(), 1);
+    let signals: Vec<Effect> = f.out.effects.iter().filter(|e| matches!(e, Effect::Signal { .. })).cloned().collect();
+    let [signal] = &signals[..] else { panic!("one signal: {signals:?}") };
+    // It is outstanding as long as the run is: after a crash it is sent again, and to nobody else.
+    assert_eq!(f.engine.outstanding(), signals);
+    f.now = f.now + Span::from_secs(60);
+    assert_eq!(f.placed(), []);
+    assert!(f.out.effects.is_empty(), "{:?}", f.out.effects);
+    (attempt, urgent, signal.clone())
+}
+
+fn went(attempt: AttemptId, at: Timestamp, outcome: Outcome) -> Observed {
+    let exit = Some(model::Exit { code: 0, signal: 15 });
+    Observed::Ended { attempt, started_at: None, at, outcome, exit, usage: Usage::default(), note: None }
+}
+
+#[test]
+fn work_that_goes_at_the_signal_has_made_room_and_is_queued_again_unbilled() {
+    let mut f = Fixture::new();
+    let (attempt, urgent, signal) = told_to_go(&mut f, |_| {});
+    assert_eq!(signal, Effect::Signal { cluster: CLUSTER, attempt, signal: 15, shell_only: false });
+    let before = f.engine.wallet(TENANT).unwrap().balance;
+    f.see(went(attempt, f.now, Outcome::Failed));
+    assert_eq!(f.engine.job(attempt.job).map(|job| job.state().as_str()), Some("PENDING"));
+    assert_eq!(f.placed().iter().map(|a| a.job).collect::<Vec<_>>(), [urgent]);
+    // What had been billed of the run was given back.
+    assert!(f.engine.wallet(TENANT).unwrap().balance >= before);
+    assert!(f.engine.outstanding().iter().all(|e| e.attempt().job == urgent));
+}
+
+#[test]
+fn work_that_is_done_when_told_to_go_is_done_and_its_own_signal_is_used() {
+    let mut f = Fixture::new();
+    let own = model::SignalSpec { signal: 12, before: Span::from_secs(60), shell_only: true };
+    let (attempt, _, signal) = told_to_go(&mut f, |spec| spec.signal = Some(own));
+    assert_eq!(signal, Effect::Signal { cluster: CLUSTER, attempt, signal: 12, shell_only: true });
+    f.see(went(attempt, f.now, Outcome::Completed));
+    assert!(f.engine.job(attempt.job).is_none_or(|job| !job.is_open()));
+}
+
+#[test]
+fn the_lead_time_ends_with_an_order_that_is_outstanding_and_a_cancel_goes_before() {
+    let mut f = Fixture::new();
+    let (attempt, ..) = told_to_go(&mut f, |_| {});
+    f.now = f.now + Span::from_secs(61);
+    f.out = Batch::default();
+    f.engine.step(Input::Tick, f.now, &mut f.out).unwrap();
+    let ends =
+        |e: &&Effect, cause| matches!(e, Effect::End { attempt: a, how, .. } if *a == attempt && how.cause == cause);
+    assert!(f.out.effects.iter().any(|e| ends(&e, model::EndCause::Preempted)), "{:?}", f.out.effects);
+    assert!(f.engine.outstanding().iter().any(|e| ends(&e, model::EndCause::Preempted)));
+    f.give(Command::Cancel { job: attempt.job });
+    assert!(f.engine.outstanding().iter().any(|e| ends(&e, model::EndCause::Cancelled)));
+    f.see(went(attempt, f.now, Outcome::Cancelled));
+    assert!(f.engine.job(attempt.job).is_none_or(|job| !job.is_open()));
+}

@@ -298,6 +298,7 @@ impl Sink {
                 _ => self.missing(entry, origin),
             },
             Meaning::Toggle(Toggle::Hold) => self.options.hold = Some(Given::new(true, origin)),
+            Meaning::Toggle(Toggle::Preemptible) => self.options.preemptible = Some(Given::new(true, origin)),
             Meaning::Toggle(Toggle::Requeue) => self.options.requeue = Some(Given::new(true, origin)),
             Meaning::Toggle(Toggle::NoRequeue) => self.options.requeue = Some(Given::new(false, origin)),
             Meaning::Client(client) if in_script => self.client_in_script(entry, client, origin),

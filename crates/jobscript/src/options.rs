@@ -32,6 +32,8 @@ macro_rules! text_options {
             pub requeue: Option<Given<bool>>,
             /// `--hold`.
             pub hold: Option<Given<bool>>,
+            /// `--preemptible` (`#HW preemptible`).
+            pub preemptible: Option<Given<bool>>,
         }
 
         /// Names the options that carry a text.
@@ -160,6 +162,7 @@ pub fn merge(under: Parsed, over: Parsed) -> Parsed {
         }
     }
     merged.options.requeue = over.options.requeue.or(merged.options.requeue);
+    merged.options.preemptible = over.options.preemptible.or(merged.options.preemptible);
     merged.options.hold = over.options.hold.or(merged.options.hold);
     merged.warnings.extend(over.warnings);
     merged.script = over.script.or(merged.script);

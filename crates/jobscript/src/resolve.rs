@@ -98,6 +98,7 @@ pub fn resolve(parsed: &Parsed, defaults: &Defaults, context: Context<'_>) -> Re
     checkpoints(&mut reader, &mut spec, defaults.checkpoint_interval_min);
     surroundings(&mut reader, &mut spec, context);
     spec.requeue = reader.options.requeue.as_ref().map_or(defaults.requeue, |r| r.value);
+    spec.preemptible = reader.options.preemptible.as_ref().is_some_and(|p| p.value);
     spec.hold = reader.options.hold.as_ref().is_some_and(|h| h.value);
     let account = reader.read(Key::Account, value::name).map(|got| got.value);
     let dependencies = reader.read(Key::Dependency, value::dependencies).map(|got| got.value).unwrap_or_default();

@@ -151,6 +151,12 @@ fn own(sink: &mut Sink, rest: &str, origin: Origin) {
         };
         let name = name.trim_start_matches('-');
         match table::by_long(name) {
+            Found::Entry(entry)
+                if matches!(entry.means, Meaning::Toggle(_)) && value.is_some() && table::is_own(entry.long) =>
+            {
+                let message = "takes no value: write it alone, or leave it out".to_owned();
+                sink.fault(Fault::new(origin, entry.long, FaultCode::UnsupportedValue, message));
+            }
             Found::Entry(entry) if table::is_own(entry.long) => sink.apply(entry, value, origin),
             Found::Entry(entry) if matches!(entry.means, Meaning::Text(_) | Meaning::Toggle(_)) => {
                 let message = format!("belongs to Slurm: write `#SBATCH --{}`", entry.long);
@@ -158,8 +164,8 @@ fn own(sink: &mut Sink, rest: &str, origin: Origin) {
             }
             _ => {
                 let message = format!(
-                    "{} is not an option of `#HW`: write `checkpoint=…`, `checkpoint-interval=…`, `chip=…`, `fetch=…` or \
-                     `line=…`",
+                    "{} is not an option of `#HW`: write `checkpoint=…`, `checkpoint-interval=…`, `chip=…`, `fetch=…`, \
+                     `line=…` or `preemptible`",
                     quoted(&word)
                 );
                 sink.fault(Fault::new(origin, "", FaultCode::UnknownOption, message));

@@ -16,6 +16,7 @@ pub(crate) enum Takes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Toggle {
     Hold,
+    Preemptible,
     Requeue,
     NoRequeue,
 }
@@ -122,6 +123,7 @@ pub(crate) static TABLE: &[Entry] = &[
     alias("tasks-per-node", Key::NtasksPerNode),
     alias("workdir", Key::Chdir),
     toggle("hold", Some('H'), Toggle::Hold),
+    toggle("preemptible", None, Toggle::Preemptible),
     toggle("requeue", None, Toggle::Requeue),
     toggle("no-requeue", None, Toggle::NoRequeue),
     client("parsable", None, Nothing, Client::Parsable),
@@ -208,7 +210,7 @@ pub(crate) static TABLE: &[Entry] = &[
 
 /// The product's own options: `#HW chip=…` in scripts, `--chip=…` on the command line.
 pub(crate) fn is_own(long: &str) -> bool {
-    matches!(long, "checkpoint" | "checkpoint-interval" | "chip" | "fetch" | "line")
+    matches!(long, "checkpoint" | "checkpoint-interval" | "chip" | "fetch" | "line" | "preemptible")
 }
 
 /// What a typed long name stands for.

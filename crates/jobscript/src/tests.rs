@@ -77,6 +77,7 @@ fn told(draft: &Draft) -> String {
             format!("environment={:?}", spec.environment),
             format!("comment={:?}", spec.comment),
             format!("requeue={}", spec.requeue),
+            format!("preemptible={}", spec.preemptible),
             format!("signal={:?}", spec.signal.map(|s| (s.signal, s.before, s.shell_only))),
             format!("hold={}", spec.hold),
             format!("append={}", spec.append),

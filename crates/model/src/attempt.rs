@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{AttemptId, Bytes, ClusterId, PoolId, Resources, Span, TenantId, Timestamp};
+use base::{AttemptId, Bytes, ClusterId, JobId, PoolId, Resources, Span, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::job::{Exit, Outcome};
@@ -36,6 +36,16 @@ impl AttemptPhase {
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Submitting | Self::Queued | Self::Running | Self::Abandoned)
     }
+}
+
+/// The order to an attempt to make room: recorded with it, and carried out from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    pub by: JobId,
+    /// When it is ended, if it still runs.
+    pub at: Timestamp,
+    /// Number of the signal that tells it.
+    pub signal: i32,
 }
 
 /// What is to be known of an attempt beyond one plain run. Most attempts have none of it.
@@ -74,6 +84,9 @@ pub struct Course {
     /// The time limit that the cluster is to set instead of the one it was handed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<Span>,
+    /// It is to make room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
     /// Remarks in the timeline so far, and the last one.
     #[serde(skip_serializing_if = "is_zero")]
     pub remarks: u32,
@@ -136,6 +149,9 @@ impl Attempt {
     /// How long the present run has stood still, as far as it goes on again.
     pub fn suspended(&self) -> Span {
         self.course.as_ref().map_or(Span::ZERO, |c| c.suspended)
+    }
+    pub fn notice(&self) -> Option<Notice> {
+        self.course.as_ref().and_then(|c| c.notice)
     }
     pub fn suspended_at(&self) -> Option<Timestamp> {
         self.course.as_ref().and_then(|c| c.suspended_at)

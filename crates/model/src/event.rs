@@ -41,6 +41,26 @@ impl MoveCause {
     }
 }
 
+/// Why work may drive other work from its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precedence {
+    /// By its class.
+    Class,
+    /// Its tenant's contract promises it a start.
+    Contract,
+}
+
+impl Precedence {
+    pub const ALL: [Precedence; 2] = [Self::Class, Self::Contract];
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Class => "class",
+            Self::Contract => "contract",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EventKind {
@@ -162,6 +182,19 @@ pub enum EventKind {
     CheckpointFailed {
         attempt: AttemptId,
         text: Arc<str>,
+    },
+    /// It is to make room and has been sent the signal: it is ended at `at` and queued again.
+    Preempting {
+        attempt: AttemptId,
+        /// For whom.
+        by: JobId,
+        why: Precedence,
+        signal: i32,
+        at: Timestamp,
+    },
+    /// What it was to make room for needs none any more: it goes on.
+    Spared {
+        attempt: AttemptId,
     },
     PriorityChanged,
     TimeLimitChanged {

@@ -54,6 +54,9 @@ pub struct Job {
     pub exit: Option<Exit>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avoid: Option<Box<Avoid>>,
+    /// When it was last told to make room for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preempted_at: Option<Timestamp>,
     phase: Phase,
 }
 
@@ -221,6 +224,7 @@ impl Job {
             not_before: None,
             exit: None,
             avoid: None,
+            preempted_at: None,
             phase,
         }
     }
@@ -371,6 +375,7 @@ impl Job {
             }
             // It never ran, and was to be run again.
             Phase::Ending { cause: EndCause::Requeued, .. } => Ok(self.requeue(attempt, Outcome::Cancelled)),
+            Phase::Ending { cause: EndCause::Preempted, .. } => Ok(self.requeue(attempt, Outcome::Preempted)),
             Phase::Ending { cause, .. } => Ok(self.finish(Some(attempt), cause_outcome(cause), now)),
             Phase::Withdrawing { hold, .. } => Ok(self.withdrawn(attempt, hold)),
             Phase::Running { .. } => Ok(Transition::Unchanged),
@@ -401,6 +406,8 @@ impl Job {
             (None, Outcome::NodeFail | Outcome::Preempted) if requeue => Ok(self.requeue(attempt, outcome)),
             // It ended by itself before the request to end it reached it.
             (Some(_), Outcome::Completed) => Ok(self.finish(Some(attempt), Outcome::Completed, now)),
+            // It has made room and waits for its turn again.
+            (Some(EndCause::Preempted), _) => Ok(self.requeue(attempt, Outcome::Preempted)),
             (Some(cause), _) => Ok(self.finish(Some(attempt), cause_outcome(cause), now)),
             (None, outcome) => Ok(self.finish(Some(attempt), outcome, now)),
         }
@@ -489,8 +496,10 @@ impl Job {
                 self.phase = Phase::Ending { attempt, pool, since: Some(since), cause };
                 Ok(Transition::EndRequested { attempt, cause })
             }
-            // A cancel overrides a requeue that is under way; the cluster has been asked already.
-            Phase::Ending { attempt, pool, since, cause: EndCause::Requeued } if cause == EndCause::Cancelled => {
+            // A cancel overrides that it is to be run again; the cluster has been asked already.
+            Phase::Ending { attempt, pool, since, cause: EndCause::Requeued | EndCause::Preempted }
+                if cause == EndCause::Cancelled =>
+            {
                 self.phase = Phase::Ending { attempt, pool, since, cause };
                 Ok(Transition::EndRequested { attempt, cause })
             }

@@ -16,9 +16,9 @@ pub mod spec;
 pub mod supply;
 pub mod terms;
 
-pub use attempt::{Attempt, AttemptPhase, Course, Usage};
+pub use attempt::{Attempt, AttemptPhase, Course, Notice, Usage};
 pub use conditions::{AllOf, AnyOf, Conditions, Constraint, ParseConstraintError, Switches};
-pub use event::{Actor, Event, EventKind, MoveCause};
+pub use event::{Actor, Event, EventKind, MoveCause, Precedence};
 pub use file::{ContentDigest, Input, ParseDigestError};
 pub use hand_over::{EndOrder, Observation, Observed, Order};
 pub use job::{ArrayRef, Avoid, EndCause, Exit, Holder, Job, JobInput, Outcome, Phase, Refusal, StateCode, Transition};

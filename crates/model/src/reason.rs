@@ -91,6 +91,12 @@ pub enum Reason {
         switches: u32,
         requested: u32,
     },
+    /// So many running jobs in the pool were told to make room for it; all are gone by then.
+    MakingRoom {
+        pool: PoolId,
+        jobs: u64,
+        at: Timestamp,
+    },
     /// The wallet no longer covers the work.
     Balance {
         needed: Money,
@@ -123,6 +129,7 @@ impl Reason {
             Self::Licence { .. } => "licence",
             Self::Window { .. } => "window",
             Self::Switches { .. } => "switches",
+            Self::MakingRoom { .. } => "making_room",
             Self::Balance { .. } => "balance",
             Self::Retry { .. } => "retry",
         }

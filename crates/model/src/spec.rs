@@ -136,6 +136,9 @@ pub struct JobSpec {
     /// Run again after a failure of the machine.
     #[serde(default)]
     pub requeue: bool,
+    /// It may be ended and queued again to make room for work that goes first, wherever the policy has such work.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preemptible: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<SignalSpec>,
     /// Enter the queue held.
@@ -184,6 +187,7 @@ impl JobSpec {
             environment: Vec::new(),
             comment: None,
             requeue: false,
+            preemptible: false,
             signal: None,
             hold: false,
             append: false,

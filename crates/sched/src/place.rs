@@ -22,7 +22,7 @@ use crate::view::{Placement, Plan, WorkBudget};
 /// Place of a job in the whole order: level, share key of the tenant, position.
 pub(crate) type Rank = (u8, u64, Position);
 
-const CLASSES: usize = PriorityClass::ALL.len();
+pub(crate) const CLASSES: usize = PriorityClass::ALL.len();
 
 /// Fewer dead entries than this are left to be popped one by one.
 const SWEEP_MIN: u32 = 64;

@@ -69,6 +69,10 @@ impl Promises {
         Some(promise.wait)
     }
 
+    pub fn covers(&self, job: JobId) -> bool {
+        self.jobs.contains_key(&job)
+    }
+
     /// It left the queue unstarted, or ended.
     pub fn leave(&mut self, job: JobId) {
         if self.of.is_empty() {

@@ -475,6 +475,11 @@ impl Scheduler {
         true
     }
 
+    /// Lets the next plan look at everything, as if something had changed.
+    pub fn plan_again(&mut self) {
+        self.changes.full = true;
+    }
+
     /// Something changed since the last plan that can matter to the queue.
     pub fn wants_plan(&self) -> bool {
         let Changes { full, freed: _, fresh, shares } = &self.changes;

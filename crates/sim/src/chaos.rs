@@ -10,10 +10,10 @@ use base::{
     AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Resources, Seed, Span, Stream,
 };
 use base::{SupplierId, TenantId, UserId};
-use engine::{ByClass, Command, Envelope, Policy, Replacement, Steering, Waiting};
+use engine::{ByClass, Command, Envelope, Policy, Preemption, Replacement, Steering, Waiting};
 use model::{
-    Actor, BackendKind, Chip, Cluster, ClusterHealth, Node, NodeState, Outcome, Pool, Role, Service, Supplier,
-    SupplyMode, User,
+    Actor, BackendKind, Chip, Cluster, ClusterHealth, Node, NodeState, Outcome, Pool, PriorityClass, Role, Service,
+    Supplier, SupplyMode, User,
 };
 use rating::{PoolCost, PriceBook};
 
@@ -493,7 +493,14 @@ fn policy() -> Policy {
     };
     let waiting = Waiting { patience: Span::from_mins(5), ..Waiting::default() };
     // One node of each pool is kept in reserve.
-    let steering = Steering { replacement, waiting, reserve_permille: 250, ..Steering::default() };
+    let preemption = Preemption {
+        by: vec![PriorityClass::High, PriorityClass::Urgent],
+        classes: vec![PriorityClass::Low],
+        lead: Span::from_secs(45),
+        again_after: Span::from_mins(3),
+        ..Preemption::default()
+    };
+    let steering = Steering { replacement, waiting, preemption, reserve_permille: 250, ..Steering::default() };
     Policy { steering, ..Policy::default() }
 }
 

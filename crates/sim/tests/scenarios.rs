@@ -54,6 +54,7 @@ scenarios!(
     money_runs_low,
     moved,
     node_failure,
+    preemption,
     prices_change,
     refusals,
     remarks,

@@ -109,6 +109,8 @@ pub(crate) struct JobDoc {
     pub(crate) dependencies: Vec<Dependency>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) avoid: Option<Box<Avoid>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) preempted_at: Option<Timestamp>,
 }
 
 impl JobDoc {
@@ -116,7 +118,8 @@ impl JobDoc {
         let fresh = *job.phase() == Phase::Pending
             && (job.attempts, job.failed_starts, job.not_before, job.exit) == (0, 0, None, None)
             && job.dependencies.is_empty()
-            && job.avoid.is_none();
+            && job.avoid.is_none()
+            && job.preempted_at.is_none();
         (!fresh).then(|| JobDoc {
             phase: *job.phase(),
             attempts: job.attempts,
@@ -125,6 +128,7 @@ impl JobDoc {
             exit: job.exit,
             dependencies: job.dependencies.clone(),
             avoid: job.avoid.clone(),
+            preempted_at: job.preempted_at,
         })
     }
 }
@@ -229,10 +233,11 @@ pub(crate) fn get_job(row: &impl Columns) -> Sql<JobRow> {
         Timestamp::from_micros(row.int(7)?),
     );
     if let Some(doc) = get_opt::<JobDoc>(row, 12)? {
-        let JobDoc { phase, attempts, failed_starts, not_before, exit, dependencies, avoid } = doc;
+        let JobDoc { phase, attempts, failed_starts, not_before, exit, dependencies, avoid, preempted_at } = doc;
         job = job.at_phase(phase);
         job.dependencies = dependencies;
         job.avoid = avoid;
+        job.preempted_at = preempted_at;
         (job.attempts, job.failed_starts, job.not_before, job.exit) = (attempts, failed_starts, not_before, exit);
     }
     Ok(JobRow {

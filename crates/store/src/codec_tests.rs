@@ -27,6 +27,7 @@ fn job_documents_of_version_1_are_read() {
         exit: None,
         dependencies: vec![Dependency { kind: model::DependencyKind::AfterOk, on: JobId::from_u128(7) }],
         avoid: None,
+        preempted_at: None,
     };
     check(include_str!("../fixtures/job-1-waiting.json"), &waiting);
     let ended = JobDoc {
@@ -37,6 +38,7 @@ fn job_documents_of_version_1_are_read() {
         exit: Some(Exit { code: 137, signal: 9 }),
         dependencies: Vec::new(),
         avoid: None,
+        preempted_at: None,
     };
     check(include_str!("../fixtures/job-1-ended.json"), &ended);
     let running = JobDoc { phase: Phase::Running { attempt: 2, pool, since: Timestamp::from_secs(5) }, ..ended };

@@ -83,6 +83,11 @@ pub const REASONS: &[Entry] = &[
         "{pool} 中没有位于 {switches} 个交换机之下的 {requested} 个空闲节点",
     ),
     entry(
+        "making_room",
+        "room is made for it in {pool}: {jobs} running jobs end by {at}",
+        "{pool} 正在为其腾出资源：{jobs} 个运行中的作业将于 {at} 前结束",
+    ),
+    entry(
         "balance",
         "the balance does not cover it: {needed} needed, {available} available",
         "余额不足：需要 {needed}，可用 {available}",
@@ -225,6 +230,12 @@ pub const EVENTS: &[Entry] = &[
         "接续第 {from} 次尝试于 {at} 的检查点：{files} 个文件（{bytes} 字节）",
     ),
     entry("checkpoint_failed", "no checkpoint was taken: {text}", "未能保存检查点：{text}"),
+    entry(
+        "preempting",
+        "is to make room for work that goes first ({why}): signal {signal} sent, ends at {at}, queued again",
+        "为优先作业（{why}）让出资源：已发送信号 {signal}，将于 {at} 结束并重新排队",
+    ),
+    entry("spared", "need not make room any more and goes on", "无需再让出资源，继续运行"),
     entry("withdrawn", "given back by the cluster before it counted", "集群已退回"),
     entry(
         "waived",
@@ -271,6 +282,8 @@ pub const WORDS: &[Entry] = &[
     entry("unreachable", "its cluster does not answer", "集群无响应"),
     entry("unavailable", "its nodes take no work", "节点不可用"),
     entry("stuck", "it waits there for too long", "排队过久"),
+    entry("class", "its class", "优先级"),
+    entry("contract", "its tenant's contract", "租户合同"),
     entry("completed", "completed", "已完成"),
     entry("failed", "failed", "失败"),
     entry("timeout", "time limit reached", "超时"),

@@ -20,7 +20,7 @@ Without SCRIPT the job script is read from standard input. OPTIONS are those of 
   -A --account  -a --array  -b --begin  -c --cpus-per-task  --checkpoint  --checkpoint-interval  --chip  --comment
   -D --chdir  -d --dependency  --deadline  -e --error  --export  --fetch  -G --gpus  --gpus-per-node  --gpus-per-task  --gres  -H --hold  -i --input
   -J --job-name  --line  --mem  --mem-per-cpu  -N --nodes  -n --ntasks  --ntasks-per-node  --no-requeue
-  -o --output  --open-mode  -p --partition  -q --qos  --requeue  --signal  -t --time
+  -o --output  --open-mode  -p --partition  --preemptible  -q --qos  --requeue  --signal  -t --time
 and for this command:
       --parsable       print the job's number and nothing else
       --wrap COMMAND   run COMMAND instead of a script

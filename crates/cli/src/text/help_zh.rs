@@ -262,6 +262,7 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("*", "comment", "备注"),
     ("*", "line", "产品线"),
     ("*", "hold", "先挂起，待放行"),
+    ("*", "preemptible", "可被优先作业抢占：结束后重新排队"),
     ("*", "requeue", "机器故障后重跑"),
     ("*", "no_requeue", "不重跑"),
     ("submit", "stage_in", "作业在工作目录中可用的文件或目录，取自文件空间（`hw put`）；名称为其末段或 NAME"),

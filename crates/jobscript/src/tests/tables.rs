@@ -50,6 +50,9 @@ fn good_sizes() {
             "--gpus=1 ; #HW chip=ascend-910b|a100",
             "--gpus=a100:1 ; #HW --chip=ascend-910b,a100 line=ai",
             "#HW chip=a100",
+            "#HW preemptible",
+            "#HW --preemptible line=ai",
+            "--preemptible",
         ],
         true,
     );
@@ -220,6 +223,7 @@ fn bad_others() {
             "--begin=23:00 ; --deadline=now+2hours",
             "--deadline=now+2minutes",
             "--open-mode=w",
+            "#HW preemptible=1",
             "#HW chips=a100",
             "#HW time=10",
             "#HW chip",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{ClusterId, Currency, Money, PoolId, Span, TenantId, UserId};
 use engine::AuditEntry;
-use model::{Actor, EndCause, Event, EventKind, Holder, NodeState, Outcome};
+use model::{Actor, EndCause, Event, EventKind, Holder, NodeState, Outcome, Precedence};
 use ports::StoreError;
 use serde_json::{Value, json};
 use wire::events as shown;
@@ -128,10 +128,9 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
             told("ending", vec![("cause", word(end_cause(*cause)))], json!({ "cause": end_cause(*cause) }))
         }
         EventKind::Ended { outcome, exit: code, charged } => {
-            let word_of = ended(*outcome);
-            let values = vec![("outcome", word(word_of)), ("charged", money(charged))];
-            let detail = json!({ "outcome": word_of, "exit": code.map(exit), "charged": charged.to_string() });
-            told("ended", values, detail)
+            let outcome = ended(*outcome);
+            let detail = json!({ "outcome": outcome, "exit": code.map(exit), "charged": charged.to_string() });
+            told("ended", vec![("outcome", word(outcome)), ("charged", money(charged))], detail)
         }
         EventKind::Requeued { after } => {
             told("requeued", vec![("after", word(ended(*after)))], json!({ "after": ended(*after) }))
@@ -164,6 +163,7 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         | EventKind::FetchFailed { .. }
         | EventKind::Restored { .. }
         | EventKind::CheckpointFailed { .. } => results(what),
+        EventKind::Preempting { .. } | EventKind::Spared { .. } => preemption(what),
         EventKind::PriorityChanged => plain("priority_changed"),
         EventKind::TimeLimitChanged { micros } => {
             let span = Span::from_micros(*micros);
@@ -182,6 +182,25 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
             told("user_changed", vec![("user", same(mentioned.user(*user)))], json!({ "user": user }))
         }
         EventKind::PricesChanged => plain("prices_changed"),
+    }
+}
+
+/// That an attempt is to make room, or need not any more.
+fn preemption(what: &EventKind) -> Told {
+    let EventKind::Preempting { why, signal, at, attempt, .. } = what else {
+        return Told { kind: "spared", values: Vec::new(), detail: json!({}) };
+    };
+    let at = at.rfc3339();
+    // For whom is another tenant's business: the operator finds it in the audit.
+    let detail = json!({ "attempt": attempt, "why": why.as_str(), "signal": signal, "at": at });
+    let why = word(match why {
+        Precedence::Class => "class",
+        Precedence::Contract => "contract",
+    });
+    Told {
+        kind: "preempting",
+        values: vec![("why", why), ("signal", same(signal.to_string())), ("at", same(at))],
+        detail,
     }
 }
 
@@ -362,6 +381,21 @@ mod tests {
             EventKind::FetchFailed { text: "why".into() },
             EventKind::Restored { attempt, from: 1, taken_at: Timestamp::from_secs(1), files: 1, bytes: 2 },
             EventKind::CheckpointFailed { attempt, text: "why".into() },
+            EventKind::Preempting {
+                attempt,
+                by: JobId::from_u128(9),
+                why: Precedence::Class,
+                signal: 10,
+                at: Timestamp::from_secs(1),
+            },
+            EventKind::Preempting {
+                attempt,
+                by: JobId::from_u128(9),
+                why: Precedence::Contract,
+                signal: 10,
+                at: Timestamp::from_secs(1),
+            },
+            EventKind::Spared { attempt },
             EventKind::Withdrawn { attempt },
             EventKind::Waived { attempt, amount: one },
             EventKind::Moved { attempt, from: pool, why: model::MoveCause::Stuck },

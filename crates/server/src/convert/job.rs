@@ -240,6 +240,7 @@ pub fn reason(reason: &Reason, on_number: Option<u64>, entry: &JobEntry, supply:
         | Reason::ClusterTotal { pool, .. }
         | Reason::Licence { pool, .. }
         | Reason::Window { pool, .. }
+        | Reason::MakingRoom { pool, .. }
         | Reason::Switches { pool, .. } => {
             shown.pool = Some(*pool);
             let pool = ("pool", same(supply.pool_name(*pool)));
@@ -269,6 +270,10 @@ fn terms_values(reason: &Reason, shown: &mut job::Reason) -> Vec<(&'static str, 
             shown.at = Some((*until).into());
             let times = [("from", same(from.rfc3339())), ("until", same(until.rfc3339()))];
             [vec![("name", same(name.to_string()))], times.to_vec()].concat()
+        }
+        Reason::MakingRoom { jobs, at, .. } => {
+            shown.at = Some((*at).into());
+            vec![("jobs", same(jobs.to_string())), ("at", same(at.rfc3339()))]
         }
         Reason::Switches { switches, requested, .. } => {
             vec![("switches", same(switches.to_string())), ("requested", same(requested.to_string()))]
@@ -360,6 +365,7 @@ pub(crate) mod tests {
             Reason::Licence { pool, name: "ansys".into(), requested: 2, available: 1 },
             Reason::Window { pool, name: "maintenance".into(), from: at, until: at },
             Reason::Switches { pool, switches: 1, requested: 4 },
+            Reason::MakingRoom { pool, jobs: 2, at },
             Reason::Balance { needed: Money(2), available: Money(1) },
             Reason::Retry { at },
         ];

@@ -238,6 +238,7 @@ fn from_body(mut parsed: Parsed) -> Parsed {
     }
     let json = |given: Option<Given<bool>>| given.map(|g| Given { origin: Origin::Json, ..g });
     parsed.options.requeue = json(parsed.options.requeue);
+    parsed.options.preemptible = json(parsed.options.preemptible);
     parsed.options.hold = json(parsed.options.hold);
     for warning in &mut parsed.warnings {
         warning.origin = Origin::Json;
@@ -271,6 +272,7 @@ mod tests {
             ("job_name", OptionValue::Text("melt".into())),
             ("ntasks_per_node", OptionValue::Number(4)),
             ("hold", OptionValue::Flag(true)),
+            ("preemptible", OptionValue::Flag(true)),
             ("requeue", OptionValue::Flag(false)),
         ]))
         .unwrap();
@@ -278,6 +280,7 @@ mod tests {
         assert_eq!(text(Key::JobName), Some(("melt", Origin::Json)));
         assert_eq!(text(Key::NtasksPerNode), Some(("4", Origin::Json)));
         assert_eq!(parsed.options.hold, Some(Given { value: true, origin: Origin::Json }));
+        assert_eq!(parsed.options.preemptible, Some(Given { value: true, origin: Origin::Json }));
         assert_eq!(parsed.options.requeue, Some(Given { value: false, origin: Origin::Json }));
         assert_eq!(read_options(&options(&[("hold", OptionValue::Flag(false))])).unwrap().options.hold, None);
     }

@@ -85,6 +85,7 @@ impl Chaos {
             class: *self.chance.pick(&PriorityClass::ALL),
             requeue: self.chance.chance(300),
             hold: self.chance.chance(80),
+            preemptible: self.chance.chance(300),
             ..JobSpec::minimal("job", script, Request::of(nodes, per_node), limit)
         }
     }

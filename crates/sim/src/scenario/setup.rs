@@ -219,6 +219,7 @@ impl Runner {
             line: step.line,
             hold: step.hold,
             requeue: step.requeue,
+            preemptible: step.preemptible,
             begin: step.begin.map(|b| self.world.shown() + b),
             pools: step.pools.clone(),
             ..JobSpec::minimal(&step.name, script, request, step.time)

@@ -57,7 +57,7 @@ pub(crate) fn event(tables: &Tables, names: &Names, event: &Event) -> String {
         Actor::Cluster(c) => tables.clusters.get(&c).map_or_else(|| c.to_string(), |c| format!("cluster {}", c.name)),
     };
     let subject = if job.is_empty() { "-".to_owned() } else { job };
-    format!("{:>9}  {subject:<6} {state:<11} {} ({by})", clock(event.at), what(tables, &event.what))
+    format!("{:>9}  {subject:<6} {state:<11} {} ({by})", clock(event.at), what(tables, names, &event.what))
 }
 
 /// The stable word of an event, as `expect event` names it.
@@ -66,7 +66,7 @@ pub(crate) fn word(kind: &EventKind) -> String {
     text.and_then(|v| Some(v.get("kind")?.as_str()?.to_owned())).unwrap_or_default()
 }
 
-fn what(tables: &Tables, kind: &EventKind) -> String {
+fn what(tables: &Tables, names: &Names, kind: &EventKind) -> String {
     let number = |attempt: &AttemptId| format!("attempt {}", attempt.number);
     match kind {
         EventKind::Submitted { hold } => format!("submitted, {hold} set aside"),
@@ -100,6 +100,11 @@ fn what(tables: &Tables, kind: &EventKind) -> String {
             format!("{} goes on from a checkpoint of attempt {from}: {files} files, {bytes} B", number(attempt))
         }
         EventKind::CheckpointFailed { attempt, text } => format!("{}: no checkpoint: {text}", number(attempt)),
+        EventKind::Preempting { attempt, by, why, signal, at } => {
+            let (by, at) = (names.job(tables, *by), clock(*at));
+            format!("{} makes room for {by} ({}): signal {signal}, ended at {at}", number(attempt), why.as_str())
+        }
+        EventKind::Spared { attempt } => format!("{} need not make room any more", number(attempt)),
         EventKind::Withdrawn { attempt } => format!("{} given back", number(attempt)),
         EventKind::Waived { attempt, amount } => format!("{} not billed, {amount} given back", number(attempt)),
         EventKind::Moved { attempt, from, why } => {
