@@ -388,13 +388,6 @@ mod tests {
                 signal: 10,
                 at: Timestamp::from_secs(1),
             },
-            EventKind::Preempting {
-                attempt,
-                by: JobId::from_u128(9),
-                why: Precedence::Contract,
-                signal: 10,
-                at: Timestamp::from_secs(1),
-            },
             EventKind::Spared { attempt },
             EventKind::Withdrawn { attempt },
             EventKind::Waived { attempt, amount: one },

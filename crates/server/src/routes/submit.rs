@@ -218,12 +218,12 @@ fn read_options(options: &std::collections::BTreeMap<String, OptionValue>) -> Re
 /// says `--no-requeue`.
 fn as_flag(name: &str, value: &OptionValue) -> Option<(String, Option<String>)> {
     let name = name.replace('_', "-");
-    if !matches!(name.as_str(), "hold" | "requeue" | "no-requeue") {
+    if !matches!(name.as_str(), "hold" | "preemptible" | "requeue" | "no-requeue") {
         return Some((name, Some(value.to_string())));
     }
     match (name.as_str(), value.to_string().as_str()) {
         (_, "true" | "") => Some((name, None)),
-        ("hold", "false") => None,
+        ("hold" | "preemptible", "false") => None,
         ("requeue", "false") => Some(("no-requeue".into(), None)),
         ("no-requeue", "false") => Some(("requeue".into(), None)),
         (_, other) => Some((name.clone(), Some(other.to_owned()))),
