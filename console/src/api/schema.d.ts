@@ -1162,6 +1162,8 @@ export interface components {
              * @example alpha
              */
             name: string;
+            /** @description The region of that place, such as `cn-east`; tenants and jobs may be bound to regions. */
+            region?: string | null;
             /** @description Where it stands. */
             site?: string | null;
             /**
@@ -1274,7 +1276,7 @@ export interface components {
          * @description The stable code of a problem. Each has a page under the problem's `type`.
          * @enum {string}
          */
-        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
+        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
         Event: {
             actor: components["schemas"]["Actor"];
             at: components["schemas"]["Time"];
@@ -2663,7 +2665,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2786,7 +2788,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2901,7 +2903,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3054,7 +3056,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3289,7 +3291,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3407,7 +3409,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3669,7 +3671,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3800,7 +3802,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3920,7 +3922,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4037,7 +4039,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4158,7 +4160,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4292,7 +4294,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4418,7 +4420,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4577,7 +4579,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4838,7 +4840,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4971,7 +4973,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5133,7 +5135,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5286,7 +5288,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5436,7 +5438,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5693,7 +5695,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5827,7 +5829,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5945,7 +5947,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6061,7 +6063,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6181,7 +6183,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6308,7 +6310,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6442,7 +6444,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6560,7 +6562,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6686,7 +6688,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6804,7 +6806,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6938,7 +6940,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7072,7 +7074,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7326,7 +7328,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7441,7 +7443,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7742,7 +7744,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7857,7 +7859,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7972,7 +7974,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8130,7 +8132,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8245,7 +8247,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8398,7 +8400,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8631,7 +8633,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8748,7 +8750,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8863,7 +8865,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9013,7 +9015,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9144,7 +9146,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9342,7 +9344,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9495,7 +9497,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9750,7 +9752,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9868,7 +9870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10024,7 +10026,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10142,7 +10144,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10402,7 +10404,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10517,7 +10519,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10667,7 +10669,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10796,7 +10798,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10911,7 +10913,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11064,7 +11066,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11212,7 +11214,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11363,7 +11365,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;

@@ -120,6 +120,9 @@ pub struct JobFlags {
     /// A reservation at the site
     #[arg(long, value_name = "NAME")]
     pub reservation: Option<String>,
+    /// What joins its nodes, at least: infiniband, 200G, roce:200G
+    #[arg(long, value_name = "NAME[:SPEED]")]
+    pub interconnect: Option<String>,
     /// Most switches above its nodes: 1
     #[arg(long, value_name = "COUNT")]
     pub switches: Option<String>,
@@ -129,6 +132,12 @@ pub struct JobFlags {
     /// Pools that may run it, any of them
     #[arg(long, short = 'p', value_name = "POOLS")]
     pub partition: Option<String>,
+    /// Sites and regions where it may run, within those of the tenant: cn-east,site-3
+    #[arg(long, value_name = "REGIONS")]
+    pub region: Option<String>,
+    /// The application and its version, where the operator verified it: lammps/2Aug2023
+    #[arg(long, value_name = "NAME/VERSION")]
+    pub app: Option<String>,
     /// Priority class: low, normal, high, urgent
     #[arg(long, value_name = "CLASS")]
     pub qos: Option<String>,
@@ -218,6 +227,9 @@ impl JobFlags {
             (Key::Licenses, self.licenses),
             (Key::Reservation, self.reservation),
             (Key::Switches, self.switches),
+            (Key::Interconnect, self.interconnect),
+            (Key::Region, self.region),
+            (Key::App, self.app),
             (Key::Time, self.time),
             (Key::Partition, self.partition),
             (Key::Qos, self.qos),

@@ -126,6 +126,7 @@ fn join(server: &Hw, place: &Place, farm: &Farm, runtime: &Runtime) -> Cut {
         supplier: "partner".into(),
         mode: Some(SupplyMode::Partner),
         site: None,
+        region: None,
         cost: None,
         slurm: json!({"way": way, "work_root": place.shared("work-delta"), "grace_secs": 5}),
     };

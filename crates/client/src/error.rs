@@ -110,6 +110,7 @@ fn of_code(code: ErrorCode) -> NextMove {
         | C::DependencyNotFound
         | C::ForeignProject
         | C::NoFeasiblePool
+        | C::RegionNotAllowed
         | C::ArrayTooLarge
         | C::MoneyRange => NextMove::FixRequest,
         C::Unauthenticated | C::SignInFailed | C::CsrfMissing | C::Forbidden | C::ScopeTooNarrow | C::OperatorOnly => {

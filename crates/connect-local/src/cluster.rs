@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use base::{AttemptId, PoolId, digest128};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use model::{EndCause, EndOrder, Observed, Order};
+use model::{EndCause, EndOrder, Observed, Order, PoolTerms};
 use nix::unistd::Pid;
 use ports::cluster::Observations;
 use ports::{Cluster, ClusterFacts, ConnectError, Files, LogChunk, LogStream, PoolFacts};
@@ -488,7 +488,7 @@ impl Cluster for LocalCluster {
                 chip: pool.chip.clone(),
                 nodes: pool.node_names(),
                 time_limit_max: None,
-                terms: Default::default(),
+                terms: PoolTerms { architecture: Some(std::env::consts::ARCH.into()), ..PoolTerms::default() },
             });
             Ok(ClusterFacts {
                 version: format!("local, Linux {}", system.release().to_string_lossy()),

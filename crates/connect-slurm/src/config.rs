@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use model::Interconnect;
 use serde::{Deserialize, Serialize};
 
 use crate::{rest, ssh};
@@ -31,6 +32,9 @@ pub struct SlurmConfig {
     /// Chip names by GRES type, where they differ: `a100 = "nvidia-a100-80g"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub chips: BTreeMap<String, String>,
+    /// What joins the nodes of each partition, `*` for all that are not named: `"*" = "infiniband-ndr:400G"`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub interconnects: BTreeMap<String, Interconnect>,
     /// Between two looks at the queue, milliseconds.
     #[serde(default = "default_poll_ms")]
     pub poll_ms: u32,
@@ -146,6 +150,13 @@ impl SlurmConfig {
             }
             None => Ok(()),
         }
+    }
+}
+
+impl SlurmConfig {
+    /// What joins the nodes of a partition, where the operator said it.
+    pub fn interconnect(&self, partition: &str) -> Option<&Interconnect> {
+        self.interconnects.get(partition).or_else(|| self.interconnects.get("*"))
     }
 }
 

@@ -123,6 +123,7 @@ impl FakeSlurm {
             identity: crate::config::Identity::default(),
             users: None,
             chips: std::collections::BTreeMap::new(),
+            interconnects: Default::default(),
             poll_ms: 400,
             grace_secs: 30,
         };

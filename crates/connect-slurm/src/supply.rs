@@ -132,6 +132,12 @@ fn usable<'a>(survey: &'a Survey, config: &SlurmConfig, findings: &mut Vec<Findi
             findings.push(Finding::fail("partitions", format!("there is no partition `{name}`"), advice));
         }
     }
+    for name in config.interconnects.keys().filter(|name| *name != "*") {
+        if !survey.partitions.iter().any(|p| p.name == *name) {
+            let advice = "name a partition of the cluster, or `*` for all that are not named";
+            findings.push(Finding::fail("interconnects", format!("there is no partition `{name}`"), advice));
+        }
+    }
     let access = Access::of(survey, config);
     let mut usable = Vec::new();
     for partition in &survey.partitions {
@@ -172,12 +178,17 @@ fn without_memory<'a>(
     sized
 }
 
+/// Of its processors, where one of its features says it.
+fn architecture(node: &NodeFacts) -> Option<&str> {
+    node.features.iter().map(String::as_str).find(|f| chips::ARCHITECTURES.contains(f))
+}
+
 /// Nodes by accelerator, cores, architecture, then by memory of about one size.
 fn groups<'a>(nodes: &[&'a NodeFacts], config: &SlurmConfig, findings: &mut Vec<Finding>) -> Vec<Group<'a>> {
     let mut alike: BTreeMap<Look<'_>, Vec<&NodeFacts>> = BTreeMap::new();
     for node in nodes {
         let kinds: Vec<Accelerator> = node.gres.iter().filter_map(|g| accelerator(g, &config.chips)).collect();
-        let architecture = node.features.iter().map(String::as_str).find(|f| chips::ARCHITECTURES.contains(f));
+        let architecture = architecture(node);
         if kinds.is_empty() {
             alike.entry((None, node.cpus, architecture)).or_default().push(node);
         }
@@ -237,7 +248,7 @@ fn plan(partition: &PartitionFacts, group: &Group<'_>, around: &Around<'_>, id: 
     SlurmPoolPlan {
         states: group.nodes.iter().map(state).collect(),
         time_limit_max: partition_time(partition).into_iter().chain(limits.time_max).min(),
-        terms: terms::of_pool(around.survey, partition, &limits, &group.nodes),
+        terms: terms::of_pool(around.survey, around.config, partition, &limits, &group.nodes),
         pool: SlurmPool {
             id,
             name: name.into(),

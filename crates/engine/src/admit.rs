@@ -204,6 +204,7 @@ impl Engine {
     }
 
     pub(crate) fn judge(&self, tenant: TenantId, spec: &JobSpec) -> Result<Money, Denied> {
+        self.check_regions(tenant, spec)?;
         let currency = self.currency(tenant).ok_or(Denied::NotFound("tenant"))?;
         let book = book::in_force(&self.books, currency, self.now).ok_or(Denied::NoPriceBook(currency))?;
         let demand = self.draft_demand(tenant, spec);
@@ -219,6 +220,21 @@ impl Engine {
             dearest = dearest.max(rates.amount(spec.request.total(), span).ok_or(Denied::MoneyRange)?);
         }
         Ok(dearest)
+    }
+
+    /// Where a job is to run narrows where its tenant's work may: a region of these, or a site in one.
+    fn check_regions(&self, tenant: TenantId, spec: &JobSpec) -> Result<(), Denied> {
+        let allowed = self.tenants.get(&tenant).map_or(&[][..], |entry| &entry.tenant.regions);
+        let within = |region: &Arc<str>| {
+            let lives = |c: &model::Cluster| allowed.iter().any(|at| *at == c.site || *at == c.region);
+            allowed.contains(region) || self.clusters.values().any(|c| c.site == *region && lives(c))
+        };
+        match spec.regions.iter().find(|region| !within(region)) {
+            Some(region) if !allowed.is_empty() => {
+                Err(Denied::RegionNotAllowed { region: region.clone(), allowed: allowed.to_vec() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// No pool can run it: a missing price is named first, since only the operator can mend that.

@@ -214,9 +214,7 @@ impl Engine {
     pub(crate) fn go_on(&mut self, attempt: AttemptId) {
         if let Some(at) = self.overdue_of(attempt) {
             self.timers.insert((at, Due::Overdue(attempt)));
-            let grace = self.policy.kill_grace + self.policy.time_limit_margin;
-            let end = self.attempts.get(&attempt).map_or(at - grace, |a| self.expected_beside_notice(a, at - grace));
-            self.sched.set_expected_end(attempt.job, end);
+            self.expect_end(attempt);
         }
         if let Some(meter) = self.meters.get(&attempt) {
             let at = self.meter_at(meter);

@@ -52,6 +52,11 @@ pub enum Denied {
     InsufficientFunds { needed: Money, available: Money, missing: Money, currency: Currency },
     #[error("no pool can ever run this: {}", pools.join("; "))]
     NoFeasiblePool { pools: Vec<String> },
+    #[error(
+        "the job may not be sent to `{region}`: its tenant's data may be in {} only; name one of these, or a site there",
+        allowed.join(", ")
+    )]
+    RegionNotAllowed { region: Arc<str>, allowed: Vec<Arc<str>> },
     #[error("pool {pool_name} cannot be sold: {missing}")]
     NoPrice { pool: PoolId, pool_name: Arc<str>, missing: rating::Missing },
     #[error("no price book in {0} is in force; ask the operator to publish one")]
@@ -83,6 +88,7 @@ impl Denied {
             | Self::Invalid(_)
             | Self::ForeignProject
             | Self::NoFeasiblePool { .. }
+            | Self::RegionNotAllowed { .. }
             | Self::ArrayTooLarge { .. }
             | Self::OperatorOnly
             | Self::MoneyRange
@@ -115,6 +121,7 @@ impl Denied {
             Self::ForeignProject => "foreign_project",
             Self::InsufficientFunds { .. } => "insufficient_funds",
             Self::NoFeasiblePool { .. } => "no_feasible_pool",
+            Self::RegionNotAllowed { .. } => "region_not_allowed",
             Self::NoPrice { .. } | Self::NoPriceBook(_) => "no_price",
             Self::QueueFull { .. } => "queue_full",
             Self::ArrayTooLarge { .. } => "array_too_large",

@@ -2,6 +2,7 @@
 //! Refuses to know: tokio, HTTP, SQL, clocks.
 
 mod admit;
+pub mod apps;
 mod books;
 mod clock;
 mod course;
@@ -26,6 +27,7 @@ mod step;
 mod stray;
 mod supply;
 
+pub use apps::AppRule;
 pub use books::wallet_code;
 pub use denied::{Denied, NextMove};
 pub use input::{Command, Envelope, FetchEnd, Input, JobRef, Once, Report, Submission};

@@ -1,7 +1,7 @@
 //! How long a job is likely to run: the mean of the last runs like it (user, name, request and limit), learnt while the engine runs. For
 //! the order of the queue and the choice of a pool only, never for limits or reservations. Not stored: learnt anew after a restart.
 
-use base::{JobId, Span, Timestamp};
+use base::{AttemptId, Span, Timestamp};
 use sched::batch::{Forecast, Job};
 
 use crate::state::{Engine, JobEntry};
@@ -15,14 +15,16 @@ impl Engine {
         Span::from_secs(self.likely.run_s(&like(entry))).min(entry.spec.spec.time_limit)
     }
 
-    /// A run of a job is over that was not broken off.
-    pub(crate) fn note_run(&mut self, job: JobId, started_at: Timestamp, at: Timestamp) {
-        let Some(entry) = self.jobs.get(&job) else { return };
+    /// A run of a job is over that was not broken off. What is learnt is how long it takes at the speed for which limits are stated.
+    pub(crate) fn note_run(&mut self, attempt: AttemptId, started_at: Timestamp, at: Timestamp) {
+        let Some(entry) = self.jobs.get(&attempt.job) else { return };
         let like = like(entry);
+        let permille = self.attempts.get(&attempt).map_or(1_000, |facts| self.speed_permille(facts));
+        let ran_s = at.since(started_at).as_secs().max(0).saturating_mul(i64::from(permille)) / 1_000;
         if self.likely.kinds() > KINDS_MAX {
             self.likely = Forecast::default();
         }
-        self.likely.ran(&like, at.since(started_at).as_secs().max(0));
+        self.likely.ran(&like, ran_s);
     }
 }
 

@@ -158,7 +158,9 @@ impl Engine {
         if moved {
             self.occupy_nodes(attempt, at + limit);
         }
-        self.sched.set_expected_end(attempt.job, at + limit);
+        if let Some(end) = self.attempts.get(&attempt).map(|facts| self.expected_end(facts, at, limit)) {
+            self.sched.set_expected_end(attempt.job, end);
+        }
         self.timers.insert((self.overdue_at(at, limit), Due::Overdue(attempt)));
         self.start_meter(attempt, at, out);
         let nodes = self.attempts.get(&attempt).map_or(nodes, |a| a.nodes.clone());
@@ -183,7 +185,7 @@ impl Engine {
         if let Some(started_at) = self.attempts.get(&attempt).and_then(|a| a.started_at)
             && matches!(end.outcome, Outcome::Completed | Outcome::Timeout)
         {
-            self.note_run(attempt.job, started_at, at);
+            self.note_run(attempt, started_at, at);
         }
         // A twin that did not complete counts for nothing: the attempt that it was to replace does again.
         let rival =

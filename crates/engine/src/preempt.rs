@@ -217,11 +217,8 @@ impl Engine {
         self.notices.remove(&attempt);
         let Some(facts) = self.attempts.get_mut(&attempt) else { return };
         facts.course_mut().notice = None;
-        let begun = facts.started_at.unwrap_or(facts.placed_at) + facts.suspended();
         out.records.push(Record::Attempt(Box::new(facts.clone())));
-        if let Some(limit) = self.jobs.get(&attempt.job).map(|e| e.spec.spec.time_limit) {
-            self.sched.set_expected_end(attempt.job, begun + limit);
-        }
+        self.expect_end(attempt);
         self.job_event(out, Actor::Platform, attempt.job, EventKind::Spared { attempt });
     }
 
@@ -252,11 +249,6 @@ impl Engine {
         }
         let lead = self.policy.steering.preemption.lead.as_micros();
         every.min(Span::from_micros(lead / SETS_IN_LEAD).max(Span::from_secs(1)))
-    }
-
-    /// When a run that is expected to end at `end` is really expected to, given what it was told.
-    pub(crate) fn expected_beside_notice(&self, facts: &Attempt, end: Timestamp) -> Timestamp {
-        facts.notice().map_or(end, |notice| end.min(notice.at + self.policy.kill_grace))
     }
 }
 

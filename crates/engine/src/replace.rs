@@ -299,9 +299,9 @@ impl Engine {
         let (cluster, starts) = (facts.cluster, facts.started_at.unwrap_or(facts.placed_at) + facts.suspended());
         let runs = facts.started_at.is_some() && facts.suspended_at().is_none();
         out.records.push(Record::Attempt(Box::new(facts.clone())));
-        let end =
-            self.attempts.get(&attempt).map_or(starts + limit, |a| self.expected_beside_notice(a, starts + limit));
-        self.sched.set_expected_end(attempt.job, end);
+        if let Some(end) = self.attempts.get(&attempt).map(|a| self.expected_end(a, starts, limit)) {
+            self.sched.set_expected_end(attempt.job, end);
+        }
         if let Some(at) = self.overdue_of(attempt).filter(|_| runs) {
             self.timers.insert((at, Due::Overdue(attempt)));
         }

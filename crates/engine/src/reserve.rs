@@ -189,7 +189,15 @@ impl Engine {
             false if reserve.keeps_for_lines() => general.and(keeper(Some(spec.line))),
             false => general,
         };
-        Standing { dips, draws: self.policy.steering.tiers.of(tier), regions }
+        let gbps_min = self.policy.steering.training.gbps_min(spec);
+        Standing {
+            dips,
+            draws: self.policy.steering.tiers.of(tier),
+            regions,
+            places: spec.regions.as_slice().into(),
+            gbps_min,
+            app: self.app(spec),
+        }
     }
 
     /// What is kept of a pool, for whom, in nodes.

@@ -135,7 +135,7 @@ impl Engine {
         let limit = entry.spec.spec.time_limit;
         let begun = facts.started_at.unwrap_or(facts.placed_at) + facts.suspended();
         let stands = facts.suspended_at().is_some();
-        let (pool, nodes, ends) = (facts.pool, facts.nodes.clone(), self.expected_beside_notice(facts, begun + limit));
+        let (pool, nodes, ends) = (facts.pool, facts.nodes.clone(), self.expected_end(facts, begun, limit));
         let started = facts.started_at.is_some();
         self.sched.occupy(entry.job.id, pool, &nodes, &*entry.spec.request, ends, entry.job.tenant);
         self.enter_notice(id);

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use base::{Span, Timestamp};
-use model::{Actor, ContractTier, PriorityClass};
+use model::{Actor, ContractTier, JobSpec, PriorityClass, ProductLine};
 use sched::{Draws, Stake};
 use serde::{Deserialize, Serialize};
 
+use crate::apps::AppRule;
 use crate::denied::Denied;
 use crate::input::Report;
 use crate::preempt::Preemption;
@@ -32,6 +33,9 @@ pub struct Steering {
     pub waiting: Waiting,
     pub replacement: ByClass,
     pub preemption: Preemption,
+    pub training: Training,
+    /// Versions of applications by name, `name/version`; one that is not here is not restricted.
+    pub apps: BTreeMap<String, AppRule>,
     pub placement: sched::Policy,
     /// What tenants are promised by their contracts, by name. A name that no tenant has waits for one.
     pub contracts: BTreeMap<String, sched::Promise>,
@@ -53,6 +57,30 @@ impl Tiers {
             ContractTier::ShortTerm => self.short_term,
             ContractTier::OnDemand => self.on_demand,
         }
+    }
+}
+
+/// What work that trains on cards of several nodes needs of the pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Training {
+    /// Product lines whose work on cards of several nodes is training.
+    pub lines: Vec<ProductLine>,
+    /// It does not go to pools whose interconnect is said to be slower, Gb/s; 0: it goes anywhere.
+    pub interconnect_gbps_min: u32,
+}
+
+impl Default for Training {
+    fn default() -> Training {
+        Training { lines: vec![ProductLine::Ai], interconnect_gbps_min: 0 }
+    }
+}
+
+impl Training {
+    /// The slowest interconnect for such work, Gb/s.
+    pub(crate) fn gbps_min(&self, spec: &JobSpec) -> u32 {
+        let trains = spec.request.nodes > 1 && spec.request.per_node.gpus > 0 && self.lines.contains(&spec.line);
+        if trains { self.interconnect_gbps_min } else { 0 }
     }
 }
 
@@ -180,6 +208,9 @@ impl Steering {
         }
         if let Some(problem) = self.preemption.fault() {
             return fault("preemption", problem);
+        }
+        if let Some(problem) = self.apps.values().find_map(AppRule::fault) {
+            return fault("apps", problem);
         }
         let placement = &self.placement;
         let longer_than_zero = [
@@ -326,7 +357,8 @@ impl Engine {
         self.policy_version = number;
         self.sched.set_policy(steering.placement);
         let old = &self.policy.steering;
-        let rules_changed = (&old.reserve, &old.tiers) != (&steering.reserve, &steering.tiers);
+        let rules = |of: &Steering| (of.reserve.clone(), of.tiers, of.training.clone(), of.apps.clone());
+        let rules_changed = rules(old) != rules(&steering);
         self.policy.steering = steering;
         self.keep_promises();
         self.supply_changed();
@@ -384,6 +416,15 @@ mod tests {
     }
 
     #[test]
+    fn applications_come_back_by_name_and_version() {
+        let text = "[apps.\"lammps/2Aug2023\"]\nchips = [\"a100\"]\narch = [\"x86_64\"]\nspeed = { h100 = 1800 }\n";
+        let read = Steering::parse(text).unwrap();
+        assert_eq!(Steering::parse(&read.document()), Ok(read.clone()));
+        let told = Steering::default().differences(&read);
+        assert!(told.contains(&"apps.lammps/2Aug2023.speed.h100: - → 1800".to_owned()), "{told:?}");
+    }
+
+    #[test]
     fn what_is_no_policy_is_refused_with_its_place() {
         for (text, says) in [
             ("reserves = 3", "unknown field `reserves`"),
@@ -407,6 +448,11 @@ mod tests {
             ("[preemption]\nlead = \"5m\"\nagain_after = \"1m\"", "`again_after` is at least"),
             ("[preemption]\nsignal = \"KILL\"", "unknown variant `KILL`"),
             ("[preemption]\nby = [\"gold\"]", "unknown variant `gold`"),
+            ("[apps.\"a/1\"]\nspeed = { a100 = 0 }", "apps: a speed"),
+            ("[apps.\"a/1\"]\nchip = [\"a100\"]", "unknown field `chip`"),
+            ("[apps.\"a/1\"]\nchips = [\"A 100\"]", "not a chip name"),
+            ("[training]\nlines = [\"gold\"]", "unknown variant `gold`"),
+            ("[training]\ninterconnect_gbps_min = -1", "invalid value"),
             ("reserve_permille = ", "TOML"),
         ] {
             let fault = Steering::parse(text).unwrap_err().to_string();

@@ -713,3 +713,91 @@ fn the_lead_time_ends_with_an_order_that_is_outstanding_and_a_cancel_goes_before
     f.see(went(attempt, f.now, Outcome::Cancelled));
     assert!(f.engine.job(attempt.job).is_none_or(|job| !job.is_open()));
 }
+
+/// Two pools of cards, of which one is twice as fast for an application.
+fn cards(f: &mut Fixture) -> [PoolId; 2] {
+    let chips = ["nvidia-a100-80g", "nvidia-h100"].map(|name| name.parse::<model::Chip>().unwrap());
+    f.give(Command::PublishPrices(PriceBook {
+        id: PriceBookId::from_u128(17),
+        name: "cards".into(),
+        currency: Currency::CNY,
+        effective_from: f.now,
+        core_hour: Money::from_units(1),
+        gib_hour: Money::ZERO,
+        card_hour: chips.iter().map(|chip| (chip.clone(), Money::from_units(2))).collect(),
+    }));
+    let ids = [PoolId::from_u128(21), PoolId::from_u128(22)];
+    for (id, chip) in ids.into_iter().zip(chips) {
+        let shape = Resources::new(8, Bytes::from_gib(32), 1);
+        let card = Pool { id, name: chip.as_str().into(), shape, chip: Some(chip), ..pool() };
+        f.give(Command::RegisterPool { pool: card, cost: None });
+    }
+    ids
+}
+
+#[test]
+fn a_job_ends_sooner_on_a_faster_chip_and_its_limit_is_what_it_was() {
+    let mut f = Fixture::new();
+    let [_, fast] = cards(&mut f);
+    let text = "[apps.\"md/1\"]\nspeed = { h100 = 2000 }\n";
+    let steering = || Box::new(engine::Steering::parse(text).unwrap());
+    f.give(Command::Steer { steering: steering(), note: String::new(), expected: None });
+    let whole = Request::of(1, Resources::new(8, Bytes::from_gib(1), 1));
+    let ask = |f: &mut Fixture, app: Option<&str>| {
+        f.submission(|spec| {
+            (spec.request, spec.time_limit) = (whole.clone(), Span::from_hours(2));
+            (spec.pools, spec.app) = (vec!["nvidia-h100".into()], app.map(Arc::from));
+        })
+    };
+    let first = ask(&mut f, Some("md/1"));
+    let job = f.submit(first);
+    let attempt = f.placed()[0];
+    f.run(attempt);
+    // The next one on that card is told when the first is expected to be over, not when it must be.
+    let starts = |f: &mut Fixture, app: Option<&str>| {
+        let spec = ask(f, app).spec;
+        let (explanation, hold, _) = f.engine.quote(TENANT, &spec).unwrap();
+        let row = explanation.candidates.into_iter().find(|row| row.pool == fast).unwrap();
+        (row.expected_start.unwrap().since(f.now), row.run_time, hold)
+    };
+    let (start, run_time, hold) = starts(&mut f, Some("md/1"));
+    assert_eq!((start, run_time), (Span::from_hours(1), Span::from_hours(1)));
+    let (start, run_time, plain) = starts(&mut f, None);
+    assert_eq!(
+        (start, run_time, hold),
+        (Span::from_hours(1), Span::from_hours(2), plain),
+        "the hold follows the limit"
+    );
+    // Past what was expected it runs on, until its limit and the graces are over.
+    f.now = f.now + Span::from_mins(119);
+    f.out = Batch::default();
+    f.engine.step(Input::Tick, f.now, &mut f.out).unwrap();
+    let ends = |f: &Fixture| f.out.effects.iter().any(|e| matches!(e, Effect::End { attempt: a, .. } if *a == attempt));
+    assert!(!ends(&f), "{:?}", f.out.effects);
+    f.now = f.now + Span::from_mins(30);
+    f.engine.step(Input::Tick, f.now, &mut f.out).unwrap();
+    assert!(ends(&f) && f.engine.job(job).is_some());
+}
+
+#[test]
+fn a_job_may_not_be_sent_beyond_its_tenant_s_regions() {
+    let mut f = Fixture::new();
+    let sent = |f: &mut Fixture, places: &[&str]| {
+        let submission = f.submission(|spec| spec.regions = places.iter().map(|p| Arc::from(*p)).collect());
+        f.ask(false, Command::Submit(Box::new(submission))).map(|_| ()).map_err(|denied| denied.code())
+    };
+    // Bound to nothing, it may name any place; one where nothing stands is no place to run.
+    assert_eq!(sent(&mut f, &["here"]), Ok(()));
+    assert_eq!(sent(&mut f, &["mars"]), Err("no_feasible_pool"));
+    let east = Cluster { region: "cn-east".into(), ..cluster(CLUSTER, "local", BackendKind::Local) };
+    f.give(Command::RegisterCluster(east));
+    f.give(Command::RegisterPool { pool: pool(), cost: None });
+    let regions = Some(Arc::new(["cn-east".into(), "cn-north".into()]) as Arc<[Arc<str>]>);
+    let (shares, status, credit_limit, tier) = (None, None, None, None);
+    f.give(Command::ChangeTenant { tenant: TENANT, shares, status, credit_limit, tier, regions });
+    assert_eq!(sent(&mut f, &[]), Ok(()));
+    assert_eq!(sent(&mut f, &["cn-east"]), Ok(()));
+    assert_eq!(sent(&mut f, &["here"]), Ok(()), "a site within a region");
+    assert_eq!(sent(&mut f, &["cn-north"]), Err("no_feasible_pool"));
+    assert_eq!(sent(&mut f, &["cn-east", "cn-west"]), Err("region_not_allowed"));
+}

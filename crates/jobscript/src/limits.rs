@@ -26,6 +26,12 @@ pub const ENVIRONMENT_ENTRY_BYTES_MAX: usize = 32 * 4_096 - 1;
 pub const ARGUMENTS_BYTES_MAX: usize = 256 << 10;
 /// Pools that one `--partition` may name.
 pub const POOLS_MAX: usize = 32;
+/// Characters of an application's name with its version.
+pub(crate) const APP_MAX: usize = 80;
+/// Characters of a region's or a site's name, as in the registration of clusters.
+pub(crate) const REGION_MAX: usize = 64;
+/// Places that one `region=` may name.
+pub(crate) const REGIONS_MAX: usize = 16;
 /// Alternatives that one `chip=` may name.
 pub const CHIPS_MAX: usize = 16;
 /// Bytes of a name that a site gave, of a reservation or a licence.

@@ -62,6 +62,8 @@ macro_rules! text_options {
 text_options! {
     /// Project that pays.
     account Account "account";
+    /// The application and its version, as the policy names it: `lammps/2Aug2023` (`#HW app=…`).
+    app App "app";
     /// `0-9:2%4`.
     array Array "array";
     /// Earliest start: `now+1hour`, `16:00`, `2026-11-21T08:00:00`.
@@ -94,6 +96,8 @@ text_options! {
     /// `gpu[:chip][:count]`, on each node.
     gres Gres "gres";
     input Input "input";
+    /// What joins its nodes, at least: `infiniband`, `200G`, `roce:200G` (`#HW interconnect=…`).
+    interconnect Interconnect "interconnect";
     job_name JobName "job-name";
     /// `name[:count],…`, for the whole job.
     licenses Licenses "licenses";
@@ -112,6 +116,8 @@ text_options! {
     partition Partition "partition";
     /// Priority class.
     qos Qos "qos";
+    /// Sites and regions where it may run: `cn-east,site-3` (`#HW region=…`).
+    region Region "region";
     /// A reservation at the site, by name.
     reservation Reservation "reservation";
     /// `[B:]USR1[@seconds]`.

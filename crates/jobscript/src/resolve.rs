@@ -299,6 +299,8 @@ fn surroundings(reader: &mut Reader<'_>, spec: &mut JobSpec, context: Context<'_
     spec.class = reader.read(Key::Qos, value::class).map(|got| got.value).unwrap_or_default();
     spec.line = reader.read(Key::Line, value::line).map(|got| got.value).unwrap_or_default();
     spec.pools = reader.read(Key::Partition, value::pools).map(|got| got.value).unwrap_or_default();
+    spec.regions = reader.read(Key::Region, value::regions).map(|got| got.value).unwrap_or_default();
+    spec.app = reader.read(Key::App, value::app).map(|got| got.value);
     spec.comment = reader.read(Key::Comment, |t| value::one_line(t, COMMENT_BYTES_MAX)).map(|got| got.value);
     conditions(reader, spec);
     arguments(reader, spec, context);
@@ -322,11 +324,16 @@ fn conditions(reader: &mut Reader<'_>, spec: &mut JobSpec) {
     if let Some(got) = switches.as_ref().filter(|_| spec.request.nodes == 1) {
         reader.warn(got.origin, Key::Switches, "has no effect: the job has one node");
     }
+    let interconnect = reader.read(Key::Interconnect, value::interconnect);
+    if let Some(got) = interconnect.as_ref().filter(|_| spec.request.nodes == 1) {
+        reader.warn(got.origin, Key::Interconnect, "has no effect: the job has one node");
+    }
     let conditions = Conditions {
         constraint: reader.read(Key::Constraint, value::constraint).map(|got| got.value),
         switches: switches.map(|got| got.value).filter(|_| spec.request.nodes > 1),
         reservation: reader.read(Key::Reservation, value::site_name).map(|got| got.value),
         licences: reader.read(Key::Licenses, value::licences).map(|got| got.value).unwrap_or_default(),
+        interconnect: interconnect.map(|got| got.value).filter(|_| spec.request.nodes > 1),
     };
     spec.request.conditions = (!conditions.is_empty()).then(|| Arc::new(conditions));
 }

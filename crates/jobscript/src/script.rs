@@ -164,8 +164,8 @@ fn own(sink: &mut Sink, rest: &str, origin: Origin) {
             }
             _ => {
                 let message = format!(
-                    "{} is not an option of `#HW`: write `checkpoint=…`, `checkpoint-interval=…`, `chip=…`, `fetch=…`, \
-                     `line=…` or `preemptible`",
+                    "{} is not an option of `#HW`: write `app=…`, `checkpoint=…`, `checkpoint-interval=…`, `chip=…`, \
+                     `fetch=…`, `interconnect=…`, `line=…`, `preemptible` or `region=…`",
                     quoted(&word)
                 );
                 sink.fault(Fault::new(origin, "", FaultCode::UnknownOption, message));

@@ -85,6 +85,7 @@ const NOT_NEEDED: &str = "it changes nothing here";
 
 pub(crate) static TABLE: &[Entry] = &[
     text(Key::Account, Some('A')),
+    text(Key::App, None),
     text(Key::Array, Some('a')),
     text(Key::Begin, Some('b')),
     text(Key::Chdir, Some('D')),
@@ -104,6 +105,7 @@ pub(crate) static TABLE: &[Entry] = &[
     text(Key::GpusPerTask, None),
     text(Key::Gres, None),
     text(Key::Input, Some('i')),
+    text(Key::Interconnect, None),
     text(Key::JobName, Some('J')),
     text(Key::Licenses, Some('L')),
     text(Key::Line, None),
@@ -116,6 +118,7 @@ pub(crate) static TABLE: &[Entry] = &[
     text(Key::Output, Some('o')),
     text(Key::Partition, Some('p')),
     text(Key::Qos, Some('q')),
+    text(Key::Region, None),
     text(Key::Reservation, None),
     text(Key::Signal, None),
     text(Key::Switches, None),
@@ -210,7 +213,18 @@ pub(crate) static TABLE: &[Entry] = &[
 
 /// The product's own options: `#HW chip=…` in scripts, `--chip=…` on the command line.
 pub(crate) fn is_own(long: &str) -> bool {
-    matches!(long, "checkpoint" | "checkpoint-interval" | "chip" | "fetch" | "line" | "preemptible")
+    matches!(
+        long,
+        "app"
+            | "checkpoint"
+            | "checkpoint-interval"
+            | "chip"
+            | "fetch"
+            | "interconnect"
+            | "line"
+            | "preemptible"
+            | "region"
+    )
 }
 
 /// What a typed long name stands for.

@@ -36,7 +36,9 @@ fn words(text: &str) -> Vec<String> {
 fn conditions(c: &model::Conditions) -> String {
     let constraint = c.constraint.as_ref().map(ToString::to_string);
     let switches = c.switches.map(|s| (s.count, s.patience.map(Span::slurm)));
-    format!("constraint={constraint:?} switches={switches:?} reservation={:?} licences={:?}", c.reservation, c.licences)
+    let rest = c.interconnect.as_ref().map_or_else(String::new, |i| format!(" interconnect={i}"));
+    let (reservation, licences) = (&c.reservation, &c.licences);
+    format!("constraint={constraint:?} switches={switches:?} reservation={reservation:?} licences={licences:?}{rest}")
 }
 
 /// Everything in a draft that differs from a job without options, on one line; warnings below.
@@ -74,6 +76,8 @@ fn told(draft: &Draft) -> String {
             format!("err={:?}", spec.stderr),
             format!("in={:?}", spec.stdin),
             format!("export={:?}", spec.export),
+            format!("regions={:?}", spec.regions),
+            format!("app={:?}", spec.app),
             format!("environment={:?}", spec.environment),
             format!("comment={:?}", spec.comment),
             format!("requeue={}", spec.requeue),

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use base::{Bytes, JobId, Span};
 use model::pattern::PATTERNS_MAX;
 use model::{
-    ArraySpec, Chip, Constraint, DependencyKind, ParseConstraintError, PriorityClass, ProductLine, SignalSpec, Switches,
+    ArraySpec, Chip, Constraint, DependencyKind, InterconnectAsk, ParseConstraintError, ParseInterconnectError,
+    PriorityClass, ProductLine, SignalSpec, Switches,
 };
 
 use crate::fault::{FaultCode, quoted, shown};
@@ -404,6 +405,43 @@ pub(crate) fn fetch(text: &str) -> Result<Vec<Arc<str>>, Bad> {
 
 pub(crate) fn constraint(text: &str) -> Result<Constraint, Bad> {
     text.parse().map_err(|e: ParseConstraintError| Bad::value(format!("{}: {e}", quoted(text))))
+}
+
+/// `lammps/2Aug2023`.
+pub(crate) fn app(text: &str) -> Result<Arc<str>, Bad> {
+    let text = text.trim();
+    let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'+' | b'/' | b'@');
+    if (1..=APP_MAX).contains(&text.len()) && text.bytes().all(fine) {
+        return Ok(text.into());
+    }
+    let message = format!(
+        "{} is not an application: write its name and version such as `lammps/2Aug2023`, 1 to {APP_MAX} letters, digits, `.`, \
+         `_`, `+`, `@`, `-` and `/`",
+        quoted(text)
+    );
+    Err(Bad::value(message))
+}
+
+/// `cn-east,site-3`, also with `|`: in name order, without repetition.
+pub(crate) fn regions(text: &str) -> Result<Vec<Arc<str>>, Bad> {
+    let mut found: BTreeSet<Arc<str>> = BTreeSet::new();
+    for part in text.split(['|', ',']).map(str::trim) {
+        let fine = !part.is_empty() && part.chars().count() <= REGION_MAX && !part.contains(char::is_control);
+        if !fine {
+            let message = format!("{} is not a region or a site: 1 to {REGION_MAX} characters", quoted(part));
+            return Err(Bad::value(message));
+        }
+        found.insert(part.into());
+    }
+    if found.len() > REGIONS_MAX {
+        return Err(Bad::new(FaultCode::TooMany, format!("more than {REGIONS_MAX} regions: name fewer")));
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// `infiniband`, `200G`, `roce:200G`.
+pub(crate) fn interconnect(text: &str) -> Result<InterconnectAsk, Bad> {
+    text.parse().map_err(|_| Bad::value(ParseInterconnectError::Asked(shown(text)).to_string()))
 }
 
 /// `1`, or `2@30:00`: how long a cluster may insist on it.

@@ -1,4 +1,4 @@
-//! What a job asks of its nodes beyond amounts: features, few switches, a reservation, licences. Most ask nothing.
+//! What a job asks of its nodes beyond amounts: features, few switches, a reservation, licences, an interconnect. Most ask nothing.
 //! Refuses to know any cluster.
 
 use std::fmt;
@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use base::Span;
 use serde::{Deserialize, Serialize};
+
+use crate::interconnect::InterconnectAsk;
 
 /// Longest expression, bytes: Slurm's own words are far shorter.
 const TEXT_MAX: usize = 256;
@@ -28,6 +30,9 @@ pub struct Conditions {
     /// `--licenses`: name and number, by name in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub licences: Vec<(Arc<str>, u32)>,
+    /// `--interconnect`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interconnect: Option<InterconnectAsk>,
 }
 
 impl Conditions {

@@ -6,6 +6,7 @@ pub mod conditions;
 pub mod event;
 pub mod file;
 pub mod hand_over;
+pub mod interconnect;
 pub mod job;
 pub mod pattern;
 pub mod people;
@@ -21,6 +22,7 @@ pub use conditions::{AllOf, AnyOf, Conditions, Constraint, ParseConstraintError,
 pub use event::{Actor, Event, EventKind, MoveCause, Precedence};
 pub use file::{ContentDigest, Input, ParseDigestError};
 pub use hand_over::{EndOrder, Observation, Observed, Order};
+pub use interconnect::{Interconnect, InterconnectAsk, ParseInterconnectError};
 pub use job::{ArrayRef, Avoid, EndCause, Exit, Holder, Job, JobInput, Outcome, Phase, Refusal, StateCode, Transition};
 pub use people::{ContractTier, Project, Role, Tenant, TenantStatus, Token, TokenScope, User};
 pub use reason::Reason;

@@ -117,6 +117,12 @@ pub struct JobSpec {
     /// Names of pools (`--partition`), any of them; empty means any pool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<Arc<str>>,
+    /// Sites and regions where it may run (`--region`), within those of its tenant; empty means wherever that one's may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<Arc<str>>,
+    /// The application that it runs, as the policy names it (`--app`): `lammps/2Aug2023`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<Arc<str>>,
     /// Absolute path; `None` means a fresh folder of the job under the cluster's work root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work_dir: Option<Arc<str>>,
@@ -179,6 +185,8 @@ impl JobSpec {
             deadline: None,
             array: None,
             pools: Vec::new(),
+            regions: Vec::new(),
+            app: None,
             work_dir: None,
             stdout: None,
             stderr: None,

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use base::{Bytes, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::interconnect::Interconnect;
+
 /// Bounds on amounts; what is `None` is not bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Caps {
@@ -194,6 +196,12 @@ pub struct PoolTerms {
     /// Switches to which nodes are connected directly, in order, with the places of these nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub switches: Vec<(Arc<str>, Places)>,
+    /// What joins its nodes, where somebody said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interconnect: Option<Interconnect>,
+    /// Of its processors, in Linux's word (`x86_64`, `aarch64`), where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<Arc<str>>,
 }
 
 impl PoolTerms {

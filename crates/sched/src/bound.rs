@@ -240,6 +240,11 @@ impl Pool {
     fn conditions_refuse(&self, request: &Request, conditions: &Conditions) -> Option<Rule> {
         let ask = Ask { request, dips: Dips::ALL };
         let bounds = &self.bounds;
+        let there = bounds.terms.interconnect.as_ref();
+        if let Some(asked) = conditions.interconnect.as_ref().filter(|asked| !asked.met_by(there)) {
+            let available = there.map_or_else(String::new, ToString::to_string);
+            return Some(Rule::Interconnect { requested: asked.to_string().into(), available: available.into() });
+        }
         if let Some(name) = &conditions.reservation
             && !bounds.closures.iter().any(|c| c.ours && c.name == *name)
         {

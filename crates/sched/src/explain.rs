@@ -15,6 +15,7 @@ use crate::profile::{NOW, Respect, Scratch, WHENEVER, earliest, earliest_alone};
 use crate::rule::{PoolVerdict, Rule, Verdict, refused_for_good, refused_for_now};
 use crate::scheduler::Scheduler;
 use crate::shape::{Fit, Guest, Shape, money};
+use crate::standing::{Standing, at_speed};
 use crate::view::{Demand, MICROS_PER_HOUR, mul_div};
 
 /// The terms of a candidate's score in micro-units of money; `total` is the negative of their sum, the highest wins among
@@ -66,12 +67,19 @@ pub struct Explanation {
 /// What a row needs to know of the job.
 pub(crate) struct Wanted<'a> {
     pub total: Resources,
+    /// At the speed for which it is stated, and the limit.
     pub run_time: Span,
     pub now: Timestamp,
     pub weights: &'a Weights,
+    pub standing: &'a Standing,
 }
 
 impl Wanted<'_> {
+    /// How long it would run in a pool if nobody ended it.
+    fn run_time(&self, pool: &Pool) -> Span {
+        at_speed(self.run_time, self.standing.speed_permille(self.total.gpus, pool.chip.as_ref()))
+    }
+
     pub fn refused(&self, pool: &Pool, rule: Rule) -> Candidate {
         Candidate {
             pool: pool.id,
@@ -89,14 +97,18 @@ impl Wanted<'_> {
 
     /// `start` as the profile gives it; `None` when no expected end makes the room. `wait`: in the cluster's own queue.
     pub fn feasible(&self, pool: &Pool, start: Option<i64>, wait: Option<Span>) -> Candidate {
-        let price = pool.price.estimate(&self.total, self.run_time);
-        let cost = pool.cost.estimate(&self.total, self.run_time);
+        let needed = self.run_time(pool);
+        let run_time = needed.min(self.run_time);
+        let price = pool.price.estimate(&self.total, run_time);
+        let cost = pool.cost.estimate(&self.total, run_time);
         let queue_wait = wait.filter(|_| start.is_some());
         let expected_start = start.map(|s| Timestamp::from_micros(s).max(self.now) + queue_wait.unwrap_or(Span::ZERO));
         let score = expected_start.map(|s| {
             let start = mul_div(self.weights.start, s.since(self.now).as_micros(), MICROS_PER_HOUR);
-            let price = mul_div(self.weights.price, price.micros(), 1_000);
-            let cost = mul_div(self.weights.cost_in(pool.mode), cost.micros(), 1_000);
+            // What it cannot do there within its limit counts as well: a slower chip is no cheaper for ending it.
+            let price = mul_div(self.weights.price, pool.price.estimate(&self.total, needed).micros(), 1_000);
+            let cost =
+                mul_div(self.weights.cost_in(pool.mode), pool.cost.estimate(&self.total, needed).micros(), 1_000);
             let total = start.saturating_add(price).saturating_add(cost).saturating_neg();
             Score { total, start, price, cost }
         });
@@ -106,7 +118,7 @@ impl Wanted<'_> {
             verdict: Verdict::Feasible,
             expected_start,
             queue_wait,
-            run_time: self.run_time,
+            run_time,
             price: Some(price),
             cost: Some(cost),
             score,
@@ -155,7 +167,8 @@ impl Scheduler {
         let weights = &self.policy.weights;
         let request = &*demand.request;
         let total = request.total();
-        let wanted = Wanted { total, run_time: demand.time_limit, now, weights };
+        let standing = &demand.standing;
+        let wanted = Wanted { total, run_time: demand.time_limit, now, weights, standing };
         let mut scratch = Scratch::default();
         let mut rows = Vec::new();
         let age = (demand.submitted_at.as_micros(), demand.number);
@@ -177,7 +190,7 @@ impl Scheduler {
                 }
                 _ => (1, false, 0),
             };
-            let score = penalty(weights, at, money(pool, &total, weights), demand.time_limit.as_micros());
+            let score = penalty(weights, at, money(pool, &total, weights, standing), demand.time_limit.as_micros());
             let wastes = total.gpus == 0 && pool.shape.gpus > 0;
             rows.push(((waits, score, wastes, pool.id), row));
         }
@@ -209,7 +222,9 @@ impl Scheduler {
         let shape = self.shapes.get_mut(shape);
         let request = shape.request.clone();
         let run_time = Span::from_micros(limit);
-        let wanted = Wanted { total: request.total(), run_time, now, weights: &self.policy.weights };
+        let standing = shape.standing.clone();
+        let wanted =
+            Wanted { total: request.total(), run_time, now, weights: &self.policy.weights, standing: &standing };
         let rows = (self.policy.placement_candidates_max as usize).clamp(1, shape.fits.len());
         let mut candidates = Vec::with_capacity(rows);
         let order = std::iter::once(place).chain((0..shape.fits.len()).filter(|p| *p != place)).take(rows);

@@ -49,7 +49,7 @@ pub use promise::Promise;
 pub use rule::{PoolVerdict, Rule, Verdict};
 pub use scheduler::Scheduler;
 pub use share::ResourceSeconds;
-pub use standing::{Dips, Draws, Standing};
+pub use standing::{App, Dips, Draws, Standing, at_speed};
 pub use view::{
     ClusterView, Demand, LicenceView, NodeUse, NodeView, Placement, Plan, PoolUse, PoolView, Rates, Reservation,
     Taking, WorkBudget,

@@ -592,8 +592,7 @@ impl Scheduler {
 }
 
 impl Walk {
-    /// False when nothing is left to look at, or the budget is spent and at least one job was placed (so that calling
-    /// again comes to an end).
+    /// False when nothing is left, or the budget is spent and a job was placed (so that calling again comes to an end).
     fn goes_on(&mut self, plan: &Plan, budget: u64) -> bool {
         self.cut = self.cut || plan.examined >= budget && !plan.placements.is_empty() && self.alive > 0;
         self.alive > 0 && !self.cut

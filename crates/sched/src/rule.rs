@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use base::{PoolId, Resources, Span};
-use model::{Chip, Counted, Service, SupplyMode};
+use model::{Chip, Counted, Request, Service, SupplyMode};
 use serde::{Deserialize, Serialize};
 
 use crate::lending::{Lending, Limit, Over};
 use crate::pool::Pool;
 use crate::purse::Purse;
-use crate::standing::Dips;
+use crate::standing::{App, Dips, Standing};
 use crate::view::Demand;
 
 /// The rules in the order in which they are asked; the first that refuses is reported.
@@ -29,6 +29,26 @@ pub enum Rule {
     /// The tenant's data may not be there: where it may be, and where the pool stands.
     Residency {
         requested: Arc<[Arc<str>]>,
+        available: Arc<str>,
+    },
+    /// The job is to run elsewhere: where, and where the pool stands.
+    Region {
+        requested: Arc<[Arc<str>]>,
+        available: Arc<str>,
+    },
+    /// The nodes are not joined as asked for, or nobody said how.
+    Interconnect {
+        requested: Arc<str>,
+        available: Arc<str>,
+    },
+    /// Training on several nodes is given to faster interconnects only. Gb/s.
+    TrainingInterconnect {
+        requested: u32,
+        available: u32,
+    },
+    /// The application was not verified there: on what it was, and what is there.
+    AppVariant {
+        requested: Vec<Arc<str>>,
         available: Arc<str>,
     },
     /// None of the chips asked for.
@@ -144,6 +164,10 @@ impl Rule {
             Self::TenantNotAdmitted => "tenant_not_admitted",
             Self::ContractTier { .. } => "contract_tier",
             Self::Residency { .. } => "residency",
+            Self::Region { .. } => "region",
+            Self::Interconnect { .. } => "interconnect",
+            Self::TrainingInterconnect { .. } => "training_interconnect",
+            Self::AppVariant { .. } => "app_variant",
             Self::Chip { .. } => "chip",
             Self::NodeShape { .. } => "node_shape",
             Self::NodesTooFew { .. } => "nodes_too_few",
@@ -176,7 +200,12 @@ impl Rule {
                 return None;
             }
             Self::ContractTier { requested, available } => (requested.as_str().into(), available.as_str().into()),
-            Self::Residency { requested, available } => (requested.join("|"), or_none(available.to_string())),
+            Self::Residency { requested, available } | Self::Region { requested, available } => {
+                (requested.join("|"), or_none(available.to_string()))
+            }
+            Self::Interconnect { requested, available } => (requested.to_string(), or_none(available.to_string())),
+            Self::TrainingInterconnect { requested, available } => (format!("{requested}G"), format!("{available}G")),
+            Self::AppVariant { requested, available } => (requested.join("|"), or_none(available.to_string())),
             Self::Chip { requested, available } => {
                 let names: Vec<&str> = requested.iter().map(Chip::as_str).collect();
                 (names.join("|"), available.as_ref().map_or("-".into(), ToString::to_string))
@@ -211,6 +240,10 @@ impl Rule {
             | Self::TenantNotAdmitted
             | Self::ContractTier { .. }
             | Self::Residency { .. }
+            | Self::Region { .. }
+            | Self::Interconnect { .. }
+            | Self::TrainingInterconnect { .. }
+            | Self::AppVariant { .. }
             | Self::Chip { .. }
             | Self::NodeShape { .. }
             | Self::NodesTooFew { .. }
@@ -267,13 +300,8 @@ pub(crate) fn refused_for_good(pool: &Pool, purse: Option<&Purse>, lending: &Len
     if !pool.admits(demand.tenant) {
         return Some(Rule::TenantNotAdmitted);
     }
-    let available = pool.mode;
-    if let Some(requested) = demand.standing.draws.refuses(available) {
-        return Some(Rule::ContractTier { requested, available });
-    }
-    if !demand.standing.lives_in(&pool.site, &pool.region) {
-        let there = [&*pool.region, &*pool.site].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>();
-        return Some(Rule::Residency { requested: demand.standing.regions.clone(), available: there.join("/").into() });
+    if let Some(rule) = standing_refuses(pool, &demand.standing, request) {
+        return Some(rule);
     }
     if request.per_node.gpus > 0 && !request.chips.is_empty() && !chip_served(&request.chips, pool.chip.as_ref()) {
         return Some(Rule::Chip { requested: request.chips.clone(), available: pool.chip.clone() });
@@ -300,6 +328,52 @@ pub(crate) fn refused_for_good(pool: &Pool, purse: Option<&Purse>, lending: &Len
     let service = pool.service;
     pool.terms_refuse(purse, request)
         .or_else(|| (service != Service::InService).then_some(Rule::NotInService { service }))
+}
+
+/// The first of the standing rules that keeps such work out of a pool.
+pub(crate) fn standing_refuses(pool: &Pool, standing: &Standing, request: &Request) -> Option<Rule> {
+    if let Some(app) = standing.app.as_deref()
+        && let Some(rule) = not_verified(pool, app, request)
+    {
+        return Some(rule);
+    }
+    let available = pool.mode;
+    if let Some(requested) = standing.draws.refuses(available) {
+        return Some(Rule::ContractTier { requested, available });
+    }
+    if !lives_in(&standing.regions, pool) {
+        return Some(Rule::Residency { requested: standing.regions.clone(), available: place(pool) });
+    }
+    if !lives_in(&standing.places, pool) {
+        return Some(Rule::Region { requested: standing.places.clone(), available: place(pool) });
+    }
+    let requested = standing.gbps_min;
+    // Of one that nobody described nothing is known to be wrong.
+    let available = pool.bounds.terms.interconnect.as_ref().map(|there| there.gbps).filter(|gbps| *gbps < requested);
+    available.map(|available| Rule::TrainingInterconnect { requested, available })
+}
+
+fn not_verified(pool: &Pool, app: &App, request: &Request) -> Option<Rule> {
+    let architecture = pool.bounds.terms.architecture.as_deref();
+    if request.per_node.gpus > 0 && !app.verified_on_chip(pool.chip.as_ref()) {
+        let requested = app.chips.iter().map(|chip| chip.as_str().into()).collect();
+        let available = pool.chip.as_ref().map_or_else(Arc::default, |chip| chip.as_str().into());
+        return Some(Rule::AppVariant { requested, available });
+    }
+    (!app.verified_on_architecture(architecture)).then(|| Rule::AppVariant {
+        requested: app.architectures.clone(),
+        available: architecture.unwrap_or_default().into(),
+    })
+}
+
+/// Whether a pool stands at one of these sites, or in one of these regions; none means anywhere.
+fn lives_in(places: &[Arc<str>], pool: &Pool) -> bool {
+    places.is_empty() || places.iter().any(|at| *at == pool.site || *at == pool.region)
+}
+
+fn place(pool: &Pool) -> Arc<str> {
+    let words = [&*pool.region, &*pool.site].into_iter().filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("/").into()
 }
 
 /// The first rule that refuses because of the pool's health.

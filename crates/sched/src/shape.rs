@@ -14,8 +14,9 @@ use crate::pool::{NoPick, Pool};
 use crate::profile::{NOW, Respect, Scratch, earliest, earliest_alone};
 use crate::purse::Purse;
 use crate::queue::NEVER;
-use crate::rule::chip_served;
-use crate::standing::{Dips, Standing};
+use crate::rule::{chip_served, standing_refuses};
+use crate::standing::{Dips, REFERENCE_PERMILLE, Standing};
+use crate::view::to_i64;
 
 /// What a glance at a pool needs, dense so that a walk over a thousand pools stays in the nearest cache (32 bytes each).
 #[derive(Clone, Copy, Debug)]
@@ -374,11 +375,10 @@ impl Shape {
                 && (self.pools.is_empty() || self.pools.contains(&pool.name))
                 && request.fault().is_none()
                 && pool.service == Service::InService
-                && draws.refuses(pool.mode).is_none()
-                && self.standing.lives_in(&pool.site, &pool.region)
+                && standing_refuses(pool, &self.standing, request).is_none()
                 && pool.terms_refuse(pools.purse(pool), request).is_none();
             if fits && chip_ok {
-                let money = money(pool, &total, weights);
+                let money = money(pool, &total, weights, &self.standing);
                 let tier = pools.queues.get(&id).map_or(0, |queue| queue.tier);
                 let second = draws.is_second(pool.mode);
                 list.push((second, tier, money, !gpus && pool.shape.gpus > 0, id, ordinal));
@@ -405,11 +405,12 @@ impl Shape {
     }
 }
 
-/// Weighted money an hour, in thousandths of a micro-unit.
-pub(crate) fn money(pool: &Pool, total: &base::Resources, weights: &Weights) -> i64 {
+/// Weighted money for what takes an hour at the speed for which run times are stated, in thousandths of a micro-unit.
+pub(crate) fn money(pool: &Pool, total: &base::Resources, weights: &Weights, standing: &Standing) -> i64 {
     let price = i128::from(weights.price) * i128::from(pool.price.hourly(total));
     let cost = i128::from(weights.cost_in(pool.mode)) * i128::from(pool.cost.hourly(total));
-    i64::try_from(price + cost).unwrap_or(if price + cost < 0 { i64::MIN } else { i64::MAX })
+    let permille = standing.speed_permille(total.gpus, pool.chip.as_ref());
+    to_i64((price + cost) * i128::from(REFERENCE_PERMILLE) / i128::from(permille))
 }
 
 /// A pool set: shapes that could use exactly the same pools share reservations.

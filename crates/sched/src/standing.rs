@@ -4,7 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use model::SupplyMode;
+use base::Span;
+use model::{Chip, SupplyMode};
 use serde::{Deserialize, Serialize};
 
 /// For whom nodes are kept, and what work may use of them: a set of keepers, one bit each.
@@ -75,15 +76,69 @@ impl Draws {
 pub struct Standing {
     pub dips: Dips,
     pub draws: Draws,
-    /// Sites and regions where it may run; empty means anywhere.
+    /// Sites and regions where its tenant's work may run; empty means anywhere.
     pub regions: Arc<[Arc<str>]>,
+    /// Sites and regions where it is to run itself; empty means anywhere of these.
+    pub places: Arc<[Arc<str>]>,
+    /// It does not run where the interconnect is known to be slower, Gb/s.
+    pub gbps_min: u32,
+    /// The application, where something is known of it.
+    pub app: Option<Arc<App>>,
+}
+
+/// What is known of an application on chips and processors.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct App {
+    /// Chips on which it was verified; empty: any. Work without cards is not asked for them.
+    pub chips: Vec<Chip>,
+    /// Architectures of processors on which it was verified; empty: any.
+    pub architectures: Vec<Arc<str>>,
+    /// How fast it runs on a chip, in thousandths of its speed on the one for which run times are stated. Of several words for a
+    /// chip the longest counts; on others it is 1000.
+    pub speed: Vec<(Chip, u32)>,
+}
+
+/// As fast as on the chip for which run times are stated.
+pub(crate) const REFERENCE_PERMILLE: u32 = 1_000;
+
+/// The same architecture has two names in use for each of two kinds.
+fn canonical(architecture: &str) -> &str {
+    match architecture {
+        "amd64" => "x86_64",
+        "arm64" => "aarch64",
+        other => other,
+    }
+}
+
+impl App {
+    pub(crate) fn verified_on_chip(&self, chip: Option<&Chip>) -> bool {
+        self.chips.is_empty() || chip.is_some_and(|chip| self.chips.iter().any(|c| c.served_by(chip)))
+    }
+    pub(crate) fn verified_on_architecture(&self, architecture: Option<&str>) -> bool {
+        let known = |one: &str| self.architectures.iter().any(|a| canonical(a) == canonical(one));
+        self.architectures.is_empty() || architecture.is_some_and(known)
+    }
+    fn permille(&self, chip: Option<&Chip>) -> u32 {
+        let named = |chip: &Chip| {
+            let fits = self.speed.iter().filter(|(word, _)| word.served_by(chip));
+            fits.max_by_key(|(word, _)| word.as_str().len()).map(|(_, permille)| *permille)
+        };
+        chip.and_then(named).unwrap_or(REFERENCE_PERMILLE).max(1)
+    }
 }
 
 impl Standing {
-    /// Whether it may run at a site in a region.
-    pub fn lives_in(&self, site: &str, region: &str) -> bool {
-        self.regions.is_empty() || self.regions.iter().any(|at| **at == *site || **at == *region)
+    /// How fast work with cards (`gpus`) runs on a chip, in thousandths of the speed for which its run time is stated.
+    pub fn speed_permille(&self, gpus: u32, chip: Option<&Chip>) -> u32 {
+        let app = self.app.as_ref().filter(|_| gpus > 0);
+        app.map_or(REFERENCE_PERMILLE, |app| app.permille(chip))
     }
+}
+
+/// What runs for `time` at the speed for which that is stated, at another one; rounded towards zero.
+pub fn at_speed(time: Span, permille: u32) -> Span {
+    let micros = i128::from(time.as_micros()) * i128::from(REFERENCE_PERMILLE) / i128::from(permille.max(1));
+    Span::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 impl From<Dips> for Standing {

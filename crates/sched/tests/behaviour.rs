@@ -5,9 +5,10 @@ mod support;
 use std::sync::Arc;
 
 use base::{Money, Resources, Span, TenantId};
-use model::{Chip, NodeState, PriorityClass, Reason, Request, SupplyMode};
+use model::{Chip, NodeState, PoolTerms, PriorityClass, Reason, Request, SupplyMode};
 use sched::{
-    Demand, Dips, Draws, Plan, Policy, PoolView, Rates, ResourceSeconds, Rule, Scheduler, Standing, Verdict, WorkBudget,
+    App, Demand, Dips, Draws, Plan, Policy, PoolView, Rates, ResourceSeconds, Rule, Scheduler, Standing, Verdict,
+    WorkBudget,
 };
 use support::*;
 
@@ -159,6 +160,73 @@ fn work_stays_where_its_data_may_be() {
     let refused = s.feasible_anywhere(&of(&["mars", "moon"])).unwrap_err();
     let rule = &refused[0].rule;
     assert_eq!((rule.code(), rule.amounts()), ("residency", Some(("mars|moon".into(), "odd/s1".into()))));
+}
+
+#[test]
+fn an_application_goes_where_it_was_verified_and_its_speed_is_part_of_the_choice() {
+    let chip = |text: &str| text.parse::<Chip>().unwrap();
+    let of = |n: u128, name: &str, arch: Option<&str>, card_hour| {
+        let terms = Arc::new(PoolTerms { architecture: arch.map(Arc::from), ..PoolTerms::default() });
+        let price = Rates { card_hour: Some(Money::from_units(card_hour)), ..Rates::default() };
+        PoolView { chip: Some(chip(name)), terms, price, ..pool(n, res(8, 8, 4), 1) }
+    };
+    let (a100, h100) = (of(1, "nvidia-a100-80g", Some("x86_64"), 10), of(2, "nvidia-h100", Some("aarch64"), 15));
+    let pools = || [a100.clone(), h100.clone(), of(3, "ascend-910b", None, 1)];
+    let s = scheduler(pools());
+    let ask = |gpus, app: App| {
+        let standing = Standing { app: Some(Arc::new(app)), ..Standing::default() };
+        Demand { standing, ..demand(9, 1, res(1, 1, gpus), 3_600) }
+    };
+    let told = |gpus, app: App| -> Vec<String> {
+        let rows = s.quote(&ask(gpus, app), at(1)).candidates;
+        let word = |row: &sched::Candidate| match &row.verdict {
+            Verdict::Feasible => format!("{} in {}s", row.pool_name, row.run_time.as_secs()),
+            Verdict::Refused(rule) => format!("{} {} {:?}", row.pool_name, rule.code(), rule.amounts().unwrap()),
+        };
+        rows.iter().map(word).collect()
+    };
+    let nvidia = App { chips: vec![chip("a100"), chip("h100")], ..App::default() };
+    let refused = r#"p3 app_variant ("a100|h100", "ascend-910b")"#;
+    assert_eq!(told(1, nvidia.clone()), ["p1 in 3600s", "p2 in 3600s", refused]);
+    assert_eq!(told(0, nvidia.clone()).iter().filter(|row| row.contains("in 3600s")).count(), 3, "no cards, no chip");
+    let x86 = App { architectures: vec!["amd64".into()], ..App::default() };
+    let rest = [r#"p2 app_variant ("amd64", "aarch64")"#, r#"p3 app_variant ("amd64", "-")"#];
+    assert_eq!(told(1, x86), ["p1 in 3600s", rest[0], rest[1]]);
+    // Twice as fast for half as much again: the dearer card is the cheaper one. What is slower is expected until its limit.
+    let speed = vec![(chip("h100"), 2_000), (chip("a100"), 900)];
+    assert_eq!(told(1, App { speed, ..nvidia.clone() }), ["p2 in 1800s", "p1 in 3600s", refused]);
+    let start = |app: App| {
+        let mut s = scheduler(pools());
+        s.enqueue(ask(1, app));
+        plan(&mut s, 10).placements.first().map(|p| p.pool.as_u128())
+    };
+    assert_eq!(start(nvidia.clone()), Some(1));
+    assert_eq!(start(App { speed: vec![(chip("h100"), 2_000)], ..nvidia }), Some(2));
+    assert_eq!(start(App { chips: vec![chip("enflame-i20")], ..App::default() }), None);
+}
+
+#[test]
+fn a_job_narrows_where_its_tenant_s_work_may_be() {
+    let s = scheduler([pool(1, res(4, 8, 0), 1), pool(2, res(4, 8, 0), 1), pool(3, res(4, 8, 0), 1)]);
+    let open = |regions: &[&str], places: &[&str]| -> Vec<u128> {
+        let list = |words: &[&str]| words.iter().map(|p| Arc::from(*p)).collect();
+        let standing = Standing { regions: list(regions), places: list(places), ..Standing::default() };
+        let rows = s.quote(&Demand { standing, ..demand(9, 1, res(1, 1, 0), 60) }, at(1)).candidates;
+        for row in &rows {
+            if let Verdict::Refused(rule) = &row.verdict {
+                let (requested, _) = rule.amounts().unwrap();
+                let (code, want) = match rule.code() {
+                    "region" => ("region", places),
+                    code => (code, regions),
+                };
+                assert!(["region", "residency"].contains(&code) && requested == want.join("|"), "{rule:?}");
+            }
+        }
+        rows.iter().filter(|c| c.verdict == Verdict::Feasible).map(|c| c.pool.as_u128()).collect()
+    };
+    assert_eq!(open(&[], &["odd"]), [1, 3]);
+    assert_eq!(open(&["odd"], &["s3", "s2"]), [3]);
+    assert_eq!(open(&["odd"], &["even"]), [0u128; 0]);
 }
 
 #[test]

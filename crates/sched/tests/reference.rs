@@ -10,7 +10,7 @@ use base::{ClusterId, Resources, Span, TenantId};
 use model::{Caps, Conditions, NodeState, Places, PoolTerms, PriorityClass, Request, SupplyMode, Switches, Window};
 use proptest::prelude::*;
 use sched::{
-    ClusterView, Demand, Dips, Draws, LicenceView, Policy, PoolView, ResourceSeconds, Scheduler, Stake, Standing,
+    App, ClusterView, Demand, Dips, Draws, LicenceView, Policy, PoolView, ResourceSeconds, Scheduler, Stake, Standing,
     Weights, WorkBudget,
 };
 use support::naive::Naive;
@@ -72,6 +72,8 @@ fn conditions() -> Vec<Conditions> {
         licence(2),
         Conditions { reservation: Some("ours".into()), ..Conditions::default() },
         Conditions { switches: Some(Switches { count: 1, patience: None }), ..Conditions::default() },
+        Conditions { interconnect: Some("ndr".parse().expect("one")), ..Conditions::default() },
+        Conditions { interconnect: Some("100G".parse().expect("one")), ..Conditions::default() },
     ]
 }
 
@@ -95,6 +97,19 @@ fn dips(class: usize, tenant: u128) -> Dips {
         (_, 2) => Dips::keeper(3),
         _ => Dips::NONE,
     }
+}
+
+/// An application that was verified on a chip, or on processors of one kind, or is faster here and slower there.
+fn app(kind: usize) -> Option<Arc<App>> {
+    let chip = |text: &str| text.parse().expect("a chip");
+    let known = match kind {
+        5 => App { chips: vec![chip("ascend-910b")], ..App::default() },
+        6 => App { architectures: vec!["x86_64".into()], ..App::default() },
+        7 => App { speed: vec![(chip("nvidia"), 500), (chip("nvidia-a100"), 2_000)], ..App::default() },
+        8 => App { speed: vec![(chip("910b"), 3_000)], chips: vec![chip("a100"), chip("910b")], ..App::default() },
+        _ => return None,
+    };
+    Some(Arc::new(known))
 }
 
 fn clusters() -> Vec<ClusterView> {
@@ -131,6 +146,13 @@ fn terms(kind: u8, nodes: usize) -> PoolTerms {
     if kind & 4 > 0 {
         terms.switches = vec![("s0".into(), places(&|n| n < 2)), ("s1".into(), places(&|n| n >= 2))];
     }
+    if kind & 32 > 0 {
+        let text = if kind & 8 > 0 { "infiniband-ndr:400G" } else { "ethernet:25G" };
+        terms.interconnect = Some(text.parse().expect("one"));
+    }
+    if kind & 12 > 0 {
+        terms.architecture = Some(if kind & 4 > 0 { "x86_64" } else { "aarch64" }.into());
+    }
     if kind & 24 == 24 {
         terms.job = Caps { nodes: Some(2), cores: Some(6), ..Caps::NONE };
         terms.nodes_min = (kind & 32 > 0).then_some(2);
@@ -149,6 +171,9 @@ fn pools(with_terms: bool) -> impl Strategy<Value = Vec<PoolView>> {
                 view.terms = Arc::new(terms(kind, nodes));
             }
             view.price = rates(100_000 + price * 50_000);
+            if shape.gpus > 0 && price == 0 {
+                view.chip = Some("ascend-910b".parse().expect("a chip"));
+            }
             view.mode = if price == 1 { SupplyMode::Partner } else { SupplyMode::Own };
             // Two pools in three keep one or two nodes in reserve, perhaps all that they have; one of them for two keepers.
             let kept = |by: &[u8]| by.iter().map(|by| (Dips::keeper(*by), reserve.min(2))).collect();
@@ -174,7 +199,7 @@ fn op() -> impl Strategy<Value = Op> {
         prop::option::weighted(0.2, 1u128..5),
         1i64..40,
         prop::option::weighted(0.2, 0i64..50),
-        0usize..18,
+        0usize..22,
         0usize..10,
     );
     prop_oneof![
@@ -248,6 +273,13 @@ impl Both {
                             7 => Arc::new(["even".into(), "s1".into()]),
                             _ => Arc::default(),
                         },
+                        places: match draws {
+                            7 => Arc::new(["odd".into(), "s2".into(), "s1".into()]),
+                            9 => Arc::new(["even".into()]),
+                            _ => Arc::default(),
+                        },
+                        app: app(*draws),
+                        gbps_min: if *draws == 8 { 100 } else { 0 },
                     },
                     ..demand(self.number, nodes, per_node, *seconds)
                 };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base::{ClusterId, Span};
 use model::{Caps, Conditions, Counted, NodeState, Places, PoolTerms, Reason, Request, Service, Switches, Window};
-use sched::{ClusterView, Demand, LicenceView, Policy, PoolView, Rule, Scheduler, Verdict, WorkBudget};
+use sched::{ClusterView, Demand, LicenceView, Policy, PoolView, Rule, Scheduler, Standing, Verdict, WorkBudget};
 use support::*;
 
 const CLUSTER: ClusterId = ClusterId::from_u128(1);
@@ -44,6 +44,17 @@ fn switches(count: u32) -> Conditions {
 }
 fn with(terms: PoolTerms, nodes: usize) -> PoolView {
     PoolView { terms: Arc::new(terms), ..pool(1, res(4, 8, 0), nodes) }
+}
+fn interconnect(text: &str) -> Conditions {
+    Conditions { interconnect: Some(text.parse().expect("an interconnect")), ..Conditions::default() }
+}
+fn joined(by: Option<&str>) -> PoolView {
+    with(PoolTerms { interconnect: by.map(|text| text.parse().expect("one")), ..PoolTerms::default() }, 4)
+}
+/// Work that the policy keeps off slower interconnects.
+fn training(gbps_min: u32) -> Demand {
+    let standing = Standing { gbps_min, ..Standing::default() };
+    Demand { standing, ..demand(1, 2, res(1, 1, 0), 60) }
 }
 fn features() -> PoolTerms {
     let at = |places: &[u32]| Places::of(places.iter().copied());
@@ -135,6 +146,27 @@ fn every_rule_of_the_terms_refuses_with_its_amounts() {
             asking(1, 1, 60, licence("abaqus", 1)),
             Rule::Licence { name: "abaqus".into(), requested: 1, available: 0 },
             "licence",
+        ),
+        (
+            joined(Some("ethernet:25G")),
+            none(),
+            asking(1, 2, 60, interconnect("infiniband:200G")),
+            Rule::Interconnect { requested: "infiniband:200G".into(), available: "ethernet:25G".into() },
+            "interconnect",
+        ),
+        (
+            joined(None),
+            none(),
+            asking(1, 2, 60, interconnect("10G")),
+            Rule::Interconnect { requested: "10G".into(), available: "".into() },
+            "interconnect",
+        ),
+        (
+            joined(Some("ethernet:25G")),
+            none(),
+            training(200),
+            Rule::TrainingInterconnect { requested: 200, available: 25 },
+            "training_interconnect",
         ),
         (
             testing,
@@ -334,4 +366,27 @@ fn pools_that_are_no_longer_on_the_same_machines_are_free_of_each_other() {
     s.remove_pool(pool_id(1));
     let usage = s.free(pool_id(2)).expect("known");
     assert_eq!((usage.free, usage.total_counted, s.running()), (usage.total, usage.total, 0));
+}
+
+#[test]
+fn a_job_takes_the_pool_that_is_joined_as_it_asks_though_another_is_cheaper() {
+    let named = |n: u128, by: Option<&str>| {
+        let view = joined(by);
+        PoolView { id: pool_id(n), name: format!("p{n}").into(), price: rates(100_000 * n as i64), ..view }
+    };
+    let pools = || [named(1, None), named(2, Some("ethernet:25G")), named(3, Some("infiniband-ndr:400G"))];
+    let placed = |demand: Demand| {
+        let mut s = scheduler(pools(), ClusterView::default());
+        s.enqueue(demand);
+        s.plan(at(0), WorkBudget::UNLIMITED).placements.first().map(|p| p.pool.as_u128())
+    };
+    assert_eq!(placed(asking(1, 2, 60, Conditions::default())), Some(1));
+    assert_eq!(placed(asking(1, 2, 60, interconnect("ethernet"))), Some(2));
+    assert_eq!(placed(asking(1, 2, 60, interconnect("100G"))), Some(3));
+    assert_eq!(placed(asking(1, 2, 60, interconnect("infiniband-hdr"))), None);
+    // The policy's own least speed lets alone what nobody has described.
+    assert_eq!(placed(training(200)), Some(1));
+    let mut s = scheduler(pools().into_iter().skip(1), ClusterView::default());
+    s.enqueue(training(200));
+    assert_eq!(s.plan(at(0), WorkBudget::UNLIMITED).placements.first().map(|p| p.pool), Some(pool_id(3)));
 }

@@ -8,8 +8,8 @@ use base::{
 };
 use engine::{Command, Envelope};
 use model::{
-    Actor, BackendKind, Cluster, Node, NodeState, Observation, Observed, Pool, Role, Supplier, SupplyMode, Token,
-    TokenScope, User,
+    Actor, BackendKind, Cluster, Node, NodeState, Observation, Observed, Pool, PoolTerms, Role, Supplier, SupplyMode,
+    Token, TokenScope, User,
 };
 use rating::{PoolCost, PriceBook};
 use tokio::sync::mpsc;
@@ -222,7 +222,11 @@ pub async fn register_local(
             tenants: before.map_or_else(Vec::new, |(p, _)| p.tenants.clone()),
             retired: Vec::new(),
             past_use: Default::default(),
-            terms: Default::default(),
+            terms: Arc::new(PoolTerms {
+                interconnect: pool.interconnect.clone(),
+                architecture: Some(std::env::consts::ARCH.into()),
+                ..PoolTerms::default()
+            }),
         };
         if before.is_none_or(|(p, cost)| *p != wanted || *cost != Some(config.cost)) {
             command(app, Command::RegisterPool { pool: wanted, cost: Some(config.cost) }).await?;

@@ -97,7 +97,14 @@ pub fn machine_id() -> String {
 fn whole_machine(cluster: &str) -> Vec<LocalPool> {
     let name = if cluster == USUAL_CLUSTER { WHOLE } else { cluster };
     let facts = connect_local::detect(name);
-    vec![LocalPool { name: name.into(), shape: facts.shape, chip: facts.chip, nodes: 1, time_limit_max: None }]
+    vec![LocalPool {
+        name: name.into(),
+        shape: facts.shape,
+        chip: facts.chip,
+        nodes: 1,
+        time_limit_max: None,
+        interconnect: None,
+    }]
 }
 
 fn connector_pool(id: base::PoolId, pool: &LocalPool) -> ConnectorPool {

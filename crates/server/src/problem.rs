@@ -185,6 +185,7 @@ impl From<Denied> for Failure {
                     .collect(),
                 ..plain(ErrorCode::NoFeasiblePool)
             },
+            Denied::RegionNotAllowed { .. } => plain(ErrorCode::RegionNotAllowed),
             Denied::NoPrice { .. } | Denied::NoPriceBook(_) => plain(ErrorCode::NoPrice),
             Denied::QueueFull { .. } => plain(ErrorCode::QueueFull).retry_after(RETRY_AFTER_SECONDS),
             Denied::ArrayTooLarge { .. } => plain(ErrorCode::ArrayTooLarge),
@@ -324,6 +325,7 @@ mod tests {
                 pool_name: "a".into(),
                 missing: rating::Missing::Book(Currency::CNY),
             },
+            Denied::RegionNotAllowed { region: "cn-west".into(), allowed: vec!["cn-east".into()] },
             Denied::NoPriceBook(Currency::CNY),
             Denied::QueueFull { limit: 1 },
             Denied::ArrayTooLarge { elements: 2, limit: 1 },

@@ -15,7 +15,7 @@ fn config(folder: &Path, url: &str, settings: &[(&str, &str)]) -> Checked {
 /// A platform whose cluster `name` was registered by `machine`, and has stopped since.
 async fn registered(folder: &Path, url: &str, name: &str, machine: &str) {
     let shape = Resources::new(1, Bytes::from_gib(1), 0);
-    let pool = LocalPool { name: "main".into(), shape, chip: None, nodes: 1, time_limit_max: None };
+    let pool = LocalPool { name: "main".into(), shape, chip: None, nodes: 1, time_limit_max: None, interconnect: None };
     let foundation = Foundation {
         config: config(folder, url, &[]),
         clock: Clock::steady(),

@@ -40,7 +40,7 @@ pub fn config(folder: &Path, settings: &[(&str, &str)]) -> Checked {
 /// The supply of one cluster `local` with one pool `main` of one node, whose connector the test brings itself under
 /// `supply.cluster`.
 pub fn supply(shape: Resources) -> LocalSupply {
-    let pool = LocalPool { name: "main".into(), shape, chip: None, nodes: 1, time_limit_max: None };
+    let pool = LocalPool { name: "main".into(), shape, chip: None, nodes: 1, time_limit_max: None, interconnect: None };
     LocalSupply::new("local", "test", vec![(pool, vec!["main".into()])])
 }
 

@@ -39,6 +39,7 @@ scenarios!(
     backfill,
     cancel_in_each_phase,
     clock_back,
+    constraints,
     crashes,
     cut_off,
     dependencies,

@@ -24,6 +24,9 @@ pub struct ClusterCreate {
     /// Where it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
+    /// The region of that place, such as `cn-east`; tenants and jobs may be bound to regions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// What one node costs the operator; for own clusters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<NodeCost>,

@@ -69,6 +69,7 @@ error_codes! {
     DependencyNotFound "dependency_not_found" 422 "A dependency does not exist" "依赖的作业不存在";
     ForeignProject "foreign_project" 422 "The project belongs to another tenant" "项目属于其他租户";
     NoFeasiblePool "no_feasible_pool" 422 "No pool can ever run it" "没有资源池可运行该作业";
+    RegionNotAllowed "region_not_allowed" 422 "The job may not run there" "作业不可在该地域运行";
     ArrayTooLarge "array_too_large" 422 "The array is too large" "作业组过大";
     MoneyRange "money_range" 422 "The amount is out of range" "金额超出范围";
     TooManyRequests "too_many_requests" 429 "Too many requests" "请求过于频繁";

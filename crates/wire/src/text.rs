@@ -114,6 +114,26 @@ pub const RULES: &[Entry] = &[
         "stands in {available}, the tenant's data may be in {requested} only",
         "位于 {available}，租户数据仅限 {requested}",
     ),
+    entry(
+        "region",
+        "stands in {available}, the job is to run in {requested}",
+        "位于 {available}，作业限定 {requested}",
+    ),
+    entry(
+        "interconnect",
+        "its nodes are joined by {available}, asked for is {requested}",
+        "节点互连为 {available}，需要 {requested}",
+    ),
+    entry(
+        "training_interconnect",
+        "its nodes are joined at {available}, training on several nodes is given {requested} or more",
+        "节点互连带宽为 {available}，多节点训练须不低于 {requested}",
+    ),
+    entry(
+        "app_variant",
+        "the application was verified on {requested}, this is {available}",
+        "应用已在 {requested} 上验证，此处为 {available}",
+    ),
     entry("chip", "has {available}, asked for is {requested}", "芯片为 {available}，需要 {requested}"),
     entry("node_shape", "a node has {available}, asked for are {requested}", "单节点为 {available}，需要 {requested}"),
     entry(

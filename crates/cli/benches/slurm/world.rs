@@ -66,6 +66,7 @@ impl World {
             supplier: "partner".into(),
             mode: Some(SupplyMode::Partner),
             site: None,
+            region: None,
             cost: None,
             slurm: json!({"way": way, "work_root": root}),
         };

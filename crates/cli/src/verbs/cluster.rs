@@ -89,6 +89,9 @@ pub struct Add {
     /// Where it stands
     #[arg(long, value_name = "SITE")]
     pub site: Option<String>,
+    /// The region of that place, such as cn-east
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
     /// Absolute folder on the cluster for jobs and files, shared by all its nodes
     #[arg(long, value_name = "DIR")]
     pub work_root: Option<String>,
@@ -147,6 +150,9 @@ pub struct Add {
     /// What a GRES type is: a100=nvidia-a100-80g
     #[arg(long = "chip", value_name = "TYPE=CHIP", value_parser = pair)]
     pub chips: Vec<(String, String)>,
+    /// What joins the nodes, of one partition or of all that are not named: ai=infiniband-ndr:400G, ethernet:25G
+    #[arg(long = "interconnect", value_name = "[PARTITION=]NAME:SPEED")]
+    pub interconnects: Vec<String>,
     /// Register and look only: no trial, no service
     #[arg(long)]
     pub no_trial: bool,
@@ -378,6 +384,7 @@ fn description(desk: &Desk, args: Add) -> Result<ClusterCreate, Fault> {
     put(&mut all, "supplier", args.supplier.as_ref().map(text));
     put(&mut all, "mode", args.mode.map(|mode| json!(mode)));
     put(&mut all, "site", args.site.as_ref().map(text));
+    put(&mut all, "region", args.region.as_ref().map(text));
     let slurm = all.entry("slurm").or_insert_with(|| Value::Object(Map::new()));
     if let Value::Object(slurm) = slurm {
         fill(slurm, &args);
@@ -452,6 +459,13 @@ fn fill(slurm: &mut Map<String, Value>, args: &Add) {
         let chips: Map<String, Value> = args.chips.iter().map(|(kind, chip)| (kind.clone(), json!(chip))).collect();
         slurm.insert("chips".into(), Value::Object(chips));
     }
+    if !args.interconnects.is_empty() {
+        let said = |text: &String| match text.split_once('=') {
+            Some((partition, said)) => (partition.to_owned(), json!(said)),
+            None => ("*".to_owned(), json!(text)),
+        };
+        slurm.insert("interconnects".into(), Value::Object(args.interconnects.iter().map(said).collect()));
+    }
 }
 
 #[cfg(test)]
@@ -480,6 +494,8 @@ mod tests {
             "work_root": "/w", "partitions": ["a", "b"], "chips": {"i20": "enflame-i20"},
         });
         assert_eq!(seen, want);
+        let seen = slurm("--command --work-root /w --interconnect ethernet:25G --interconnect ai=infiniband-ndr:400G");
+        assert_eq!(seen["interconnects"], json!({"*": "ethernet:25G", "ai": "infiniband-ndr:400G"}));
         let seen = slurm("--ssh login --ssh-user hw --ssh-port 2222 --jump gate --work-root /w --files-here");
         let ssh = json!({"host": "login", "user": "hw", "port": 2222, "jump": "gate"});
         let want = json!({

@@ -165,6 +165,7 @@ fn add(server: &Hw, place: &Place, name: &str, way: serde_json::Value) {
         supplier: format!("partner-{name}"),
         mode: Some(SupplyMode::Partner),
         site: None,
+        region: None,
         cost: None,
         slurm: json!({"way": way, "work_root": root, "grace_secs": 5}),
     };

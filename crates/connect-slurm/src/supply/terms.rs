@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base::Timestamp;
 use model::{Caps, ClusterTerms, Licence, Places, PoolTerms, Window};
 
+use super::architecture;
 use super::limits::{self, Limits};
 use crate::carrier::{NodeFacts, PartitionFacts, ReservationFacts, Survey};
 use crate::config::SlurmConfig;
@@ -15,7 +16,13 @@ use crate::config::SlurmConfig;
 const ENDLESS_SECS: i64 = 3_660 * 86_400;
 
 /// Of one pool, whose nodes are in the order in which the platform knows them.
-pub fn of_pool(survey: &Survey, partition: &PartitionFacts, limits: &Limits, nodes: &[&NodeFacts]) -> PoolTerms {
+pub fn of_pool(
+    survey: &Survey,
+    config: &SlurmConfig,
+    partition: &PartitionFacts,
+    limits: &Limits,
+    nodes: &[&NodeFacts],
+) -> PoolTerms {
     let mut features: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     let mut switches: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     let leaves = leaves(survey);
@@ -37,6 +44,9 @@ pub fn of_pool(survey: &Survey, partition: &PartitionFacts, limits: &Limits, nod
         job: limits.job.and(max_nodes),
         features: named(features),
         switches: named(switches),
+        // All nodes of a pool are of one.
+        architecture: nodes.first().and_then(|node| architecture(node)).map(Arc::from),
+        interconnect: config.interconnect(&partition.name).cloned(),
     }
 }
 

@@ -137,6 +137,26 @@ fn unknown_types_are_kept_and_named() {
 }
 
 #[test]
+fn the_operator_says_what_joins_the_nodes_of_which_partition() {
+    let facts = survey(
+        vec![partition("main", &["n1"]), partition("ai", &["n2"])],
+        vec![node("n1", 4, 8, &[], &[]), node("n2", 4, 8, &[], &[])],
+    );
+    let joined = |words: &str| -> Vec<Option<String>> {
+        let supply = look(&facts, words);
+        assert_eq!(told(&supply, Level::Fail), Vec::<String>::new());
+        supply.plans.iter().map(|plan| plan.terms.interconnect.as_ref().map(ToString::to_string)).collect()
+    };
+    assert_eq!(joined("{}"), [None, None]);
+    let ai = Some("infiniband-ndr:400G".to_owned());
+    assert_eq!(joined(r#"{"interconnects": {"ai": "infiniband-ndr:400G"}}"#), [ai.clone(), None]);
+    let both = r#"{"interconnects": {"ai": "infiniband-ndr:400G", "*": "ethernet:25G"}}"#;
+    assert_eq!(joined(both), [ai, Some("ethernet:25G".to_owned())]);
+    let moon = look(&facts, r#"{"interconnects": {"moon": "ethernet:25G"}}"#);
+    assert_eq!(told(&moon, Level::Fail), ["interconnects: there is no partition `moon`"]);
+}
+
+#[test]
 fn nodes_in_two_partitions_make_two_pools_and_a_remark() {
     let nodes = vec![node("n1", 16, 64, &[], &[]), node("n2", 16, 64, &[], &[])];
     let both = survey(vec![partition("main", &["n1", "n2"]), partition("debug", &["n1"])], nodes);

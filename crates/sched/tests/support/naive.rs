@@ -207,9 +207,21 @@ impl Naive {
     }
 
     fn mode_allows(&self, pool: &PoolView, job: &Demand) -> bool {
-        let at = &job.standing.regions;
-        if !at.is_empty() && !at.contains(&pool.site) && !at.contains(&pool.region) {
+        let outside = |at: &[Arc<str>]| !at.is_empty() && !at.contains(&pool.site) && !at.contains(&pool.region);
+        if outside(&job.standing.regions) || outside(&job.standing.places) {
             return false;
+        }
+        if pool.terms.interconnect.as_ref().is_some_and(|there| there.gbps < job.standing.gbps_min) {
+            return false;
+        }
+        if let Some(app) = &job.standing.app {
+            let cards = job.request.per_node.gpus > 0 && !app.chips.is_empty();
+            if cards && !pool.chip.iter().any(|there| app.chips.iter().any(|chip| chip.served_by(there))) {
+                return false;
+            }
+            if !app.architectures.is_empty() && pool.terms.architecture.iter().all(|a| !app.architectures.contains(a)) {
+                return false;
+            }
         }
         match job.standing.draws {
             Draws::OwnOnly => pool.mode == SupplyMode::Own,
@@ -232,6 +244,13 @@ impl Naive {
             return false;
         }
         let Some(conditions) = &request.conditions else { return true };
+        if let Some(asked) = &conditions.interconnect {
+            let Some(there) = &view.terms.interconnect else { return false };
+            let named = asked.name.as_ref().is_none_or(|name| there.name.split('-').any(|word| word == &**name));
+            if !named || asked.gbps_min.is_some_and(|least| there.gbps < least) {
+                return false;
+            }
+        }
         let licence = |name: &Arc<str>| self.cluster.licences.iter().any(|l| l.name == *name);
         if !conditions.licences.iter().all(|(name, _)| licence(name)) {
             return false;
@@ -454,6 +473,13 @@ impl Naive {
         let total = job.request.total();
         let weights = &self.policy.weights;
         let money = weights.price * p.price.hourly(&total) + weights.cost * p.cost.hourly(&total);
+        // For what takes an hour at the speed for which limits are stated.
+        let app = job.standing.app.as_ref().filter(|_| total.gpus > 0);
+        let known = app.zip(p.chip.as_ref()).and_then(|(app, chip)| {
+            let fitting = app.speed.iter().filter(|(word, _)| word.served_by(chip));
+            fitting.map(|(word, permille)| (word.as_str().len(), *permille)).max()
+        });
+        let money = known.map_or(money, |(_, permille)| money * 1_000 / i64::from(permille));
         let mins = self.waits.get(&pool).map_or(0, |seconds| seconds / 60);
         let tier = if mins == 0 { 0 } else { mins.ilog2() + 1 };
         let second = match job.standing.draws {

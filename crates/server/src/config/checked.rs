@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use base::{Bytes, Currency, Money, Resources, Span};
 use engine::Policy;
-use model::Chip;
+use model::{Chip, Interconnect};
 use rating::PoolCost;
 use serde::Deserialize;
 
@@ -37,6 +37,9 @@ pub struct LocalPoolConfig {
     /// Longest time limit, `2h`.
     #[serde(default)]
     pub time_limit_max: Option<String>,
+    /// What joins its nodes, `infiniband-ndr:400G`.
+    #[serde(default)]
+    pub interconnect: Option<Interconnect>,
 }
 
 const fn one() -> u32 {
@@ -51,6 +54,7 @@ pub struct LocalPool {
     pub chip: Option<Chip>,
     pub nodes: u32,
     pub time_limit_max: Option<Span>,
+    pub interconnect: Option<Interconnect>,
 }
 
 /// This machine as a cluster.
@@ -274,5 +278,6 @@ fn local_pool(pool: &LocalPoolConfig) -> Result<LocalPool, String> {
         chip,
         nodes: pool.nodes,
         time_limit_max,
+        interconnect: pool.interconnect.clone(),
     })
 }

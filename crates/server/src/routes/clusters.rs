@@ -35,7 +35,7 @@ pub(super) async fn register(
     meta: Meta,
     body: Body<ClusterCreate>,
 ) -> Result<Response, Failure> {
-    let ClusterCreate { name, supplier, mode, site, cost, slurm } = body.value;
+    let ClusterCreate { name, supplier, mode, site, region, cost, slurm } = body.value;
     if !valid_name(&name) {
         return Err(bad_name("name", &name));
     }
@@ -43,6 +43,8 @@ pub(super) async fn register(
     let cost = cost.map(node_cost).transpose()?;
     let site = site.unwrap_or_default();
     plain_text("site", &site, LABEL_CHARS_MAX)?;
+    let region = region.unwrap_or_default();
+    plain_text("region", &region, LABEL_CHARS_MAX)?;
     let supplier = supplier_of(&access, &supplier, mode).await?;
     // A name is a cluster: a repeat means the same one, and so does its return after it was retired.
     let cluster = ClusterId::from_u128(digest128(&[b"cluster", name.as_bytes()]));
@@ -57,7 +59,7 @@ pub(super) async fn register(
             health: model::ClusterHealth::Unreachable,
             service: Service::Testing,
             tried_at: None,
-            region: Default::default(),
+            region: region.into(),
             terms: Default::default(),
         },
         link: ClusterLink { cluster, kind: LinkKind::Slurm, config: config.into() },

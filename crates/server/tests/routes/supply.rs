@@ -15,7 +15,14 @@ async fn configured(platform: &Platform, pools: &[&str]) {
         let nodes = if **name == *"extra" { vec!["extra-1".into(), "extra-2".into()] } else { vec!["main".into()] };
         let shape = Resources::new(CORES, Bytes::from_gib(GIB), 0);
         (
-            LocalPool { name: name.to_string(), shape, chip: None, nodes: nodes.len() as u32, time_limit_max: None },
+            LocalPool {
+                name: name.to_string(),
+                shape,
+                chip: None,
+                nodes: nodes.len() as u32,
+                time_limit_max: None,
+                interconnect: None,
+            },
             nodes,
         )
     };

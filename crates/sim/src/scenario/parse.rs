@@ -85,6 +85,8 @@ pub struct SubmitStep {
     pub preemptible: bool,
     pub begin: Option<Span>,
     pub pools: Vec<Arc<str>>,
+    pub regions: Vec<Arc<str>>,
+    pub app: Option<Arc<str>>,
     pub key: Option<String>,
     pub conditions: Conditions,
 }
@@ -339,6 +341,8 @@ fn pool(w: &mut Words) -> Result<Step, ParseError> {
             "machines" => p.terms.machines = true,
             "job-nodes" => p.terms.job.nodes = Some(w.value(word)?),
             "feature" => p.terms.features.push((w.next(word)?.into(), w.value(word)?)),
+            "arch" => p.terms.architecture = Some(w.next(word)?.into()),
+            "interconnect" => p.terms.interconnect = Some(w.value(word)?),
             "switch" => p.terms.switches.push((w.next(word)?.into(), w.value(word)?)),
             _ => return Err(ParseError::Word(word.into())),
         }
@@ -413,6 +417,8 @@ fn submit(w: &mut Words) -> Result<Step, ParseError> {
         preemptible: false,
         begin: None,
         pools: Vec::new(),
+        regions: Vec::new(),
+        app: None,
         key: None,
         conditions: Conditions::default(),
     };
@@ -439,10 +445,13 @@ fn submit(w: &mut Words) -> Result<Step, ParseError> {
             "preemptible" => s.preemptible = true,
             "begin" => s.begin = Some(later(w)?),
             "on" => s.pools.push(w.next(word)?.into()),
+            "app" => s.app = Some(w.next(word)?.into()),
+            "region" => s.regions.push(w.next(word)?.into()),
             "key" => s.key = Some(w.next(word)?.into()),
             "constraint" => s.conditions.constraint = Some(w.value(word)?),
             "licence" => s.conditions.licences.push((w.next(word)?.into(), w.value(word)?)),
             "reservation" => s.conditions.reservation = Some(w.next(word)?.into()),
+            "interconnect" => s.conditions.interconnect = Some(w.value(word)?),
             "switches" => s.conditions.switches = Some(Switches { count: w.value(word)?, patience: None }),
             _ => return Err(ParseError::Word(word.into())),
         }

@@ -222,6 +222,8 @@ impl Runner {
             preemptible: step.preemptible,
             begin: step.begin.map(|b| self.world.shown() + b),
             pools: step.pools.clone(),
+            regions: step.regions.clone(),
+            app: step.app.clone(),
             ..JobSpec::minimal(&step.name, script, request, step.time)
         }
     }
