@@ -131,7 +131,7 @@ impl Runner {
                 self.tenant(name, (balance, credit), shares, tier, regions.into());
             }
             Step::Tier { tenant, tier } => self.tier(&tenant, tier),
-            Step::Pool(pool) => self.pool(pool),
+            Step::Pool(pool) => self.pool(*pool),
             Step::Terms(terms) => self.terms(terms),
             Step::Service { cluster, service } => self.service(&cluster, service),
             Step::Policy(text) => self.steer(&text),

@@ -117,7 +117,7 @@ pub enum Step {
         tenant: String,
         tier: ContractTier,
     },
-    Pool(PoolStep),
+    Pool(Box<PoolStep>),
     Terms(TermsStep),
     Service {
         cluster: String,
@@ -347,7 +347,7 @@ fn pool(w: &mut Words) -> Result<Step, ParseError> {
             _ => return Err(ParseError::Word(word.into())),
         }
     }
-    Ok(Step::Pool(p))
+    Ok(Step::Pool(Box::new(p)))
 }
 
 fn terms(w: &mut Words) -> Result<Step, ParseError> {
