@@ -94,7 +94,11 @@ impl Trial<'_> {
                 at += 1;
             }
         }
-        Some(chosen)
+        // A look at nodes one by one counts a job of several nodes for each of them.
+        let sum = chosen.iter().map(|one| one.lost).sum();
+        let mut alone = goers.iter().take_while(|one| one.lost < sum).take(TRIES_MAX);
+        let one = alone.find(|one| self.fits(&[**one]));
+        Some(one.map_or(chosen, |one| vec![*one]))
     }
 
     /// By a look at single nodes: on each as little as frees it, and of them the cheapest.
