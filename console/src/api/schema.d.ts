@@ -734,6 +734,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A copy of everything that decides when open work starts: what `hw twin live` runs ahead. */
+        get: operations["state"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/systems": {
         parameters: {
             query?: never;
@@ -1848,6 +1865,7 @@ export interface components {
                 cluster_health?: components["schemas"]["ClusterHealth"];
                 cluster_name: string;
                 cluster_service?: components["schemas"]["ClusterService"];
+                cost?: components["schemas"]["NodeCost"] | null;
                 forecast?: components["schemas"]["QueueForecast"] | null;
                 free?: components["schemas"]["Amounts"] | null;
                 /** @example pol_0192f000000070008000000000000001 */
@@ -2013,6 +2031,22 @@ export interface components {
             /** Format: password */
             old: string;
         };
+        /** @description Everything that decides when open work starts, as of one moment. Scripts, variables and arguments of jobs are not in it. */
+        PlatformState: {
+            at: components["schemas"]["Time"];
+            /** @description Of the operator's costs. */
+            currency: string;
+            /** @description When the platform itself expects waiting jobs to start, by id; of the first ones where many wait. */
+            expected_starts: {
+                [key: string]: components["schemas"]["Time"];
+            };
+            /** @description The policy in force, as TOML. */
+            policy: string;
+            /** @description Clusters, pools, tenants, the ledger's accounts and holds, open jobs and attempts, as the engine is restored from. */
+            state: Record<string, never>;
+            /** @description Of the server; another one may write `state` differently. */
+            version: string;
+        };
         /** @description One version of the policy. */
         Policy: {
             actor?: components["schemas"]["Actor"] | null;
@@ -2059,6 +2093,7 @@ export interface components {
             cluster_health?: components["schemas"]["ClusterHealth"];
             cluster_name: string;
             cluster_service?: components["schemas"]["ClusterService"];
+            cost?: components["schemas"]["NodeCost"] | null;
             forecast?: components["schemas"]["QueueForecast"] | null;
             free?: components["schemas"]["Amounts"] | null;
             /** @example pol_0192f000000070008000000000000001 */
@@ -9148,6 +9183,89 @@ export interface operations {
             };
             /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The state now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformState"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -4,6 +4,7 @@ use wire::money::{
     Bill, BillQuery, Margin, MarginQuery, PriceBook, PriceCreate, PriceCreated, TopUp, TopUpDone, Transfer, Wallet,
 };
 use wire::policy::{Policy, PolicySet, PolicySetDone};
+use wire::twin::PlatformState;
 
 use crate::jobs::filters;
 use crate::{Client, ClientError, Pages};
@@ -47,6 +48,10 @@ impl Client {
     /// Newest first.
     pub fn policy_versions(&self) -> Pages<Policy> {
         Pages::new(self, &["v1", "policy", "versions"], Vec::new())
+    }
+    /// A copy of everything that decides when open work starts.
+    pub async fn state(&self) -> Result<PlatformState, ClientError> {
+        self.read(self.get(&["v1", "state"])).await
     }
     /// Publishes a new version of the selling prices.
     pub async fn publish_prices(&self, prices: &PriceCreate) -> Result<PriceCreated, ClientError> {

@@ -107,7 +107,7 @@ const RECORD_BYTES_MAX: usize = 224;
 const _: () = assert!(size_of::<Record>() <= RECORD_BYTES_MAX);
 
 /// A job with what lists and filters need beside it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobRow {
     pub job: Job,
     pub name: Arc<str>,
@@ -213,7 +213,7 @@ impl Batch {
 }
 
 /// Everything the engine needs to go on after a restart; the store hands it over in pieces of any size.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The newest version of the policy, if one was ever set.
     pub policy: Option<PolicyVersion>,

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use base::{Resources, Span, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// Resources held over time: amounts × milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ResourceSeconds {
     pub cpu_milli_ms: u64,
     pub mem_mib_ms: u64,

@@ -25,6 +25,8 @@ pub const PAGE_ITEMS_DEFAULT: u32 = 100;
 /// hundred those of fifty jobs. A glance took 0.2 µs of the engine's time beside 2,000 running jobs on 100 pools, so a page
 /// takes 1 ms, and 10 ms where the plans of pools are ten times as long. The reasons of a thousand jobs took 1 ms there.
 pub const LIST_START_GLANCES_MAX: usize = 5_000;
+/// Open jobs of which the whole state is given away at once: about 2 KiB each, so 100 MB of text.
+pub const STATE_JOBS_MAX: usize = 50_000;
 /// Jobs of one bulk request.
 pub const BULK_JOBS_MAX: usize = 1_000;
 /// Jobs of one bulk request that are with the engine at a time; it commits whatever waits as one batch.

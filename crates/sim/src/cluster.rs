@@ -1,12 +1,16 @@
 //! A model of one cluster: nodes, attempts, and what it does with orders, by the contract that connectors keep
 //! (at-least-once reports, repeats adopt, an end before the start is remembered). Knows no engine; refuses to know money.
 
+mod adopt;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base::{AttemptId, Bytes, ClusterId, PoolId, Resources, Seed, Span, Stream, Timestamp};
 use engine::Effect;
 use model::{EndCause, EndOrder, Exit, NodeState, Observed, Order, Outcome, Pool, Usage};
+
+pub(crate) use adopt::Adopted;
 
 /// What a job really does once it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +212,7 @@ impl ClusterModel {
 
     pub(crate) fn add_pool(&mut self, pool: &Pool) {
         for node in &pool.nodes {
-            let model = NodeModel { up: true, shape: pool.shape, used: Resources::ZERO };
+            let model = NodeModel { up: node.state != NodeState::Down, shape: pool.shape, used: Resources::ZERO };
             self.nodes.insert((pool.id, node.name.clone()), model);
         }
     }

@@ -3,11 +3,13 @@
 //!
 //! Start reading at [`World`] (what can be done to a platform), [`scenario`] (the same as text with transcripts) and
 //! [`chaos`] (the same by chance). [`audit`] says what must hold at the end. [`trace`] reads recorded workloads, [`replay`] plays
-//! them on machines of like processors, [`supply`] on clusters with money, by the engine itself. Refuses to know: tokio, ports, store, server, files, clocks.
+//! them on machines of like processors, [`supply`] on clusters with money, by the engine itself; [`live`] runs a
+//! copy of a running platform ahead. Refuses to know: tokio, ports, store, server, files, clocks.
 
 pub mod audit;
 pub mod chaos;
 mod cluster;
+pub mod live;
 mod log;
 pub mod pack;
 pub mod paired;

@@ -88,6 +88,8 @@ pub struct Tables {
     elements: BTreeMap<JobId, BTreeSet<JobId>>,
     /// What is over is let go.
     is_lean: bool,
+    /// It began with a state: of rows that are appended the first of each kind may have any number.
+    goes_on: bool,
     /// Of lean tables: ended, and perhaps something of it is open yet.
     ended: BTreeSet<JobId>,
     settled: Vec<Settled>,
@@ -100,6 +102,16 @@ impl Tables {
     #[must_use]
     pub fn lean() -> Tables {
         Tables { is_lean: true, ..Tables::default() }
+    }
+
+    /// Lean tables that begin with what is stored.
+    pub(crate) fn going_on(snapshot: &Snapshot) -> Tables {
+        let mut tables = Tables { goes_on: true, ..Tables::lean() };
+        tables.clusters = snapshot.clusters.iter().map(|c| (c.id, c.clone())).collect();
+        tables.pools = snapshot.pools.iter().map(|(pool, _)| (pool.id, pool.clone())).collect();
+        tables.jobs = snapshot.jobs.iter().map(|row| (row.job.id, row.clone())).collect();
+        tables.attempts = snapshot.attempts.iter().map(|attempt| (attempt.id, attempt.clone())).collect();
+        tables
     }
 
     /// Jobs that were settled since the last call, in order of their ids.
@@ -196,7 +208,7 @@ impl Tables {
             }
             Record::Audit(entry) => {
                 let before = self.audit.last().map_or(0, |e| e.seq);
-                if entry.seq != before + 1 {
+                if entry.seq != before + 1 && !(self.goes_on && before == 0) {
                     return Err(Conflict::AuditSeq { seq: entry.seq, before });
                 }
                 self.audit.push(entry.clone());
@@ -210,7 +222,7 @@ impl Tables {
         let attempt = interval.attempt;
         let list = self.intervals.entry(attempt).or_default();
         let before = list.last().map_or(0, |i| i.seq);
-        if interval.seq != before + 1 {
+        if interval.seq != before + 1 && !(self.goes_on && before == 0) {
             return Err(Conflict::IntervalSeq { attempt, seq: interval.seq, before });
         }
         list.push(interval.clone());
@@ -219,7 +231,7 @@ impl Tables {
 
     fn store_event(&mut self, event: &Event) -> Result<(), Conflict> {
         let before = self.events.last().map_or(0, |e| e.seq);
-        if event.seq != before + 1 {
+        if event.seq != before + 1 && !(self.goes_on && before == 0) {
             return Err(Conflict::EventSeq { seq: event.seq, before });
         }
         if self.is_lean {

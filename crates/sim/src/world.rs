@@ -1,6 +1,7 @@
 //! The world around one engine: a true clock and the one that is shown, an event queue, clusters, the shadow store,
 //! and the driver's rounds (decide, commit, answer, act) with crashes at every seam. Refuses to know what jobs mean.
 
+mod ahead;
 mod lean;
 
 use std::collections::BTreeMap;
@@ -124,6 +125,9 @@ pub struct World {
     log: Log,
     /// Digest over the debug form of everything committed, when asked for.
     fingerprint: Option<u128>,
+    /// Of jobs that are watched.
+    starts: ahead::Starts,
+    awaited: usize,
 }
 
 impl World {
@@ -150,6 +154,8 @@ impl World {
             conflict: None,
             log: Log::new(false),
             fingerprint: None,
+            starts: Default::default(),
+            awaited: 0,
         }
     }
 
@@ -300,6 +306,7 @@ impl World {
             let text = format!("{:?}", (&batch.records, &batch.effects));
             *fingerprint = base::digest128(&[&fingerprint.to_be_bytes(), text.as_bytes()]);
         }
+        self.note_starts(&batch.records);
         if let Err(conflict) = self.tables.commit(&batch.records) {
             self.note(|| format!("the store refused a record: {conflict}"));
             self.conflict.get_or_insert(conflict);

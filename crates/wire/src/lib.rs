@@ -16,6 +16,7 @@ pub mod sites;
 pub mod submit;
 pub mod supply;
 pub mod text;
+pub mod twin;
 pub mod words;
 
 pub use common::{Amounts, MoneyText, Page, TimeText};

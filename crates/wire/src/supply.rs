@@ -4,6 +4,7 @@ use base::{ClusterId, PoolId, SupplierId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::cluster::NodeCost;
 use crate::common::{Amounts, MoneyText, TimeText};
 use crate::words::{Backend, ClusterHealth, ClusterService, NodeState, SupplyMode};
 
@@ -119,6 +120,9 @@ pub struct Pool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<QueueForecast>,
     pub price: Option<PoolPrice>,
+    /// What one node costs the operator; only operators and auditors see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<NodeCost>,
     /// What this host cannot do, and what that means.
     pub remarks: Vec<String>,
     /// The first 1000, in name order.

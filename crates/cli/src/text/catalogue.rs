@@ -187,6 +187,19 @@ catalogue! {
     CpuPercent "Processors in use %" "处理器占用 %";
     BoundedSlowdown "Bounded slowdown" "有界减速比";
     Jobs "Jobs" "作业数";
+    At "At" "时刻";
+    StartWithin "Start within the look ahead" "推演期内启动";
+    PlatformExpects "Platform expects" "平台预计";
+    ForetoldStart "Start" "推演启动";
+    ChangedStart "Changed start" "变更后启动";
+    ChangedPool "Changed pool" "变更后资源池";
+    Earlier "Earlier by s" "提前（秒）";
+    ChangedStartWithin "Start, changed" "变更后推演期内启动";
+    ChangedMeanWait "Mean wait, changed" "变更后平均等待";
+    BrokenOffJobs "Broken off" "因变更中断";
+    NeverRan "Never ran" "未运行";
+    Tenants "Tenants" "租户数";
+    Users "Users" "用户数";
     ContractFees "Contracts" "合同收入";
     PartnerFees "Fees" "合作方费用";
     OwnCost "Own, used" "自有占用成本";
@@ -317,6 +330,7 @@ catalogue! {
     AuditorSays "The auditor finds: {text}" "审计发现：{text}";
     PairsMethod "Means over the pairs, the same history under both; the interval is Student's t over the {n} differences." "均值取自各对（同一历史在两种策略下）；区间为 {n} 个差值的 Student t 95% 置信区间。";
     PlaysBrokenOff "Broken off: only what had come to its end counts." "已中断：仅计入已完成的部分。";
+    LiveMethod "Running work is taken to end by its limit; nothing new is handed in." "推演假定：运行中的作业按时限结束，且无新作业提交。";
     BrokenOff "Broken off: the figures are of the jobs that had started; {n} of {jobs} had not." "已中断：结果仅含已开始的作业；{jobs} 个作业中有 {n} 个尚未开始。";
     Warning "warning" "警告";
     LineNumber "line {n}" "第 {n} 行";

@@ -1,8 +1,12 @@
-//! `hw twin`: history played again under other rules, on this machine and without a server. One file per verb; this one names them.
+//! `hw twin`: history played again under other rules, on this machine; only `export` and `live` ask a server. One file per verb; this one names them.
 
 mod broker;
 mod compare;
+mod export;
 mod ground;
+mod history;
+mod live;
+mod offer;
 mod out;
 mod pack;
 mod page;
@@ -35,6 +39,10 @@ enum Act {
     Sweep(sweep::Sweep),
     /// Play several clusters' traces together, with a router that sends each job somewhere when it arrives
     Broker(broker::Broker),
+    /// Write the platform's own past as a trace, and its supply as a file, to be replayed
+    Export(export::Export),
+    /// Run a copy of the platform ahead: when does each waiting job start, and what if?
+    Live(live::Live),
     /// Let pods arrive at a cluster of GPU nodes and see how much of it a policy allocates
     Pack(pack::Pack),
 }
@@ -46,6 +54,8 @@ pub async fn run(desk: &Desk, args: Twin) -> Result<View, Fault> {
         Act::Compare(args) => compare::run(desk, args).await,
         Act::Sweep(args) => sweep::run(desk, args).await,
         Act::Broker(args) => broker::run(desk, args).await,
+        Act::Export(args) => export::run(desk, args).await,
+        Act::Live(args) => live::run(desk, args).await,
         Act::Pack(args) => pack::run(desk, args),
     }
 }

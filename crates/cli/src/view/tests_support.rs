@@ -106,6 +106,7 @@ pub fn pool(name: &str, nodes: u32) -> Pool {
             card_hour: Some(money("8.00")),
             currency: "CNY".into(),
         }),
+        cost: None,
         remarks: vec!["no control groups: memory is watched, not limited".into()],
         nodes: (1..=nodes).map(|n| Node { name: format!("n{n}"), state: state(n) }).collect(),
     }

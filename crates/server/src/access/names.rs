@@ -9,7 +9,7 @@ use base::{ClusterId, PoolId, ProjectId, SupplierId, TenantId, UserId};
 use model::{Cluster, Pool, Project, Supplier, Tenant, User};
 use moka::sync::Cache;
 use ports::StoreError;
-use rating::PriceBook;
+use rating::{PoolCost, PriceBook};
 use store::SqlStore;
 
 use crate::limits::{NAMES_REMEMBERED, NAMES_TRUSTED};
@@ -21,6 +21,8 @@ const UNKNOWN: &str = "?";
 #[derive(Default)]
 pub struct Supply {
     pub pools: BTreeMap<PoolId, Pool>,
+    /// Of a node of each pool, where it is known.
+    pub costs: BTreeMap<PoolId, PoolCost>,
     pub clusters: BTreeMap<ClusterId, Cluster>,
     pub suppliers: BTreeMap<SupplierId, Supplier>,
     pub books: Vec<PriceBook>,
@@ -28,8 +30,10 @@ pub struct Supply {
 
 impl Supply {
     pub(crate) async fn read(store: &SqlStore) -> Result<Self, StoreError> {
+        let pools = store.pools().await?;
         Ok(Self {
-            pools: store.pools().await?.into_iter().map(|(pool, _)| (pool.id, pool)).collect(),
+            costs: pools.iter().filter_map(|(pool, cost)| Some((pool.id, (*cost)?))).collect(),
+            pools: pools.into_iter().map(|(pool, _)| (pool.id, pool)).collect(),
             clusters: store.clusters().await?.into_iter().map(|c| (c.id, c)).collect(),
             suppliers: store.suppliers().await?.into_iter().map(|s| (s.id, s)).collect(),
             books: store.price_books().await?,

@@ -125,7 +125,7 @@ pub fn way(link: &SlurmLink, state: Option<LinkState>) -> shown::ClusterWay {
     }
 }
 
-fn cost(cost: PoolCost) -> shown::NodeCost {
+pub fn cost(cost: PoolCost) -> shown::NodeCost {
     shown::NodeCost {
         purchase_price: cost.purchase_price.into(),
         residual: cost.residual.into(),

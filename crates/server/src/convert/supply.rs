@@ -2,7 +2,7 @@
 
 use base::{Currency, Resources, Timestamp};
 use model::{Chip, ClusterHealth, NodeState, Pool, Service};
-use rating::{PriceBook, book};
+use rating::{PoolCost, PriceBook, book};
 use sched::PoolUse;
 use wire::{Amounts, money, supply as shown};
 
@@ -55,11 +55,12 @@ pub struct PoolNow {
     pub forecast: Option<shown::QueueForecast>,
     pub currency: Currency,
     pub now: Timestamp,
+    pub cost: Option<PoolCost>,
     pub remarks: Vec<String>,
 }
 
 pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow) -> shown::Pool {
-    let PoolNow { usage, forecast, currency, now, mut remarks } = now;
+    let PoolNow { usage, forecast, currency, now, cost, mut remarks } = now;
     if !pool.retired.is_empty() {
         remarks.push(RETIRED.to_owned());
     }
@@ -83,6 +84,7 @@ pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow) -> shown::Pool {
         time_limit_max_seconds: pool.time_limit_max.map(seconds_ceil),
         forecast,
         price: book::in_force(&supply.books, currency, now).map(|book| price(book, pool)),
+        cost: cost.map(super::cluster::cost),
         remarks,
         nodes: pool
             .nodes

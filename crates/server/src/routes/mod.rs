@@ -15,6 +15,7 @@ mod session;
 mod sites;
 mod submit;
 mod supply;
+mod twin;
 
 pub(crate) use bytes::Reader;
 
@@ -109,6 +110,7 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(supply::prices, supply::publish_prices))
         .routes(routes!(policy::get, policy::set))
         .routes(routes!(policy::versions))
+        .routes(routes!(twin::state))
         .routes(routes!(people::tenants, people::create_tenant))
         .routes(routes!(people::tenant, people::change_tenant))
         .routes(routes!(people::projects, people::create_project))

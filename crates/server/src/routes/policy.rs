@@ -78,6 +78,12 @@ pub(super) async fn set(
     }
 }
 
+/// The policy in force, as TOML.
+pub(super) async fn document(app: &App) -> Result<String, Failure> {
+    let version = newest(app).await?;
+    Ok(version.map_or_else(|| app.settings.steering.document(), |version| version.steering.document()))
+}
+
 async fn newest(app: &App) -> Result<Option<PolicyVersion>, Failure> {
     Ok(app.store.policies(page(Some(1), None)?).await?.items.pop())
 }

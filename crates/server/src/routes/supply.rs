@@ -98,7 +98,8 @@ pub(super) async fn pools(caller: Caller, Params(query): Params<PageQuery>) -> R
     let items = page.items.into_iter().map(|pool| {
         let remarks = caller.app().clusters.get(pool.cluster).map(|c| c.pool_remarks(pool.id)).unwrap_or_default();
         let (usage, forecast) = usage.get(&pool.id).copied().unzip();
-        let now = PoolNow { usage, forecast: forecast.flatten(), currency: who.currency, now, remarks };
+        let cost = who.sees_all().then(|| supply.costs.get(&pool.id).copied()).flatten();
+        let now = PoolNow { usage, forecast: forecast.flatten(), currency: who.currency, now, cost, remarks };
         convert::supply::pool(pool, &supply, now)
     });
     Ok(Json(Page { items: items.collect(), next_cursor: page.next_cursor }))

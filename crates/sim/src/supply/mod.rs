@@ -14,6 +14,8 @@ use model::{Chip, SupplyMode};
 use rating::PoolCost;
 
 pub use engine::Steering;
+#[cfg(test)]
+pub(crate) use play::at_last_arrival;
 pub use play::{Fate, Played, Source, play};
 pub use sums::{Group, Sums, csv, sums};
 pub use written::Fault;
@@ -80,6 +82,7 @@ enum Broken {
 pub struct Tenant {
     pub name: String,
     traces: Vec<String>,
+    groups: Vec<u32>,
     shares: u32,
     /// Place of the cluster where its work ran before.
     home: Option<usize>,
@@ -192,6 +195,7 @@ fn tenants(file: &written::File, clusters: &[Cluster]) -> Result<Vec<Tenant>, St
         tenants.push(Tenant {
             name: written.name.clone(),
             traces: written.traces.clone().unwrap_or_else(|| vec![written.name.clone()]),
+            groups: written.groups.clone(),
             shares: written.shares,
             home: written.home.as_ref().map(home).transpose()?,
             contract: None,

@@ -330,11 +330,22 @@ impl<'a> Run<'a> {
         self.ended >= total
     }
 
+    /// Whose a job is: the tenant that names its group, else one of those that name none, by its user.
+    fn tenant_of(&self, source: usize, user: Option<u32>, group: Option<u32>) -> usize {
+        let of = &self.of_source[source];
+        let named = |tenant: &&usize| group.is_some_and(|group| self.tenants[**tenant].groups.contains(&group));
+        if let Some(tenant) = of.iter().find(named) {
+            return *tenant;
+        }
+        let rest: Vec<usize> = of.iter().copied().filter(|tenant| self.tenants[*tenant].groups.is_empty()).collect();
+        let rest = if rest.is_empty() { of } else { &rest };
+        rest[user.unwrap_or(0) as usize % rest.len()]
+    }
+
     fn submission(&mut self, source: usize, at: usize) -> (JobId, Submission) {
         let load = &self.sources[source].load;
         let (job, run) = (&load.jobs[at], Span::from_secs(load.runs_s[at]));
-        let of = &self.of_source[source];
-        let tenant = of[job.user.unwrap_or(0) as usize % of.len()];
+        let tenant = self.tenant_of(source, job.user, job.group);
         let number = self.fates.len();
         let (nodes, cores) = self.supply.cut(job.procs);
         let per_node = Resources::new(cores, Bytes(0), 0);
@@ -484,7 +495,7 @@ const WRONG_MAX: usize = 100;
 impl Tenant {
     fn plain(name: &str) -> Tenant {
         let (name, traces) = (name.to_owned(), vec![name.to_owned()]);
-        Tenant { name, traces, shares: 1, home: None, contract: None, data: Vec::new() }
+        Tenant { name, traces, groups: Vec::new(), shares: 1, home: None, contract: None, data: Vec::new() }
     }
 }
 
@@ -526,4 +537,17 @@ fn acts(supply: &Supply) -> Vec<(Span, Act)> {
 /// By pool and tenant, for who sums up.
 pub(super) fn mode_of(supply: &Supply, pool: usize) -> SupplyMode {
     supply.clusters[supply.pools[pool].cluster].mode
+}
+
+/// For tests: a world in which all jobs of a source were submitted at their times, at the moment of the last submission.
+#[cfg(test)]
+pub(crate) fn at_last_arrival(supply: &Supply, steering: Steering, source: Source) -> Result<World, Fault> {
+    let sources = [source];
+    let mut run = Run::new(supply, steering, &sources, &Seed::from_u64(1))?;
+    for (second, source, at) in run.arrivals() {
+        run.world.advance_to(run.begin + Span::from_secs(second));
+        let submission = run.submission(source, at);
+        run.submit(vec![submission]);
+    }
+    Ok(run.world)
 }

@@ -191,6 +191,9 @@ pub(super) struct Tenant {
     pub name: String,
     /// Traces whose users it has; several tenants of one trace share its users out among them. Left out: the one of its name.
     pub traces: Option<Vec<String>>,
+    /// Of these traces only the jobs of these group numbers; a tenant without any has what no other names.
+    #[serde(default)]
+    pub groups: Vec<u32>,
     #[serde(default = "one")]
     pub shares: u32,
     /// The cluster where its work ran before there was a platform: what runs elsewhere has moved.
