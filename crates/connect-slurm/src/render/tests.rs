@@ -550,7 +550,7 @@ fn what_is_asked_of_nodes_stands_beside_what_makes_the_pool() {
         licences: vec![("ansys@flex".into(), 2), ("matlab".into(), 1)],
         reservation: Some("course".into()),
         switches: Some(model::Switches { count: 1, patience: Some(Span::from_secs(90)) }),
-        constraint: None,
+        ..Default::default()
     });
     assert_eq!((found.constraint.as_deref(), found.reservation.as_deref()), (Some("fast"), Some("course")));
     assert_eq!((found.licences.as_deref(), found.switches), (Some("ansys@flex:2,matlab:1"), Some((1, Some(2)))));
