@@ -123,13 +123,15 @@ fn sshd_config(dir: &Path, host: &str, port: u16, at: &Layout, spec: &ClusterSpe
     // PAM, because without it sshd refuses an account whose password is locked, as root's often is.
     let denied = if spec.old_sftp { " -P copy-data" } else { "" };
     let path = spec.login_path.as_ref().map_or(String::new(), |path| format!(" PATH={}", path.display()));
+    // bash reads its start file for commands over SSH unless it is told that it is not the first shell: what whoever runs these tests
+    // has in theirs may take long, and leave locks behind when it is killed.
     let pam = if getuid().is_root() { "yes" } else { "no" };
     format!(
         "ListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/{host}\nPidFile none\nAuthorizedKeysFile {dir}/authorized_keys\n\
          StrictModes no\nUsePAM {pam}\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
          PubkeyAuthentication yes\nPermitRootLogin prohibit-password\nUseDNS no\nPrintMotd no\nPrintLastLog no\n\
          MaxStartups 200\nMaxSessions 200\nSubsystem sftp internal-sftp{denied}\n\
-         SetEnv SLURM_CONF={} {MARK}={}{path}\n",
+         SetEnv SLURM_CONF={} {MARK}={}{path} SHLVL=1\n",
         at.conf().display(),
         mark.display()
     )
