@@ -429,17 +429,10 @@ impl Inner {
                     return false;
                 }
             }
-            if facts.exit.0 == EXIT_SUPERSEDED && is_odd && self.is_superseded(attempt, number, &evidence) {
+            if facts.exit.0 == EXIT_SUPERSEDED && is_odd && !self.gave_way(attempt, number, &mut facts, &evidence) {
                 return false;
             }
             let ended = evidence.ended.as_ref().filter(|ended| Some(ended.number) == number);
-            if facts.exit.0 == EXIT_SUPERSEDED && is_odd && ended.is_none() && evidence.owner == number {
-                if self.may_say_more(attempt) {
-                    return false;
-                }
-                facts.state = SlurmState::NodeFail;
-                facts.note("launched twice by Slurm, and nothing says how the launch that did the work ended");
-            }
             match ended.map(|ended| (ended.exit, &ended.words)) {
                 Some((None, words)) => {
                     facts.exit = (EXIT_NO_START.code, EXIT_NO_START.signal);
@@ -476,30 +469,6 @@ impl Inner {
         }
         verdict.note = join(verdict.note, facts.note.take());
         self.tell_end(attempt, &facts, verdict, runs);
-        true
-    }
-
-    /// A copy of the job gave way to another launch of it, which may still work. What Slurm no longer knows it ends soon.
-    fn may_say_more(&self, attempt: AttemptId) -> bool {
-        let table = self.table();
-        let since = table.attempts.get(&attempt).and_then(|entry| match entry.phase {
-            Phase::Ending { since } | Phase::Missing { since } => Some(since),
-            _ => None,
-        });
-        since.is_some_and(|since| since.elapsed() < Duration::from_secs(u64::from(self.config.grace_secs)))
-    }
-
-    /// The job that ended was a copy: the one that has the fence is followed from now on.
-    fn is_superseded(&self, attempt: AttemptId, number: Option<JobNumber>, evidence: &Evidence) -> bool {
-        let mut table = self.table();
-        let Some(entry) = table.attempts.get_mut(&attempt) else { return true };
-        let owner = evidence.owner.filter(|owner| Some(*owner) != number);
-        let Some(other) = owner.or_else(|| entry.rivals.pop_first()) else { return false };
-        entry.number = Some(other);
-        entry.record = None;
-        entry.phase = Phase::Missing { since: Instant::now() };
-        drop(table);
-        self.look_now.notify_one();
         true
     }
 

@@ -2,6 +2,7 @@
 //! their ends, through any carrier. Four tasks of this process and a table; no state of its own survives, as everything stands
 //! in the cluster. How exactly-once works is told in `docs/slurm.md`.
 
+mod copies;
 mod ends;
 mod facts;
 mod hand_over;
