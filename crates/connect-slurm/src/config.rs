@@ -151,9 +151,7 @@ impl SlurmConfig {
             None => Ok(()),
         }
     }
-}
 
-impl SlurmConfig {
     /// What joins the nodes of a partition, where the operator said it.
     pub fn interconnect(&self, partition: &str) -> Option<&Interconnect> {
         self.interconnects.get(partition).or_else(|| self.interconnects.get("*"))

@@ -11,7 +11,7 @@ use crate::bound::{Ask, earliest_bound};
 use crate::lending::{Limit, Over};
 use crate::policy::Weights;
 use crate::pool::Pool;
-use crate::profile::{NOW, Respect, Scratch, WHENEVER, earliest, earliest_alone};
+use crate::profile::{NOW, Respect, Scratch, WHENEVER, earliest_alone};
 use crate::rule::{PoolVerdict, Rule, Verdict, refused_for_good, refused_for_now};
 use crate::scheduler::Scheduler;
 use crate::shape::{Fit, Guest, Shape, money};
@@ -280,21 +280,19 @@ impl Scheduler {
         let ask = Ask { request: &demand.request, dips: demand.standing.dips };
         let (start, limit) = (now.as_micros(), demand.time_limit.as_micros());
         let ordinal = *self.pools.by_id.get(&pool.id)?;
-        if pool.claims.is_empty() && pool.is_plain(ask, self.pools.purse(pool)) {
-            let (nodes, per_node) = (demand.request.nodes, &demand.request.per_node);
-            return earliest_alone(pool, per_node, nodes, demand.standing.dips, WHENEVER, scratch);
+        let (nodes, per_node, purse) = (demand.request.nodes, &demand.request.per_node, self.pools.purse(pool));
+        let is_plain = pool.is_plain(ask, purse);
+        let dips = demand.standing.dips;
+        if is_plain && pool.claims.is_empty() {
+            return earliest_alone(pool, per_node, nodes, dips, WHENEVER, scratch);
         }
         if self.pools.pick(ordinal, ask, start.saturating_add(limit), start, &mut scratch.nodes).is_ok() {
             return Some(NOW);
         }
         let beside = self.pools.start(ordinal, ask, (start, limit), job, WHENEVER, scratch);
-        beside.or_else(|| {
-            let (purse, respect) = (self.pools.purse(pool), Respect::Running);
-            if pool.is_plain(ask, purse) {
-                let (nodes, per_node) = (demand.request.nodes, &demand.request.per_node);
-                return earliest(pool, per_node, nodes, demand.standing.dips, respect, WHENEVER, scratch);
-            }
-            earliest_bound(pool, purse, ask, limit, start, respect, WHENEVER, scratch)
+        beside.or_else(|| match is_plain {
+            true => earliest_alone(pool, per_node, nodes, dips, WHENEVER, scratch),
+            false => earliest_bound(pool, purse, ask, limit, start, Respect::Running, WHENEVER, scratch),
         })
     }
 

@@ -492,20 +492,18 @@ impl Scheduler {
         let job = self.queue.slot(slot).job;
         let limit = self.queue.slot(slot).limit;
         let tenant = self.queue.lane_of(slot).tenant;
-        let nodes = std::mem::take(&mut self.scratch.nodes);
+        let end = now.as_micros().saturating_add(limit);
+        let mut nodes = std::mem::take(&mut self.scratch.nodes);
         let explanation = self.placement_table(job, shape, place, tenant, limit, now);
         self.take_from_queue(slot);
         let shape = self.shapes.get(shape);
         let ordinal = shape.fits[place].pool;
         let request = shape.request.clone();
-        let mut nodes = nodes;
         if nodes.is_empty() {
-            let end = now.as_micros().saturating_add(limit);
             let picked = self.pools.pick(ordinal, shape.ask(), end, now.as_micros(), &mut nodes);
             debug_assert!(picked.is_ok(), "{job} has room in an unclaimed pool");
         }
         let (per_node, total) = (request.per_node, request.total());
-        let end = now.as_micros().saturating_add(limit);
         let run = Run { job, pool: ordinal, end, tenant, total };
         self.begin(run, per_node, NodeList::from_slice(&nodes), request.conditions.clone());
         let pool = self.pools.get(ordinal).expect("a fit with room names a pool that exists");

@@ -14,6 +14,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 
 use crate::replay::{Progress, Watch};
+use crate::supply::span_or_none;
 use crate::world::World;
 
 /// Inputs between two looks at whoever watches.
@@ -58,21 +59,12 @@ pub struct NewPool {
     /// A partner's, not an own one.
     #[serde(default)]
     pub partner: bool,
-    #[serde(default, with = "maybe_span")]
+    #[serde(default, deserialize_with = "span_or_none")]
     pub time_limit_max: Option<Span>,
 }
 
 const fn one() -> u32 {
     1
-}
-
-mod maybe_span {
-    use base::Span;
-    use serde::{Deserialize as _, Deserializer, de::Error as _};
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Span>, D::Error> {
-        String::deserialize(from)?.parse().map(Some).map_err(D::Error::custom)
-    }
 }
 
 /// Pools of a file: `[[pool]]` tables.

@@ -19,6 +19,7 @@ pub(crate) use play::at_last_arrival;
 pub use play::{Fate, Played, Source, play};
 pub use sums::{Group, Sums, csv, sums};
 pub use written::Fault;
+pub(crate) use written::span_or_none;
 
 use written::Mode;
 

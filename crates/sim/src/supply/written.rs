@@ -226,7 +226,7 @@ fn text<'de, D: Deserializer<'de>, T: std::str::FromStr<Err: std::fmt::Display>>
 fn text_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Money>, D::Error> {
     text(from).map(Some)
 }
-fn span_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Span>, D::Error> {
+pub(crate) fn span_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Span>, D::Error> {
     text(from).map(Some)
 }
 
