@@ -153,6 +153,9 @@ CREATE TABLE intervals (
     uncollected BIGINT NOT NULL,
     depreciation BIGINT NOT NULL,
     datacentre BIGINT NOT NULL,
+    fee BIGINT NOT NULL DEFAULT 0,
+    book BYTEA,
+    run BIGINT,
     PRIMARY KEY (job, attempt, seq)
 );
 CREATE INDEX intervals_to ON intervals (to_at);
@@ -316,3 +319,70 @@ CREATE TABLE checkpoint_files (
     PRIMARY KEY (job, at, path)
 );
 CREATE INDEX checkpoint_files_digest ON checkpoint_files (digest);
+
+CREATE TABLE upkeep (
+    pool BYTEA NOT NULL PRIMARY KEY,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE TABLE stretches (
+    pool BYTEA NOT NULL,
+    from_at BIGINT NOT NULL,
+    to_at BIGINT NOT NULL,
+    nodes BIGINT NOT NULL,
+    nodes_outage BIGINT NOT NULL,
+    nodes_maintenance BIGINT NOT NULL,
+    nodes_reserve BIGINT NOT NULL,
+    depreciation BIGINT NOT NULL,
+    datacentre BIGINT NOT NULL,
+    worked BIGINT NOT NULL,
+    outage BIGINT NOT NULL,
+    maintenance BIGINT NOT NULL,
+    reserve BIGINT NOT NULL,
+    idle BIGINT NOT NULL,
+    overlap BIGINT NOT NULL,
+    PRIMARY KEY (pool, from_at)
+);
+CREATE INDEX stretches_to ON stretches (to_at);
+
+CREATE TABLE daily (
+    day BIGINT NOT NULL,
+    project BYTEA NOT NULL,
+    pool BYTEA NOT NULL,
+    line BIGINT NOT NULL,
+    charge BIGINT NOT NULL,
+    uncollected BIGINT NOT NULL,
+    depreciation BIGINT NOT NULL,
+    datacentre BIGINT NOT NULL,
+    fee BIGINT NOT NULL,
+    core_ms BIGINT NOT NULL,
+    card_ms BIGINT NOT NULL,
+    PRIMARY KEY (day, project, pool, line)
+);
+
+CREATE TABLE settlements (
+    number BIGINT PRIMARY KEY,
+    state BIGINT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE TABLE settlement_lines (
+    settlement BIGINT NOT NULL,
+    line BIGINT NOT NULL,
+    verdict BIGINT NOT NULL,
+    dispute BIGINT NOT NULL,
+    job BYTEA,
+    attempt BIGINT,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (settlement, line)
+);
+CREATE INDEX settlement_lines_attempt ON settlement_lines (job, attempt) WHERE job IS NOT NULL;
+
+CREATE TABLE volumes (
+    tenant BYTEA NOT NULL,
+    book BYTEA NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (tenant, book)
+);

@@ -645,6 +645,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/pools/{pool}/cost": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Say what a pool costs from now on. Running work keeps the terms of its start. */
+        put: operations["set_pool_cost"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/pools/{pool}/nodes/{node}": {
         parameters: {
             query?: never;
@@ -669,11 +686,79 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Versions of the selling prices, newest first. */
+        /** Versions of the selling prices, newest first. Items for other tenants are shown to operators and auditors only. */
         get: operations["prices"];
         put?: never;
         /** Publish a new version of the selling prices. Running work keeps the prices of its start. */
         post: operations["publish_prices"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/prices/trial": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a book would have charged for the metered work of a month in its currency. Nothing is published. */
+        post: operations["try_prices"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reports/margin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Revenue, cost and margin by any of several things, by days (UTC). Costs that no work carried stand under `-` where work is told apart. */
+        get: operations["report_margin"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reports/pools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each pool's time cost and earned: hours by what became of them, cost by cause, unit cost, break-even utilisation. */
+        get: operations["report_pools"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reports/sizing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** How many cards a model service needs, and what a month of it earns at the present prices. */
+        post: operations["report_sizing"];
         delete?: never;
         options?: never;
         head?: never;
@@ -694,6 +779,132 @@ export interface paths {
         post: operations["sign_in"];
         /** Sign out: ends the token or session that this request carries. */
         delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settlements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Suppliers' statements, newest first. */
+        get: operations["settlements"];
+        put?: never;
+        /**
+         * Take a supplier's statement in: it is read by its mapping, matched line by line with what was accrued, and kept with every
+         *     difference in dispute. One fault in the file, and nothing is taken in.
+         */
+        post: operations["import_statement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settlements/{settlement}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One statement, without its lines. */
+        get: operations["settlement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settlements/{settlement}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept a statement in which nothing is in dispute: what was accrued for its lines is cleared, what is agreed is owed, and the
+         *     difference is booked. Its lines never change again.
+         */
+        post: operations["accept_settlement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settlements/{settlement}/disputes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin disputes about lines, or end them by agreement. */
+        post: operations["resolve_lines"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settlements/{settlement}/lines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lines of a statement: theirs in the order of the file, then those of ours that it does not name. */
+        get: operations["settlement_lines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settlements/{settlement}/payments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pay what is owed by an accepted statement, or a part of it. */
+        post: operations["pay_settlement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settlements/{settlement}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a statement back that is not accepted: another may then be taken in under its number. */
+        post: operations["withdraw_settlement"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1104,7 +1315,18 @@ export interface components {
             chosen: boolean;
             cluster_name: string;
             cost?: components["schemas"]["Money"] | null;
+            data_cost?: components["schemas"]["Money"] | null;
+            /**
+             * Format: double
+             * @description Of that time, how long its input is on its way there; `null` where it has none or no link is known.
+             */
+            data_time_seconds?: number | null;
             expected_start?: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description To the users of a model there and back.
+             */
+            latency_seconds?: number | null;
             mode: components["schemas"]["SupplyMode"];
             pool: string;
             pool_name: string;
@@ -1173,6 +1395,7 @@ export interface components {
         /** @description A cluster to be registered, or another way to a registered one. */
         ClusterCreate: {
             cost?: components["schemas"]["NodeCost"] | null;
+            fee?: components["schemas"]["SupplierFee"] | null;
             mode?: components["schemas"]["SupplyMode"] | null;
             /**
              * @description 1 to 40 of a-z, 0-9, `-`, `_`, `.`; its pools' names begin with it.
@@ -1267,6 +1490,7 @@ export interface components {
             cost?: components["schemas"]["NodeCost"] | null;
             /** @description What is wrong at the moment. */
             error?: string | null;
+            fee?: components["schemas"]["SupplierFee"] | null;
             /** Format: int64 */
             running?: number | null;
             /** @description As registered. */
@@ -1284,16 +1508,23 @@ export interface components {
          * @enum {string}
          */
         ContractTier: "long_term" | "short_term" | "on_demand";
+        /** @enum {string} */
+        Day: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
         Dependency: {
             /** @description `afterok`, `afterany` or `afternotok`. */
             kind: string;
             on: string;
         };
         /**
+         * @description Where the dispute about a line stands. `later`: it is no part of this statement.
+         * @enum {string}
+         */
+        DisputeState: "none" | "open" | "ours" | "theirs" | "amount" | "later";
+        /**
          * @description The stable code of a problem. Each has a page under the problem's `type`.
          * @enum {string}
          */
-        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
+        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
         Event: {
             actor: components["schemas"]["Actor"];
             at: components["schemas"]["Time"];
@@ -1394,6 +1625,33 @@ export interface components {
          * @enum {string}
          */
         FindingLevel: "ok" | "warn" | "fail";
+        /** @description What became of forecasts of one kind. Without any, the means are zero. */
+        ForecastErrors: {
+            /**
+             * Format: int64
+             * @description Mean of what came less what was forecast: above zero, things took longer.
+             */
+            bias_millis: number;
+            /** Format: int64 */
+            count: number;
+            /**
+             * Format: int64
+             * @description Mean of the differences without their signs.
+             */
+            mean_absolute_millis: number;
+            /**
+             * Format: int64
+             * @description Of `count`, those at least half and at most twice what came; times under ten seconds count as ten.
+             */
+            within_factor_two: number;
+        };
+        /** @description How good forecasts were in a pool. */
+        ForecastQuality: {
+            /** @description How long work ran, as expected at the placement. */
+            runs: components["schemas"]["ForecastErrors"];
+            /** @description From the placement to the start, as told at the placement. */
+            starts: components["schemas"]["ForecastErrors"];
+        };
         /** @description A file of the tenant's that a job finds in its work folder. */
         InputFile: {
             /** @description What it is called in the work folder; the last part of `path` when left out. */
@@ -1557,6 +1815,31 @@ export interface components {
             user: string;
             user_name: string;
         };
+        /** @description A quantity as both sides have it, in hours with six places. */
+        LineQuantity: {
+            meter: components["schemas"]["Meter"];
+            ours_hours?: string | null;
+            theirs_hours?: string | null;
+        };
+        /**
+         * @description What becomes of a dispute.
+         * @enum {string}
+         */
+        LineResolution: "open" | "ours" | "theirs" | "amount" | "later";
+        /**
+         * @description How a line of a supplier's statement compares with ours.
+         * @enum {string}
+         */
+        LineVerdict: "matched" | "quantity" | "price" | "quantity_and_price" | "only_ours" | "only_theirs" | "duplicated";
+        /** @description What becomes of the dispute about lines. `open` begins one; the others end it. */
+        LinesResolve: {
+            amount?: components["schemas"]["Money"] | null;
+            /** @description Numbers of lines; empty: all lines in dispute with `verdict`. */
+            lines?: number[];
+            note?: string;
+            resolution: components["schemas"]["LineResolution"];
+            verdict?: components["schemas"]["LineVerdict"] | null;
+        };
         /** @description Data of the event `end` of a followed log: nothing will be added any more. */
         LogEnd: {
             /** Format: int64 */
@@ -1596,17 +1879,16 @@ export interface components {
             /** @description There were more rows than one report may have: narrow the time. */
             truncated: boolean;
         };
-        /**
-         * @description What a margin report has a row for.
-         * @enum {string}
-         */
+        /** @enum {string} */
         MarginBy: "job" | "tenant" | "pool" | "project";
         MarginRow: {
-            /** @description Depreciation and data centre together. */
+            /** @description Depreciation, data centre and fee together. */
             cost: components["schemas"]["Money"];
             currency: string;
             datacentre: components["schemas"]["Money"];
             depreciation: components["schemas"]["Money"];
+            /** @description What suppliers take. */
+            fee?: components["schemas"]["Money"];
             /** @description Id of the job, tenant, pool or project; `total` in the sum. */
             key: string;
             /** @description Revenue less cost. */
@@ -1618,6 +1900,16 @@ export interface components {
             /** @description Charged but not covered by the wallet; not part of the revenue. */
             uncollected: components["schemas"]["Money"];
         };
+        /**
+         * @description By what a line found an attempt of ours.
+         * @enum {string}
+         */
+        MatchedBy: "attempt" | "external" | "time";
+        /**
+         * @description What a quantity counts.
+         * @enum {string}
+         */
+        Meter: "core" | "card" | "node";
         /**
          * @description Decimal units of the currency that stands beside it, at most six places.
          * @example 12.50
@@ -1635,22 +1927,34 @@ export interface components {
             pool: string;
             state: components["schemas"]["NodeState"];
         };
-        /** @description What one node costs: straight-line depreciation and a monthly fee. */
+        /** @description What own nodes cost: straight-line depreciation from the day they are in service, and a monthly fee. */
         NodeCost: {
             datacentre_fee_month: components["schemas"]["Money"];
             /**
              * Format: int32
-             * @description At least 1.
+             * @description 1 to 1200; left out: five years for nodes with A100 and for nodes without cards, three for those with other cards.
              */
-            life_months: number;
+            life_months?: number | null;
+            /** @description Of one node. */
             purchase_price: components["schemas"]["Money"];
             residual: components["schemas"]["Money"];
+            /** @description When nodes went into service; left out: nodes are in service from the day on which they are registered until they are gone. */
+            stages?: components["schemas"]["NodeStage"][];
         };
         NodeCount: {
             /** Format: int32 */
             available: number;
             /** Format: int32 */
             total: number;
+        };
+        /** @description Nodes that went into service together. */
+        NodeStage: {
+            /** @description Depreciation and fee begin here. */
+            in_service: components["schemas"]["Time"];
+            /** Format: int32 */
+            nodes: number;
+            purchased?: components["schemas"]["Time"] | null;
+            retired?: components["schemas"]["Time"] | null;
         };
         /** @enum {string} */
         NodeState: "up" | "drained" | "down";
@@ -1866,6 +2170,7 @@ export interface components {
                 cluster_name: string;
                 cluster_service?: components["schemas"]["ClusterService"];
                 cost?: components["schemas"]["NodeCost"] | null;
+                fee?: components["schemas"]["SupplierFee"] | null;
                 forecast?: components["schemas"]["QueueForecast"] | null;
                 free?: components["schemas"]["Amounts"] | null;
                 /** @example pol_0192f000000070008000000000000001 */
@@ -1879,6 +2184,7 @@ export interface components {
                 /** Format: int32 */
                 nodes_up: number;
                 price?: components["schemas"]["PoolPrice"] | null;
+                quality?: components["schemas"]["ForecastQuality"] | null;
                 /** @description What this host cannot do, and what that means. */
                 remarks: string[];
                 /** Format: int32 */
@@ -1896,16 +2202,23 @@ export interface components {
         /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
         Page_PriceBook: {
             items: {
-                /** @description By chip. */
+                /** @description Prices of the items for cards that name a chip alone. */
                 card_hour: {
                     [key: string]: components["schemas"]["Money"];
                 };
-                core_hour: components["schemas"]["Money"];
+                core_hour?: components["schemas"]["Money"] | null;
                 currency: string;
                 effective_from: components["schemas"]["Time"];
-                gib_hour: components["schemas"]["Money"];
+                gib_hour?: components["schemas"]["Money"] | null;
                 id: string;
+                /** @description In the order of the file. */
+                items?: components["schemas"]["PriceItem"][];
                 name: string;
+                /**
+                 * @description How far the hours of bands and the months of steps are ahead of UTC.
+                 * @example +08:00
+                 */
+                utc_offset?: string;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -1917,6 +2230,87 @@ export interface components {
                 id: string;
                 name: string;
                 tenant: string;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_Settlement: {
+            items: {
+                accepted_at?: components["schemas"]["Time"] | null;
+                cleared?: components["schemas"]["Money"] | null;
+                currency: string;
+                difference?: components["schemas"]["Money"] | null;
+                from: components["schemas"]["Time"];
+                imported_at: components["schemas"]["Time"];
+                /** Format: int32 */
+                lines: number;
+                /**
+                 * Format: int64
+                 * @description Ours, counted from 1.
+                 */
+                number: number;
+                /**
+                 * Format: int32
+                 * @description Lines in dispute; it is accepted when there are none.
+                 */
+                open: number;
+                ours: components["schemas"]["Money"];
+                paid?: components["schemas"]["Money"] | null;
+                payable?: components["schemas"]["Money"] | null;
+                state: components["schemas"]["SettlementState"];
+                statement: string;
+                /** @description One for each verdict that occurs; `theirs` of all of them is the statement's total. */
+                sums: components["schemas"]["SettlementSums"][];
+                supplier: string;
+                supplier_name: string;
+                theirs: components["schemas"]["Money"];
+                to: components["schemas"]["Time"];
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_SettlementLine: {
+            items: {
+                agreed?: components["schemas"]["Money"] | null;
+                at?: components["schemas"]["Time"] | null;
+                attempt?: string | null;
+                by?: string | null;
+                cluster?: string | null;
+                dispute: components["schemas"]["DisputeState"];
+                end?: components["schemas"]["Time"] | null;
+                /** @description What the cluster calls it. */
+                external?: string | null;
+                /**
+                 * Format: int64
+                 * @description Number of our job.
+                 */
+                job?: number | null;
+                /** Format: int32 */
+                line: number;
+                matched_by?: components["schemas"]["MatchedBy"] | null;
+                /** @description Why, and who and when, of the last change of the dispute. */
+                note: string;
+                ours?: components["schemas"]["Money"] | null;
+                quantities: components["schemas"]["LineQuantity"][];
+                /**
+                 * Format: int32
+                 * @description Line of the supplier's file.
+                 */
+                source?: number | null;
+                start?: components["schemas"]["Time"] | null;
+                theirs?: components["schemas"]["Money"] | null;
+                /**
+                 * Format: int32
+                 * @description Of a duplicate: the line of this statement, or the settlement, that has the attempt already.
+                 */
+                twin_line?: number | null;
+                /** Format: int64 */
+                twin_settlement?: number | null;
+                /** @description Ours where we know it, else theirs. */
+                user?: string | null;
+                verdict: components["schemas"]["LineVerdict"];
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -2094,6 +2488,7 @@ export interface components {
             cluster_name: string;
             cluster_service?: components["schemas"]["ClusterService"];
             cost?: components["schemas"]["NodeCost"] | null;
+            fee?: components["schemas"]["SupplierFee"] | null;
             forecast?: components["schemas"]["QueueForecast"] | null;
             free?: components["schemas"]["Amounts"] | null;
             /** @example pol_0192f000000070008000000000000001 */
@@ -2107,6 +2502,7 @@ export interface components {
             /** Format: int32 */
             nodes_up: number;
             price?: components["schemas"]["PoolPrice"] | null;
+            quality?: components["schemas"]["ForecastQuality"] | null;
             /** @description What this host cannot do, and what that means. */
             remarks: string[];
             /** Format: int32 */
@@ -2118,6 +2514,16 @@ export interface components {
             /** @description What all nodes that are up offer together. */
             total: components["schemas"]["Amounts"];
         };
+        PoolCostDone: {
+            cost?: components["schemas"]["NodeCost"] | null;
+            fee?: components["schemas"]["SupplierFee"] | null;
+            pool: string;
+        };
+        /** @description What a pool costs from now on: one of the two. Running work keeps the terms of its start. */
+        PoolCostSet: {
+            cost?: components["schemas"]["NodeCost"] | null;
+            fee?: components["schemas"]["SupplierFee"] | null;
+        };
         /** @description Selling prices of a pool per hour. */
         PoolPrice: {
             card_hour?: components["schemas"]["Money"] | null;
@@ -2125,32 +2531,184 @@ export interface components {
             currency: string;
             gib_hour: components["schemas"]["Money"];
         };
+        /** @description What a pool's time cost and earned. Hours of cards where nodes have cards, else of cores. */
+        PoolReport: {
+            /** Format: double */
+            allocated_hours: number;
+            /**
+             * @description The utilisation at which an own pool would have earned what it cost, at the prices that it brought; `null` without revenue, and
+             *     for partners, who cost nothing unused.
+             */
+            break_even_percent?: string | null;
+            cluster: string;
+            cost: components["schemas"]["Money"];
+            cost_per_hour?: components["schemas"]["Money"] | null;
+            currency: string;
+            idle: components["schemas"]["Money"];
+            maintenance: components["schemas"]["Money"];
+            /** Format: double */
+            maintenance_hours: number;
+            margin: components["schemas"]["Money"];
+            mode: components["schemas"]["SupplyMode"];
+            name: string;
+            /** @description What no work carried, by cause. */
+            outage: components["schemas"]["Money"];
+            /** Format: double */
+            outage_hours: number;
+            /** @description Nothing or less: what work carried beyond the cost of the nodes, since it carries the largest of its shares of a node. */
+            overlap: components["schemas"]["Money"];
+            pool: string;
+            reserve: components["schemas"]["Money"];
+            /** Format: double */
+            reserve_hours: number;
+            revenue: components["schemas"]["Money"];
+            revenue_per_hour?: components["schemas"]["Money"] | null;
+            supplier: string;
+            /**
+             * Format: double
+             * @description Hours that there were, and of them out of order, out of service, kept free by the reserve level, and given to work.
+             */
+            total_hours: number;
+            /** @description What the hours below are of: `card` or `core`. */
+            unit: string;
+            /** @description Allocated of total; `null` where there was nothing. */
+            utilisation_percent?: string | null;
+            /** @description What work carried: depreciation, data centre, fee. */
+            worked: components["schemas"]["Money"];
+        };
+        PoolsReport: {
+            from: components["schemas"]["Time"];
+            rows: components["schemas"]["PoolReport"][];
+            to: components["schemas"]["Time"];
+        };
+        /** @description Hours of the week: `price` or `factor`. One that ends at or before its start goes on into the next day. */
+        PriceBand: {
+            /** @description On which it begins; left out: every day. */
+            days?: components["schemas"]["Day"][];
+            factor?: components["schemas"]["Money"] | null;
+            /** @description Left out: midnight. */
+            from?: string | null;
+            price?: components["schemas"]["Money"] | null;
+            /** @description Left out: midnight. */
+            to?: string | null;
+        };
         /** @description One immutable version of the selling prices. */
         PriceBook: {
-            /** @description By chip. */
+            /** @description Prices of the items for cards that name a chip alone. */
             card_hour: {
                 [key: string]: components["schemas"]["Money"];
             };
-            core_hour: components["schemas"]["Money"];
+            core_hour?: components["schemas"]["Money"] | null;
             currency: string;
             effective_from: components["schemas"]["Time"];
-            gib_hour: components["schemas"]["Money"];
+            gib_hour?: components["schemas"]["Money"] | null;
             id: string;
+            /** @description In the order of the file. */
+            items?: components["schemas"]["PriceItem"][];
             name: string;
+            /**
+             * @description How far the hours of bands and the months of steps are ahead of UTC.
+             * @example +08:00
+             */
+            utc_offset?: string;
         };
+        /** @description A book to publish. The short form `core_hour`, `gib_hour`, `card_hour` stands for items that name nothing, or the chip alone. */
         PriceCreate: {
             card_hour?: {
                 [key: string]: components["schemas"]["Money"];
             };
-            core_hour: components["schemas"]["Money"];
+            core_hour?: components["schemas"]["Money"] | null;
             currency: string;
             effective_from?: components["schemas"]["Time"] | null;
-            gib_hour: components["schemas"]["Money"];
+            gib_hour?: components["schemas"]["Money"] | null;
+            items?: components["schemas"]["PriceItem"][];
             name: string;
+            /**
+             * @description UTC when left out.
+             * @example +08:00
+             */
+            utc_offset?: string | null;
         };
         PriceCreated: {
             price_book: string;
         };
+        /**
+         * @description One price: of a unit, for whom and what, and what it follows. Of several items that are for a piece of work the one with a tenant goes
+         *     first; then that with a pool, a chip, a product, a class.
+         */
+        PriceItem: {
+            /** @description Hours with another price; the first that holds counts. Not beside `steps`. */
+            bands?: components["schemas"]["PriceBand"][];
+            /** @description Of the pool, in full. */
+            chip?: string | null;
+            class?: components["schemas"]["PriorityClass"] | null;
+            minimum?: components["schemas"]["Money"] | null;
+            /** @description Name of a pool. */
+            pool?: string | null;
+            price: components["schemas"]["Money"];
+            product?: components["schemas"]["ProductLine"] | null;
+            round_up?: components["schemas"]["RoundUp"] | null;
+            /** @description Other prices for what goes beyond a quantity in the calendar month. */
+            steps?: components["schemas"]["PriceStep"][];
+            /** @description Name of a tenant; left out: everybody's. */
+            tenant?: string | null;
+            unit: components["schemas"]["PriceUnit"];
+        };
+        /** @description What goes beyond so many units of a tenant in the calendar month: `price` or `factor`. */
+        PriceStep: {
+            /**
+             * Format: int64
+             * @description Whole units, above 0 and above the step before.
+             */
+            above: number;
+            factor?: components["schemas"]["Money"] | null;
+            price?: components["schemas"]["Money"] | null;
+        };
+        /**
+         * @description What a book would have charged for the metered work of a month, against what was charged. Stretches count in the month in which
+         *     they end.
+         */
+        PriceTrial: {
+            currency: string;
+            from: components["schemas"]["Time"];
+            /** @description Some of what the book lacks for runs without a price. */
+            missing: string[];
+            month: string;
+            /** @description By name. */
+            tenants: components["schemas"]["PriceTrialRow"][];
+            to: components["schemas"]["Time"];
+            total: components["schemas"]["PriceTrialRow"];
+        };
+        PriceTrialRow: {
+            /** @description With what was written off. */
+            charged: components["schemas"]["Money"];
+            /** @description `tried` less `charged`. */
+            difference: components["schemas"]["Money"];
+            /** Format: int64 */
+            runs: number;
+            /**
+             * Format: int64
+             * @description Runs for which the book has no price; in `tried` they count nothing.
+             */
+            runs_unpriced: number;
+            /** @description `null` in the sum over all. */
+            tenant?: string | null;
+            tenant_name?: string | null;
+            tried: components["schemas"]["Money"];
+        };
+        /** @description What would this book have charged? */
+        PriceTry: {
+            /** @description As it would be published; `effective_from` is not looked at. */
+            book: components["schemas"]["PriceCreate"];
+            /** @description A calendar month at the book's distance from UTC; the last one that is over when left out. */
+            month?: string | null;
+        };
+        /**
+         * @description What a price is for: an hour of a core, a GiB of memory, a card, a whole node; a GiB kept for a month; a GiB moved; a request; a
+         *     thousand tokens.
+         * @enum {string}
+         */
+        PriceUnit: "core_hour" | "gib_hour" | "card_hour" | "node_hour" | "gib_month" | "gib_moved" | "request" | "kilotoken";
         /**
          * @description Queue class, lowest first; `--qos` names it.
          * @enum {string}
@@ -2236,11 +2794,52 @@ export interface components {
             text_en: string;
             text_zh: string;
         };
+        Report: {
+            by: components["schemas"]["ReportBy"][];
+            from: components["schemas"]["Time"];
+            rows: components["schemas"]["ReportRow"][];
+            to: components["schemas"]["Time"];
+            /** @description One per currency. */
+            total: components["schemas"]["ReportRow"][];
+        };
+        /**
+         * @description What a margin report has a row for.
+         *     What a report tells apart.
+         * @enum {string}
+         */
+        ReportBy: "tenant" | "project" | "line" | "work" | "pool" | "cluster" | "supplier" | "mode" | "region" | "day" | "month";
         /**
          * @description What was made: a look at a cluster, or real jobs on it.
          * @enum {string}
          */
         ReportKind: "check" | "trial";
+        ReportRow: {
+            /** Format: double */
+            card_hours: number;
+            /** Format: double */
+            core_hours: number;
+            /** @description The four together. */
+            cost: components["schemas"]["Money"];
+            currency: string;
+            datacentre: components["schemas"]["Money"];
+            depreciation: components["schemas"]["Money"];
+            /** @description What suppliers take. */
+            fee: components["schemas"]["Money"];
+            /**
+             * @description One for each thing told apart, in the order asked; `-` for what belongs to none, such as nodes that nobody used in a report by
+             *     tenant. In the sum: nothing.
+             */
+            keys: string[];
+            /** @description Revenue less cost. */
+            margin: components["schemas"]["Money"];
+            /** @description Of the revenue, with two places; `null` without revenue. */
+            margin_percent?: string | null;
+            revenue: components["schemas"]["Money"];
+            /** @description Charged but not covered by the wallet; not part of the revenue. */
+            uncollected: components["schemas"]["Money"];
+            /** @description What own nodes cost that no work carried. */
+            unused: components["schemas"]["Money"];
+        };
         /** @description What is asked for, in the shape placement works on. */
         Requested: {
             /** @description Any of them will do; empty means any. */
@@ -2267,6 +2866,11 @@ export interface components {
          * @enum {string}
          */
         Role: "operator" | "auditor" | "owner" | "member";
+        /**
+         * @description To what billed time is rounded up.
+         * @enum {string}
+         */
+        RoundUp: "none" | "second" | "minute" | "hour";
         /**
          * @description What a token may be used for, below its user's role.
          * @enum {string}
@@ -2304,6 +2908,105 @@ export interface components {
             role: components["schemas"]["Role"];
             tenant: string;
             tenant_name: string;
+        };
+        /** @description A supplier's statement that was taken in, without its lines. */
+        Settlement: {
+            accepted_at?: components["schemas"]["Time"] | null;
+            cleared?: components["schemas"]["Money"] | null;
+            currency: string;
+            difference?: components["schemas"]["Money"] | null;
+            from: components["schemas"]["Time"];
+            imported_at: components["schemas"]["Time"];
+            /** Format: int32 */
+            lines: number;
+            /**
+             * Format: int64
+             * @description Ours, counted from 1.
+             */
+            number: number;
+            /**
+             * Format: int32
+             * @description Lines in dispute; it is accepted when there are none.
+             */
+            open: number;
+            ours: components["schemas"]["Money"];
+            paid?: components["schemas"]["Money"] | null;
+            payable?: components["schemas"]["Money"] | null;
+            state: components["schemas"]["SettlementState"];
+            statement: string;
+            /** @description One for each verdict that occurs; `theirs` of all of them is the statement's total. */
+            sums: components["schemas"]["SettlementSums"][];
+            supplier: string;
+            supplier_name: string;
+            theirs: components["schemas"]["Money"];
+            to: components["schemas"]["Time"];
+        };
+        /** @description One line: theirs, ours, or both. */
+        SettlementLine: {
+            agreed?: components["schemas"]["Money"] | null;
+            at?: components["schemas"]["Time"] | null;
+            attempt?: string | null;
+            by?: string | null;
+            cluster?: string | null;
+            dispute: components["schemas"]["DisputeState"];
+            end?: components["schemas"]["Time"] | null;
+            /** @description What the cluster calls it. */
+            external?: string | null;
+            /**
+             * Format: int64
+             * @description Number of our job.
+             */
+            job?: number | null;
+            /** Format: int32 */
+            line: number;
+            matched_by?: components["schemas"]["MatchedBy"] | null;
+            /** @description Why, and who and when, of the last change of the dispute. */
+            note: string;
+            ours?: components["schemas"]["Money"] | null;
+            quantities: components["schemas"]["LineQuantity"][];
+            /**
+             * Format: int32
+             * @description Line of the supplier's file.
+             */
+            source?: number | null;
+            start?: components["schemas"]["Time"] | null;
+            theirs?: components["schemas"]["Money"] | null;
+            /**
+             * Format: int32
+             * @description Of a duplicate: the line of this statement, or the settlement, that has the attempt already.
+             */
+            twin_line?: number | null;
+            /** Format: int64 */
+            twin_settlement?: number | null;
+            /** @description Ours where we know it, else theirs. */
+            user?: string | null;
+            verdict: components["schemas"]["LineVerdict"];
+        };
+        SettlementNote: {
+            /** @default  */
+            note: string;
+        };
+        SettlementPay: {
+            /** @default null */
+            amount: components["schemas"]["Money"] | null;
+            /** @default  */
+            memo: string;
+        };
+        /**
+         * @description Where a supplier's statement stands.
+         * @enum {string}
+         */
+        SettlementState: "open" | "accepted" | "withdrawn";
+        /** @description Lines that came out one way. */
+        SettlementSums: {
+            /** @description Theirs less ours. */
+            difference: components["schemas"]["Money"];
+            /** Format: int32 */
+            lines: number;
+            /** @description What we accrued for the attempts that these lines stand for. */
+            ours: components["schemas"]["Money"];
+            theirs: components["schemas"]["Money"];
+            verdict: components["schemas"]["LineVerdict"];
         };
         SignIn: {
             name: string;
@@ -2366,6 +3069,205 @@ export interface components {
         };
         /** @enum {string} */
         SiteState: "invited" | "connected" | "away" | "closed";
+        /** @description What is asked of a model service, and what its cards bring and cost. */
+        SizingAsk: {
+            /** @description The chip whose prices and costs count where none are said: of the newest price book, and of the pools that have it. */
+            chip?: string | null;
+            /**
+             * Format: int64
+             * @description Of an answer: tokens or characters.
+             */
+            output_length: number;
+            own_hour?: components["schemas"]["Money"] | null;
+            /**
+             * Format: double
+             * @description Of the cards, the share that is owned, 0 to 1.
+             */
+            own_share?: number;
+            partner_hour?: components["schemas"]["Money"] | null;
+            /**
+             * Format: double
+             * @description The busiest hour over the mean one, at least 1.
+             */
+            peak?: number;
+            /**
+             * Format: int64
+             * @description By one user.
+             */
+            requests_per_day: number;
+            /**
+             * Format: double
+             * @description Card time for one of them.
+             */
+            seconds_per_unit: number;
+            sold_hour?: components["schemas"]["Money"] | null;
+            /** Format: int64 */
+            users: number;
+            /**
+             * Format: double
+             * @description Of the time of a card, the share that work fills, above 0, at most 1.
+             */
+            utilisation?: number;
+        };
+        /** @description What comes of it. A month is 730 hours. */
+        SizingDone: {
+            /** Format: int64 */
+            card_hours_day: number;
+            /**
+             * Format: int64
+             * @description Cards that bear the peak at the utilisation.
+             */
+            cards: number;
+            /**
+             * Format: int64
+             * @description Cards that would be busy around the clock, without a peak.
+             */
+            cards_busy: number;
+            currency: string;
+            margin: components["schemas"]["Money"];
+            /** Format: int64 */
+            own_cards: number;
+            own_cost: components["schemas"]["Money"];
+            own_hour: components["schemas"]["Money"];
+            /** Format: int64 */
+            own_hours_month: number;
+            /** Format: int64 */
+            partner_cards: number;
+            partner_fees: components["schemas"]["Money"];
+            partner_hour: components["schemas"]["Money"];
+            /** Format: int64 */
+            partner_hours_month: number;
+            /** @description Of a month. */
+            revenue: components["schemas"]["Money"];
+            sold_hour: components["schemas"]["Money"];
+        };
+        /**
+         * @description Which column is what: a heading, or `#3` for the third column. Something to match by is needed (`attempt`, or `job`, or
+         *     `user`, `start` and `end`), and `amount`, or `price` with a quantity.
+         */
+        StatementColumns: {
+            /**
+             * @description What is owed for the line.
+             * @default null
+             */
+            amount: string | null;
+            /**
+             * @description The attempt's id, or the name or comment that its job has on the cluster, which carries it.
+             * @default null
+             */
+            attempt: string | null;
+            /**
+             * @description Name of the cluster, where several of the supplier's number their jobs alike.
+             * @default null
+             */
+            cluster: string | null;
+            /** @default null */
+            end: string | null;
+            /**
+             * @description What the cluster calls the job: a Slurm job number.
+             * @default null
+             */
+            job: string | null;
+            /**
+             * @description Of one unit of the quantity; used where there is no amount.
+             * @default null
+             */
+            price: string | null;
+            /**
+             * @description Column by unit: `core_hours`, `card_hours`, `node_hours`, or the same in minutes or seconds.
+             * @default {}
+             */
+            quantity: {
+                [key: string]: string;
+            };
+            /** @default null */
+            start: string | null;
+            /** @default null */
+            user: string | null;
+        };
+        StatementImport: {
+            /** @description The whole file. */
+            csv: string;
+            mapping: components["schemas"]["StatementMapping"];
+        };
+        /** @description What a supplier's file is and how it is to be read. */
+        StatementMapping: {
+            columns: components["schemas"]["StatementColumns"];
+            currency: string;
+            delimiter?: string;
+            /** @description The period: work that ended after `from` and not after `to`. */
+            from: components["schemas"]["Time"];
+            /** @description Whether the first line has headings. */
+            headings?: boolean;
+            /** @description What is owed is written with a minus. */
+            negative?: boolean;
+            numbers?: components["schemas"]["StatementNumbers"];
+            /**
+             * Format: int32
+             * @description No pair by user and time that has less than this share of its time in common, in percent.
+             */
+            overlap_percent_min?: number;
+            skip?: components["schemas"]["StatementSkip"][];
+            /**
+             * Format: int32
+             * @description Lines before the headings (before the first line where there are none).
+             */
+            skip_first?: number;
+            /**
+             * Format: int32
+             * @description Lines at the end: totals, signatures.
+             */
+            skip_last?: number;
+            /** @description The supplier's own number of the statement; with the supplier it is taken in once. */
+            statement: string;
+            /** @description Name or id of the supplier. */
+            supplier: string;
+            times?: components["schemas"]["StatementTimes"];
+            to: components["schemas"]["Time"];
+            tolerance?: components["schemas"]["StatementTolerance"];
+            /** @description Their name of a user to ours; `*` for work of anybody. Names that are not here count as they are. */
+            users?: {
+                [key: string]: string;
+            };
+        };
+        /** @description How numbers are written. */
+        StatementNumbers: {
+            /** @description `.` or `,`. */
+            decimal?: string;
+            /** @description Texts taken away before a number is read: `¥`, `元`. */
+            strip?: string[];
+            /** @description Between groups of three digits; empty: none. */
+            thousands?: string;
+        };
+        /** @description A line that is none of the statement's: its column has this text. */
+        StatementSkip: {
+            column: string;
+            text: string;
+        };
+        /** @description How times are written. */
+        StatementTimes: {
+            /** @description `standard` (RFC 3339, or seconds since 1970), or a pattern of `YYYY`, `MM`, `DD`, `hh`, `mm`, `ss` and `f`. */
+            format?: string;
+            /** @description Of times by a pattern, from UTC: `+08:00`. */
+            offset?: string;
+        };
+        /** @description By how much two values may differ and still count as the same: the larger of the two bounds. */
+        StatementTolerance: {
+            /** @default 0.00 */
+            amount: components["schemas"]["Money"];
+            /**
+             * Format: int32
+             * @description Thousandths of our own value.
+             * @default 0
+             */
+            per_mille: number;
+            /**
+             * Format: int32
+             * @description Thousandths of a core-hour, card-hour or node-hour.
+             * @default 0
+             */
+            quantity_milli_hours: number;
+        };
         /** @description A pool that the cluster makes. */
         SummaryPool: {
             chip?: string | null;
@@ -2377,6 +3279,23 @@ export interface components {
             partition: string;
             /** @description Of one node, as Slurm's TRES. */
             shape: string;
+        };
+        /** @description What a partner takes for what is used. What is left out costs nothing. */
+        SupplierFee: {
+            card_hour?: components["schemas"]["Money"] | null;
+            core_hour?: components["schemas"]["Money"] | null;
+            gib_hour?: components["schemas"]["Money"] | null;
+            /**
+             * Format: int32
+             * @description The shortest time that is counted of a run.
+             */
+            minimum_seconds?: number;
+            node_hour?: components["schemas"]["Money"] | null;
+            /**
+             * Format: int32
+             * @description The time of a run is rounded up to a multiple of this; 0 counts microseconds.
+             */
+            round_up_seconds?: number;
         };
         /**
          * @description Own (共建) or bought in from a partner (外购/纳管).
@@ -2700,7 +3619,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2823,7 +3742,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2938,7 +3857,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3091,7 +4010,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3326,7 +4245,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3444,7 +4363,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3706,7 +4625,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3837,7 +4756,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3957,7 +4876,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4074,7 +4993,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4195,7 +5114,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4329,7 +5248,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4455,7 +5374,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4614,7 +5533,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4875,7 +5794,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5008,7 +5927,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5170,7 +6089,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5323,7 +6242,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5473,7 +6392,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5730,7 +6649,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5864,7 +6783,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5982,7 +6901,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6098,7 +7017,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6218,7 +7137,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6345,7 +7264,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6479,7 +7398,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6597,7 +7516,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6723,7 +7642,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6841,7 +7760,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6975,7 +7894,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7109,7 +8028,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7363,7 +8282,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7478,7 +8397,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7779,7 +8698,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7894,7 +8813,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8009,7 +8928,163 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_pool_cost: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Name or id */
+                pool: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PoolCostSet"];
+            };
+        };
+        responses: {
+            /** @description The terms in force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PoolCostDone"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8167,7 +9242,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8282,7 +9357,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8435,7 +9510,540 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_prices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PriceTry"];
+            };
+        };
+        responses: {
+            /** @description For each tenant, and in all */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceTrial"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_margin: {
+        parameters: {
+            query?: {
+                /**
+                 * @description What to tell apart, by commas, at most four: `tenant`, `project`, `line` (product line), `work` (training, inference, other),
+                 *     `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`; the tenant when left out.
+                 */
+                by?: string;
+                /** @description Work done from the beginning of this day (UTC) on. */
+                from?: components["schemas"]["Time"];
+                /** @description Work done up to the end of this day (UTC); midnight belongs to the day that it ends. */
+                to?: components["schemas"]["Time"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_pools: {
+        parameters: {
+            query?: {
+                from?: components["schemas"]["Time"];
+                to?: components["schemas"]["Time"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PoolsReport"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_sizing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SizingAsk"];
+            };
+        };
+        responses: {
+            /** @description What comes of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SizingDone"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8668,7 +10276,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8785,7 +10393,1121 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    settlements: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of settlements */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Settlement"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_statement: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters: the same key and body take a statement in once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StatementImport"];
+            };
+        };
+        responses: {
+            /** @description What came of it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settlement"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    settlement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Our number of it */
+                settlement: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settlement */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settlement"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    accept_settlement: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Our number of it */
+                settlement: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettlementNote"];
+            };
+        };
+        responses: {
+            /** @description The settlement afterwards */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settlement"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resolve_lines: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Our number of it */
+                settlement: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinesResolve"];
+            };
+        };
+        responses: {
+            /** @description The settlement afterwards */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settlement"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    settlement_lines: {
+        parameters: {
+            query?: {
+                /** @description Those that differ, or those in dispute; all when left out. */
+                only?: "differing" | "open";
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Our number of it */
+                settlement: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of lines */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SettlementLine"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pay_settlement: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters: the same key and body pay once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Our number of it */
+                settlement: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettlementPay"];
+            };
+        };
+        responses: {
+            /** @description The settlement afterwards */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settlement"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdraw_settlement: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Our number of it */
+                settlement: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettlementNote"];
+            };
+        };
+        responses: {
+            /** @description The settlement afterwards */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settlement"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8900,7 +11622,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9050,7 +11772,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9181,7 +11903,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9462,7 +12184,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9615,7 +12337,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9870,7 +12592,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9988,7 +12710,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10144,7 +12866,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10262,7 +12984,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10522,7 +13244,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10637,7 +13359,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10787,7 +13509,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10916,7 +13638,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11031,7 +13753,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11184,7 +13906,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11332,7 +14054,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11483,7 +14205,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
                 headers: {
                     [name: string]: unknown;

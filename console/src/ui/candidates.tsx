@@ -17,8 +17,17 @@ export function CandidateTable({ candidates, currency }: { candidates: readonly 
 
   const start = (c: Candidate) => {
     if (!c.expected_start) return null;
-    return new Date(c.expected_start).getTime() <= now + 1000 ? t('candidates.now') : (
+    const at = new Date(c.expected_start).getTime() <= now + 1000 ? t('candidates.now') : (
       <span title={format.fullTime(c.expected_start)}>{format.ago(c.expected_start, now)}</span>
+    );
+    return (
+      <>
+        {at}
+        {!!c.data_time_seconds && <span className="faint"> {t('candidates.data', { time: format.span(c.data_time_seconds) })}</span>}
+        {c.latency_seconds != null && (
+          <span className="faint"> {t('candidates.users', { ms: format.number(c.latency_seconds * 1000, 1) })}</span>
+        )}
+      </>
     );
   };
   const columns: (Column<Candidate> | false)[] = [

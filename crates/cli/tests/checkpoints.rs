@@ -128,6 +128,7 @@ fn join(server: &Hw, place: &Place, farm: &Farm, runtime: &Runtime) -> Cut {
         site: None,
         region: None,
         cost: None,
+        fee: None,
         slurm: json!({"way": way, "work_root": place.shared("work-delta"), "grace_secs": 5}),
     };
     let client = client_of(server);

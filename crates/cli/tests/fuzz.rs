@@ -43,7 +43,7 @@ fn heavy_malformed_requests_are_refused_and_never_break_the_server() {
             "--mode",
             "all",
             "--max-examples",
-            "250",
+            "200",
             "--workers",
             "2",
             "--seed",

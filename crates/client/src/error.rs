@@ -106,6 +106,7 @@ fn of_code(code: ErrorCode) -> NextMove {
         | C::ChecksumMismatch
         | C::Invalid
         | C::ScriptInvalid
+        | C::StatementInvalid
         | C::BadName
         | C::DependencyNotFound
         | C::ForeignProject

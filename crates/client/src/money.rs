@@ -1,9 +1,12 @@
-//! Wallets, bills, margins, prices, the policy.
+//! Wallets, bills, margins, prices, settlements with suppliers, the policy.
 
-use wire::money::{
-    Bill, BillQuery, Margin, MarginQuery, PriceBook, PriceCreate, PriceCreated, TopUp, TopUpDone, Transfer, Wallet,
-};
+use wire::money::{Bill, BillQuery, Margin, MarginQuery, TopUp, TopUpDone, Transfer, Wallet};
 use wire::policy::{Policy, PolicySet, PolicySetDone};
+use wire::prices::{PriceBook, PriceCreate, PriceCreated, PriceTrial, PriceTry};
+use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, SizingAsk, SizingDone};
+use wire::settlement::{
+    LinesQuery, LinesResolve, Settlement, SettlementLine, SettlementNote, SettlementPay, StatementImport,
+};
 use wire::twin::PlatformState;
 
 use crate::jobs::filters;
@@ -34,6 +37,59 @@ impl Client {
     pub async fn margin(&self, query: &MarginQuery) -> Result<Margin, ClientError> {
         self.read(self.get(&["v1", "margin"]).pairs(&filters(&["by", "from", "to"], query))).await
     }
+    pub async fn report_margin(&self, query: &ReportQuery) -> Result<Report, ClientError> {
+        self.read(self.get(&["v1", "reports", "margin"]).pairs(&filters(&["by", "from", "to"], query))).await
+    }
+    pub async fn report_pools(&self, query: &PeriodQuery) -> Result<PoolsReport, ClientError> {
+        self.read(self.get(&["v1", "reports", "pools"]).pairs(&filters(&["from", "to"], query))).await
+    }
+    /// Changes nothing.
+    pub async fn report_sizing(&self, ask: &SizingAsk) -> Result<SizingDone, ClientError> {
+        self.read(self.post(&["v1", "reports", "sizing"]).json(ask).repeatable()).await
+    }
+    /// Takes a supplier's statement in. `key` names the act: repeated under the same key it happens once.
+    pub async fn import_statement(
+        &self,
+        import: &StatementImport,
+        key: Option<&str>,
+    ) -> Result<Settlement, ClientError> {
+        self.read(self.post(&["v1", "settlements"]).json(import).once(key)).await
+    }
+    /// Newest first.
+    pub fn settlements(&self) -> Pages<Settlement> {
+        Pages::new(self, &["v1", "settlements"], Vec::new())
+    }
+    pub async fn settlement(&self, number: u64) -> Result<Settlement, ClientError> {
+        self.read(self.get(&["v1", "settlements", &number.to_string()])).await
+    }
+    /// `limit` and `cursor` of the query are not used.
+    pub fn settlement_lines(&self, number: u64, query: &LinesQuery) -> Pages<SettlementLine> {
+        Pages::new(self, &["v1", "settlements", &number.to_string(), "lines"], filters(&["only"], query))
+    }
+    /// Begins disputes about lines, or ends them.
+    pub async fn resolve_lines(&self, number: u64, resolve: &LinesResolve) -> Result<Settlement, ClientError> {
+        self.read(self.post(&["v1", "settlements", &number.to_string(), "disputes"]).json(resolve).once(None)).await
+    }
+    pub async fn accept_settlement(
+        &self,
+        number: u64,
+        note: &SettlementNote,
+        key: Option<&str>,
+    ) -> Result<Settlement, ClientError> {
+        self.read(self.post(&["v1", "settlements", &number.to_string(), "accept"]).json(note).once(key)).await
+    }
+    pub async fn withdraw_settlement(&self, number: u64, note: &SettlementNote) -> Result<Settlement, ClientError> {
+        self.read(self.post(&["v1", "settlements", &number.to_string(), "withdraw"]).json(note).once(None)).await
+    }
+    /// Pays what is left of what is owed, or a part. `key` names the payment.
+    pub async fn pay_settlement(
+        &self,
+        number: u64,
+        pay: &SettlementPay,
+        key: Option<&str>,
+    ) -> Result<Settlement, ClientError> {
+        self.read(self.post(&["v1", "settlements", &number.to_string(), "payments"]).json(pay).once(key)).await
+    }
     pub fn prices(&self) -> Pages<PriceBook> {
         Pages::new(self, &["v1", "prices"], Vec::new())
     }
@@ -56,5 +112,9 @@ impl Client {
     /// Publishes a new version of the selling prices.
     pub async fn publish_prices(&self, prices: &PriceCreate) -> Result<PriceCreated, ClientError> {
         self.read(self.post(&["v1", "prices"]).json(prices).once(None)).await
+    }
+    /// What a book would have charged in a month. Nothing is published.
+    pub async fn try_prices(&self, asked: &PriceTry) -> Result<PriceTrial, ClientError> {
+        self.read(self.post(&["v1", "prices", "trial"]).json(asked)).await
     }
 }

@@ -2,6 +2,7 @@
 
 use base::ReportId;
 use wire::cluster::{ClusterCreate, ClusterCreated, ClusterDetail, ClusterReport, ServiceChange, ServiceChanged};
+use wire::cost::{PoolCostDone, PoolCostSet};
 use wire::supply::{Cluster, NodeChange, NodeChanged, Pool, Systems};
 use wire::{ClusterService, NodeState, ReportKind};
 
@@ -21,6 +22,11 @@ impl Client {
     pub async fn set_node(&self, pool: &str, node: &str, state: NodeState) -> Result<NodeChanged, ClientError> {
         let call = self.post(&["v1", "pools", pool, "nodes", node]);
         self.read(call.json(&NodeChange { state }).repeatable()).await
+    }
+
+    /// Says what a pool costs from now on; `pool` is a name or an id.
+    pub async fn set_pool_cost(&self, pool: &str, cost: &PoolCostSet) -> Result<PoolCostDone, ClientError> {
+        self.read(self.put(&["v1", "pools", pool, "cost"]).json(cost).once(None)).await
     }
 
     /// Registers a cluster, or another way to a registered one.

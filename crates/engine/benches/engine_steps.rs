@@ -17,7 +17,7 @@ use model::{
     Actor, BackendKind, Cluster, ClusterHealth, Exit, JobSpec, Node, NodeState, Observation, Observed, Outcome, Pool,
     Request, Role, Supplier, SupplyMode, Usage, User,
 };
-use rating::{PoolCost, PriceBook};
+use rating::{NodeCost, OwnCost, PoolCost, PriceBook, PriceList};
 
 /// Open jobs while steps are timed.
 const OPEN: usize = 100_000;
@@ -110,15 +110,10 @@ impl Bench {
             terms: Default::default(),
         }));
         self.observe(Observed::Reachable);
-        self.operator(Command::PublishPrices(PriceBook {
-            id: PriceBookId::from_u128(1),
-            name: "book".into(),
-            currency: Currency::CNY,
-            effective_from: self.now,
-            core_hour: Money(100_000),
-            gib_hour: Money(10_000),
-            card_hour: Default::default(),
-        }));
+        let list =
+            PriceList { core_hour: Some(Money(100_000)), gib_hour: Some(Money(10_000)), card_hour: Default::default() };
+        let id = PriceBookId::from_u128(1);
+        self.operator(Command::PublishPrices(PriceBook::list(id, "book".into(), Currency::CNY, self.now, list)));
         for pool in 0..POOLS {
             let node = |n: u32| Node::new(format!("p{pool:02}n{n:04}"), NodeState::Up);
             let pool = Pool {
@@ -135,12 +130,13 @@ impl Bench {
                 past_use: Default::default(),
                 terms: Default::default(),
             };
-            let cost = PoolCost {
+            let node = NodeCost {
                 purchase_price: Money::from_units(100_000),
                 residual: Money::ZERO,
                 life_months: 36,
                 datacentre_fee_month: Money::from_units(500),
             };
+            let cost = PoolCost::Own(OwnCost { node, stages: Vec::new() });
             self.operator(Command::RegisterPool { pool, cost: Some(cost) });
         }
         for n in 0..TENANTS {
@@ -177,7 +173,7 @@ impl Bench {
     fn flush(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         self.records += batch.records.len();
-        self.intervals += batch.records.iter().filter(|r| matches!(r, Record::Interval(_))).count() as u64;
+        self.intervals += batch.records.iter().filter(|r| matches!(r, Record::Interval { .. })).count() as u64;
         for effect in batch.effects {
             if let Effect::Submit { order, .. } = effect {
                 self.starting.push_back((order.attempt, order.nodes.clone()));

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use base::{Currency, HoldId, IdMap, JobId, Money, Span, SpecId, TenantId};
 use ledger::NewHold;
 use model::{
-    Actor, ArrayRef, Dependency, EventKind, Holder, Job, JobSpec, Outcome, PriorityClass, Request, TenantStatus,
+    Actor, ArrayRef, Dependency, EventKind, Holder, Job, JobSpec, Outcome, PriorityClass, ProductLine, Request,
+    TenantStatus,
 };
 use rating::book;
-use sched::{Demand, PoolVerdict, Rule, Standing};
+use sched::{Demand, PoolVerdict, Rule, Standing, Ties};
 
 use crate::denied::Denied;
 use crate::input::{JobRef, Report, Submission};
@@ -34,6 +35,9 @@ struct Shape {
     request: Request,
     pools: Vec<Arc<str>>,
     time_limit: Span,
+    /// By these prices may differ.
+    class: PriorityClass,
+    line: ProductLine,
     standing: Standing,
 }
 
@@ -190,7 +194,10 @@ impl Engine {
             request: spec.request.clone(),
             pools: spec.pools.clone(),
             time_limit: spec.time_limit,
-            standing: self.standing(tenant, spec, false),
+            class: spec.class,
+            line: spec.line,
+            // Where data is forbids nothing.
+            standing: Standing { ties: Ties::default(), ..self.standing(tenant, spec, false) },
         };
         if let Some(verdict) = self.admissions.shapes.get(&shape) {
             return verdict.clone();
@@ -206,18 +213,18 @@ impl Engine {
     pub(crate) fn judge(&self, tenant: TenantId, spec: &JobSpec) -> Result<Money, Denied> {
         self.check_regions(tenant, spec)?;
         let currency = self.currency(tenant).ok_or(Denied::NotFound("tenant"))?;
-        let book = book::in_force(&self.books, currency, self.now).ok_or(Denied::NoPriceBook(currency))?;
+        if book::in_force(&self.books, currency, self.now).is_none() {
+            return Err(Denied::NoPriceBook(currency));
+        }
         let demand = self.draft_demand(tenant, spec);
-        self.sched.feasible_anywhere(&demand).map_err(|verdicts| self.infeasible(&book.name, currency, &verdicts))?;
+        self.sched.feasible_anywhere(&demand).map_err(|verdicts| self.infeasible(tenant, spec, &verdicts))?;
         let span = self.hold_span(spec.time_limit);
         let mut dearest = Money::ZERO;
         for pool in self.sched.possible_pools(&demand) {
             let Some(entry) = self.pools.get(&pool) else { continue };
-            let rates = book.rates(entry.pool.chip.as_ref());
-            if spec.request.per_node.gpus > 0 && rates.card_hour.is_none() {
-                continue;
-            }
-            dearest = dearest.max(rates.amount(spec.request.total(), span).ok_or(Denied::MoneyRange)?);
+            let Ok((_, tariff)) = self.tariff(tenant, spec, &entry.pool) else { continue };
+            // When it starts is not known: at the dearest hour of the week.
+            dearest = dearest.max(tariff.most(spec.request.total(), span).ok_or(Denied::MoneyRange)?);
         }
         Ok(dearest)
     }
@@ -238,14 +245,10 @@ impl Engine {
     }
 
     /// No pool can run it: a missing price is named first, since only the operator can mend that.
-    fn infeasible(&self, book: &Arc<str>, currency: Currency, verdicts: &[PoolVerdict]) -> Denied {
-        let unpriced = verdicts.iter().find(|v| matches!(v.rule, Rule::NoGpuPrice));
-        if let Some(verdict) = unpriced {
-            let chip = self.pools.get(&verdict.pool).and_then(|p| p.pool.chip.clone());
-            let missing = match chip {
-                Some(chip) => rating::Missing::Chip { book: book.clone(), chip },
-                None => rating::Missing::Book(currency),
-            };
+    fn infeasible(&self, tenant: TenantId, spec: &JobSpec, verdicts: &[PoolVerdict]) -> Denied {
+        let unpriced = verdicts.iter().filter(|v| matches!(v.rule, Rule::NoPrice));
+        let missing = |v: &PoolVerdict| self.tariff(tenant, spec, &self.pools.get(&v.pool)?.pool).err();
+        if let Some((verdict, missing)) = unpriced.filter_map(|v| Some((v, missing(v)?))).next() {
             return Denied::NoPrice { pool: verdict.pool, pool_name: verdict.pool_name.clone(), missing };
         }
         let why = |v: &PoolVerdict| match v.rule.amounts() {

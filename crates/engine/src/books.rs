@@ -2,10 +2,10 @@
 
 use std::hash::{Hash, Hasher};
 
-use base::{AccountId, Currency, JobId, Money, PoolId, TenantId, TransferId, digest128};
+use base::{AccountId, Currency, JobId, Money, PoolId, SupplierId, TenantId, TransferId, digest128};
 use ledger::{AccountCode, AccountKind, Applied, Floor, Memo, NewAccount, Reference, Transfer, TransferReason};
 use model::{Actor, EventKind};
-use rating::PriceBook;
+use rating::{Cause, PriceBook};
 
 use crate::denied::Denied;
 use crate::input::Report;
@@ -19,14 +19,24 @@ pub(crate) enum Book {
     Revenue,
     /// Charges that neither hold nor wallet could cover.
     Uncollected,
-    /// What work has cost that was given up and done elsewhere.
-    Abandoned,
     /// What the data centres are owed.
     DatacentrePayable,
     Wallet(TenantId),
     Depreciation(PoolId),
     AccumulatedDepreciation(PoolId),
     Datacentre(PoolId),
+    /// What work has cost there that was given up and done elsewhere.
+    Abandoned(PoolId),
+    /// What own nodes cost while nothing used them.
+    Unused(PoolId, Cause),
+    /// What a partner takes for what was used.
+    Fee(PoolId),
+    /// What a supplier is owed for what was used, before its statement is settled.
+    SupplierAccrued(SupplierId),
+    /// What a supplier is owed by accepted statements.
+    SupplierPayable(SupplierId),
+    /// What accepted statements came to beyond what was accrued.
+    SettlementDifference(SupplierId),
 }
 
 impl Book {
@@ -35,12 +45,17 @@ impl Book {
             Self::Cash => format!("operator/{currency}/cash"),
             Self::Revenue => format!("operator/{currency}/revenue/compute"),
             Self::Uncollected => format!("operator/{currency}/uncollected"),
-            Self::Abandoned => format!("operator/{currency}/abandoned"),
             Self::DatacentrePayable => format!("operator/{currency}/payable/datacentre"),
             Self::Wallet(tenant) => format!("tenant/{tenant}/wallet"),
             Self::Depreciation(pool) => format!("pool/{pool}/cost/depreciation"),
             Self::AccumulatedDepreciation(pool) => format!("pool/{pool}/asset/accumulated-depreciation"),
             Self::Datacentre(pool) => format!("pool/{pool}/cost/datacentre"),
+            Self::Abandoned(pool) => format!("pool/{pool}/cost/abandoned"),
+            Self::Unused(pool, cause) => format!("pool/{pool}/cost/{}", cause.as_str()),
+            Self::Fee(pool) => format!("pool/{pool}/cost/fee"),
+            Self::SupplierAccrued(supplier) => format!("supplier/{supplier}/accrued"),
+            Self::SupplierPayable(supplier) => format!("supplier/{supplier}/payable"),
+            Self::SettlementDifference(supplier) => format!("supplier/{supplier}/settlement-difference"),
         }
     }
     /// What tells books apart: a number for the sort and the id of whose it is.
@@ -54,15 +69,25 @@ impl Book {
             Self::Depreciation(pool) => (5, pool.as_u128()),
             Self::AccumulatedDepreciation(pool) => (6, pool.as_u128()),
             Self::Datacentre(pool) => (7, pool.as_u128()),
-            Self::Abandoned => (8, 0),
+            Self::Abandoned(pool) => (8, pool.as_u128()),
+            Self::Fee(pool) => (9, pool.as_u128()),
+            Self::SupplierAccrued(supplier) => (10, supplier.as_u128()),
+            Self::Unused(pool, cause) => (11 + cause as u8, pool.as_u128()),
+            Self::SupplierPayable(supplier) => (20, supplier.as_u128()),
+            Self::SettlementDifference(supplier) => (21, supplier.as_u128()),
         }
     }
     const fn kind(self) -> AccountKind {
         match self {
             Self::Cash | Self::AccumulatedDepreciation(_) => AccountKind::Asset,
             Self::Revenue => AccountKind::Income,
-            Self::Uncollected | Self::Abandoned | Self::Depreciation(_) | Self::Datacentre(_) => AccountKind::Expense,
-            Self::DatacentrePayable | Self::Wallet(_) => AccountKind::Liability,
+            Self::Uncollected | Self::Abandoned(_) | Self::Depreciation(_) | Self::Datacentre(_) => {
+                AccountKind::Expense
+            }
+            Self::Unused(..) | Self::Fee(_) | Self::SettlementDifference(_) => AccountKind::Expense,
+            Self::DatacentrePayable | Self::Wallet(_) | Self::SupplierAccrued(_) | Self::SupplierPayable(_) => {
+                AccountKind::Liability
+            }
         }
     }
 }
@@ -118,6 +143,12 @@ impl Engine {
             }
         }
         id
+    }
+
+    /// The balance of an account in its natural direction; zero where it was never used.
+    pub(crate) fn balance(&self, book: Book, currency: Currency) -> Money {
+        let id = self.accounts.get(&(book, currency)).copied().unwrap_or_else(|| account_id(&book.code(currency)));
+        self.ledger.account(id).map_or(Money::ZERO, |account| account.balance())
     }
 
     /// Posts, or settles from `hold` when one is named. Amounts of zero are passed over.
@@ -193,12 +224,7 @@ impl Engine {
         if self.books.iter().any(|b| b.id == book.id) {
             return Err(Denied::Invalid("a price book with this id exists; price books are immutable"));
         }
-        let negative = book.core_hour.is_negative()
-            || book.gib_hour.is_negative()
-            || book.card_hour.values().any(|p| p.is_negative());
-        if negative {
-            return Err(Denied::Invalid("a price is negative"));
-        }
+        self.check_book(&book)?;
         self.audit(out, actor, "prices.publish", book.name.to_string(), None, book.effective_from.rfc3339());
         self.event(out, actor, None, None, EventKind::PricesChanged);
         out.records.push(Record::PriceBook(book.clone()));

@@ -59,12 +59,28 @@ pub enum Denied {
     RegionNotAllowed { region: Arc<str>, allowed: Vec<Arc<str>> },
     #[error("pool {pool_name} cannot be sold: {missing}")]
     NoPrice { pool: PoolId, pool_name: Arc<str>, missing: rating::Missing },
+    #[error("{0}")]
+    PriceBook(rating::tariff::BookFault),
+    #[error("item {number} of the price book is for the {noun} `{name}`, and there is none of that name")]
+    PriceOfNobody { number: usize, noun: &'static str, name: Arc<str> },
     #[error("no price book in {0} is in force; ask the operator to publish one")]
     NoPriceBook(Currency),
     #[error("no trial has passed on this cluster since it was registered: run one, or force it into service")]
     Untried,
     #[error("the policy was changed meanwhile: version {now} is in force; look at it and give yours again")]
     PolicyMoved { now: u64 },
+    #[error("the statement {statement} of this supplier was imported before: it is settlement {settlement}")]
+    StatementKnown { statement: Arc<str>, settlement: u64 },
+    #[error("the statement is in {statement}, what work costs is counted in {costs}: ask for a statement in {costs}")]
+    CostCurrency { statement: Currency, costs: Currency },
+    #[error("settlements were changed meanwhile: look at it and try again")]
+    SettlementMoved,
+    #[error("{0}")]
+    Settlement(&'static str),
+    #[error("{lines} lines are in dispute: resolve them first")]
+    Disputed { lines: u32 },
+    #[error("{left} {currency} are left to be paid by this settlement: pay no more than that")]
+    Overpaid { left: Money, currency: Currency },
     #[error("the queue is full: {limit} open jobs on the platform")]
     QueueFull { limit: u64 },
     #[error("the array has {elements} elements, more than the {limit} allowed")]
@@ -92,6 +108,9 @@ impl Denied {
             | Self::ArrayTooLarge { .. }
             | Self::OperatorOnly
             | Self::MoneyRange
+            | Self::CostCurrency { .. }
+            | Self::PriceBook(_)
+            | Self::PriceOfNobody { .. }
             | Self::Ledger(_) => NextMove::FixRequest,
             Self::NameTaken { .. }
             | Self::Lifecycle(_)
@@ -100,6 +119,11 @@ impl Denied {
             | Self::LastOperator
             | Self::Untried
             | Self::PolicyMoved { .. }
+            | Self::StatementKnown { .. }
+            | Self::SettlementMoved
+            | Self::Settlement(_)
+            | Self::Disputed { .. }
+            | Self::Overpaid { .. }
             | Self::KeyReused => NextMove::Conflict,
             Self::InsufficientFunds { .. } => NextMove::Pay,
             Self::NoPrice { .. } | Self::NoPriceBook(_) | Self::QueueFull { .. } => NextMove::Wait,
@@ -112,10 +136,17 @@ impl Denied {
             Self::NoSuchJob(_) => "job_not_found",
             Self::NoSuchDependency(_) => "dependency_not_found",
             Self::NotFound(_) => "not_found",
-            Self::NameTaken { .. } => "name_taken",
+            Self::NameTaken { .. } | Self::StatementKnown { .. } => "name_taken",
             Self::BadName { .. } => "bad_name",
-            Self::Invalid(_) => "invalid",
-            Self::Lifecycle(_) | Self::Untried | Self::PolicyMoved { .. } | Self::LastOperator => "wrong_state",
+            Self::Invalid(_) | Self::CostCurrency { .. } | Self::PriceBook(_) | Self::PriceOfNobody { .. } => "invalid",
+            Self::Lifecycle(_)
+            | Self::Untried
+            | Self::PolicyMoved { .. }
+            | Self::SettlementMoved
+            | Self::Settlement(_)
+            | Self::Disputed { .. }
+            | Self::Overpaid { .. }
+            | Self::LastOperator => "wrong_state",
             Self::TenantSuspended => "tenant_suspended",
             Self::UserDisabled => "user_disabled",
             Self::ForeignProject => "foreign_project",

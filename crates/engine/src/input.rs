@@ -179,6 +179,8 @@ pub enum Command {
         memo: String,
     },
     PublishPrices(PriceBook),
+    /// Something about a supplier's statement.
+    Settle(Box<crate::settle::Settling>),
     /// Puts another policy into force; refused when `expected` is no longer the version in force.
     Steer {
         steering: Box<Steering>,
@@ -209,7 +211,13 @@ pub enum Command {
     /// Creates the pool or changes its shape; running work stays.
     RegisterPool {
         pool: Pool,
+        /// `None`: as it was.
         cost: Option<PoolCost>,
+    },
+    /// What a pool costs from now on.
+    SetPoolCost {
+        pool: PoolId,
+        cost: PoolCost,
     },
     SetNode {
         pool: PoolId,
@@ -240,6 +248,7 @@ impl Command {
             Self::RevokeToken { .. } => "token.revoke",
             Self::TopUp { .. } => "wallet.top_up",
             Self::PublishPrices(_) => "prices.publish",
+            Self::Settle(_) => "settlement",
             Self::Steer { .. } => "policy.set",
             Self::RegisterSupplier(_) => "supplier.register",
             Self::RegisterCluster(_) => "cluster.register",
@@ -248,6 +257,7 @@ impl Command {
             Self::KeepReport(_) => "cluster.report",
             Self::DescribeCluster { .. } => "cluster.describe",
             Self::RegisterPool { .. } => "pool.register",
+            Self::SetPoolCost { .. } => "pool.cost",
             Self::SetNode { .. } => "node.set",
         }
     }
@@ -286,6 +296,9 @@ pub enum Report {
         balance: Money,
     },
     Prices,
+    Settlement {
+        settlement: u64,
+    },
     /// The version in force now, and what it changed; unchanged when nothing did.
     Policy {
         number: u64,

@@ -5,7 +5,7 @@ use model::{
     Actor, DependencyKind, EndCause, EndOrder, EventKind, Exit, Holder, JobInput, Outcome, Phase, PriorityClass,
     Transition,
 };
-use sched::Demand;
+use sched::{Demand, Order};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -285,7 +285,11 @@ impl Engine {
         let Some(entry) = self.jobs.get(&job) else { return };
         let spec = &entry.spec.spec;
         let open = entry.job.avoid.as_ref().and_then(|_| self.open_pools(job));
-        let expected = self.expected_run(entry);
+        let standing = self.standing(entry.job.tenant, spec, entry.job.avoid.is_some());
+        let placement = &self.policy.steering.placement;
+        // Looked up where it counts only: this is done for every submission.
+        let counts = placement.order == Order::Work || !placement.ready_first || standing.ties.data.0 > 0;
+        let expected = if counts { self.expected_run(entry) } else { spec.time_limit };
         let demand = Demand {
             job,
             number: entry.job.number,
@@ -296,7 +300,7 @@ impl Engine {
             time_limit: spec.time_limit,
             request: entry.spec.request.clone(),
             pools: open.unwrap_or_else(|| entry.spec.pools.clone()),
-            standing: self.standing(entry.job.tenant, spec, entry.job.avoid.is_some()),
+            standing,
         };
         self.sched.enqueue_expecting(demand, expected);
     }

@@ -28,18 +28,17 @@ impl Engine {
     }
 }
 
-/// The job as the forecast sees it: user and name by 32 bits of each.
+/// The job as the forecast sees it: user and name by 32 bits of each. The last of an id are drawn by chance.
 fn like(entry: &JobEntry) -> Job {
     let spec = &entry.spec.spec;
-    let name = base::digest128(&[spec.name.as_bytes()]) as u32;
     Job {
         no: 0,
         submit_s: 0,
         procs: u32::try_from(entry.spec.request.total().cpu.cores_ceil()).unwrap_or(u32::MAX),
         estimate_s: spec.time_limit.as_secs(),
-        user: Some(base::digest128(&[&entry.job.user.to_bytes()]) as u32),
+        user: Some(entry.job.user.as_u128() as u32),
         group: None,
-        app: Some(name),
+        app: Some(entry.spec.app),
         queue: None,
         partition: None,
     }

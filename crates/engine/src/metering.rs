@@ -1,14 +1,18 @@
 //! Running work is billed interval by interval: settled from its hold, costed, and stopped when the wallet
 //! no longer covers what comes next.
 
-use base::{AttemptId, HoldId, JobId, Money, PriceBookId, Span, TenantId, Timestamp, TransferId, digest128};
+use std::sync::Arc;
+
+use base::{
+    AttemptId, HoldId, JobId, Money, PoolId, PriceBookId, ProjectId, Span, TenantId, Timestamp, TransferId, digest128,
+};
 use ledger::{Memo, Reference, Stream, TransferReason};
 use model::{Actor, AttemptPhase, ClusterHealth, EndCause, EventKind};
-use rating::{Interval, Meter, PriceBook, Rates, book};
+use rating::{Interval, Meter, Tariff, Volumes};
 use sched::ResourceSeconds;
 
 use crate::books::{Book, Posting};
-use crate::record::{Batch, Record};
+use crate::record::{Batch, Record, Whose};
 use crate::state::{Due, Engine};
 
 impl Engine {
@@ -16,29 +20,15 @@ impl Engine {
     pub(crate) fn start_meter(&mut self, attempt: AttemptId, started_at: Timestamp, out: &mut Batch) {
         let (Some(entry), Some(facts)) = (self.jobs.get(&attempt.job), self.attempts.get(&attempt)) else { return };
         let Some(pool) = self.pools.get(&facts.pool) else { return };
-        let Some(currency) = self.currency(entry.job.tenant) else { return };
-        // A book that came into force since admission may lack the chip's price: the last one that has it counts.
-        let granted = facts.granted;
-        let sells = |b: &&PriceBook| b.rates(pool.pool.chip.as_ref()).amount(granted, Span::ZERO).is_some();
-        let Some(book) = book::in_force(self.books.iter().filter(sells), currency, self.now) else { return };
+        let found = self.tariff_at_start(entry.job.tenant, &entry.spec.spec, &pool.pool);
+        let Some((book, tariff)) = found else { return };
         let meter = Meter {
-            attempt,
             hold: entry.hold.unwrap_or(HoldId::from_u128(0)),
-            book: book.id,
-            rates: book.rates(pool.pool.chip.as_ref()),
-            cost: pool.cost,
-            granted,
+            cost: pool.cost.as_ref().map(|cost| cost.at(started_at)),
+            nodes: facts.nodes.len() as u32,
             node: pool.pool.shape,
-            started_at,
-            metered_until: started_at,
             intervals: facts.course.as_ref().map_or(0, |c| c.intervals),
-            charged: Money::ZERO,
-            costed: Default::default(),
-            uncollected: Money::ZERO,
-            stop_at: None,
-            paused: Span::ZERO,
-            paused_at: None,
-            waived: false,
+            ..Meter::begun(attempt, book, Arc::new(tariff), facts.granted, started_at)
         };
         self.timers.insert((self.meter_at(&meter), Due::Meter(attempt)));
         out.records.push(Record::Meter { attempt, meter: Some(Box::new(meter.clone())) });
@@ -96,13 +86,14 @@ impl Engine {
 
     /// The run does not count: what was billed of it is given back, and from now on only its cost is counted.
     pub(crate) fn waive(&mut self, attempt: AttemptId, out: &mut Batch) {
-        let Some(meter) = self.meters.get_mut(&attempt) else { return };
-        let back = meter.waive();
-        out.records.push(Record::Meter { attempt, meter: Some(Box::new(meter.clone())) });
+        let Some(back) = self.meter_with(attempt, out, |meter, volumes| meter.waive(volumes)) else { return };
+        if let Some(meter) = self.meters.get(&attempt) {
+            out.records.push(Record::Meter { attempt, meter: Some(Box::new(meter.clone())) });
+        }
         if let Some(interval) = back {
             let amount = -interval.charge;
             self.refund(&interval, out);
-            out.records.push(Record::Interval(interval));
+            self.note_interval(interval, Span::ZERO, out);
             self.job_event(out, Actor::Platform, attempt.job, EventKind::Waived { attempt, amount });
         }
     }
@@ -119,11 +110,12 @@ impl Engine {
         let parts = [
             (Part::Depreciation, cost.depreciation, Book::Depreciation(pool)),
             (Part::Datacentre, cost.datacentre, Book::Datacentre(pool)),
+            (Part::Fee, cost.fee, Book::Fee(pool)),
         ];
         for (part, amount, credit) in parts {
             let posting = Posting {
                 id: interval_transfer(key, part),
-                debit: Book::Abandoned,
+                debit: Book::Abandoned(pool),
                 credit,
                 amount,
                 currency: self.policy.cost_currency,
@@ -140,25 +132,13 @@ impl Engine {
     pub(crate) fn start_cost_meter(&mut self, attempt: AttemptId) {
         let Some(facts) = self.attempts.get(&attempt) else { return };
         let (Some(pool), Some(started_at)) = (self.pools.get(&facts.pool), facts.started_at) else { return };
-        let nothing = Rates { core_hour: Money::ZERO, gib_hour: Money::ZERO, card_hour: Some(Money::ZERO) };
         let meter = Meter {
-            attempt,
-            hold: HoldId::from_u128(0),
-            book: PriceBookId::from_u128(0),
-            rates: nothing,
-            cost: pool.cost,
-            granted: facts.granted,
+            cost: pool.cost.as_ref().map(|cost| cost.at(started_at)),
+            nodes: facts.nodes.len() as u32,
             node: pool.pool.shape,
-            started_at,
-            metered_until: started_at,
             intervals: facts.course.as_ref().map_or(0, |c| c.intervals),
-            charged: Money::ZERO,
-            costed: Default::default(),
-            uncollected: Money::ZERO,
-            stop_at: None,
-            paused: Span::ZERO,
-            paused_at: None,
             waived: true,
+            ..Meter::begun(attempt, PriceBookId::from_u128(0), Tariff::free(), facts.granted, started_at)
         };
         self.meters.insert(attempt, meter);
     }
@@ -166,14 +146,49 @@ impl Engine {
     /// Counts the cost of a run that nobody is billed for, up to its end.
     pub(crate) fn bill_cost(&mut self, attempt: AttemptId, until: Timestamp, out: &mut Batch) {
         let Some(meter) = self.meters.get_mut(&attempt).filter(|m| m.waived) else { return };
-        let Some(interval) = meter.advance(until).or_else(|| meter.retract(until)) else { return };
+        // Nothing is counted for anybody any more.
+        let none = &mut Volumes::default();
+        let Some(interval) = meter.advance(until, none).or_else(|| meter.retract(until, none)) else { return };
+        let worked =
+            if meter.metered_until == interval.to { lasted(&interval) } else { Span::ZERO - lasted(&interval) };
         self.cost(&interval, interval_key(&interval), out);
-        out.records.push(Record::Interval(interval));
+        self.note_interval(interval, worked, out);
+    }
+
+    /// Lets a meter go on with the counts of its tenant and book; these are stored if it changed them. `None`: there is no meter.
+    fn meter_with<T>(
+        &mut self,
+        attempt: AttemptId,
+        out: &mut Batch,
+        act: impl FnOnce(&mut Meter, &mut Volumes) -> T,
+    ) -> Option<T> {
+        let meter = self.meters.get_mut(&attempt)?;
+        if !meter.tariff.has_volume() {
+            return Some(act(meter, &mut Volumes::default()));
+        }
+        let known = self.attempts.get(&attempt).and_then(|a| a.course.as_ref()?.tenant);
+        let (tenant, book) = (self.jobs.get(&attempt.job).map(|e| e.job.tenant).or(known)?, meter.book);
+        let volumes = self.volumes.entry((tenant, book)).or_default();
+        let done = act(meter, volumes);
+        out.records.push(Record::Volumes { tenant, book, volumes: volumes.clone() });
+        Some(done)
     }
 
     fn bill(&mut self, attempt: AttemptId, until: Timestamp, out: &mut Batch) {
-        let Some(meter) = self.meters.get_mut(&attempt) else { return };
-        let Some(mut interval) = meter.advance(until) else { return };
+        // A calendar month ends within: what is priced by its quantity is billed up to there first.
+        while let Some(end) = self.meters.get(&attempt).and_then(|meter| meter.month_end(until)) {
+            let before = self.meters.get(&attempt).map(|meter| meter.metered_until);
+            self.bill_stretch(attempt, end, out);
+            if self.meters.get(&attempt).map(|meter| meter.metered_until) == before {
+                break;
+            }
+        }
+        self.bill_stretch(attempt, until, out);
+    }
+
+    fn bill_stretch(&mut self, attempt: AttemptId, until: Timestamp, out: &mut Batch) {
+        let advanced = self.meter_with(attempt, out, |meter, volumes| meter.advance(until, volumes));
+        let Some(mut interval) = advanced.flatten() else { return };
         let Some(entry) = self.jobs.get_mut(&attempt.job) else { return };
         entry.charged += interval.charge;
         let (tenant, hold) = (entry.job.tenant, entry.hold);
@@ -188,15 +203,27 @@ impl Engine {
         let used = ResourceSeconds::of(&interval.granted, interval.to - interval.from);
         self.sched.charge(tenant, &used, self.now);
         out.records.push(Record::Share { tenant, used: self.sched.used(tenant, self.now), at: self.now });
-        out.records.push(Record::Interval(interval));
+        let worked = lasted(&interval);
+        self.note_interval(interval, worked, out);
     }
 
     /// The end became known after time beyond it was billed: the tenant gets it back, and the cost is taken back.
     fn give_back(&mut self, attempt: AttemptId, ended_at: Timestamp, out: &mut Batch) {
-        let Some(interval) = self.meters.get_mut(&attempt).and_then(|m| m.retract(ended_at)) else { return };
+        let back = self.meter_with(attempt, out, |meter, volumes| meter.retract(ended_at, volumes));
+        let Some(interval) = back.flatten() else { return };
         self.refund(&interval, out);
         self.cost(&interval, interval_key(&interval), out);
-        out.records.push(Record::Interval(interval));
+        let worked = Span::ZERO - lasted(&interval);
+        self.note_interval(interval, worked, out);
+    }
+
+    fn note_interval(&self, interval: Interval, worked: Span, out: &mut Batch) {
+        let job = self.jobs.get(&interval.attempt.job);
+        // A run whose job is over is nobody's any more but its pool's.
+        let project = job.map_or(ProjectId::from_u128(0), |entry| entry.job.project);
+        let line = job.map_or_else(Default::default, |entry| entry.spec.spec.line);
+        let pool = self.attempts.get(&interval.attempt).map_or(PoolId::from_u128(0), |facts| facts.pool);
+        out.records.push(Record::Interval { interval, whose: Box::new(Whose { project, pool, line, worked }) });
     }
 
     /// Gives the tenant back what a negative interval says.
@@ -268,19 +295,18 @@ impl Engine {
         uncollected
     }
 
-    /// Accrues what the interval cost on own capacity; takes back what a negative one did not cost.
+    /// Accrues what the interval cost; takes back what a negative one did not cost.
     fn cost(&mut self, interval: &Interval, key: u128, out: &mut Batch) {
-        let Some((pool, phase)) = self.attempts.get(&interval.attempt).map(|a| (a.pool, a.phase)) else { return };
+        let Some(facts) = self.attempts.get(&interval.attempt) else { return };
+        let (pool, cluster, phase) = (facts.pool, facts.cluster, facts.phase);
+        let Some(supplier) = self.clusters.get(&cluster).map(|cluster| cluster.supplier) else { return };
         let abandoned = phase == AttemptPhase::Abandoned;
-        let of = |book| if abandoned { Book::Abandoned } else { book };
+        let of = |book| if abandoned { Book::Abandoned(pool) } else { book };
+        let cost = &interval.cost;
         let parts = [
-            (
-                Part::Depreciation,
-                interval.cost.depreciation,
-                of(Book::Depreciation(pool)),
-                Book::AccumulatedDepreciation(pool),
-            ),
-            (Part::Datacentre, interval.cost.datacentre, of(Book::Datacentre(pool)), Book::DatacentrePayable),
+            (Part::Depreciation, cost.depreciation, of(Book::Depreciation(pool)), Book::AccumulatedDepreciation(pool)),
+            (Part::Datacentre, cost.datacentre, of(Book::Datacentre(pool)), Book::DatacentrePayable),
+            (Part::Fee, cost.fee, of(Book::Fee(pool)), Book::SupplierAccrued(supplier)),
         ];
         for (part, amount, debit, credit) in parts {
             let back = amount.is_negative();
@@ -307,14 +333,16 @@ impl Engine {
         let (hold, tenant) = (entry.hold, entry.job.tenant);
         let limit = entry.spec.spec.time_limit + self.policy.kill_grace;
         let left = (meter.started_at + limit + meter.paused).since(meter.metered_until);
-        let needed = meter.ahead(self.policy.cover().min(left));
+        let none = Volumes::default();
+        let volumes = self.volumes.get(&(tenant, meter.book)).unwrap_or(&none);
+        let needed = meter.ahead(self.policy.cover().min(left), volumes);
         let warned = meter.stop_at.is_some();
         let held = hold.and_then(|h| self.ledger.find_hold(h));
         let (amount, kept) = held.map_or((Money::ZERO, Money::ZERO), |h| (h.amount, h.remaining()));
         if kept >= needed {
             return self.set_stop(attempt, None, warned, out);
         }
-        let wanted = meter.ahead(self.policy.hold_span.max(self.policy.cover()).min(left));
+        let wanted = meter.ahead(self.policy.hold_span.max(self.policy.cover()).min(left), volumes);
         for target in [wanted, needed] {
             if self.raise_hold(attempt.job, amount + (target - kept).max(Money::ZERO), out) {
                 return self.set_stop(attempt, None, warned, out);
@@ -388,6 +416,7 @@ enum Part {
     Datacentre,
     Refund,
     RefundUncollected,
+    Fee,
 }
 
 /// One transfer per interval and part, named by both: billing an interval twice would repeat the id. The parts share one
@@ -400,6 +429,10 @@ fn interval_key(interval: &Interval) -> u128 {
 
 fn interval_transfer(key: u128, part: Part) -> TransferId {
     TransferId::from_u128(key | part as u128)
+}
+
+fn lasted(interval: &Interval) -> Span {
+    interval.to - interval.from
 }
 
 fn reference(interval: &Interval) -> Reference {

@@ -154,6 +154,7 @@ impl Engine {
         let limit = entry.spec.spec.time_limit;
         if let Some(wait) = waited {
             self.note_wait(wait.0, wait.1);
+            self.judge_start(attempt, at);
         }
         if moved {
             self.occupy_nodes(attempt, at + limit);
@@ -185,6 +186,7 @@ impl Engine {
         if let Some(started_at) = self.attempts.get(&attempt).and_then(|a| a.started_at)
             && matches!(end.outcome, Outcome::Completed | Outcome::Timeout)
         {
+            self.judge_run(attempt, at.since(started_at));
             self.note_run(attempt, started_at, at);
         }
         // A twin that did not complete counts for nothing: the attempt that it was to replace does again.
@@ -298,6 +300,7 @@ impl Engine {
         self.stop_overdue(attempt);
         self.notices.remove(&attempt);
         let Some(mut facts) = self.attempts.remove(&attempt) else { return };
+        self.told.remove(&attempt);
         facts.phase = phase;
         facts.ended_at = Some(at.max(facts.started_at.unwrap_or(facts.placed_at)));
         facts.exit = end.exit;
@@ -386,10 +389,11 @@ impl Engine {
         entry.health = health;
         let reachable = health == ClusterHealth::Reachable;
         out.records.push(Record::Cluster(entry.clone()));
-        let pools: Vec<_> = self.pools.values().filter(|p| p.pool.cluster == cluster).map(|p| p.pool.id).collect();
-        for pool in pools {
-            self.sched.set_reachable(pool, reachable);
+        let pools = self.pools_of(cluster);
+        for pool in &pools {
+            self.sched.set_reachable(*pool, reachable);
         }
+        self.recount(pools, out);
         let what =
             if reachable { EventKind::ClusterReachable { cluster } } else { EventKind::ClusterUnreachable { cluster } };
         self.event(out, Actor::Cluster(cluster), None, None, what);

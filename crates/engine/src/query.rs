@@ -2,7 +2,6 @@
 
 use base::{AttemptId, ClusterId, Currency, JobId, Money, PoolId, Span, SpecId, TenantId, Timestamp};
 use model::{Attempt, JobSpec, Phase, Reason, TenantStatus, spec::CHECKPOINT_INTERVAL};
-use rating::{Rates, book};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -135,18 +134,12 @@ impl Engine {
         Ok((explanation, hold, currency))
     }
 
-    /// Prices in the tenant's own book.
-    fn reprice(&self, explanation: &mut sched::Explanation, tenant: TenantId, spec: &JobSpec) {
+    /// Prices by the tenant's own book, from the expected start on.
+    pub(crate) fn reprice(&self, explanation: &mut sched::Explanation, tenant: TenantId, spec: &JobSpec) {
         for candidate in &mut explanation.candidates {
-            let rates = self.rates(tenant, candidate.pool);
-            candidate.price = rates.and_then(|r| r.amount(spec.request.total(), candidate.run_time));
+            let from = candidate.expected_start.unwrap_or(self.now);
+            candidate.price = self.price_of(tenant, spec, candidate.pool, from, candidate.run_time);
         }
-    }
-
-    /// The prices a tenant would pay on a pool now.
-    pub fn rates(&self, tenant: TenantId, pool: PoolId) -> Option<Rates> {
-        let book = book::in_force(&self.books, self.currency(tenant)?, self.now)?;
-        Some(book.rates(self.pools.get(&pool)?.pool.chip.as_ref()))
     }
 
     /// When a queued job is expected to start, over all candidates.

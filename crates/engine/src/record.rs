@@ -3,13 +3,16 @@
 
 use std::sync::Arc;
 
-use base::{AttemptId, ClusterId, JobId, PoolId, ScriptId, Span, SpecId, TenantId, Timestamp, TokenId, UserId};
+use base::{
+    AttemptId, ClusterId, JobId, PoolId, PriceBookId, ProjectId, ScriptId, Span, SpecId, TenantId, Timestamp, TokenId,
+    UserId,
+};
 use ledger::LedgerRecord;
 use model::{
-    Actor, Attempt, Cluster, ClusterLink, ClusterReport, EndOrder, Event, Job, JobSpec, Order, Pool, Project, Supplier,
-    Tenant, Token, User,
+    Actor, Attempt, Cluster, ClusterLink, ClusterReport, EndOrder, Event, Job, JobSpec, Order, Pool, ProductLine,
+    Project, Supplier, Tenant, Token, User,
 };
-use rating::{Interval, Meter, PoolCost, PriceBook};
+use rating::{Interval, Meter, PoolCost, PriceBook, Stretch, Upkeep, Volumes};
 use serde::{Deserialize, Serialize};
 
 use crate::input::Report;
@@ -42,10 +45,23 @@ pub enum Record {
         pool: PoolId,
         cost: Option<PoolCost>,
     },
+    /// The stretch of a pool that is open.
+    Upkeep(Box<Upkeep>),
+    /// Append.
+    Stretch(Box<Stretch>),
     /// Append.
     PriceBook(PriceBook),
+    /// What a tenant has had in each month of what a book prices by that.
+    Volumes {
+        tenant: TenantId,
+        book: PriceBookId,
+        volumes: Volumes,
+    },
     /// Append.
     Policy(Box<PolicyVersion>),
+    /// A supplier's statement, and one line of it by settlement and line.
+    Statement(Box<rating::settlement::Statement>),
+    StatementLine(Box<rating::settlement::Line>),
     /// Append; the same id always has the same content.
     Spec {
         id: SpecId,
@@ -64,7 +80,10 @@ pub enum Record {
         meter: Option<Box<Meter>>,
     },
     /// Append.
-    Interval(Interval),
+    Interval {
+        interval: Interval,
+        whose: Box<Whose>,
+    },
     /// Append.
     Event(Event),
     /// Why an attempt was placed where it was; append.
@@ -94,6 +113,16 @@ pub enum Record {
         used: sched::ResourceSeconds,
         at: Timestamp,
     },
+}
+
+/// What an interval counts for in sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whose {
+    pub project: ProjectId,
+    pub pool: PoolId,
+    pub line: ProductLine,
+    /// How much time of the run it stands for: less than nothing where time is given back, nothing where only money is.
+    pub worked: Span,
 }
 
 impl From<LedgerRecord> for Record {
@@ -218,9 +247,16 @@ pub struct Snapshot {
     /// The newest version of the policy, if one was ever set.
     pub policy: Option<PolicyVersion>,
     pub suppliers: Vec<Supplier>,
+    /// Suppliers' statements without their lines.
+    #[serde(default)]
+    pub settlements: Vec<rating::settlement::Statement>,
     pub clusters: Vec<Cluster>,
     pub pools: Vec<(Pool, Option<PoolCost>)>,
+    /// The open stretch of each pool.
+    #[serde(default)]
+    pub upkeep: Vec<Upkeep>,
     pub books: Vec<PriceBook>,
+    pub volumes: Vec<(TenantId, PriceBookId, Volumes)>,
     pub tenants: Vec<Tenant>,
     pub projects: Vec<Project>,
     pub users: Vec<User>,

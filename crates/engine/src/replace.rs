@@ -121,6 +121,7 @@ impl Engine {
                 // Twice as much each time: a job that is slow to start everywhere must come to its turn somewhere.
                 let moves = entry.job.avoid.as_ref().map_or(0, |a| a.moves).min(PATIENCE_DOUBLINGS);
                 let patience = self.queued_patience(facts.pool).as_micros().saturating_mul(1 << moves);
+                let patience = patience.saturating_add(self.data_time(entry, facts.cluster).as_micros());
                 let stuck = policy.move_after.is_some() && waits.as_micros() >= patience;
                 stuck.then_some(Remedy::Withdraw(MoveCause::Stuck))
             }

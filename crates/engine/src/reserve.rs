@@ -177,6 +177,8 @@ impl Engine {
     /// What the rules say of a job. `moved`: it was moved away from elsewhere, or its run was broken off.
     pub(crate) fn standing(&self, tenant: TenantId, spec: &JobSpec, moved: bool) -> Standing {
         let reserve = &self.policy.steering.reserve;
+        let ties = self.ties(tenant, spec);
+        let tenant_id = tenant;
         let tenant = self.tenants.get(&tenant).map(|entry| &entry.tenant);
         let tier = tenant.map_or(ContractTier::OnDemand, |tenant| tenant.tier);
         let regions = tenant.map_or_else(Default::default, |tenant| tenant.regions.clone());
@@ -197,6 +199,8 @@ impl Engine {
             places: spec.regions.as_slice().into(),
             gbps_min,
             app: self.app(spec),
+            ties,
+            unpriced: self.unpriced(tenant_id, spec),
         }
     }
 
@@ -297,6 +301,7 @@ impl Engine {
         {
             self.sched.upsert_pool(view);
             self.admissions.clear();
+            self.recount([id], out);
         }
     }
 }

@@ -35,11 +35,13 @@ impl Engine {
         engine.last_audit = snapshot.last_audit_seq;
         engine.now = snapshot.last_event_at;
         engine.suppliers = snapshot.suppliers.into_iter().map(|s| (s.id, s)).collect();
+        engine.settlements = snapshot.settlements.into_iter().map(|s| (s.number, s)).collect();
         for mut cluster in snapshot.clusters {
             cluster.health = ClusterHealth::Unreachable;
             engine.clusters.insert(cluster.id, cluster);
         }
         snapshot.books.into_iter().for_each(|book| engine.enter_book(book));
+        engine.volumes = snapshot.volumes.into_iter().map(|(tenant, book, v)| ((tenant, book), v)).collect();
         engine.pools = snapshot.pools.into_iter().map(|(pool, cost)| (pool.id, PoolEntry { pool, cost })).collect();
         for tenant in snapshot.tenants {
             let code = wallet_code(tenant.id);
@@ -68,6 +70,10 @@ impl Engine {
         let dependents = &engine.dependents;
         engine.settled_ends.retain(|on, _| dependents.contains_key(on));
         engine.restore_meters(snapshot.meters);
+        // Where a stretch has ended without an event, time has come as far as that.
+        engine.now = snapshot.upkeep.iter().map(|open| open.from).fold(engine.now, Ord::max);
+        engine.upkeep = snapshot.upkeep.into_iter().map(|open| (open.pool, open)).collect();
+        engine.keep_counting();
         Ok(engine)
     }
 

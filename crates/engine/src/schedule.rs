@@ -50,6 +50,7 @@ impl Engine {
             state.out += 1;
         }
         entry.pool = Some(placement.pool);
+        let (tenant, spec) = (entry.job.tenant, entry.spec.spec.clone());
         let facts = Attempt {
             id,
             cluster,
@@ -68,8 +69,11 @@ impl Engine {
             course: None,
         };
         out.records.push(Record::Attempt(Box::new(facts.clone())));
-        out.records.push(Record::Explanation { attempt: id, explanation: placement.explanation.clone() });
+        let mut explanation = placement.explanation.clone();
+        self.reprice(&mut explanation, tenant, &spec);
+        out.records.push(Record::Explanation { attempt: id, explanation });
         self.attempts.insert(id, facts);
+        self.foretell(id, &placement.explanation);
         self.keep_looking();
         self.job_event(out, Actor::Platform, job, EventKind::Placed { attempt: id, pool: placement.pool });
         self.write_job(out, job);

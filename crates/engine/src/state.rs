@@ -13,7 +13,7 @@ use model::{
     Actor, Attempt, Cluster, Event, EventKind, Job, JobSpec, Outcome, Pool, Project, Request, StateCode, Supplier,
     Tenant, User,
 };
-use rating::{Meter, PoolCost, PriceBook};
+use rating::{Meter, PoolCost, PriceBook, Upkeep, Volumes};
 use sched::Scheduler;
 
 use crate::input::Report;
@@ -26,6 +26,8 @@ pub(crate) struct SpecEntry {
     pub spec: Arc<JobSpec>,
     pub request: Arc<Request>,
     pub pools: Arc<[Arc<str>]>,
+    /// 32 bits of the digest of its name, by which forecasts know a program: made once, not for each job.
+    pub app: u32,
 }
 
 /// An open job with what the engine knows beyond its lifecycle.
@@ -89,6 +91,8 @@ pub(crate) enum Due {
     Yield(AttemptId),
     /// Room for work that goes first is searched for once more.
     Room,
+    /// The stretches of all pools end and begin anew.
+    Upkeep,
 }
 
 /// Ends remembered for dependencies named after the fact, and answers remembered for repeated requests.
@@ -105,9 +109,15 @@ pub struct Engine {
     /// Accounts in use by what they are for, so that their codes are spelled once.
     pub(crate) accounts: IdMap<(crate::books::Book, base::Currency), base::AccountId>,
     pub(crate) suppliers: BTreeMap<SupplierId, Supplier>,
+    /// Suppliers' statements without their lines, by our number.
+    pub(crate) settlements: BTreeMap<u64, rating::settlement::Statement>,
     pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
     pub(crate) pools: BTreeMap<PoolId, PoolEntry>,
     pub(crate) books: Vec<PriceBook>,
+    /// In which currencies the book in force sells every part of every pool to everybody, see `sale`.
+    pub(crate) sold_to_all: BTreeSet<base::Currency>,
+    /// What tenants have had in each month of what is priced by that, under each book that does so.
+    pub(crate) volumes: BTreeMap<(TenantId, base::PriceBookId), Volumes>,
     pub(crate) tenants: BTreeMap<TenantId, TenantEntry>,
     pub(crate) projects: BTreeMap<ProjectId, Project>,
     pub(crate) users: BTreeMap<UserId, User>,
@@ -137,8 +147,15 @@ pub struct Engine {
     pub(crate) demand_peaks: BTreeMap<(PoolId, Option<model::ProductLine>), crate::reserve::Peak>,
     /// How long work ran of late, see `likely`.
     pub(crate) likely: sched::batch::Forecast,
+    /// What is expected of open attempts that this engine placed, and what became of such forecasts, see `quality`.
+    pub(crate) told: IdMap<AttemptId, crate::quality::Told>,
+    pub(crate) quality: BTreeMap<PoolId, crate::quality::Quality>,
     /// The timer `Due::Look` is set.
     pub(crate) looking: bool,
+    /// The open stretch of each pool.
+    pub(crate) upkeep: BTreeMap<PoolId, Upkeep>,
+    /// A timer is set for the next full hour.
+    pub(crate) counting: bool,
     pub(crate) meters: IdMap<AttemptId, Meter>,
     pub(crate) timers: BTreeSet<(Timestamp, Due)>,
     pub(crate) answers: Recent<u128, (u128, Report)>,
@@ -155,16 +172,21 @@ pub struct Engine {
 impl Engine {
     /// An engine of an empty platform.
     pub fn new(policy: Policy) -> Engine {
+        let mut sched = Scheduler::new(policy.steering.placement);
+        sched.set_links(policy.steering.links.links());
         Engine {
-            sched: Scheduler::new(policy.steering.placement),
+            sched,
             policy,
             policy_version: 0,
             ledger: Ledger::new(),
             accounts: IdMap::default(),
             suppliers: BTreeMap::new(),
+            settlements: BTreeMap::new(),
             clusters: BTreeMap::new(),
             pools: BTreeMap::new(),
             books: Vec::new(),
+            sold_to_all: BTreeSet::new(),
+            volumes: BTreeMap::new(),
             tenants: BTreeMap::new(),
             projects: BTreeMap::new(),
             users: BTreeMap::new(),
@@ -185,7 +207,11 @@ impl Engine {
             waits: BTreeMap::new(),
             demand_peaks: BTreeMap::new(),
             likely: Default::default(),
+            told: IdMap::default(),
+            quality: BTreeMap::new(),
             looking: false,
+            upkeep: BTreeMap::new(),
+            counting: false,
             meters: IdMap::default(),
             timers: BTreeSet::new(),
             answers: Recent::new(REMEMBERED),
@@ -264,6 +290,7 @@ impl Engine {
             spec: spec.clone(),
             request: Arc::new(spec.request.clone()),
             pools: spec.pools.clone().into(),
+            app: base::digest128(&[spec.name.as_bytes()]) as u32,
         });
         self.specs.insert(id, entry.clone());
         (entry, true)

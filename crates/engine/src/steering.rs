@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::apps::AppRule;
 use crate::denied::Denied;
 use crate::input::Report;
+use crate::network::Network;
 use crate::preempt::Preemption;
 use crate::record::{Batch, Record};
 use crate::reserve::Reserve;
@@ -39,6 +40,7 @@ pub struct Steering {
     pub placement: sched::Policy,
     /// What tenants are promised by their contracts, by name. A name that no tenant has waits for one.
     pub contracts: BTreeMap<String, sched::Promise>,
+    pub links: Network,
 }
 
 /// On whose pools the work of tenants runs, by what they have agreed on.
@@ -212,6 +214,9 @@ impl Steering {
         if let Some(problem) = self.apps.values().find_map(AppRule::fault) {
             return fault("apps", problem);
         }
+        if let Some(problem) = self.links.fault() {
+            return fault("links", problem);
+        }
         let placement = &self.placement;
         let longer_than_zero = [
             ("waiting.patience", self.waiting.patience),
@@ -231,7 +236,7 @@ impl Steering {
             return fault("placement", "explanations have at least one row");
         }
         let weights = placement.weights;
-        if weights.start < 0 || weights.price < 0 || weights.cost < 0 || weights.own_cost < 0 {
+        if weights.start < 0 || weights.price < 0 || weights.cost < 0 || weights.own_cost < 0 || weights.latency < 0 {
             return fault("placement.weights", "a weight is not negative");
         }
         if self.contracts.values().any(|promise| promise.wait <= Span::ZERO) {
@@ -342,6 +347,7 @@ impl Engine {
             PolicyVersion { number, at: self.now, actor, note, changes: changes.clone(), steering: steering.clone() };
         out.records.push(Record::Policy(Box::new(version)));
         self.enter_steering(number, steering);
+        self.recount_all(out);
         Ok(Report::Policy { number, changes })
     }
 
@@ -357,13 +363,19 @@ impl Engine {
         self.policy_version = number;
         self.sched.set_policy(steering.placement);
         let old = &self.policy.steering;
-        let rules = |of: &Steering| (of.reserve.clone(), of.tiers, of.training.clone(), of.apps.clone());
+        let rules = |of: &Steering| {
+            let links = (of.links.files.clone(), of.links.users.clone(), of.links.tenants.clone());
+            (of.reserve.clone(), of.tiers, of.training.clone(), of.apps.clone(), links)
+        };
         let rules_changed = rules(old) != rules(&steering);
+        let (was, is) = (&old.placement, &steering.placement);
+        let forecasts_count = (was.order, was.ready_first) != (is.order, is.ready_first);
+        self.sched.set_links(steering.links.links());
         self.policy.steering = steering;
         self.keep_promises();
         self.supply_changed();
         self.set_stakes();
-        if rules_changed {
+        if rules_changed || forecasts_count {
             self.requeue_all();
         }
     }

@@ -95,6 +95,7 @@ impl Engine {
             | Command::IssueToken(_)
             | Command::RevokeToken { .. } => self.people_command(command, actor, out),
             Command::TopUp { tenant, amount, memo } => self.top_up(tenant, amount, &memo, actor, out),
+            Command::Settle(what) => self.settle(*what, actor, out),
             Command::PublishPrices(book) => self.publish_prices(book, actor, out),
             Command::Steer { steering, note, expected } => self.steer(*steering, note, expected, actor, out),
             Command::RegisterSupplier(_)
@@ -104,6 +105,7 @@ impl Engine {
             | Command::KeepReport(_)
             | Command::DescribeCluster { .. }
             | Command::RegisterPool { .. }
+            | Command::SetPoolCost { .. }
             | Command::SetNode { .. } => self.supply_command(command, actor, out),
         }
     }
@@ -123,6 +125,7 @@ impl Engine {
                 Due::Look => self.look(out),
                 Due::Yield(attempt) => self.yield_due(attempt, out),
                 Due::Room => self.sched.plan_again(),
+                Due::Upkeep => self.upkeep_due(out),
             }
         }
     }

@@ -6,13 +6,15 @@ use base::{ClusterId, PoolId};
 use model::people::valid_name;
 use model::{
     Actor, AttemptPhase, Cluster, ClusterHealth, ClusterLink, ClusterReport, ClusterTerms, EventKind, Licence,
-    NodeState, Pool, ReportKind, Service,
+    NodeState, Pool, ReportKind, Service, SupplyMode,
 };
+use rating::PoolCost;
 use sched::{ClusterView, LicenceView, NodeView, PoolView};
 
 use crate::denied::Denied;
 use crate::input::{Command, Report};
 use crate::record::{Batch, Record};
+use crate::sale::compared;
 use crate::state::{Engine, PoolEntry};
 
 impl Engine {
@@ -36,42 +38,15 @@ impl Engine {
                 self.audit(out, actor, action, id.to_string(), None, cluster.name.to_string());
                 out.records.push(Record::Cluster(cluster.clone()));
                 self.clusters.insert(id, cluster);
+                self.recount(self.pools_of(id), out);
                 Ok(Report::Cluster { cluster: id })
             }
             Command::ConnectCluster { cluster, link } => self.connect_cluster(cluster, link, actor, out),
             Command::SetService { cluster, service, force } => self.set_service(cluster, service, force, actor, out),
             Command::KeepReport(report) => self.keep_report(report, actor, out),
             Command::DescribeCluster { cluster, terms } => self.describe_cluster(cluster, terms, out),
-            Command::RegisterPool { mut pool, cost } => {
-                check_name("pool", &pool.name)?;
-                if !self.clusters.contains_key(&pool.cluster) {
-                    return Err(Denied::NotFound("cluster"));
-                }
-                if self.pools.values().any(|p| p.pool.name == pool.name && p.pool.id != pool.id) {
-                    return Err(Denied::NameTaken { noun: "pool", name: pool.name.to_string() });
-                }
-                if pool.nodes.is_empty() || pool.shape.cpu.0 == 0 {
-                    return Err(Denied::Invalid("a pool needs at least one node with at least one core"));
-                }
-                let id = pool.id;
-                // What is known of the nodes' state stays.
-                pool.past_use = self.pools.get(&id).map_or_else(Default::default, |p| p.pool.past_use.clone());
-                let known = self.pools.get(&id).map_or(&[][..], |p| &p.pool.nodes);
-                for node in &mut pool.nodes {
-                    if let Some(known) = known.iter().find(|n| n.name == node.name) {
-                        (node.state, node.ordered) = (known.state, known.ordered);
-                    }
-                }
-                self.audit(out, actor, action, id.to_string(), None, pool.name.to_string());
-                self.event(out, actor, None, None, EventKind::PoolChanged { pool: id });
-                out.records.push(Record::Pool(pool.clone()));
-                out.records.push(Record::PoolCost { pool: id, cost });
-                let entry = PoolEntry { pool, cost };
-                self.sched.upsert_pool(self.view(&entry));
-                self.admissions.clear();
-                self.pools.insert(id, entry);
-                Ok(Report::Pool { pool: id })
-            }
+            Command::RegisterPool { pool, cost } => self.register_pool(pool, cost, actor, out),
+            Command::SetPoolCost { pool, cost } => self.set_pool_cost(pool, cost, actor, out),
             Command::SetNode { pool, node, state } => {
                 let ordered = Some(state).filter(|s| *s != NodeState::Up);
                 if !self.set_node(pool, &node, state, ordered, actor, out)? {
@@ -82,6 +57,71 @@ impl Engine {
             }
             _ => Err(Denied::Invalid("not a command on supply")),
         }
+    }
+
+    fn register_pool(
+        &mut self,
+        mut pool: Pool,
+        cost: Option<PoolCost>,
+        actor: Actor,
+        out: &mut Batch,
+    ) -> Result<Report, Denied> {
+        check_name("pool", &pool.name)?;
+        if !self.clusters.contains_key(&pool.cluster) {
+            return Err(Denied::NotFound("cluster"));
+        }
+        if self.pools.values().any(|p| p.pool.name == pool.name && p.pool.id != pool.id) {
+            return Err(Denied::NameTaken { noun: "pool", name: pool.name.to_string() });
+        }
+        if pool.nodes.is_empty() || pool.shape.cpu.0 == 0 {
+            return Err(Denied::Invalid("a pool needs at least one node with at least one core"));
+        }
+        let id = pool.id;
+        // What is known of the nodes' state stays.
+        pool.past_use = self.pools.get(&id).map_or_else(Default::default, |p| p.pool.past_use.clone());
+        let known = self.pools.get(&id).map_or(&[][..], |p| &p.pool.nodes);
+        for node in &mut pool.nodes {
+            if let Some(known) = known.iter().find(|n| n.name == node.name) {
+                (node.state, node.ordered) = (known.state, known.ordered);
+            }
+        }
+        self.audit(out, actor, "pool.register", id.to_string(), None, pool.name.to_string());
+        self.event(out, actor, None, None, EventKind::PoolChanged { pool: id });
+        out.records.push(Record::Pool(pool.clone()));
+        let cost = cost.or_else(|| self.pools.get(&id).and_then(|known| known.cost.clone()));
+        let cost = cost.map(|cost| self.agreed(&pool, cost));
+        self.cut_stretch(id, out);
+        out.records.push(Record::PoolCost { pool: id, cost: cost.clone() });
+        let entry = PoolEntry { pool, cost };
+        self.sched.upsert_pool(self.view(&entry));
+        self.admissions.clear();
+        let sold = |p: &Pool| (p.name.clone(), p.chip.clone(), p.shape);
+        let now_sold = sold(&entry.pool);
+        let known = self.pools.insert(id, entry);
+        if known.is_none_or(|known| sold(&known.pool) != now_sold) {
+            self.sold_changed();
+        }
+        self.recount([id], out);
+        Ok(Report::Pool { pool: id })
+    }
+
+    fn set_pool_cost(&mut self, id: PoolId, cost: PoolCost, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
+        let entry = self.pools.get(&id).ok_or(Denied::NotFound("pool"))?;
+        if (entry.pool.mode == SupplyMode::Own) != cost.own().is_some() {
+            return Err(Denied::Invalid("an own pool has a cost, a partner's pool a fee"));
+        }
+        let (name, cost) = (entry.pool.name.to_string(), self.agreed(&entry.pool, cost));
+        self.cut_stretch(id, out);
+        self.audit(out, actor, "pool.cost", id.to_string(), None, name);
+        out.records.push(Record::PoolCost { pool: id, cost: Some(cost.clone()) });
+        if let Some(entry) = self.pools.get_mut(&id) {
+            entry.cost = Some(cost);
+        }
+        if let Some(view) = self.pools.get(&id).map(|entry| self.view(entry)) {
+            self.sched.upsert_pool(view);
+        }
+        self.recount([id], out);
+        Ok(Report::Pool { pool: id })
     }
 
     /// Sets a node's state and what was ordered of it; `false` when both are so already.
@@ -109,6 +149,7 @@ impl Engine {
         self.sched.set_node(pool, node, state);
         self.admissions.clear();
         self.event(out, actor, None, None, EventKind::NodeChanged { pool, node: name, state });
+        self.recount([pool], out);
         Ok(true)
     }
 
@@ -245,7 +286,8 @@ impl Engine {
         let id = cluster.id;
         out.records.push(Record::Cluster(cluster.clone()));
         self.clusters.insert(id, cluster);
-        let pools: Vec<PoolId> = self.pools.values().filter(|p| p.pool.cluster == id).map(|p| p.pool.id).collect();
+        let pools = self.pools_of(id);
+        self.recount(pools.clone(), out);
         for pool in pools {
             if let Some(view) = self.pools.get(&pool).map(|entry| self.view(entry)) {
                 self.sched.upsert_pool(view);
@@ -255,6 +297,19 @@ impl Engine {
         self.admissions.clear();
     }
 
+    pub(crate) fn pools_of(&self, cluster: ClusterId) -> Vec<PoolId> {
+        self.pools.values().filter(|p| p.pool.cluster == cluster).map(|p| p.pool.id).collect()
+    }
+
+    /// The terms of a pool with what was left to the platform: the life of its nodes, and when they went into service.
+    fn agreed(&self, pool: &Pool, cost: PoolCost) -> PoolCost {
+        let PoolCost::Own(mut own) = cost else { return cost };
+        if own.node.life_months == 0 {
+            own.node.life_months = rating::assets::life_months_usual(pool.chip.as_ref());
+        }
+        PoolCost::Own(self.staged(pool.id, pool.nodes.len() as u32, own))
+    }
+
     /// Prices changed, or supply as a whole: the scheduler sees the pools anew and admission forgets its verdicts.
     pub(crate) fn supply_changed(&mut self) {
         self.admissions.clear();
@@ -262,15 +317,16 @@ impl Engine {
         for view in views {
             self.sched.upsert_pool(view);
         }
+        self.sold_changed();
     }
 
     pub(crate) fn view(&self, entry: &PoolEntry) -> PoolView {
         let pool: &Pool = &entry.pool;
         let cluster = self.clusters.get(&pool.cluster);
         // Candidates are compared in the operator's currency; each tenant pays by its own book.
-        let book = rating::book::in_force(&self.books, self.policy.cost_currency, self.now);
-        let price = book.map(|b| b.rates(pool.chip.as_ref())).map_or(sched::Rates::default(), |r| rates(&r));
-        let cost = entry.cost.map_or(sched::Rates::default(), |c| rates(&c.rates(pool.shape)));
+        let price = self.list_rates(pool);
+        let cost = entry.cost.as_ref();
+        let cost = cost.map_or(sched::Rates::default(), |c| compared(&c.at(self.now).rates(pool.shape)));
         PoolView {
             id: pool.id,
             name: pool.name.clone(),
@@ -291,10 +347,6 @@ impl Engine {
             cost,
         }
     }
-}
-
-fn rates(r: &rating::Rates) -> sched::Rates {
-    sched::Rates { core_hour: r.core_hour, gib_hour: r.gib_hour, card_hour: r.card_hour }
 }
 
 fn check_name(noun: &'static str, name: &str) -> Result<(), Denied> {

@@ -28,6 +28,8 @@ pub enum TransferReason {
     Grant,
     /// A tenant took out.
     Withdraw,
+    /// A supplier was paid.
+    Pay,
     /// Remainders of divisions, on their way to the account named for them.
     Round,
 }
@@ -43,6 +45,7 @@ impl TransferReason {
             Self::Correct { .. } => "correct",
             Self::Grant => "grant",
             Self::Withdraw => "withdraw",
+            Self::Pay => "pay",
             Self::Round => "round",
         }
     }
@@ -51,9 +54,14 @@ impl TransferReason {
     pub const fn corrects(self) -> Option<TransferId> {
         match self {
             Self::Correct { of } => Some(of),
-            Self::TopUp | Self::Settle | Self::Accrue | Self::Refund | Self::Grant | Self::Withdraw | Self::Round => {
-                None
-            }
+            Self::TopUp
+            | Self::Settle
+            | Self::Accrue
+            | Self::Refund
+            | Self::Grant
+            | Self::Withdraw
+            | Self::Pay
+            | Self::Round => None,
         }
     }
 
@@ -67,6 +75,7 @@ impl TransferReason {
             ("correct", Some(of)) => Self::Correct { of },
             ("grant", None) => Self::Grant,
             ("withdraw", None) => Self::Withdraw,
+            ("pay", None) => Self::Pay,
             ("round", None) => Self::Round,
             _ => return None,
         })

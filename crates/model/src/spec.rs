@@ -50,6 +50,19 @@ pub enum ProductLine {
 
 impl ProductLine {
     pub const ALL: [ProductLine; 6] = [Self::General, Self::Industry, Self::Ai, Self::Maas, Self::Render, Self::Lease];
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::General => "general",
+            Self::Industry => "industry",
+            Self::Ai => "ai",
+            Self::Maas => "maas",
+            Self::Render => "render",
+            Self::Lease => "lease",
+        }
+    }
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|line| line.as_str() == text)
+    }
 }
 
 /// `--array=0-9:2%4`: the indices in ascending order and how many may run at once.

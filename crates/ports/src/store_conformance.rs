@@ -118,7 +118,10 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
             Record::Cluster(x) => snapshot.clusters.contains(x),
             Record::Pool(x) => snapshot.pools.iter().any(|(pool, _)| pool == x),
             Record::PoolCost { pool, cost } => snapshot.pools.iter().any(|(p, c)| p.id == *pool && c == cost),
+            Record::Upkeep(x) => snapshot.upkeep.contains(x),
             Record::PriceBook(x) => snapshot.books.contains(x),
+            Record::Statement(x) => snapshot.settlements.contains(x),
+            Record::Volumes { tenant, book, volumes } => snapshot.volumes.contains(&(*tenant, *book, volumes.clone())),
             Record::Policy(x) => snapshot.policy.as_ref() == Some(x.as_ref()),
             Record::Spec { id, spec } => snapshot.specs.contains(&(*id, spec.clone())),
             Record::Job(x) => snapshot.jobs.contains(x),
@@ -134,7 +137,14 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
     }
     let Snapshot { suppliers, clusters, pools, books, tenants, projects, users, shares, ledger, specs, jobs, .. } =
         snapshot;
-    let supply = usize::from(snapshot.policy.is_some()) + suppliers.len() + clusters.len() + pools.len() + books.len();
+    let prices = books.len() + snapshot.volumes.len();
+    let supply = usize::from(snapshot.policy.is_some())
+        + snapshot.settlements.len()
+        + suppliers.len()
+        + clusters.len()
+        + pools.len()
+        + prices
+        + snapshot.upkeep.len();
     let people = tenants.len() + projects.len() + users.len() + shares.len();
     let work = specs.len() + jobs.len() + snapshot.attempts.len() + snapshot.meters.len();
     assert_eq!(supply + people + work + ledger.len(), count, "the snapshot has what was never written");
@@ -305,7 +315,7 @@ pub fn people(n: u64) -> Vec<Record> {
 pub fn supply() -> Vec<Record> {
     let (supplier, cluster, pool) = (SupplierId::from_u128(1), ClusterId::from_u128(1), PoolId::from_u128(1));
     let chip: model::Chip = "nvidia-a100-80g".parse().unwrap();
-    vec![
+    let mut records = vec![
         Record::Supplier(Supplier { id: supplier, name: "own".into(), mode: SupplyMode::Own }),
         Record::Cluster(Cluster {
             id: cluster,
@@ -337,14 +347,54 @@ pub fn supply() -> Vec<Record> {
             pool,
             cost: Some(of(json!({"purchase_price": 1, "residual": 0, "life_months": 60, "datacentre_fee_month": 2}))),
         },
-        Record::PriceBook(of(json!({
-            "id": "pri_00000000000000000000000000000001", "name": "list", "currency": "CNY", "effective_from": 0,
-            "core_hour": 100_000, "gib_hour": 10_000, "card_hour": {"nvidia-a100-80g": 6_000_000},
-        }))),
+        Record::Upkeep(Box::new(of(json!({
+            "pool": pool, "from": 7, "counts": {"nodes": 2, "outage": 1, "maintenance": 0, "reserve": 0},
+            "booked": {"depreciation": 1, "datacentre": 2, "fee": 0},
+        })))),
+        Record::Stretch(Box::new(of(json!({
+            "pool": pool, "from": 3, "to": 7, "counts": {"nodes": 2, "outage": 0, "maintenance": 0, "reserve": 1},
+            "owed": {"depreciation": 9, "datacentre": 2}, "worked": {"depreciation": 4, "datacentre": 2},
+            "rest": [{"depreciation": 0, "datacentre": 0}, {"depreciation": 0, "datacentre": 0}, {"depreciation": 5, "datacentre": 0},
+                {"depreciation": 0, "datacentre": 0}, {"depreciation": 0, "datacentre": 0}],
+        })))),
         Record::Policy(of(json!({
             "number": 3, "at": 5, "actor": {"kind": "platform"}, "note": "more reserve", "changes": ["reserve_permille: 0 → 50"],
             "steering": {"reserve_permille": 50, "replacement": {"low": {"move_after": "1m"}}},
         }))),
+        Record::Statement(of(json!({
+            "number": 1, "supplier": "sup_00000000000000000000000000000001", "statement": "2026-10/7", "from": 1, "to": 2,
+            "currency": "CNY", "state": "open", "revision": 1, "lines": 1, "open": 1, "imported_at": 5,
+            "sums": [{"verdict": "only_theirs", "lines": 1, "ours": 0, "theirs": 7}],
+        }))),
+        Record::StatementLine(of(json!({
+            "settlement": 1, "line": 1, "verdict": "only_theirs", "dispute": "open",
+            "theirs": {"source": 3, "quantities": [{"meter": "card", "micros": 5}], "amount": 7},
+        }))),
+    ];
+    records.extend(prices());
+    records
+}
+
+/// Two price books, in the short form and of items, and what a tenant bought in a month by the second.
+fn prices() -> Vec<Record> {
+    vec![
+        Record::PriceBook(of(json!({
+            "id": "pri_00000000000000000000000000000001", "name": "list", "currency": "CNY", "effective_from": 0,
+            "core_hour": 100_000, "gib_hour": 10_000, "card_hour": {"nvidia-a100-80g": 6_000_000},
+        }))),
+        Record::PriceBook(of(json!({
+            "id": "pri_00000000000000000000000000000002", "name": "items", "currency": "CNY", "effective_from": 5,
+            "utc_offset": "+08:00", "items": [{
+                "unit": "core_hour", "of": {"tenant": "lab", "class": "urgent"}, "price": 100_000,
+                "bands": [{"days": ["mon"], "from": "08:00", "to": "20:00", "rate": {"factor": 1_500_000}}],
+                "minimum": 7, "round_up": "minute",
+            }],
+        }))),
+        Record::Volumes {
+            tenant: TenantId::from_u128(1),
+            book: base::PriceBookId::from_u128(2),
+            volumes: of(json!([{"item": 0, "month": "2026-10", "pieces": "340282366920938463463374607431768211455"}])),
+        },
     ]
 }
 
@@ -429,7 +479,7 @@ fn meter(number: u64, charged: i64) -> serde_json::Value {
         "rates": {"core_hour": 1, "gib_hour": 2, "card_hour": null}, "cost": null,
         "granted": Resources::new(1, Bytes::from_gib(1), 0), "node": Resources::new(2, Bytes::from_gib(8), 1),
         "started_at": 1, "metered_until": 60, "intervals": 1, "charged": charged, "uncollected": 0,
-        "costed": {"depreciation": 0, "datacentre": 0},
+        "costed": {"depreciation": 0, "datacentre": 0, "fee": 0},
     })
 }
 
@@ -443,9 +493,16 @@ pub fn running(number: u64) -> Vec<Record> {
             explanation: of(json!({"job": id.job, "at": 5, "candidates": [], "omitted": 0, "chosen": null})),
         },
         Record::Meter { attempt: id, meter: Some(of(meter(number, 5))) },
-        Record::Interval(of(json!({
-            "attempt": id, "seq": 1, "from": 0, "to": 60, "granted": Resources::new(1, Bytes::from_gib(1), 0),
-            "charge": 5, "uncollected": 0, "cost": {"depreciation": 1, "datacentre": 2},
-        }))),
+        Record::Interval {
+            whose: of(json!({
+                "project": "prj_00000000000000000000000000000001", "pool": "pol_00000000000000000000000000000001",
+                "line": "ai", "worked": 60,
+            })),
+            interval: of(json!({
+                "attempt": id, "seq": 1, "from": 0, "to": 60, "granted": Resources::new(1, Bytes::from_gib(1), 0),
+                "book": "pri_00000000000000000000000000000001", "run": 0,
+                "charge": 5, "uncollected": 0, "cost": {"depreciation": 1, "datacentre": 2, "fee": 3},
+            })),
+        },
     ]
 }

@@ -1,13 +1,16 @@
-//! Selling prices: immutable versions with an effective-from time.
+//! Selling prices: immutable versions with an effective-from time, and which of their items price a piece of work.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::{Currency, Money, PriceBookId, Resources, Span, Timestamp};
-use model::Chip;
+use model::{Chip, PriorityClass, ProductLine};
 use serde::{Deserialize, Serialize};
 
-/// Prices of one pool's resources, per hour.
+use crate::tariff::item::{self, BookFault};
+use crate::tariff::{Item, Part, Selector, Tariff, Unit, UtcOffset};
+
+/// Prices or costs of one pool's resources per hour, for comparing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rates {
     pub core_hour: Money,
@@ -16,23 +19,17 @@ pub struct Rates {
     pub card_hour: Option<Money>,
 }
 
-/// Thousandths of a core times microseconds in a core-hour.
-const CORE_HOUR: u128 = 1_000 * HOUR;
-/// Bytes times microseconds in a GiB-hour.
-const GIB_HOUR: u128 = (1 << 30) * HOUR;
-/// Microseconds in an hour.
-const HOUR: u128 = 3_600_000_000;
-
 impl Rates {
     /// What `granted` costs for `span`, each part rounded down to a micro-unit.
     /// `None` when the amount leaves the range of money, or cards are granted without a price.
     pub fn amount(&self, granted: Resources, span: Span) -> Option<Money> {
         let us = span.as_micros().max(0) as u128;
-        let cores = Money::for_quantity(self.core_hour, granted.cpu.0 as u128 * us, CORE_HOUR)?;
-        let memory = Money::for_quantity(self.gib_hour, granted.mem.0 as u128 * us, GIB_HOUR)?;
+        let part = |price, unit: Unit, amount: u128| Money::for_quantity(price, amount.checked_mul(us)?, unit.pieces());
+        let cores = part(self.core_hour, Unit::CoreHour, granted.cpu.0.into())?;
+        let memory = part(self.gib_hour, Unit::GibHour, granted.mem.0.into())?;
         let cards = match (granted.gpus, self.card_hour) {
             (0, _) => Money::ZERO,
-            (n, Some(price)) => Money::for_quantity(price, n as u128 * us, HOUR)?,
+            (n, Some(price)) => part(price, Unit::CardHour, n.into())?,
             (_, None) => return None,
         };
         cores.checked_add(memory)?.checked_add(cards)
@@ -41,15 +38,91 @@ impl Rates {
 
 /// One immutable version of the selling prices in one currency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct PriceBook {
     pub id: PriceBookId,
     pub name: Arc<str>,
     pub currency: Currency,
     pub effective_from: Timestamp,
-    pub core_hour: Money,
-    pub gib_hour: Money,
-    /// By chip; a pool whose chip is missing here cannot be sold with cards.
+    /// In which hours of the day and months of the calendar are told.
+    pub utc_offset: UtcOffset,
+    pub items: Vec<Item>,
+}
+
+/// The short form: a price for cores, one for memory, and one for cards of each chip.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct PriceList {
+    pub core_hour: Option<Money>,
+    pub gib_hour: Option<Money>,
     pub card_hour: BTreeMap<Chip, Money>,
+}
+
+impl PriceList {
+    /// The items that say the same.
+    pub fn items(self) -> impl Iterator<Item = Item> {
+        let for_all = |unit, price: Option<Money>| price.map(|price| Item::plain(unit, Selector::default(), price));
+        let cards = self.card_hour.into_iter().map(|(chip, price)| {
+            Item::plain(Unit::CardHour, Selector { chip: Some(chip), ..Selector::default() }, price)
+        });
+        let both = [for_all(Unit::CoreHour, self.core_hour), for_all(Unit::GibHour, self.gib_hour)];
+        both.into_iter().flatten().chain(cards)
+    }
+}
+
+/// A book as programs have stored it: at first in the short form.
+#[derive(Deserialize)]
+struct Stored {
+    id: PriceBookId,
+    name: Arc<str>,
+    currency: Currency,
+    effective_from: Timestamp,
+    #[serde(default)]
+    utc_offset: UtcOffset,
+    #[serde(default)]
+    items: Vec<Item>,
+    core_hour: Option<Money>,
+    gib_hour: Option<Money>,
+    #[serde(default)]
+    card_hour: BTreeMap<Chip, Money>,
+}
+
+impl From<Stored> for PriceBook {
+    fn from(stored: Stored) -> PriceBook {
+        let Stored { id, name, currency, effective_from, utc_offset, items, core_hour, gib_hour, card_hour } = stored;
+        let list = PriceList { core_hour, gib_hour, card_hour };
+        PriceBook { id, name, currency, effective_from, utc_offset, items: list.items().chain(items).collect() }
+    }
+}
+
+/// Who wants to run what where.
+#[derive(Clone, Copy, Debug)]
+pub struct Sale<'a> {
+    pub tenant: &'a str,
+    pub pool: &'a str,
+    pub chip: Option<&'a Chip>,
+    pub product: ProductLine,
+    pub class: PriorityClass,
+    /// What one node of the pool has.
+    pub shape: Resources,
+    pub nodes: u32,
+    /// On each of them.
+    pub per_node: Resources,
+}
+
+impl Sale<'_> {
+    fn is_of(&self, of: &Selector) -> bool {
+        of.tenant.as_deref().is_none_or(|tenant| tenant == self.tenant)
+            && of.pool.as_deref().is_none_or(|pool| pool == self.pool)
+            && of.chip.as_ref().is_none_or(|chip| Some(chip) == self.chip)
+            && of.product.is_none_or(|product| product == self.product)
+            && of.class.is_none_or(|class| class == self.class)
+    }
+
+    /// All cores or all cards of each of its nodes.
+    pub fn is_of_whole_nodes(&self) -> bool {
+        let Resources { cpu, gpus, .. } = self.shape;
+        self.per_node.cpu >= cpu || gpus > 0 && self.per_node.gpus >= gpus
+    }
 }
 
 /// What a price book lacks for a piece of work.
@@ -57,19 +130,126 @@ pub struct PriceBook {
 pub enum Missing {
     #[error("no price book in {0} is in force")]
     Book(Currency),
-    #[error("the price book `{book}` has no card-hour price for `{chip}`")]
-    Chip { book: Arc<str>, chip: Chip },
+    #[error("the price book `{book}` has no {unit} item{of}")]
+    Item { book: Arc<str>, unit: Unit, of: Box<Selector> },
+    #[error("a price of the book `{0}` times its factor leaves the range of money")]
+    Range(Arc<str>),
 }
 
 impl PriceBook {
-    /// The prices for a pool with this chip.
-    pub fn rates(&self, chip: Option<&Chip>) -> Rates {
-        let card_hour = chip.and_then(|c| self.card_hour.get(c).copied());
-        Rates { core_hour: self.core_hour, gib_hour: self.gib_hour, card_hour }
+    /// A book in the short form, in UTC.
+    pub fn list(
+        id: PriceBookId,
+        name: Arc<str>,
+        currency: Currency,
+        effective_from: Timestamp,
+        list: PriceList,
+    ) -> PriceBook {
+        let items = list.items().collect();
+        PriceBook { id, name, currency, effective_from, utc_offset: UtcOffset::UTC, items }
+    }
+
+    /// Why it is none.
+    pub fn fault(&self) -> Option<BookFault> {
+        item::fault(&self.items)
+    }
+
+    /// The item that prices a unit of that work, with its place: of those that are for it, the one of the highest rank.
+    pub fn item(&self, unit: Unit, sale: &Sale) -> Option<(usize, &Item)> {
+        let all = self.items.iter().enumerate();
+        all.filter(|(_, item)| item.unit == unit && sale.is_of(&item.of)).max_by_key(|(_, item)| item.of.rank())
+    }
+
+    /// The prices of that work. Whole nodes are billed by the node where the book has a price for it, and by nothing else; all else by
+    /// cores, memory and cards, each of which must have a price, be it zero.
+    ///
+    /// # Errors
+    /// The item that is missing.
+    pub fn tariff(&self, sale: &Sale) -> Result<Tariff, Missing> {
+        let part = |(number, item)| Part::of(number, item, self.utc_offset).ok_or(Missing::Range(self.name.clone()));
+        if sale.is_of_whole_nodes()
+            && let Some(node) = self.item(Unit::NodeHour, sale)
+        {
+            return Ok(Tariff { parts: vec![part(node)?], nodes: sale.nodes });
+        }
+        let Resources { cpu, mem, gpus } = sale.per_node;
+        let asked = [(Unit::CoreHour, cpu.0), (Unit::GibHour, mem.0), (Unit::CardHour, gpus.into())];
+        let parts = asked
+            .into_iter()
+            .filter(|(_, amount)| *amount > 0)
+            .map(|(unit, _)| part(self.item(unit, sale).ok_or_else(|| self.missing(unit, sale))?));
+        Ok(Tariff { parts: parts.collect::<Result<_, Missing>>()?, nodes: 0 })
+    }
+
+    fn missing(&self, unit: Unit, sale: &Sale) -> Missing {
+        let of = Selector {
+            tenant: Some(sale.tenant.into()),
+            pool: Some(sale.pool.into()),
+            chip: sale.chip.cloned(),
+            product: Some(sale.product),
+            class: Some(sale.class),
+        };
+        Missing::Item { book: self.name.clone(), unit, of: Box::new(of) }
+    }
+
+    /// Whether everybody can buy every part of a pool's nodes, whatever the product and the class.
+    pub fn sells_to_all(&self, pool: &str, chip: Option<&Chip>, shape: Resources) -> bool {
+        let sold = |unit| {
+            self.items.iter().any(|item| {
+                let Selector { tenant, pool: of_pool, chip: of_chip, product, class } = &item.of;
+                item.unit == unit
+                    && of_pool.as_deref().is_none_or(|name| name == pool)
+                    && of_chip.as_ref().is_none_or(|name| Some(name) == chip)
+                    && (tenant, product, class) == (&None, &None, &None)
+            })
+        };
+        sold(Unit::CoreHour) && sold(Unit::GibHour) && (shape.gpus == 0 || sold(Unit::CardHour))
+    }
+
+    /// The mean prices of a tenant's ordinary work on a pool, for comparing and for showing; of a pool that is sold by whole nodes
+    /// alone the node's price, carried by its cards or else its cores. `None` when cores or memory cannot be bought.
+    pub fn rates(&self, sale: &Sale) -> Option<Rates> {
+        let part = |unit| self.item(unit, sale).and_then(|(n, item)| Part::of(n, item, self.utc_offset));
+        let mean = |unit| part(unit).map(|part| part.mean());
+        let cards = || mean(Unit::CardHour).filter(|_| sale.shape.gpus > 0);
+        if let (Some(core_hour), Some(gib_hour)) = (mean(Unit::CoreHour), mean(Unit::GibHour)) {
+            return Some(Rates { core_hour, gib_hour, card_hour: cards() });
+        }
+        let node = mean(Unit::NodeHour)?;
+        let per = |n: u64| Money(node.0 / n.max(1) as i64);
+        Some(match sale.shape.gpus {
+            0 => Rates { core_hour: per(sale.shape.cpu.cores_ceil()), gib_hour: Money::ZERO, card_hour: None },
+            n => Rates { core_hour: Money::ZERO, gib_hour: Money::ZERO, card_hour: Some(per(n.into())) },
+        })
     }
 }
 
-/// The version in force at `now` for `currency`: the latest effective-from not after `now`; of equals, the larger id.
+impl PriceBook {
+    /// The mean price of a card of this chip for those and there where no item names them. `None`: it is not sold so.
+    pub fn card_hour(&self, chip: Option<&Chip>) -> Option<Money> {
+        let (tenant, pool, nodes) = ("", "", 1);
+        let (product, class) = (ProductLine::default(), PriorityClass::default());
+        let (shape, per_node) = (Resources::ZERO, Resources::ZERO);
+        let sale = Sale { tenant, pool, chip, product, class, shape, nodes, per_node };
+        let (number, item) = self.item(Unit::CardHour, &sale)?;
+        Some(Part::of(number, item, self.utc_offset)?.mean())
+    }
+}
+
+/// The versions for `currency` whose time has come at `now`, the one in force first: the latest effective-from; of equals, the
+/// larger id.
+pub fn in_turn<'a>(
+    books: impl IntoIterator<Item = &'a PriceBook>,
+    currency: Currency,
+    now: Timestamp,
+) -> Vec<&'a PriceBook> {
+    let begun = |b: &&PriceBook| b.currency == currency && b.effective_from <= now;
+    let mut found: Vec<&PriceBook> = books.into_iter().filter(begun).collect();
+    found.sort_unstable_by_key(|b| std::cmp::Reverse((b.effective_from, b.id)));
+    found
+}
+
+/// The version in force at `now` for `currency`.
 pub fn in_force<'a>(
     books: impl IntoIterator<Item = &'a PriceBook>,
     currency: Currency,
@@ -82,42 +262,5 @@ pub fn in_force<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use base::Bytes;
-
-    fn rates() -> Rates {
-        Rates { core_hour: Money(100_000), gib_hour: Money(10_000), card_hour: Some(Money::from_units(6)) }
-    }
-
-    #[test]
-    fn an_hour_costs_the_hourly_prices() {
-        let granted = Resources::new(4, Bytes::from_gib(16), 2);
-        let total = rates().amount(granted, Span::from_hours(1)).unwrap();
-        assert_eq!(total, Money(400_000 + 160_000 + 12_000_000));
-    }
-
-    #[test]
-    fn cards_without_a_price_have_no_amount() {
-        let rates = Rates { card_hour: None, ..rates() };
-        assert_eq!(rates.amount(Resources::new(1, Bytes(0), 1), Span::from_secs(1)), None);
-        assert!(rates.amount(Resources::new(1, Bytes(0), 0), Span::from_secs(1)).is_some());
-    }
-
-    #[test]
-    fn the_latest_version_in_force_counts() {
-        let book = |n: u128, from| PriceBook {
-            id: PriceBookId::from_u128(n),
-            name: "b".into(),
-            currency: Currency::CNY,
-            effective_from: Timestamp::from_secs(from),
-            core_hour: Money(n as i64),
-            gib_hour: Money(0),
-            card_hour: BTreeMap::new(),
-        };
-        let books = [book(1, 0), book(2, 100), book(3, 200)];
-        let at = |s| in_force(&books, Currency::CNY, Timestamp::from_secs(s)).map(|b| b.id.as_u128());
-        assert_eq!((at(-1), at(50), at(100), at(500)), (None, Some(1), Some(2), Some(3)));
-        assert!(in_force(&books, Currency::USD, Timestamp::from_secs(500)).is_none());
-    }
-}
+#[path = "book_tests.rs"]
+mod tests;

@@ -1,13 +1,17 @@
 //! The meter of one attempt: what has been billed so far and up to when.
 //! Amounts are always computed from the run's start and reduced by what was billed before, so that rounding
-//! never drifts: after any number of intervals the sum is the amount for the whole time, rounded once.
-//! The meter stands still while the run is suspended, and a waived run costs the tenant nothing.
+//! never drifts: after any number of intervals the sum is the amount for the whole time, rounded once; of prices by the month's
+//! quantity, what the tenant's month costs. The meter stands still while the run is suspended, and a waived run costs nothing.
+
+use std::sync::Arc;
 
 use base::{AttemptId, HoldId, Money, PriceBookId, Resources, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::book::Rates;
-use crate::cost::{CostParts, PoolCost};
+use crate::cost::{CostParts, RunCost};
+use crate::tariff::price::{Ran, Volume};
+use crate::tariff::{Month, Part, Price, Tariff};
+use crate::volumes::{Count, Pieces, Volumes};
 
 /// Billing state of an attempt that has started; stored, so that each interval is billed once across restarts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,10 +20,14 @@ pub struct Meter {
     pub hold: HoldId,
     /// The book whose prices were in force at the start; they stay.
     pub book: PriceBookId,
-    pub rates: Rates,
-    /// Cost per node at the start, for own pools.
-    pub cost: Option<PoolCost>,
+    #[serde(alias = "rates")]
+    pub tariff: Arc<Tariff>,
+    /// The terms of the pool at the start; they stay.
+    pub cost: Option<RunCost>,
     pub granted: Resources,
+    /// How many nodes it is on.
+    #[serde(default = "one")]
+    pub nodes: u32,
     /// Shape of one node, for the cost's share.
     pub node: Resources,
     pub started_at: Timestamp,
@@ -41,8 +49,25 @@ pub struct Meter {
     /// The tenant does not pay for this run: only its cost is counted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waived: bool,
+    /// Of parts whose price follows the hours, in the order of the tariff's: the sum of their price over `paused`. Empty before the
+    /// first pause.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stood: Vec<Pieces>,
+    /// Of parts whose price follows the month's quantity: what was billed of this run, by item and month in the order of billing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<Count>,
+    /// Part of `charged` that was priced by the month's quantity.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub by_volume: Money,
 }
 
+const fn one() -> u32 {
+    1
+}
+
+fn nothing(amount: &Money) -> bool {
+    *amount == Money::ZERO
+}
 fn no_time(span: &Span) -> bool {
     *span == Span::ZERO
 }
@@ -57,6 +82,12 @@ pub struct Interval {
     pub from: Timestamp,
     pub to: Timestamp,
     pub granted: Resources,
+    /// The book by which the tenant is billed; `None` when only the cost is counted, or it was stored before this was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub book: Option<PriceBookId>,
+    /// When the run began of which it is a stretch; `None` when it was stored before this was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Timestamp>,
     pub charge: Money,
     /// Part of the charge that neither hold nor wallet could cover; written off.
     pub uncollected: Money,
@@ -64,66 +95,184 @@ pub struct Interval {
 }
 
 impl Meter {
+    /// A run that has begun and of which nothing is billed: on one node, without cost, under no hold, as its first.
+    pub fn begun(
+        attempt: AttemptId,
+        book: PriceBookId,
+        tariff: Arc<Tariff>,
+        granted: Resources,
+        started_at: Timestamp,
+    ) -> Meter {
+        Meter {
+            attempt,
+            hold: HoldId::from_u128(0),
+            book,
+            tariff,
+            cost: None,
+            granted,
+            nodes: one(),
+            node: Resources::ZERO,
+            started_at,
+            metered_until: started_at,
+            intervals: 0,
+            charged: Money::ZERO,
+            costed: CostParts::default(),
+            uncollected: Money::ZERO,
+            stop_at: None,
+            paused: Span::ZERO,
+            paused_at: None,
+            waived: false,
+            stood: Vec::new(),
+            counted: Vec::new(),
+            by_volume: Money::ZERO,
+        }
+    }
+
     /// Running time from the start to `to`, without the time that it stood still; never less than nothing.
     pub fn worked(&self, to: Timestamp) -> Span {
         let to = self.paused_at.map_or(to, |at| to.min(at));
         (to.since(self.started_at) - self.paused).max(Span::ZERO)
     }
 
-    /// What is still to be charged and costed when the run is billed for `span` in all.
-    fn rest(&self, span: Span) -> Option<(Money, CostParts)> {
-        let whole = if self.waived { Money::ZERO } else { self.rates.amount(self.granted, span)? };
+    /// The tenant's amount for the whole run billed up to `to`, but for what is priced by the month's quantity.
+    fn owed(&self, to: Timestamp) -> Option<Money> {
+        let worked = (to.since(self.started_at) - self.paused).max(Span::ZERO);
+        self.tariff.parts.iter().enumerate().try_fold(Money::ZERO, |sum, (at, part)| {
+            let stood = self.stood.get(at).map_or(0, |stood| stood.0);
+            let ran = Ran { from: self.started_at, to, worked, stood };
+            sum.checked_add(part.owed(self.tariff.pieces(part.unit, self.granted), ran)?)
+        })
+    }
+
+    /// What is still to be charged by time, and costed, when the run is billed up to `to`.
+    fn rest(&self, to: Timestamp) -> Option<(Money, CostParts)> {
+        let whole = if self.waived { Money::ZERO } else { self.owed(to)? };
+        let span = (to.since(self.started_at) - self.paused).max(Span::ZERO);
         let cost = match &self.cost {
-            Some(cost) => cost.of(self.granted, self.node, span)?.minus(&self.costed),
+            Some(cost) => cost.of(self.granted, self.nodes, self.node, span)?.minus(&self.costed),
             None => CostParts::default(),
         };
-        Some((whole - self.charged, cost))
+        Some((whole - (self.charged - self.by_volume), cost))
+    }
+
+    /// Parts whose price follows the month's quantity, each with the pieces of the run up to `to`.
+    fn volumes_at(&self, to: Timestamp) -> impl Iterator<Item = (&Part, &Volume, u128)> {
+        let worked = (to.since(self.started_at) - self.paused).max(Span::ZERO);
+        self.tariff.parts.iter().filter_map(move |part| {
+            let Price::Volume(volume) = &part.price else { return None };
+            let pieces = self.tariff.pieces(part.unit, self.granted);
+            Some((part, volume, pieces.saturating_mul(part.billed(worked).as_micros() as u128)))
+        })
+    }
+
+    fn counted_of(&self, item: u16) -> u128 {
+        self.counted.iter().filter(|count| count.item == item).map(|count| count.pieces.0).sum()
+    }
+
+    /// Counts what the run has had up to `to` beyond what was counted; the charge for it. A month is that in which `since` lies.
+    fn count(&mut self, since: Timestamp, to: Timestamp, volumes: &mut Volumes) -> Option<Money> {
+        if self.waived || !self.tariff.has_volume() {
+            return Some(Money::ZERO);
+        }
+        let tariff = self.tariff.clone();
+        let run: Vec<u128> = self.volumes_at(to).map(|(.., pieces)| pieces).collect();
+        let parts = tariff.parts.iter().filter_map(|part| match &part.price {
+            Price::Volume(volume) => Some((part, volume)),
+            _ => None,
+        });
+        let mut charge = Money::ZERO;
+        for ((part, volume), pieces) in parts.zip(run) {
+            let before = self.counted_of(part.item);
+            if pieces >= before {
+                let month = volume.offset.month_of(since);
+                charge += volumes.add(part.item, month, part.unit, volume, pieces - before)?;
+                self.note(part.item, month, pieces - before);
+            } else {
+                charge += self.uncount(part, volume, before - pieces, volumes)?;
+            }
+        }
+        self.by_volume += charge;
+        Some(charge)
+    }
+
+    fn note(&mut self, item: u16, month: Month, more: u128) {
+        match self.counted.iter_mut().find(|count| (count.item, count.month) == (item, month)) {
+            Some(count) => count.pieces.0 += more,
+            None => self.counted.push(Count { item, month, pieces: Pieces(more) }),
+        }
+    }
+
+    /// Takes pieces out of the months in which they were counted, the last month first.
+    fn uncount(&mut self, part: &Part, volume: &Volume, fewer: u128, volumes: &mut Volumes) -> Option<Money> {
+        let (mut left, mut charge) = (fewer, Money::ZERO);
+        for count in self.counted.iter_mut().rev().filter(|count| count.item == part.item) {
+            let here = left.min(count.pieces.0);
+            charge += volumes.take(part.item, count.month, part.unit, volume, here)?;
+            count.pieces.0 -= here;
+            left -= here;
+        }
+        self.counted.retain(|count| count.pieces.0 > 0);
+        Some(charge)
+    }
+
+    /// The end of the first calendar month, by which some price goes, between where the billing has come and `to`: a stretch that is
+    /// billed by the month's quantity is to end there.
+    pub fn month_end(&self, to: Timestamp) -> Option<Timestamp> {
+        let end = |part: &Part| match &part.price {
+            Price::Volume(volume) => Some(volume.offset.start_of(volume.offset.month_of(self.metered_until).next())),
+            _ => None,
+        };
+        self.tariff.parts.iter().filter_map(end).min().filter(|end| *end < to)
+    }
+
+    fn stretch(&mut self, from: Timestamp, to: Timestamp, charge: Money, cost: CostParts) -> Interval {
+        self.intervals += 1;
+        self.charged += charge;
+        Interval {
+            attempt: self.attempt,
+            seq: self.intervals,
+            from,
+            to,
+            granted: self.granted,
+            book: (!self.waived).then_some(self.book),
+            run: Some(self.started_at),
+            charge,
+            uncollected: Money::ZERO,
+            cost,
+        }
     }
 
     /// Bills from `metered_until` to `to`, or to the moment since which it stands still, and moves on. `None` when that is not
-    /// later (a late or repeated observation, a clock that stepped back), or an amount leaves the range of money.
-    pub fn advance(&mut self, to: Timestamp) -> Option<Interval> {
+    /// later (a late or repeated observation, a clock that stepped back), or an amount leaves the range of money. `volumes` are the
+    /// tenant's under this book; nothing is looked up there unless a price follows them.
+    pub fn advance(&mut self, to: Timestamp, volumes: &mut Volumes) -> Option<Interval> {
         let to = self.paused_at.map_or(to, |at| to.min(at));
         if to <= self.metered_until {
             return None;
         }
-        let (charge, cost) = self.rest(self.worked(to))?;
-        self.intervals += 1;
-        let interval = Interval {
-            attempt: self.attempt,
-            seq: self.intervals,
-            from: self.metered_until,
-            to,
-            granted: self.granted,
-            charge,
-            uncollected: Money::ZERO,
-            cost,
-        };
-        self.metered_until = to;
-        self.charged += charge;
-        self.costed.depreciation += cost.depreciation;
-        self.costed.datacentre += cost.datacentre;
-        Some(interval)
+        let (charge, cost) = self.rest(to)?;
+        let counted = self.count(self.metered_until, to, volumes)?;
+        let from = std::mem::replace(&mut self.metered_until, to);
+        self.costed = self.costed.plus(&cost);
+        Some(self.stretch(from, to, charge + counted, cost))
     }
 
     /// Takes back what was billed beyond `to`, when an end becomes known after the time was billed: an interval of
     /// negative amounts from the end to where the billing had come. `None` when nothing lies beyond.
-    pub fn retract(&mut self, to: Timestamp) -> Option<Interval> {
-        let to = to.max(self.started_at);
-        if to >= self.metered_until {
+    pub fn retract(&mut self, to: Timestamp, volumes: &mut Volumes) -> Option<Interval> {
+        let from = to.max(self.started_at);
+        if from >= self.metered_until {
             return None;
         }
-        let (charge, cost) = self.rest(self.worked(to))?;
-        let uncollected = -self.uncollected.min(-charge);
-        let from = to;
+        // A stretch without a length is billed as none, whatever a minimum says.
+        let (charge, cost) = self.rest(from)?;
+        let counted = self.count(from, from, volumes)?;
         let to = std::mem::replace(&mut self.metered_until, from);
-        self.intervals += 1;
-        self.charged += charge;
+        self.costed = self.costed.plus(&cost);
+        let charge = charge + counted;
+        let uncollected = -self.uncollected.min(-charge);
         self.uncollected += uncollected;
-        self.costed.depreciation += cost.depreciation;
-        self.costed.datacentre += cost.datacentre;
-        let (attempt, seq, granted) = (self.attempt, self.intervals, self.granted);
-        Some(Interval { attempt, seq, from, to, granted, charge, uncollected, cost })
+        Some(Interval { uncollected, ..self.stretch(from, to, charge, cost) })
     }
 
     /// The run stands still from `at` on. What was billed beyond is to be taken back with [`Meter::retract`] first.
@@ -137,151 +286,70 @@ impl Meter {
             let at = at.max(since);
             self.paused += at - since;
             self.metered_until = self.metered_until.max(at);
+            self.stand(since, at);
+        }
+    }
+
+    fn stand(&mut self, since: Timestamp, until: Timestamp) {
+        let weeks = |part: &Part| match &part.price {
+            Price::Week(week) => week.sum(since, until),
+            _ => 0,
+        };
+        if self.tariff.parts.iter().any(|part| matches!(part.price, Price::Week(_))) {
+            self.stood.resize(self.tariff.parts.len(), Pieces(0));
+            for (stood, part) in self.stood.iter_mut().zip(&self.tariff.parts) {
+                stood.0 += weeks(part);
+            }
         }
     }
 
     /// The tenant is not to pay for this run after all: an interval over the whole of it that takes back every charge and no
-    /// cost, and from now on costs alone are counted. `None` when nothing was charged.
-    pub fn waive(&mut self) -> Option<Interval> {
+    /// cost, and from now on costs alone are counted. What was priced by the month's quantity is taken back as the month is cheaper
+    /// without it. `None` when nothing was charged.
+    pub fn waive(&mut self, volumes: &mut Volumes) -> Option<Interval> {
+        let mut charge = -(self.charged - self.by_volume);
+        let tariff = self.tariff.clone();
+        for part in &tariff.parts {
+            if let Price::Volume(volume) = &part.price {
+                let all = self.counted_of(part.item);
+                charge += self.uncount(part, volume, all, volumes).unwrap_or(Money::ZERO);
+            }
+        }
         self.waived = true;
-        if self.charged == Money::ZERO {
+        // What is left of quantities that had another price when they were taken back stays where it is.
+        self.by_volume = self.charged + charge;
+        let uncollected = -std::mem::take(&mut self.uncollected).min(-charge);
+        if charge == Money::ZERO {
             return None;
         }
-        let charge = -std::mem::take(&mut self.charged);
-        let uncollected = -std::mem::take(&mut self.uncollected);
-        self.intervals += 1;
-        Some(Interval {
-            attempt: self.attempt,
-            seq: self.intervals,
-            from: self.started_at,
-            to: self.metered_until,
-            granted: self.granted,
-            charge,
-            uncollected,
-            cost: CostParts::default(),
-        })
+        let back = self.stretch(self.started_at, self.metered_until, charge, CostParts::default());
+        Some(Interval { uncollected, ..back })
     }
 
-    /// What the next `span` after `metered_until` will cost: exactly what `advance` will charge for it.
-    pub fn ahead(&self, span: Span) -> Money {
-        let rest = self.rest(self.worked(self.metered_until) + span);
-        rest.map_or(Money(i64::MAX / 4), |(charge, _)| charge)
+    /// What the run has cost until `to` and is not yet costed; less than nothing when it was costed beyond.
+    pub fn cost_ahead(&self, to: Timestamp) -> CostParts {
+        let to = self.paused_at.map_or(to, |at| to.min(at));
+        self.rest(to).map_or_else(CostParts::default, |(_, cost)| cost)
+    }
+
+    /// The most that the next `span` after `metered_until` will cost: exactly what `advance` will charge for it, but for prices by the
+    /// month's quantity, of which the dearest counts that may come.
+    pub fn ahead(&self, span: Span, volumes: &Volumes) -> Money {
+        let to = self.metered_until + span;
+        let by_time = self.rest(to).map(|(charge, _)| charge);
+        let by_volume = |sum: Money, (part, volume, pieces): (&Part, &Volume, u128)| {
+            let more = pieces.saturating_sub(self.counted_of(part.item));
+            let had = volumes.of(part.item, volume.offset.month_of(self.metered_until));
+            sum.checked_add(Money::for_quantity(volume.most_from(part.unit, had), more, part.unit.pieces())?)
+        };
+        let counted = match self.waived {
+            true => Some(Money::ZERO),
+            false => self.volumes_at(to).try_fold(Money::ZERO, by_volume),
+        };
+        by_time.zip(counted).and_then(|(a, b)| a.checked_add(b)).unwrap_or(Money(i64::MAX / 4))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use base::{Bytes, JobId};
-    use proptest::prelude::*;
-
-    fn meter() -> Meter {
-        Meter {
-            attempt: AttemptId::new(JobId::from_u128(1), 1),
-            hold: HoldId::from_u128(1),
-            book: PriceBookId::from_u128(1),
-            rates: Rates { core_hour: Money(123_457), gib_hour: Money(7_919), card_hour: Some(Money(6_000_001)) },
-            cost: Some(PoolCost {
-                purchase_price: Money(1_000_003),
-                residual: Money(7),
-                life_months: 37,
-                datacentre_fee_month: Money(1_000_003),
-            }),
-            granted: Resources::new(3, Bytes(5_000_000_001), 1),
-            node: Resources::new(8, Bytes::from_gib(64), 2),
-            started_at: Timestamp::from_secs(1_000),
-            metered_until: Timestamp::from_secs(1_000),
-            intervals: 0,
-            charged: Money::ZERO,
-            costed: CostParts::default(),
-            uncollected: Money::ZERO,
-            stop_at: None,
-            paused: Span::ZERO,
-            paused_at: None,
-            waived: false,
-        }
-    }
-
-    proptest! {
-        /// However the time is cut, the sum is the amount for the whole, and intervals are gapless.
-        #[test]
-        fn cutting_changes_nothing(cuts in proptest::collection::vec(0i64..10_000_000_000, 1..40)) {
-            let mut m = meter();
-            let (mut charge, mut cost, mut at) = (Money::ZERO, Money::ZERO, m.started_at);
-            for cut in &cuts {
-                if let Some(i) = m.advance(m.started_at + Span::from_micros(*cut)) {
-                    prop_assert_eq!(i.from, at);
-                    at = i.to;
-                    prop_assert!(!i.charge.is_negative() && !i.cost.total().is_negative());
-                    charge += i.charge;
-                    cost += i.cost.total();
-                }
-            }
-            let span = Span::from_micros(*cuts.iter().max().unwrap());
-            prop_assert_eq!(charge, m.rates.amount(m.granted, span).unwrap());
-            prop_assert_eq!(cost, m.cost.unwrap().of(m.granted, m.node, span).unwrap().total());
-        }
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_bills_nothing() {
-        let mut m = meter();
-        assert!(m.advance(Timestamp::from_secs(1_060)).is_some());
-        let before = m.clone();
-        assert!(m.advance(Timestamp::from_secs(500)).is_none());
-        assert_eq!(m, before);
-    }
-
-    proptest! {
-        /// An end that becomes known late leaves the same amounts as one known in time.
-        #[test]
-        fn what_was_billed_too_long_is_given_back(a in 0i64..1_000_000_000, b in 1i64..1_000_000_000) {
-            let (mut late, mut timely) = (meter(), meter());
-            let end = late.started_at + Span::from_micros(a);
-            late.advance(end + Span::from_micros(b));
-            let back = late.retract(end).unwrap();
-            prop_assert!(back.charge <= Money::ZERO && back.from == end && back.to > end);
-            timely.advance(end);
-            prop_assert_eq!((late.charged, late.costed, late.metered_until), (timely.charged, timely.costed, end));
-            prop_assert!(late.retract(end).is_none());
-        }
-    }
-
-    proptest! {
-        /// However often it stands still and whenever it is looked at, the sum is the amount for the time it did not.
-        #[test]
-        fn time_that_it_stands_still_is_not_billed(
-            stretches in proptest::collection::vec((1i64..500_000_000, 0i64..500_000_000, 0i64..90_000_000), 1..12),
-        ) {
-            let mut m = meter();
-            let (mut at, mut worked, mut charge) = (m.started_at, Span::ZERO, Money::ZERO);
-            let mut take = |i: Option<Interval>| charge += i.map_or(Money::ZERO, |i| i.charge);
-            for (works, rests, late) in stretches {
-                let (stop, on) = (at + Span::from_micros(works), at + Span::from_micros(works + rests));
-                // It was billed beyond the stop before that became known.
-                take(m.advance(stop + Span::from_micros(late)));
-                take(m.retract(stop));
-                m.pause(stop);
-                take(m.advance(on));
-                m.resume(on);
-                (at, worked) = (on, worked + Span::from_micros(works));
-            }
-            prop_assert_eq!(charge, m.rates.amount(m.granted, worked).unwrap());
-            prop_assert_eq!(m.worked(at), worked);
-            let back = m.waive();
-            prop_assert_eq!(back.map_or(Money::ZERO, |i| i.charge), -charge);
-            prop_assert_eq!(m.advance(at + Span::from_secs(60)).unwrap().charge, Money::ZERO);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_lies_ahead_is_known_exactly(a in 0i64..1_000_000_000, b in 1i64..1_000_000_000) {
-            let mut m = meter();
-            m.advance(m.started_at + Span::from_micros(a));
-            let ahead = m.ahead(Span::from_micros(b));
-            let next = m.advance(m.metered_until + Span::from_micros(b)).unwrap();
-            prop_assert_eq!(next.charge, ahead);
-        }
-    }
-}
+#[path = "charge_tests.rs"]
+mod tests;

@@ -1,10 +1,25 @@
-//! From usage and prices to amounts: price books, what own capacity costs, and the postings of an interval.
+//! From usage and prices to amounts: price books, what capacity costs, the postings of an interval, and settling with
+//! suppliers.
 //! Refuses to know: clocks, storage, HTTP.
 
+pub mod assets;
 pub mod book;
 pub mod charge;
 pub mod cost;
+pub mod fee;
+pub mod settlement;
+pub mod sizing;
+pub mod tariff;
+pub mod trial;
+pub mod upkeep;
+pub mod volumes;
 
-pub use book::{Missing, PriceBook, Rates};
+pub use assets::{NodeCost, OwnCost, Stage};
+pub use book::{Missing, PriceBook, PriceList, Rates, Sale};
 pub use charge::{Interval, Meter};
-pub use cost::PoolCost;
+pub use cost::{CostParts, PoolCost, RunCost};
+pub use fee::SupplierFee;
+pub use tariff::Tariff;
+pub use trial::Trial;
+pub use upkeep::{Cause, NodeCounts, Stretch, Upkeep};
+pub use volumes::Volumes;

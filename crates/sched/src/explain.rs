@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::bound::{Ask, earliest_bound};
 use crate::lending::{Limit, Over};
+use crate::links::{Ties, run_class};
 use crate::policy::Weights;
 use crate::pool::Pool;
 use crate::profile::{NOW, Respect, Scratch, WHENEVER, earliest_alone};
+use crate::queue::{Asked, Slot};
 use crate::rule::{PoolVerdict, Rule, Verdict, refused_for_good, refused_for_now};
 use crate::scheduler::Scheduler;
-use crate::shape::{Fit, Guest, Shape, money};
+use crate::shape::{Fit, Guest, Pools, Shape, money};
 use crate::standing::{Standing, at_speed};
 use crate::view::{Demand, MICROS_PER_HOUR, mul_div};
 
@@ -25,7 +27,13 @@ pub struct Score {
     pub total: i64,
     pub start: i64,
     pub price: i64,
+    /// Of use.
     pub cost: i64,
+    /// Of the way of its data.
+    #[serde(default)]
+    pub data: i64,
+    #[serde(default)]
+    pub latency: i64,
 }
 
 /// One row of the table.
@@ -41,6 +49,15 @@ pub struct Candidate {
     /// Of that, the wait in the cluster's own queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_wait: Option<Span>,
+    /// Of the expected start, how long its data is on its way there before; `None` where it has none or no link is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_time: Option<Span>,
+    /// To the operator, for the way of its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_cost: Option<Money>,
+    /// To its users and back, of work that answers them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Span>,
     pub run_time: Span,
     /// To the tenant, for the whole run time.
     pub price: Option<Money>,
@@ -87,6 +104,9 @@ impl Wanted<'_> {
             verdict: Verdict::Refused(rule),
             expected_start: None,
             queue_wait: None,
+            data_time: None,
+            data_cost: None,
+            latency: None,
             run_time: self.run_time,
             price: None,
             cost: None,
@@ -95,22 +115,26 @@ impl Wanted<'_> {
         }
     }
 
-    /// `start` as the profile gives it; `None` when no expected end makes the room. `wait`: in the cluster's own queue.
-    pub fn feasible(&self, pool: &Pool, start: Option<i64>, wait: Option<Span>) -> Candidate {
+    /// `start` as the profile gives it; `None` when no expected end makes the room.
+    pub fn feasible(&self, pools: &Pools, pool: &Pool, start: Option<i64>) -> Candidate {
+        let (wait, way) = (pools.queue_wait(pool.id), pools.links.way(&self.standing.ties, &pool.site));
         let needed = self.run_time(pool);
         let run_time = needed.min(self.run_time);
         let price = pool.price.estimate(&self.total, run_time);
         let cost = pool.cost.estimate(&self.total, run_time);
         let queue_wait = wait.filter(|_| start.is_some());
-        let expected_start = start.map(|s| Timestamp::from_micros(s).max(self.now) + queue_wait.unwrap_or(Span::ZERO));
+        let waits = queue_wait.unwrap_or(Span::ZERO) + way.data_time.unwrap_or(Span::ZERO);
+        let expected_start = start.map(|s| Timestamp::from_micros(s).max(self.now) + waits);
         let score = expected_start.map(|s| {
             let start = mul_div(self.weights.start, s.since(self.now).as_micros(), MICROS_PER_HOUR);
             // What it cannot do there within its limit counts as well: a slower chip is no cheaper for ending it.
             let price = mul_div(self.weights.price, pool.price.estimate(&self.total, needed).micros(), 1_000);
             let cost =
                 mul_div(self.weights.cost_in(pool.mode), pool.cost.estimate(&self.total, needed).micros(), 1_000);
-            let total = start.saturating_add(price).saturating_add(cost).saturating_neg();
-            Score { total, start, price, cost }
+            let data = way.once(self.weights) / 1_000;
+            let latency = mul_div(way.hourly(self.weights) / 1_000, self.run_time.as_micros(), MICROS_PER_HOUR);
+            let sum = [start, price, cost, data, latency].into_iter().fold(0, i64::saturating_add);
+            Score { total: sum.saturating_neg(), start, price, cost, data, latency }
         });
         Candidate {
             pool: pool.id,
@@ -118,6 +142,9 @@ impl Wanted<'_> {
             verdict: Verdict::Feasible,
             expected_start,
             queue_wait,
+            data_time: way.data_time,
+            data_cost: way.data_cost,
+            latency: way.latency,
             run_time,
             price: Some(price),
             cost: Some(cost),
@@ -127,10 +154,24 @@ impl Wanted<'_> {
     }
 }
 
-/// Penalty of a start (microseconds since the epoch) with money terms, times 1000 × an hour in microseconds: exact, linear,
-/// and independent of the present moment, so that a comparison does not change while nothing else does.
-pub(crate) fn penalty(weights: &Weights, start: i64, money: i64, limit: i64) -> i128 {
-    1_000 * i128::from(weights.start) * i128::from(start) + i128::from(money) * i128::from(limit)
+/// Penalty of a start (microseconds since the epoch) with money an hour and money once, times 1000 × an hour in microseconds: exact,
+/// linear, and independent of the present moment, so that a comparison does not change while nothing else does.
+pub(crate) fn penalty(weights: &Weights, start: i64, money: i64, limit: i64, once: i64) -> i128 {
+    let hourly = i128::from(money) * i128::from(limit);
+    1_000 * i128::from(weights.start) * i128::from(start) + hourly + i128::from(once) * i128::from(MICROS_PER_HOUR)
+}
+
+/// Of rows in order, as (can start now, rank, row): puts one first that starts the job before its data would be where it could be
+/// sent now, as the planner waits for it. Without those that wait for that pool already, which only the planner counts.
+fn nearer_first(rows: &mut [(bool, i64, Candidate)]) -> bool {
+    let Some((true, rank, first)) = rows.first() else { return false };
+    let far = first.data_time.is_some_and(|time| time > Span::ZERO);
+    let nearer = |(ready, other, row): &(bool, i64, Candidate)| {
+        !ready && other < rank && row.expected_start.is_some_and(|at| Some(at) < first.expected_start)
+    };
+    let Some(place) = rows.iter().position(nearer).filter(|_| far) else { return false };
+    rows[..=place].rotate_right(1);
+    true
 }
 
 impl Scheduler {
@@ -171,58 +212,65 @@ impl Scheduler {
         let wanted = Wanted { total, run_time: demand.time_limit, now, weights, standing };
         let mut scratch = Scratch::default();
         let mut rows = Vec::new();
+        let ties = demand.standing.ties.rounded();
+        let asked = job.and_then(|job| self.queue.find(job)).map(|slot| self.queue.slot(slot).asked.expected);
+        let expected = asked.unwrap_or(demand.time_limit.as_micros());
         let age = (demand.submitted_at.as_micros(), demand.number);
         let over = self.lending.keeps_off(demand.tenant, &total, age);
         for pool in self.pools.iter() {
             let beyond = over.filter(|_| pool.mode == SupplyMode::Own).map(|over| Rule::of_share(over, true));
             let passing = || refused_for_now(pool, request.nodes, demand.standing.dips).or(beyond);
             if let Some(rule) = refused_for_good(pool, self.pools.purse(pool), &self.lending, demand).or_else(passing) {
-                rows.push((((2, false, 0), 0, false, pool.id), wanted.refused(pool, rule)));
+                rows.push((((2, false, 0), 0, false, pool.id), i64::MAX, wanted.refused(pool, rule)));
                 continue;
             }
             let start = self.start_in(pool, demand, job, now, &mut scratch);
-            let wait = self.pools.queues.get(&pool.id);
-            let row = wanted.feasible(pool, start, wait.map(|w| w.wait));
+            let row = wanted.feasible(&self.pools, pool, start);
             let at = row.expected_start.map_or(i64::MAX, Timestamp::as_micros);
             let waits = match start {
                 Some(start) if start <= now.as_micros() => {
-                    (0, demand.standing.draws.is_second(pool.mode), wait.map_or(0, |w| w.tier))
+                    let tier = self.pools.queues.get(&pool.id).map_or(0, |w| w.tier);
+                    (0, demand.standing.draws.is_second(pool.mode), tier)
                 }
                 _ => (1, false, 0),
             };
-            let score = penalty(weights, at, money(pool, &total, weights, standing), demand.time_limit.as_micros());
+            let way = self.pools.links.way(&ties, &pool.site);
+            let money = money(pool, &total, weights, standing).saturating_add(way.hourly(weights));
+            let rank = money.saturating_add(way.spread(weights, run_class(expected)));
+            let score = match waits.0 == 0 && ties.data.0 > 0 {
+                // As the list of its shape is ordered.
+                true => i128::from(rank),
+                false => penalty(weights, at, money, demand.time_limit.as_micros(), way.once(weights)),
+            };
             let wastes = total.gpus == 0 && pool.shape.gpus > 0;
-            rows.push(((waits, score, wastes, pool.id), row));
+            rows.push(((waits, score, wastes, pool.id), rank, row));
         }
         rows.sort_by_key(|row| row.0);
+        let mut rows: Vec<(bool, i64, Candidate)> =
+            rows.into_iter().map(|(key, rank, row)| (key.0.0 == 0, rank, row)).collect();
+        let waits = job.is_none_or(|j| self.queue.find(j).is_none_or(|slot| !self.queue.slot(slot).aged));
+        let waits = waits && self.policy.ready_first && nearer_first(&mut rows);
         let reserved = job.and_then(|j| self.holders.iter().find(|h| h.job == j)).and_then(|h| h.pool);
         let reserved = reserved.and_then(|pool| self.pools.get(pool)).map(|p| p.id);
-        let best = rows.first().filter(|r| r.1.expected_start.is_some()).map(|r| r.1.pool);
+        let best = rows.first().filter(|r| r.2.expected_start.is_some()).map(|r| r.2.pool);
         let chosen = match rows.first() {
-            Some(row) if row.0.0.0 == 0 => best,
+            Some((ready, ..)) if *ready || waits => best,
             _ => reserved.or(best),
         };
         let omitted = rows.len().saturating_sub(self.policy.explain_candidates_max as usize) as u32;
         let kept = rows.into_iter().take(self.policy.explain_candidates_max as usize);
-        let candidates = kept.map(|(_, row)| Candidate { chosen: Some(row.pool) == chosen, ..row }).collect();
+        let candidates = kept.map(|(.., row)| Candidate { chosen: Some(row.pool) == chosen, ..row }).collect();
         Explanation { job, at: now, candidates, omitted, chosen }
     }
 
     /// The chosen pool first, then the others in order of money, as many as the policy keeps.
-    pub(crate) fn placement_table(
-        &mut self,
-        job: JobId,
-        shape: u32,
-        place: usize,
-        tenant: u32,
-        limit: i64,
-        now: Timestamp,
-    ) -> Explanation {
-        let tenant = self.shares.id(tenant);
+    pub(crate) fn placement_table(&mut self, slot: u32, shape: u32, place: usize, now: Timestamp) -> Explanation {
+        let Slot { job, limit, asked: Asked { data, .. }, .. } = *self.queue.slot(slot);
+        let tenant = self.shares.id(self.queue.lane_of(slot).tenant);
         let shape = self.shapes.get_mut(shape);
         let request = shape.request.clone();
         let run_time = Span::from_micros(limit);
-        let standing = shape.standing.clone();
+        let standing = Standing { ties: Ties { data, ..shape.standing.ties.clone() }, ..shape.standing.clone() };
         let wanted =
             Wanted { total: request.total(), run_time, now, weights: &self.policy.weights, standing: &standing };
         let rows = (self.policy.placement_candidates_max as usize).clamp(1, shape.fits.len());
@@ -236,7 +284,7 @@ impl Scheduler {
             let Some(pool) = self.pools.get(ordinal) else { continue };
             if at == place {
                 chosen = Some(pool.id);
-                candidates.push(wanted.feasible(pool, Some(NOW), self.pools.queue_wait(pool.id)));
+                candidates.push(wanted.feasible(&self.pools, pool, Some(NOW)));
                 continue;
             }
             let limit_max = pool.time_limit_max.filter(|max| run_time > *max);
@@ -260,7 +308,7 @@ impl Scheduler {
                         true => self.pools.start(ordinal, ask, terms, None, WHENEVER, &mut self.scratch),
                         false => alone,
                     };
-                    wanted.feasible(pool, start, self.pools.queue_wait(pool.id))
+                    wanted.feasible(&self.pools, pool, start)
                 }
             });
         }

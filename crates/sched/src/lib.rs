@@ -19,7 +19,10 @@ mod bound;
 mod check;
 mod explain;
 pub mod forecast;
+mod fresh;
+mod haul;
 mod lending;
+mod links;
 pub mod packing;
 mod place;
 mod policy;
@@ -43,6 +46,7 @@ mod view;
 
 pub use explain::{Candidate, Explanation, Score};
 pub use lending::Stake;
+pub use links::{Bandwidth, Links, Path, Ties};
 pub use policy::{Order, Policy, Weights};
 pub use preempt::{Room, Yielding};
 pub use promise::Promise;

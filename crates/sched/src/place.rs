@@ -2,7 +2,7 @@
 //! more starts. Looks at heads of lanes only, and at nothing when nothing that matters has changed.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use base::Timestamp;
 use model::PriorityClass;
@@ -16,7 +16,6 @@ use crate::profile::{NOW, WHENEVER, claim};
 use crate::purse::Purse;
 use crate::queue::{Blocked, Lane, NEVER, Position};
 use crate::scheduler::{Holder, Run, Scheduler};
-use crate::shape::{Guest, Shape};
 use crate::view::{Placement, Plan, WorkBudget};
 
 /// Place of a job in the whole order: level, share key of the tenant, position.
@@ -64,6 +63,9 @@ pub(crate) struct Walk {
     alive: u32,
     /// Entries of dead shapes still in the heaps.
     dead: u32,
+    /// By pool: work that has a claim on it, or waits for it though another has room, since its data would be there later. In
+    /// thousandths of a core × microseconds that it is expected to take.
+    awaited: BTreeMap<u32, i128>,
     /// The budget ended.
     cut: bool,
 }
@@ -150,57 +152,6 @@ impl Scheduler {
         order.sort_unstable();
         let mut before = None;
         self.ranking = order.into_iter().map(|(key, t)| (t, before.replace(key) == Some(key))).collect();
-    }
-
-    /// True when a job that came since the last plan may start or take a turn. Exact in saying no.
-    fn fresh_matters(&self, now: Timestamp) -> bool {
-        let waits = |slot: u32| self.queue.find(self.queue.slot(slot).job) == Some(slot);
-        self.changes.fresh.iter().any(|slot| waits(*slot) && self.matters(*slot, now))
-    }
-
-    fn matters(&self, slot: u32, now: Timestamp) -> bool {
-        let job = self.queue.slot(slot);
-        let lane = self.queue.lane_of(slot);
-        let shape = self.shapes.get(lane.shape);
-        if !self.is_current(shape) {
-            return true;
-        }
-        let guest = self.guest(slot, &shape.request);
-        let rank = self.rank(slot, now);
-        let Blocked { limit, at, .. } = lane.blocked.of_pass(self.pass);
-        // Behind one of the same lane that was blocked with no longer a limit, it is blocked.
-        let hopeless = job.limit >= limit && job.position() > at;
-        if shape.roomy && !hopeless && self.might_start(shape, guest, &rank, now) {
-            return true;
-        }
-        if self.shapes.sets[shape.set as usize].turns < self.policy.backfill_depth {
-            let serves = |pool| {
-                self.pools.serves(pool, shape.request.nodes, shape.standing.dips) && self.pools.admits(pool, guest)
-            };
-            return shape.fits.iter().any(|f| serves(f.pool));
-        }
-        self.holders.iter().any(|h| h.set == shape.set && rank < self.rank(h.slot, now))
-    }
-
-    /// False when every pool lacks room or claims of jobs ahead forbid it; those of jobs behind do not count.
-    fn might_start(&self, shape: &Shape, guest: Guest, rank: &Rank, now: Timestamp) -> bool {
-        let (ask, start) = (shape.ask(), now.as_micros());
-        let end = start.saturating_add(guest.limit);
-        let places = std::iter::successors(shape.next_maybe(0), |place| shape.next_maybe(place + 1));
-        let mut nodes = Vec::new();
-        places.map(|place| shape.fits[place].pool).filter(|p| self.pools.admits(*p, guest)).any(|ordinal| {
-            match self.pools.pick(ordinal, ask, end, start, &mut nodes) {
-                Ok(()) => true,
-                Err(NoPick::NoRoom) => false,
-                Err(NoPick::Claimed) => {
-                    // What is claimed of a purse or through a twin stands in other pools as well.
-                    let alone =
-                        self.pools.get(ordinal).is_some_and(|p| p.twins.is_empty() && self.pools.purse(p).is_none());
-                    let reaches = |pool: u32| pool == ordinal || !alone;
-                    self.holders.iter().any(|h| h.pool.is_some_and(reaches) && *rank < self.rank(h.slot, now))
-                }
-            }
-        })
     }
 
     fn clear_claims(&mut self) {
@@ -305,6 +256,7 @@ impl Scheduler {
         let mut walk = Walk { now, ..std::mem::take(&mut self.walk_buffers) };
         (walk.alive, walk.dead, walk.cut) = (0, 0, false);
         walk.overdue.clear();
+        walk.awaited.clear();
         walk.aged.iter_mut().for_each(Heads::clear);
         for class in &mut walk.fresh {
             class.iter_mut().for_each(Line::clear);
@@ -386,15 +338,19 @@ impl Scheduler {
         let home = &mut self.queue.lanes[lane as usize];
         let shape = home.shape;
         let found = self.find_pool(slot, shape, walk.now);
-        if let Some(place) = found.filter(|place| self.policy.ready_first || !self.waits(slot, shape, *place, walk.now))
-        {
+        let nearer = found.filter(|_| self.policy.ready_first);
+        let nearer = nearer.and_then(|place| self.waits_for_nearer(slot, shape, place, walk.now, &walk.awaited));
+        let waits = nearer.is_some()
+            || found.is_some_and(|place| !self.policy.ready_first && self.waits(slot, shape, place, walk.now));
+        if let Some(place) = found.filter(|_| !waits) {
             let placement = self.start(slot, shape, place, walk.now);
             plan.placements.push(placement);
             return;
         }
         let home = &mut self.queue.lanes[lane as usize];
         home.blocked = home.blocked.of_pass(self.pass);
-        if limit < home.blocked.limit {
+        // Those behind one that waits for a nearer pool may have to wait too long for that.
+        if limit < home.blocked.limit && nearer.is_none() {
             home.blocked = Blocked { limit, at: position, ..home.blocked };
         }
         let set = self.shapes.get(shape).set;
@@ -403,6 +359,7 @@ impl Scheduler {
             let unserved = &mut self.queue.lanes[lane as usize].blocked.unserved;
             *unserved = limit.min(*unserved);
         }
+        self.awaits(slot, nearer, &mut walk.awaited);
         if self.shapes.sets[set as usize].turns < self.policy.backfill_depth {
             return;
         }
@@ -494,7 +451,7 @@ impl Scheduler {
         let tenant = self.queue.lane_of(slot).tenant;
         let end = now.as_micros().saturating_add(limit);
         let mut nodes = std::mem::take(&mut self.scratch.nodes);
-        let explanation = self.placement_table(job, shape, place, tenant, limit, now);
+        let explanation = self.placement_table(slot, shape, place, now);
         self.take_from_queue(slot);
         let shape = self.shapes.get(shape);
         let ordinal = shape.fits[place].pool;
@@ -551,10 +508,10 @@ impl Scheduler {
             if taken.contains(&fit.pool) {
                 continue;
             }
-            let before = best.map_or(WHENEVER, |b| b.1);
+            let (before, once) = (best.map_or(WHENEVER, |b| b.1), shape.haul(place).once);
             let alone = shape.start(place, &self.pools, before, &mut self.scratch);
             let better = |start: i64| {
-                let penalty = penalty(weights, start.saturating_add(fit.wait), fit.money, limit);
+                let penalty = penalty(weights, start.saturating_add(fit.wait), fit.money, limit, once);
                 best.is_none_or(|b| penalty < b.0).then_some((penalty, start, fit.pool))
             };
             let Some(pool) = self.pools.get(fit.pool).filter(|_| alone.is_some()) else { continue };

@@ -5,8 +5,8 @@ use model::SupplyMode;
 use serde::{Deserialize, Serialize};
 
 /// How pools that could hold a job are compared. The penalty of a pool, in micro-units of money, is
-/// `start × wait_hours + price × price_to_tenant ÷ 1000 + cost × cost_to_operator ÷ 1000`; the least wins and the score shown
-/// to people is its negative. All arithmetic is in integers. Pools that can start the job now are
+/// `start × wait_hours + price × price_to_tenant ÷ 1000 + cost × cost_to_operator ÷ 1000 + latency × ms × hours`; the least wins
+/// and the score shown to people is its negative. The wait ends when the data is there; the cost is that of use and of the way. All arithmetic is in integers. Pools that can start the job now are
 /// compared among themselves first, unless [`Policy::ready_first`] is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,6 +21,11 @@ pub struct Weights {
     /// Of own pools: thousandths, of what `cost` lets count, that count there. What an own node costs it costs idle as well; a
     /// partner's costs its fee only when it is used.
     pub own_cost: i64,
+    /// Micro-units of money that a millisecond between users and the work that answers them is worth in an hour; see
+    /// [`crate::Ties`]. By default a fiftieth of a unit: 50 ms, the way across a large country and back, weigh like one unit an
+    /// hour, which is some twentieth of what a card costs. So equal pools are told apart by where their users are, and a price that is a few
+    /// per cent lower does not send answers across a continent.
+    pub latency: i64,
 }
 
 impl Weights {
@@ -35,7 +40,7 @@ impl Weights {
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { start: 1_000_000_000_000, price: 1_000, cost: 1_000, own_cost: 1_000 }
+        Self { start: 1_000_000_000_000, price: 1_000, cost: 1_000, own_cost: 1_000, latency: 20_000 }
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Asked {
     pub deadline: i64,
     /// How long it is expected to run, microseconds.
     pub expected: i64,
+    /// How much goes to where it runs, as it was said.
+    pub data: base::Bytes,
 }
 
 impl Slot {
@@ -435,7 +437,7 @@ mod tests {
 
     fn slot(n: u64, submitted: i64, deadline: i64, limit: i64, lane: u32) -> Slot {
         let job = JobId::from_u128(u128::from(n));
-        let asked = Asked { submitted, deadline, expected: limit };
+        let asked = Asked { submitted, deadline, expected: limit, data: base::Bytes(0) };
         Slot { job, number: n, submitted, key: deadline, limit, lane, aged: false, asked }
     }
 

@@ -69,6 +69,8 @@ pub enum Rule {
     },
     /// The chip has no price, so nothing can be sold on it.
     NoGpuPrice,
+    /// Some of what the job asks for has no price there, so it cannot be sold.
+    NoPrice,
     TimeLimit {
         requested: Span,
         available: Span,
@@ -172,6 +174,7 @@ impl Rule {
             Self::NodeShape { .. } => "node_shape",
             Self::NodesTooFew { .. } => "nodes_too_few",
             Self::NoGpuPrice => "no_gpu_price",
+            Self::NoPrice => "no_price",
             Self::TimeLimit { .. } => "time_limit",
             Self::NodesMin { .. } => "nodes_min",
             Self::NodesMax { .. } => "nodes_max",
@@ -196,9 +199,12 @@ impl Rule {
         let shape = |r: &Resources| base::Tres(*r, None).to_string();
         let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
         Some(match self {
-            Self::PoolNotNamed | Self::TenantNotAdmitted | Self::NoGpuPrice | Self::Avoided | Self::Unreachable => {
-                return None;
-            }
+            Self::PoolNotNamed
+            | Self::TenantNotAdmitted
+            | Self::NoGpuPrice
+            | Self::NoPrice
+            | Self::Avoided
+            | Self::Unreachable => return None,
             Self::ContractTier { requested, available } => (requested.as_str().into(), available.as_str().into()),
             Self::Residency { requested, available } | Self::Region { requested, available } => {
                 (requested.join("|"), or_none(available.to_string()))
@@ -248,6 +254,7 @@ impl Rule {
             | Self::NodeShape { .. }
             | Self::NodesTooFew { .. }
             | Self::NoGpuPrice
+            | Self::NoPrice
             | Self::TimeLimit { .. }
             | Self::NodesMin { .. }
             | Self::NodesMax { .. }
@@ -318,6 +325,9 @@ pub(crate) fn refused_for_good(pool: &Pool, purse: Option<&Purse>, lending: &Len
     }
     if request.per_node.gpus > 0 && pool.price.card_hour.is_none() {
         return Some(Rule::NoGpuPrice);
+    }
+    if demand.standing.unpriced.binary_search(&pool.id).is_ok() {
+        return Some(Rule::NoPrice);
     }
     if let Some(available) = pool.limit_max(request).filter(|max| demand.time_limit > *max) {
         return Some(Rule::TimeLimit { requested: demand.time_limit, available });

@@ -8,6 +8,7 @@ use base::{ClusterId, JobId, PoolId, Resources, Span, TenantId, Timestamp};
 use model::{Conditions, NodeState, Window};
 
 use crate::lending::Lending;
+use crate::links::Ties;
 use crate::place::Walk;
 use crate::policy::{Order, Policy, work};
 use crate::pool::{FOREIGN, NodeList, Occupation, Pool};
@@ -17,7 +18,7 @@ use crate::purse::Draw;
 use crate::queue::{Asked, JobMap, Queue, Slot};
 use crate::shape::{Pools, QueueWait, Shapes};
 use crate::share::{FairShare, ResourceSeconds};
-use crate::standing::Dips;
+use crate::standing::{Dips, Standing};
 use crate::view::{Demand, NodeUse, PoolUse, PoolView, Reservation, Taking};
 
 /// A job that occupies nodes.
@@ -318,12 +319,13 @@ impl Scheduler {
         let expected = expected.min(demand.time_limit).max(Span::from_micros(1));
         self.dequeue(demand.job);
         let tenant = self.tenant(demand.tenant);
-        let shape = self.shapes.enter(&demand.request, &demand.pools, &demand.standing);
+        let shape = self.shapes.enter(&demand.request, &demand.pools, &demand.standing, expected.as_micros());
         let lane = self.queue.lane(demand.class, tenant, shape);
         let asked = Asked {
             submitted: demand.submitted_at.as_micros(),
             deadline: demand.deadline.map_or(crate::queue::NEVER, Timestamp::as_micros),
             expected: expected.as_micros(),
+            data: demand.standing.ties.data,
         };
         let cpu = demand.request.total().cpu.0;
         let promise = self.promises.enter(demand.job, tenant, cpu);
@@ -547,7 +549,10 @@ impl Scheduler {
             time_limit: base::Span::from_micros(slot.limit),
             request: shape.request.clone(),
             pools: shape.pools.clone(),
-            standing: shape.standing.clone(),
+            standing: Standing {
+                ties: Ties { data: slot.asked.data, ..shape.standing.ties.clone() },
+                ..shape.standing.clone()
+            },
         })
     }
 

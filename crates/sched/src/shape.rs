@@ -9,6 +9,7 @@ use base::{ClusterId, JobId, PoolId, Span, TenantId};
 use model::{Request, Service, SupplyMode};
 
 use crate::bound::{Ask, earliest_bound};
+use crate::links::{Links, Way, run_class};
 use crate::policy::Weights;
 use crate::pool::{NoPick, Pool};
 use crate::profile::{NOW, Respect, Scratch, earliest, earliest_alone};
@@ -97,6 +98,7 @@ pub(crate) struct Pools {
     pub purses: BTreeMap<ClusterId, Purse>,
     /// How long work waits in the queue of a pool's own cluster, where it waits at all.
     pub queues: BTreeMap<PoolId, QueueWait>,
+    pub links: Links,
     /// Changes when pools come, go or are redefined: every shape's list is then made anew.
     pub generation: u64,
 }
@@ -198,8 +200,19 @@ pub(crate) struct Fit {
     exact: bool,
     /// Weighted micro-units × 1000 per hour.
     pub money: i64,
-    /// In the queue of its cluster, at least, in microseconds.
+    /// Until its data is there and in the queue of its cluster, at least, in microseconds.
     pub wait: i64,
+}
+
+/// What the way of its data adds to a pool for the shape.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Haul {
+    /// Microseconds.
+    pub time: i64,
+    /// Weighted micro-units × 1000, once.
+    pub once: i64,
+    /// All of it for an hour of the run, in the unit of [`Fit::money`].
+    pub spread: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -207,14 +220,19 @@ pub(crate) struct Shape {
     pub request: Arc<Request>,
     pub pools: Arc<[Arc<str>]>,
     pub standing: Standing,
+    /// Of work with data: [`run_class`](crate::links::run_class).
+    pub run_class: u8,
     pub queued: u32,
     /// Generation of the pools for which the list was made; the last number before it is.
     built: u64,
     /// Pass in which `maybe` was last brought up to date.
     pub synced: u64,
     pub set: u32,
-    /// By preferred supply mode, how long the cluster's own queue lets work wait, money, then pools whose cards the request would not waste, then id.
+    /// By preferred supply mode, how long the cluster's own queue lets work wait, money
+    /// with what the way of its data counts, then pools whose cards the request would not waste, then id.
     pub fits: Vec<Fit>,
+    /// By place; empty for work without data.
+    hauls: Vec<Haul>,
     /// By place: running work alone lets it start then or later. Holds while the pool frees nothing, exact or not. Apart from
     /// the fits, so that a search over a thousand pools reads 8 bytes of those that cannot be the first.
     starts: Vec<i64>,
@@ -237,16 +255,18 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    fn new(request: Arc<Request>, pools: Arc<[Arc<str>]>, standing: Standing) -> Self {
+    fn new((request, pools, standing, run_class): ShapeKey) -> Self {
         Self {
             request,
             pools,
             standing,
+            run_class,
             queued: 0,
             built: u64::MAX,
             synced: 0,
             set: 0,
             fits: Vec::new(),
+            hauls: Vec::new(),
             starts: Vec::new(),
             place: Vec::new(),
             awaited: 0,
@@ -261,6 +281,15 @@ impl Shape {
 
     pub fn ask(&self) -> Ask<'_> {
         Ask { request: &self.request, dips: self.standing.dips }
+    }
+
+    /// What the way of its data adds at a place.
+    pub fn haul(&self, place: usize) -> Haul {
+        self.hauls.get(place).copied().unwrap_or_default()
+    }
+    /// What the list is ordered by within one tier: money an hour with what the way of its data counts.
+    pub fn rank(&self, place: usize) -> i64 {
+        self.fits[place].money.saturating_add(self.haul(place).spread)
     }
 
     /// The list is that of the pools as they are defined.
@@ -375,23 +404,34 @@ impl Shape {
                 && (self.pools.is_empty() || self.pools.contains(&pool.name))
                 && request.fault().is_none()
                 && pool.service == Service::InService
+                && self.standing.unpriced.binary_search(&id).is_err()
                 && standing_refuses(pool, &self.standing, request).is_none()
                 && pool.terms_refuse(pools.purse(pool), request).is_none();
             if fits && chip_ok {
-                let money = money(pool, &total, weights, &self.standing);
+                let way = pools.links.way(&self.standing.ties, &pool.site);
+                let money = money(pool, &total, weights, &self.standing).saturating_add(way.hourly(weights));
+                let money = money.saturating_add(way.spread(weights, self.run_class));
                 let tier = pools.queues.get(&id).map_or(0, |queue| queue.tier);
                 let second = draws.is_second(pool.mode);
                 list.push((second, tier, money, !gpus && pool.shape.gpus > 0, id, ordinal));
             }
         }
         list.sort_unstable();
-        self.fits = list
-            .iter()
-            .map(|(_, tier, money, _, _, pool)| {
-                let wait = QueueWait::least(*tier);
-                Fit { pool: *pool, version: UNKNOWN, exact: false, money: *money, wait }
-            })
-            .collect();
+        let ways = list.iter().map(|(.., pool)| match pools.get(*pool) {
+            Some(pool) => pools.links.way(&self.standing.ties, &pool.site),
+            None => Way::default(),
+        });
+        let haul = |way: Way| {
+            let (once, spread) = (way.once(weights), way.spread(weights, self.run_class));
+            Haul { time: way.data_time.map_or(0, Span::as_micros), once, spread }
+        };
+        let hauls: Vec<Haul> = ways.map(haul).collect();
+        let fit = |((_, tier, rank, _, _, pool), haul): (&(bool, u8, i64, bool, PoolId, u32), &Haul)| {
+            let wait = QueueWait::least(*tier).saturating_add(haul.time);
+            Fit { pool: *pool, version: UNKNOWN, exact: false, money: rank.saturating_sub(haul.spread), wait }
+        };
+        self.fits = list.iter().zip(&hauls).map(fit).collect();
+        self.hauls = if self.standing.ties.data.0 > 0 { hauls } else { Vec::new() };
         self.place = vec![u32::MAX; pools.slots.len()];
         for (place, fit) in (0..).zip(&self.fits) {
             self.place[fit.pool as usize] = place;
@@ -423,7 +463,9 @@ pub(crate) struct PoolSet {
 }
 
 /// Looked up only, never walked.
-type ShapeIndex = HashMap<(Arc<Request>, Arc<[Arc<str>]>, Standing), u32, BuildHasherDefault<DefaultHasher>>;
+type ShapeIndex = HashMap<ShapeKey, u32, BuildHasherDefault<DefaultHasher>>;
+/// Request, names of pools, standing with rounded ties, class of the run where there is data.
+type ShapeKey = (Arc<Request>, Arc<[Arc<str>]>, Standing, u8);
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shapes {
@@ -444,13 +486,21 @@ impl Shapes {
         self.slots[shape as usize].as_mut().expect("a lane's shape exists while the lane does")
     }
 
-    /// The shape of such requests, with one more job in the queue.
-    pub fn enter(&mut self, request: &Arc<Request>, pools: &Arc<[Arc<str>]>, standing: &Standing) -> u32 {
-        let key = (request.clone(), pools.clone(), standing.clone());
+    /// The shape of such requests that are expected to run for so many microseconds, with one more job in the queue.
+    pub fn enter(
+        &mut self,
+        request: &Arc<Request>,
+        pools: &Arc<[Arc<str>]>,
+        standing: &Standing,
+        expected: i64,
+    ) -> u32 {
+        let ties = standing.ties.rounded();
+        let run_class = if ties.data.0 > 0 { run_class(expected) } else { 0 };
+        let key = (request.clone(), pools.clone(), Standing { ties, ..standing.clone() }, run_class);
         let shape = match self.index.get(&key) {
             Some(&shape) => shape,
             None => {
-                let fresh = Some(Shape::new(request.clone(), pools.clone(), standing.clone()));
+                let fresh = Some(Shape::new(key.clone()));
                 let shape = self.vacant.pop().unwrap_or(self.slots.len() as u32);
                 match self.slots.get_mut(shape as usize) {
                     Some(place) => *place = fresh,
@@ -485,7 +535,7 @@ impl Shapes {
         }
         for (ordinal, slot) in (0..).zip(&mut self.slots) {
             if let Some(shape) = slot.take_if(|s| s.queued == 0) {
-                self.index.remove(&(shape.request, shape.pools, shape.standing));
+                self.index.remove(&(shape.request, shape.pools, shape.standing, shape.run_class));
                 self.vacant.push(ordinal);
             }
         }

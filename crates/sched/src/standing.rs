@@ -4,9 +4,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use base::Span;
+use base::{PoolId, Span};
 use model::{Chip, SupplyMode};
 use serde::{Deserialize, Serialize};
+
+use crate::links::Ties;
 
 /// For whom nodes are kept, and what work may use of them: a set of keepers, one bit each.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -84,6 +86,10 @@ pub struct Standing {
     pub gbps_min: u32,
     /// The application, where something is known of it.
     pub app: Option<Arc<App>>,
+    /// Where its data and its users are.
+    pub ties: Ties,
+    /// Pools in which no price is set for it, in order of their ids.
+    pub unpriced: Arc<[PoolId]>,
 }
 
 /// What is known of an application on chips and processors.

@@ -8,7 +8,7 @@ use crate::explain::penalty;
 use crate::policy::Weights;
 use crate::profile::Scratch;
 use crate::scheduler::Scheduler;
-use crate::shape::{Fit, Guest, Pools, Shape};
+use crate::shape::{Guest, Pools, Shape};
 
 /// The job that may wait: until when it may (microseconds), for how long it asks and is likely to run, who asks, and what a start here
 /// costs it.
@@ -19,7 +19,8 @@ struct Waiter<'a> {
     expected: i64,
     guest: Guest,
     ask: Ask<'a>,
-    ready: Fit,
+    /// [`Shape::rank`] of where it could start now.
+    rank: i64,
     here: i128,
 }
 
@@ -36,16 +37,17 @@ impl Waiter<'_> {
     ) -> bool {
         let fit = shape.fits[at];
         let nodes = self.ask.request.nodes;
-        if fit.money >= self.ready.money
+        if shape.rank(at) >= self.rank
             || pools.get(fit.pool).is_none_or(|p| p.claims.is_empty() == claimed)
             || !pools.serves(fit.pool, nodes, self.ask.dips)
             || !pools.admits(fit.pool, self.guest)
         {
             return false;
         }
+        let once = shape.haul(at).once;
         let gains = |start: i64| {
             let start = start.max(self.now).saturating_add(fit.wait);
-            start < self.latest && penalty(weights, start, fit.money, self.expected) < self.here
+            start < self.latest && penalty(weights, start, fit.money, self.expected, once) < self.here
         };
         if shape.soonest(at, pools).is_some_and(|soonest| !gains(soonest)) {
             return false;
@@ -78,10 +80,11 @@ impl Scheduler {
         let shape = self.shapes.get_mut(shape);
         let ready = shape.fits[place];
         let now = now.as_micros();
-        let here = penalty(&self.policy.weights, now.saturating_add(ready.wait), ready.money, expected);
+        let (rank, once) = (shape.rank(place), shape.haul(place).once);
+        let here = penalty(&self.policy.weights, now.saturating_add(ready.wait), ready.money, expected, once);
         let request = shape.request.clone();
         let ask = Ask { request: &request, dips: shape.standing.dips };
-        let waiter = Waiter { now, latest, limit, expected, guest, ask, ready, here };
+        let waiter = Waiter { now, latest, limit, expected, guest, ask, rank, here };
         // Starts in pools without claims are known or soon told; only then the others are asked.
         let awaited = Some(shape.awaited).filter(|at| *at < place);
         let (pools, weights, scratch) = (&self.pools, &self.policy.weights, &mut self.scratch);

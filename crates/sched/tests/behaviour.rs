@@ -35,6 +35,8 @@ fn every_rule_refuses_with_its_amounts() {
     let plain = || pool(1, res(4, 8, 0), 2);
     let gpus = || pool(1, res(8, 64, 4), 1);
     let named = Demand { pools: Arc::new(["elsewhere".into()]), ..demand(1, 1, res(1, 1, 0), 60) };
+    let unpriced_there = Standing { unpriced: [pool_id(1)].into(), ..Standing::default() };
+    let not_sold = Demand { standing: unpriced_there, ..demand(1, 1, res(1, 1, 0), 60) };
     let a100: Chip = "nvidia-a100-80g".parse().expect("a chip");
     let ascend: Chip = "ascend-910b".parse().expect("a chip");
     let unpriced = PoolView { price: Rates { card_hour: None, ..rates(1) }, ..gpus() };
@@ -59,6 +61,7 @@ fn every_rule_refuses_with_its_amounts() {
         ),
         (plain(), demand(1, 3, res(1, 1, 0), 60), Rule::NodesTooFew { requested: 3, available: 2 }, "nodes_too_few"),
         (unpriced, gpu(1, 1, &[]), Rule::NoGpuPrice, "no_gpu_price"),
+        (plain(), not_sold, Rule::NoPrice, "no_price"),
         (
             PoolView { time_limit_max: Some(Span::from_secs(59)), ..plain() },
             demand(1, 1, res(1, 1, 0), 60),

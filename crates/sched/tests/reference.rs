@@ -6,12 +6,12 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{ClusterId, Resources, Span, TenantId};
+use base::{Bytes, ClusterId, Money, Resources, Span, TenantId};
 use model::{Caps, Conditions, NodeState, Places, PoolTerms, PriorityClass, Request, SupplyMode, Switches, Window};
 use proptest::prelude::*;
 use sched::{
-    App, ClusterView, Demand, Dips, Draws, LicenceView, Policy, PoolView, ResourceSeconds, Scheduler, Stake, Standing,
-    Weights, WorkBudget,
+    App, Bandwidth, ClusterView, Demand, Dips, Draws, LicenceView, Links, Path, Policy, PoolView, ResourceSeconds,
+    Scheduler, Stake, Standing, Ties, Weights, WorkBudget,
 };
 use support::naive::Naive;
 use support::*;
@@ -27,6 +27,7 @@ enum Op {
         deadline: Option<i64>,
         asks: usize,
         draws: usize,
+        ties: usize,
     },
     /// Another of the things that a cluster may say of itself.
     Cluster(usize),
@@ -42,6 +43,8 @@ enum Op {
     Stakes(usize),
     /// A cluster's own queue lets work wait so many seconds.
     Queue(usize, u64),
+    /// Other links between the sites.
+    Links(usize),
     Plan,
 }
 
@@ -191,6 +194,41 @@ fn pools(with_terms: bool) -> impl Strategy<Value = Vec<PoolView>> {
     })
 }
 
+/// Mostly none; data at the first site or at one where nothing runs, users at the second.
+fn ties(n: usize) -> Ties {
+    let ties = |data_site: &str, mib: u64, users_site: &str| Ties {
+        data_site: data_site.into(),
+        data: Bytes::from_mib(mib),
+        users_site: users_site.into(),
+    };
+    match n {
+        0 => ties("s1", 9, ""),
+        1 => ties("s1", 83, "s2"),
+        2 => ties("far", 30, ""),
+        3 => ties("", 30, "s2"),
+        _ => Ties::default(),
+    }
+}
+
+/// None; slow ones between some; fast and dear ones.
+fn links(n: usize) -> Vec<(&'static str, &'static str, Path)> {
+    let path = |bits: u64, latency, price| Path {
+        latency: Span::from_millis(latency),
+        bandwidth: Some(Bandwidth(bits)),
+        gib_price: Money(price),
+    };
+    match n {
+        1 => vec![
+            ("s1", "s2", path(1_000_000, 2_000, 0)),
+            ("s3", "s1", path(300_000, 30, 1_000_000)),
+            ("far", "s2", path(1_000_000, 10, 0)),
+            ("s2", "s3", path(1, 5, 0)),
+        ],
+        2 => vec![("s1", "s2", path(1_000_000_000, 1, 900_000)), ("far", "s1", path(2_000_000, 100, 5_000_000))],
+        _ => Vec::new(),
+    }
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let submit = (
         1u128..4,
@@ -201,12 +239,14 @@ fn op() -> impl Strategy<Value = Op> {
         prop::option::weighted(0.2, 0i64..50),
         0usize..22,
         0usize..10,
+        0usize..10,
     );
     prop_oneof![
-        8 => submit.prop_map(|(tenant, class, shape, named, s, deadline, asks, draws)| Op::Submit {
-            tenant, class: if class == 0 { 2 } else { 1 }, shape, named, seconds: s * 50, deadline, asks, draws }),
+        8 => submit.prop_map(|(tenant, class, shape, named, s, deadline, asks, draws, ties)| Op::Submit {
+            tenant, class: if class == 0 { 2 } else { 1 }, shape, named, seconds: s * 50, deadline, asks, draws, ties }),
         1 => (0usize..6).prop_map(Op::Cluster),
         1 => (0usize..4).prop_map(Op::Stakes),
+        1 => (0usize..3).prop_map(Op::Links),
         4 => (0usize..20).prop_map(Op::End),
         1 => (0usize..20).prop_map(Op::Cancel),
         1 => ((0usize..20), 0i64..1_000).prop_map(|(n, s)| Op::Extend(n, s)),
@@ -252,7 +292,7 @@ impl Both {
     fn apply(&mut self, op: &Op) -> Result<(), TestCaseError> {
         let running = |n: &usize, naive: &Naive| naive.runs.keys().nth(*n).copied();
         match op {
-            Op::Submit { tenant: t, class, shape, named, seconds, deadline, asks, draws } => {
+            Op::Submit { tenant: t, class, shape, named, seconds, deadline, asks, draws, ties } => {
                 self.number += 1;
                 let (nodes, per_node) = shapes()[*shape];
                 let conditions = conditions().into_iter().nth(*asks).filter(|_| self.with_terms).map(Arc::new);
@@ -280,6 +320,9 @@ impl Both {
                         },
                         app: app(*draws),
                         gbps_min: if *draws == 8 { 100 } else { 0 },
+                        ties: self::ties(*ties),
+                        // A price is missing in one pool.
+                        unpriced: if *draws == 5 { [pool_id(1)].into() } else { Arc::default() },
                     },
                     ..demand(self.number, nodes, per_node, *seconds)
                 };
@@ -328,6 +371,11 @@ impl Both {
                     let wait = (*seconds > 0).then_some(Span::from_secs(*seconds as i64));
                     self.fast.set_queue_wait(pool_id(*p as u128 + 1), wait);
                 }
+            }
+            Op::Links(n) => {
+                self.naive.links = links(*n);
+                let named = links(*n).into_iter().map(|(a, b, path)| (a.into(), b.into(), path));
+                self.fast.set_links(Links::new(named, None));
             }
             Op::Stakes(n) => {
                 self.naive.stakes = stakes(*n);

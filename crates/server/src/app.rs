@@ -41,6 +41,8 @@ pub struct HttpSettings {
     pub job_defaults: jobscript::Defaults,
     /// The policy until one is set.
     pub steering: engine::Steering,
+    /// Currency of the operator's costs.
+    pub cost_currency: base::Currency,
     /// Sign-ins that one address may try in a minute; more are refused for a while.
     pub sign_ins_per_minute: u32,
 }
@@ -51,6 +53,7 @@ impl Default for HttpSettings {
             secure_cookies: false,
             job_defaults: jobscript::Defaults::default(),
             steering: engine::Steering::default(),
+            cost_currency: base::Currency::CNY,
             sign_ins_per_minute: crate::limits::SIGN_INS_PER_MINUTE,
         }
     }

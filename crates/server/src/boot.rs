@@ -11,7 +11,7 @@ use model::{
     Actor, BackendKind, Cluster, Node, NodeState, Observation, Observed, Pool, PoolTerms, Role, Supplier, SupplyMode,
     Token, TokenScope, User,
 };
-use rating::{PoolCost, PriceBook};
+use rating::{PoolCost, PriceBook, PriceList};
 use tokio::sync::mpsc;
 
 use crate::access::Secret;
@@ -94,15 +94,13 @@ pub async fn set_up(
 pub async fn first_run(app: &App, config: &Checked) -> Result<Option<FirstAdmin>, BootError> {
     if app.store.price_books().await?.is_empty() {
         let prices = &config.prices;
-        let book = PriceBook {
-            id: PriceBookId::from_u128(app.ids.draw()),
-            name: prices.name.as_str().into(),
-            currency: prices.currency,
-            effective_from: Timestamp::ZERO,
-            core_hour: prices.core_hour,
-            gib_hour: prices.gib_hour,
+        let list = PriceList {
+            core_hour: Some(prices.core_hour),
+            gib_hour: Some(prices.gib_hour),
             card_hour: prices.card_hour.clone(),
         };
+        let (id, name) = (PriceBookId::from_u128(app.ids.draw()), prices.name.as_str().into());
+        let book = PriceBook::list(id, name, prices.currency, Timestamp::ZERO, list);
         command(app, Command::PublishPrices(book)).await?;
     }
     if app.store.user_by_name(ADMIN_NAME).await?.is_some() {
@@ -196,7 +194,7 @@ pub async fn register_local(
     }
     for (pool, cost) in known.iter().filter(|(p, _)| p.cluster == supply.cluster) {
         if !supply.pools.iter().any(|(id, _, _)| *id == pool.id) {
-            retire(app, pool, *cost).await?;
+            retire(app, pool, cost.clone()).await?;
         }
     }
     for (id, pool, nodes) in &supply.pools {
@@ -228,8 +226,9 @@ pub async fn register_local(
                 ..PoolTerms::default()
             }),
         };
-        if before.is_none_or(|(p, cost)| *p != wanted || *cost != Some(config.cost)) {
-            command(app, Command::RegisterPool { pool: wanted, cost: Some(config.cost) }).await?;
+        let same = |known: &Option<PoolCost>| known.as_ref().is_some_and(|known| config.cost.is_met_by(known));
+        if before.is_none_or(|(p, cost)| *p != wanted || !same(cost)) {
+            command(app, Command::RegisterPool { pool: wanted, cost: Some(config.cost.clone()) }).await?;
         }
     }
     Ok(())

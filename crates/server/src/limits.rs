@@ -97,6 +97,8 @@ pub const CLUSTER_FACTS_TRUSTED: Duration = Duration::from_secs(30);
 pub const CLUSTER_CONFIG_BYTES_MAX: usize = 64 << 10;
 /// Months that a machine may be depreciated over: fifty years.
 pub const LIFE_MONTHS_MAX: u32 = 600;
+/// Stages in which the nodes of a pool went into service.
+pub const STAGES_MAX: usize = 1_000;
 /// Nodes shown with a pool in a list.
 pub const POOL_NODES_SHOWN: usize = 1_000;
 /// A policy is some thirty lines.

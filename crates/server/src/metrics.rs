@@ -51,6 +51,21 @@ fn describe() {
         "Waits in the queue of a pool's cluster that were forecast since the start"
     );
     describe_gauge!("headworks_queue_waits_kept", "Of them, those that kept within the forecast");
+    describe_counter!("headworks_forecasts_total", "Forecasts of starts and run times that were judged, by pool");
+    describe_counter!(
+        "headworks_forecasts_within_factor_two_total",
+        "Of them, those at least half and at most twice what came, times under 10 s counting as 10 s"
+    );
+    describe_counter!(
+        "headworks_forecast_absolute_error_seconds_total",
+        Unit::Seconds,
+        "Sum of their errors without signs, whole seconds"
+    );
+    describe_gauge!(
+        "headworks_forecast_error_sum_seconds",
+        Unit::Seconds,
+        "Sum of what came less what was forecast since the start"
+    );
     describe_gauge!("headworks_open_holds", "Holds on wallets");
 }
 
@@ -114,6 +129,24 @@ pub fn queues(engine: &engine::Engine) {
         }
         gauge!("headworks_queue_waits_told", "pool" => pool.name.clone()).set(told as f64);
         gauge!("headworks_queue_waits_kept", "pool" => pool.name.clone()).set(kept as f64);
+    }
+}
+
+/// How good forecasts were since the engine was made, by pool and by what was forecast.
+pub fn forecasts(engine: &engine::Engine) {
+    for pool in engine.pools() {
+        let Some(quality) = engine.forecast_quality(pool.id) else { continue };
+        for (of, errors) in [("start", &quality.starts), ("run", &quality.runs)] {
+            let absolute = u64::try_from(errors.absolute.as_secs()).unwrap_or(0);
+            let name = || pool.name.clone();
+            counter!("headworks_forecasts_total", "pool" => name(), "of" => of).absolute(errors.count);
+            counter!("headworks_forecasts_within_factor_two_total", "pool" => name(), "of" => of)
+                .absolute(errors.within_two);
+            counter!("headworks_forecast_absolute_error_seconds_total", "pool" => name(), "of" => of)
+                .absolute(absolute);
+            gauge!("headworks_forecast_error_sum_seconds", "pool" => name(), "of" => of)
+                .set(errors.signed.as_secs_f64());
+        }
     }
 }
 

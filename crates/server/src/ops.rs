@@ -58,6 +58,10 @@ async fn ready(State(ops): State<Ops>) -> Response {
 
 async fn render(State(ops): State<Ops>) -> Response {
     // A server without an engine has nothing to say of queues; its other numbers are still asked for.
-    let _ = ops.engine.ask(|engine, _| crate::metrics::queues(engine)).await;
+    let told = |engine: &engine::Engine| {
+        crate::metrics::queues(engine);
+        crate::metrics::forecasts(engine);
+    };
+    let _ = ops.engine.ask(move |engine, _| told(engine)).await;
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], ops.metrics.render()).into_response()
 }

@@ -160,12 +160,17 @@ impl From<Denied> for Failure {
             Denied::NoSuchJob(_) => plain(ErrorCode::JobNotFound),
             Denied::NoSuchDependency(_) => plain(ErrorCode::DependencyNotFound),
             Denied::NotFound(_) => plain(ErrorCode::NotFound),
-            Denied::NameTaken { .. } => plain(ErrorCode::NameTaken),
+            Denied::NameTaken { .. } | Denied::StatementKnown { .. } => plain(ErrorCode::NameTaken),
             Denied::BadName { .. } => plain(ErrorCode::BadName),
-            Denied::Invalid(_) => plain(ErrorCode::Invalid),
-            Denied::Lifecycle(_) | Denied::Untried | Denied::PolicyMoved { .. } | Denied::LastOperator => {
-                plain(ErrorCode::WrongState)
-            }
+            Denied::Invalid(_) | Denied::CostCurrency { .. } => plain(ErrorCode::Invalid),
+            Denied::Lifecycle(_)
+            | Denied::Untried
+            | Denied::PolicyMoved { .. }
+            | Denied::SettlementMoved
+            | Denied::Settlement(_)
+            | Denied::Disputed { .. }
+            | Denied::Overpaid { .. }
+            | Denied::LastOperator => plain(ErrorCode::WrongState),
             Denied::TenantSuspended => plain(ErrorCode::TenantSuspended),
             Denied::UserDisabled => plain(ErrorCode::UserDisabled),
             Denied::ForeignProject => plain(ErrorCode::ForeignProject),
@@ -191,6 +196,7 @@ impl From<Denied> for Failure {
             Denied::ArrayTooLarge { .. } => plain(ErrorCode::ArrayTooLarge),
             Denied::OperatorOnly => plain(ErrorCode::OperatorOnly),
             Denied::KeyReused => plain(ErrorCode::IdempotencyKeyReused),
+            Denied::PriceBook(_) | Denied::PriceOfNobody { .. } => plain(ErrorCode::Invalid),
             Denied::MoneyRange => plain(ErrorCode::MoneyRange),
             // The ledger's words name accounts, which are not the caller's business.
             Denied::Ledger(refusal) => {
@@ -309,6 +315,12 @@ mod tests {
             Denied::Lifecycle(Refusal::NotHeld),
             Denied::Untried,
             Denied::PolicyMoved { now: 3 },
+            Denied::StatementKnown { statement: "x".into(), settlement: 1 },
+            Denied::CostCurrency { statement: Currency::USD, costs: Currency::CNY },
+            Denied::SettlementMoved,
+            Denied::Settlement("x"),
+            Denied::Disputed { lines: 2 },
+            Denied::Overpaid { left: Money(1), currency: Currency::CNY },
             Denied::TenantSuspended,
             Denied::UserDisabled,
             Denied::LastOperator,

@@ -169,7 +169,7 @@ pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartErr
     };
     let driver = tokio::spawn(driver::run(parts));
     if let Some(sites) = &app.sites {
-        sites.begin(app.clone(), observe.clone(), role.clone(), config.cost, stopping.clone());
+        sites.begin(app.clone(), observe.clone(), role.clone(), config.cost.clone(), stopping.clone());
     }
     let router = crate::full_router(app.clone(), role.clone(), set_up);
     let router = router.layer(axum::middleware::from_fn_with_state(Forwarder::new(role.clone()), forward::layer));
@@ -199,6 +199,7 @@ fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: Engi
         secure_cookies: config.secure_cookies,
         job_defaults: config.job_defaults.clone(),
         steering: config.policy.steering.clone(),
+        cost_currency: config.policy.cost_currency,
         ..HttpSettings::default()
     };
     let bounds = store::FileBounds { bytes: config.files_quota.0, files: FILES_PER_TENANT_MAX };

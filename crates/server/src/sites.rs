@@ -273,7 +273,7 @@ impl Sites {
                 return false;
             }
         };
-        match supply::register(&running.app, cluster, &facts, running.cost).await {
+        match supply::register(&running.app, cluster, &facts, running.cost.clone()).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(%cluster, %error, "the site's pools are not registered yet");

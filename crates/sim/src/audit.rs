@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::{AttemptId, JobId, Money, Span, Timestamp};
 use ledger::{AccountKind, Stream};
 use model::{Attempt, Event, EventKind, Outcome};
-use rating::Interval;
+use rating::{Cause, CostParts, Interval, PoolCost, Stretch};
 
 use crate::tables::Tables;
 use crate::world::World;
@@ -22,7 +22,39 @@ pub fn after_quiescence(world: &World) -> Vec<String> {
     wrong.extend(the_books_agree(tables));
     wrong.extend(nothing_is_free(tables));
     wrong.extend(nothing_is_left(world));
+    wrong.extend(pools_cost_what_they_cost(tables));
+    wrong.extend(suppliers_are_owed_their_fees(tables));
     wrong
+}
+
+/// All of an own pool's cost stands in its accounts, used or not: by the stretches, and by the life of the nodes from the first
+/// stretch to the last. To be asked when a full hour has passed since the last work.
+fn pools_cost_what_they_cost(tables: &Tables) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (pool, cost) in &tables.costs {
+        let of_pool: Vec<&Stretch> = tables.stretches.iter().filter(|s| s.pool == *pool).collect();
+        let (Some(own), [first, .., last]) = (cost.as_ref().and_then(PoolCost::own), &of_pool[..]) else { continue };
+        let prefix = format!("pool/{pool}/cost/");
+        let booked: Money =
+            tables.accounts.values().filter(|a| a.code.as_str().starts_with(&prefix)).map(|a| a.balance()).sum();
+        let owed: Money = of_pool.iter().map(|s| s.owed.total()).sum();
+        let whole = own.owed(first.from, last.to).map(|parts| parts.total());
+        if booked != owed || whole != Some(owed) {
+            wrong.push(format!("{pool} has cost {whole:?}, its stretches say {owed}, its accounts {booked}"));
+        }
+        if of_pool.iter().any(|s| s.owed.total() != s.worked.total() + s.rest.iter().map(CostParts::total).sum()) {
+            wrong.push(format!("a stretch of {pool} does not add up"));
+        }
+    }
+    wrong
+}
+
+/// What is accrued to suppliers is the fees of the intervals.
+fn suppliers_are_owed_their_fees(tables: &Tables) -> Vec<String> {
+    let fees: Money = tables.intervals.values().flatten().map(|i| i.cost.fee).sum();
+    let accrued = tables.accounts.values().filter(|a| a.code.as_str().ends_with("/accrued"));
+    let accrued: Money = accrued.map(|a| a.balance()).sum();
+    if fees == accrued { Vec::new() } else { vec![format!("fees of {fees}, accrued {accrued}")] }
 }
 
 /// What must hold at any moment of a run.
@@ -67,12 +99,15 @@ const fn is_broken(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::NodeFail | Outcome::Preempted)
 }
 
-/// Revenue, and all costs of work but what was written off of revenue, as the accounts have them.
+/// Revenue, and all costs of work but what was written off of revenue, as the accounts have them; without what nodes cost while
+/// nothing used them.
 #[must_use]
 pub fn accounts(tables: &Tables) -> (Money, Money) {
     let of = |kind: AccountKind| tables.accounts.values().filter(move |a| a.kind == kind);
     let revenue = of(AccountKind::Income).map(|a| a.balance()).sum();
-    let costs = of(AccountKind::Expense).filter(|a| !a.code.as_str().ends_with("/uncollected"));
+    let unused = |code: &str| Cause::ALL.iter().any(|cause| code.rsplit('/').next() == Some(cause.as_str()));
+    let costs =
+        of(AccountKind::Expense).filter(|a| !a.code.as_str().ends_with("/uncollected") && !unused(a.code.as_str()));
     (revenue, costs.map(|a| a.balance()).sum())
 }
 

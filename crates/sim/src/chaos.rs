@@ -15,7 +15,7 @@ use model::{
     Actor, BackendKind, Chip, Cluster, ClusterHealth, Node, NodeState, Outcome, Pool, PriorityClass, Role, Service,
     Supplier, SupplyMode, User,
 };
-use rating::{PoolCost, PriceBook};
+use rating::{NodeCost, OwnCost, PoolCost, PriceBook, PriceList, SupplierFee};
 
 use crate::audit;
 use crate::world::{Crash, Delivery, Doing, World};
@@ -263,11 +263,22 @@ impl Chaos {
             past_use: Default::default(),
             terms: Default::default(),
         };
-        let cost = PoolCost {
-            purchase_price: Money::from_units(100_000),
-            residual: Money::from_units(1_000),
-            life_months: 37,
-            datacentre_fee_month: Money(333_333_333),
+        let cost = match mode {
+            SupplyMode::Own => PoolCost::Own(OwnCost {
+                node: NodeCost {
+                    purchase_price: Money::from_units(100_000),
+                    residual: Money::from_units(1_000),
+                    life_months: 37,
+                    datacentre_fee_month: Money(333_333_333),
+                },
+                stages: Vec::new(),
+            }),
+            SupplyMode::Partner => PoolCost::Partner(SupplierFee {
+                fee_node_hour: Money(1_000_003),
+                round_up: Span::from_mins(1),
+                minimum: Span::from_secs(90),
+                ..SupplierFee::by_core(Money(77_777))
+            }),
         };
         self.world.add_pool(&pool);
         self.pools.push((id, names));
@@ -281,15 +292,10 @@ impl Chaos {
         if complete && let Ok(chip) = "nvidia-a100-80g".parse() {
             card_hour.insert(chip, Money(6_123_457 * factor));
         }
-        let book = PriceBook {
-            id: PriceBookId::from_u128(self.ids.u128()),
-            name: "book".into(),
-            currency: Currency::CNY,
-            effective_from: self.world.shown() + from,
-            core_hour: Money(103_001 * factor),
-            gib_hour: Money(7_919 * factor),
-            card_hour,
-        };
+        let (core_hour, gib_hour) = (Some(Money(103_001 * factor)), Some(Money(7_919 * factor)));
+        let list = PriceList { core_hour, gib_hour, card_hour };
+        let (id, from) = (PriceBookId::from_u128(self.ids.u128()), self.world.shown() + from);
+        let book = PriceBook::list(id, "book".into(), Currency::CNY, from, list);
         self.operator(Command::PublishPrices(book));
     }
 
@@ -463,7 +469,8 @@ impl Chaos {
                 break;
             }
         }
-        self.world.advance_to(self.world.now() + Span::from_mins(10));
+        // Past a full hour, so that what pools cost while nothing used them is booked to the end.
+        self.world.advance_to(self.world.now() + Span::from_mins(70));
         self.failures.extend(audit::after_quiescence(&self.world));
         self.failures.extend(audit::restored_equals_live(&self.world));
         if !self.clocks {

@@ -159,6 +159,8 @@ pub struct ClusterModel {
     queue: Option<(Span, Stream)>,
     /// How long the data of a tenant's job is on its way, by the tenant's name.
     staging: BTreeMap<Arc<str>, Span>,
+    /// Until when the data of a tenant cannot set out.
+    held: BTreeMap<Arc<str>, Timestamp>,
     /// What must never happen, in words: nodes filled beyond their shape, live attempts that nobody knew at a resume.
     complaints: Vec<String>,
 }
@@ -176,6 +178,7 @@ impl ClusterModel {
             requeues: false,
             queue: None,
             staging: BTreeMap::new(),
+            held: BTreeMap::new(),
             complaints: Vec::new(),
         }
     }
@@ -185,8 +188,13 @@ impl ClusterModel {
         self.staging = staging;
     }
 
+    pub(crate) fn hold_data(&mut self, tenant: &str, until: Timestamp) {
+        let held = self.held.entry(tenant.into()).or_insert(until);
+        *held = until.max(*held);
+    }
+
     /// How long an order waits here beyond the usual delay.
-    fn waits(&mut self, order: &Order) -> Span {
+    fn waits(&mut self, order: &Order, now: Timestamp) -> Span {
         let queue = match &mut self.queue {
             // As between random arrivals: exponential, by a uniform number of 32 bits that is never zero.
             Some((mean, chance)) => {
@@ -195,7 +203,9 @@ impl ClusterModel {
             }
             None => Span::ZERO,
         };
-        queue + self.staging.get(&order.tenant).copied().unwrap_or(Span::ZERO)
+        let Some(way) = self.staging.get(&order.tenant).copied().filter(|way| *way > Span::ZERO) else { return queue };
+        let held = self.held.get(&order.tenant).map_or(Span::ZERO, |until| until.since(now).max(Span::ZERO));
+        queue + held + way
     }
 
     /// Every stretch of processes, in order of their starts.
@@ -219,7 +229,7 @@ impl ClusterModel {
 
     pub(crate) fn perform(&mut self, effect: &Effect, plan: RunPlan, at: Clocks) -> Vec<Then> {
         match effect {
-            Effect::Submit { order, .. } => self.submit(order, plan),
+            Effect::Submit { order, .. } => self.submit(order, plan, at.real),
             Effect::End { attempt, how, .. } => self.end(*attempt, *how, at),
             // A warning changes nothing in these jobs.
             Effect::Signal { .. } => Vec::new(),
@@ -228,7 +238,7 @@ impl ClusterModel {
         }
     }
 
-    fn submit(&mut self, order: &Arc<Order>, plan: RunPlan) -> Vec<Then> {
+    fn submit(&mut self, order: &Arc<Order>, plan: RunPlan, now: Timestamp) -> Vec<Then> {
         let id = order.attempt;
         if self.over.contains(&id) {
             return Vec::new();
@@ -236,7 +246,7 @@ impl ClusterModel {
         if self.runs.contains_key(&id) {
             return self.tell(id);
         }
-        let waits = plan.waits + self.waits(order);
+        let waits = plan.waits + self.waits(order, now);
         let (state, limit, broken) = (RunState::Waiting, order.spec.time_limit, Vec::new());
         self.runs.insert(
             id,

@@ -11,7 +11,7 @@ use base::{
 use engine::{AuditEntry, JobRow, Record, Report, Snapshot};
 use ledger::{Account, Auditor, Hold, LedgerRecord, Transfer};
 use model::{Attempt, Cluster, Event, JobSpec, Outcome, Phase, Pool, Project, Supplier, Tenant, User};
-use rating::{Interval, Meter, PoolCost, PriceBook};
+use rating::{Interval, Meter, PoolCost, PriceBook, Stretch, Upkeep, Volumes};
 use sched::{Explanation, ResourceSeconds};
 
 /// Of lean tables: numbers of the last jobs, to find one that is given twice. More jobs than are open at any time.
@@ -24,6 +24,8 @@ pub enum Conflict {
     TransferTwice(TransferId),
     #[error("interval {seq} of {attempt} does not follow {before}")]
     IntervalSeq { attempt: AttemptId, seq: u32, before: u32 },
+    #[error("a stretch of {pool} begins at {from}, which is not where the one before ended")]
+    StretchGap { pool: PoolId, from: Timestamp },
     #[error("event {seq} does not follow {before}")]
     EventSeq { seq: u64, before: u64 },
     #[error("audit entry {seq} does not follow {before}")]
@@ -61,8 +63,13 @@ pub struct Tables {
     pub clusters: BTreeMap<ClusterId, Cluster>,
     pub pools: BTreeMap<PoolId, Pool>,
     pub costs: BTreeMap<PoolId, Option<PoolCost>>,
+    /// The open stretch of each pool, and those that are over.
+    pub upkeep: BTreeMap<PoolId, Upkeep>,
+    pub stretches: Vec<Stretch>,
     pub books: BTreeMap<PriceBookId, PriceBook>,
+    pub volumes: BTreeMap<(TenantId, PriceBookId), Volumes>,
     pub policies: Vec<engine::PolicyVersion>,
+    pub settlements: BTreeMap<u64, rating::settlement::Statement>,
     pub tenants: BTreeMap<TenantId, Tenant>,
     pub projects: BTreeMap<ProjectId, Project>,
     pub users: BTreeMap<UserId, User>,
@@ -160,18 +167,22 @@ impl Tables {
             Record::Password { .. } | Record::Token(_) | Record::TokenRevoked { .. } => {}
             Record::Supplier(s) => drop(self.suppliers.insert(s.id, s.clone())),
             Record::Cluster(c) => drop(self.clusters.insert(c.id, c.clone())),
-            // Ways to real clusters and what was found there.
-            Record::ClusterLink(_) | Record::ClusterReport(_) => {}
+            // Ways to real clusters and what was found there; lines of statements, which nothing here reads again.
+            Record::ClusterLink(_) | Record::ClusterReport(_) | Record::StatementLine(_) => {}
             // Files are no concern of a simulation.
             Record::Results { .. } => {}
             Record::Pool(p) => drop(self.pools.insert(p.id, p.clone())),
-            Record::PoolCost { pool, cost } => drop(self.costs.insert(*pool, *cost)),
+            Record::PoolCost { pool, cost } => drop(self.costs.insert(*pool, cost.clone())),
+            Record::Upkeep(open) => drop(self.upkeep.insert(open.pool, open.as_ref().clone())),
+            Record::Stretch(stretch) => self.store_stretch(stretch)?,
+            Record::Statement(statement) => drop(self.settlements.insert(statement.number, statement.as_ref().clone())),
             Record::Policy(version) => self.policies.push(version.as_ref().clone()),
             Record::PriceBook(book) => {
                 if self.books.insert(book.id, book.clone()).is_some() {
                     return Err(Conflict::PriceBookTwice(book.id));
                 }
             }
+            Record::Volumes { tenant, book, volumes } => drop(self.volumes.insert((*tenant, *book), volumes.clone())),
             Record::Spec { id, spec } => {
                 let first = self.specs.entry(*id).or_insert_with(|| spec.clone());
                 if first != spec {
@@ -193,7 +204,7 @@ impl Tables {
             }
             Record::Meter { attempt, meter: Some(meter) } => drop(self.meters.insert(*attempt, meter.as_ref().clone())),
             Record::Meter { attempt, meter: None } => drop(self.meters.remove(attempt)),
-            Record::Interval(interval) => self.store_interval(interval)?,
+            Record::Interval { interval, .. } => self.store_interval(interval)?,
             Record::Event(event) => self.store_event(event)?,
             Record::Explanation { attempt, explanation } => {
                 if !self.is_lean {
@@ -226,6 +237,18 @@ impl Tables {
             return Err(Conflict::IntervalSeq { attempt, seq: interval.seq, before });
         }
         list.push(interval.clone());
+        Ok(())
+    }
+
+    fn store_stretch(&mut self, stretch: &Stretch) -> Result<(), Conflict> {
+        let before = self.stretches.iter().rev().find(|s| s.pool == stretch.pool).map(|s| s.to);
+        if before.is_some_and(|before| before != stretch.from) {
+            return Err(Conflict::StretchGap { pool: stretch.pool, from: stretch.from });
+        }
+        if self.is_lean {
+            self.stretches.retain(|s| s.pool != stretch.pool);
+        }
+        self.stretches.push(*stretch);
         Ok(())
     }
 
@@ -289,9 +312,12 @@ impl Tables {
         Snapshot {
             policy: self.policies.last().cloned(),
             suppliers: self.suppliers.values().cloned().collect(),
+            settlements: self.settlements.values().cloned().collect(),
             clusters: self.clusters.values().cloned().collect(),
-            pools: self.pools.values().map(|p| (p.clone(), self.costs.get(&p.id).copied().flatten())).collect(),
+            pools: self.pools.values().map(|p| (p.clone(), self.costs.get(&p.id).cloned().flatten())).collect(),
+            upkeep: self.upkeep.values().cloned().collect(),
             books: self.books.values().cloned().collect(),
+            volumes: self.volumes.iter().map(|((tenant, book), v)| (*tenant, *book, v.clone())).collect(),
             tenants: self.tenants.values().cloned().collect(),
             projects: self.projects.values().cloned().collect(),
             users: self.users.values().cloned().collect(),

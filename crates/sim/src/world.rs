@@ -2,7 +2,10 @@
 //! and the driver's rounds (decide, commit, answer, act) with crashes at every seam. Refuses to know what jobs mean.
 
 mod ahead;
+mod faults;
 mod lean;
+
+pub use lean::Lateness;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,8 +58,6 @@ pub struct Delivery {
     pub twice: u64,
 }
 
-/// From the cut of a link to the report that the cluster does not answer.
-const UNREACHABLE_AFTER: Span = Span::from_secs(30);
 /// 2026-11-21T08:00:00Z, so that transcripts have a date like today's.
 pub(crate) const EPOCH: Timestamp = Timestamp::from_secs(1_795_248_000);
 
@@ -92,6 +93,8 @@ struct Place {
     model: ClusterModel,
     /// Number of the present cut of the link, if it is cut.
     cut: Option<u64>,
+    /// How late it tells ends, with the chance that says so of each.
+    late: Option<(Lateness, Stream)>,
     /// What both sides want to send while the link is cut.
     reports: Vec<Observed>,
     effects: Vec<Effect>,
@@ -212,8 +215,13 @@ impl World {
 
     /// Adds a cluster; it reports itself reachable after the latency.
     pub fn add_cluster(&mut self, id: ClusterId, start_delay: Span) {
-        let place =
-            Place { model: ClusterModel::new(id, start_delay), cut: None, reports: Vec::new(), effects: Vec::new() };
+        let place = Place {
+            model: ClusterModel::new(id, start_delay),
+            cut: None,
+            late: None,
+            reports: Vec::new(),
+            effects: Vec::new(),
+        };
         self.places.insert(id, place);
         self.report(id, Observed::Reachable);
     }
@@ -454,7 +462,7 @@ impl World {
     }
 
     /// A report on its way to the platform; kept while the link is cut.
-    fn report(&mut self, cluster: ClusterId, what: Observed) {
+    fn report(&mut self, cluster: ClusterId, mut what: Observed) {
         let Some(place) = self.places.get_mut(&cluster) else { return };
         if place.cut.is_some() {
             place.reports.push(what);
@@ -462,6 +470,12 @@ impl World {
         }
         let mut copies = 1;
         let mut delay = self.delivery.latency + self.delivery.report_delay;
+        if let (Some((late, chance)), Observed::Ended { usage, .. }) = (&mut place.late, &mut what) {
+            if chance.chance(u64::from(late.missing_permille)) {
+                *usage = Default::default();
+            }
+            delay += late.draw(chance);
+        }
         // A resume is answered in order: what the cluster has not, then that it is reachable. That something is not there, or
         // that a node is up, is true of one moment only, so a connector must neither delay nor repeat it.
         // Stops come in their order, as a connector sees them.
@@ -490,70 +504,6 @@ impl World {
     fn push(&mut self, at: Timestamp, due: Due) {
         self.sequence += 1;
         self.queue.insert((at, self.sequence), due);
-    }
-
-    /// Cuts the link to a cluster; noticed after a while.
-    pub fn cut(&mut self, cluster: ClusterId) {
-        self.cuts += 1;
-        let cut = self.cuts;
-        if let Some(place) = self.places.get_mut(&cluster).filter(|p| p.cut.is_none()) {
-            place.cut = Some(cut);
-            let at = self.now + UNREACHABLE_AFTER;
-            self.push(at, Due::Unreachable { cluster, cut });
-        }
-    }
-
-    /// Joins it again: what waited on both sides is delivered, then the cluster counts as reachable.
-    pub fn join(&mut self, cluster: ClusterId) {
-        let Some(place) = self.places.get_mut(&cluster).filter(|p| p.cut.is_some()) else { return };
-        place.cut = None;
-        let (reports, effects) = (std::mem::take(&mut place.reports), std::mem::take(&mut place.effects));
-        let nothing_kept = reports.is_empty() && effects.is_empty();
-        reports.into_iter().for_each(|what| self.report(cluster, what));
-        effects.into_iter().for_each(|effect| self.send(effect));
-        if nothing_kept {
-            self.note(|| "nothing waited on either side".to_owned());
-        }
-        // A restart during the cut forgot what waited: the cluster is asked for everything.
-        self.resume_later(cluster);
-    }
-
-    /// A machine fails or is repaired; its cluster notices.
-    pub fn set_node(&mut self, pool: PoolId, node: &str, up: bool) {
-        let Some(cluster) = self.tables.pools.get(&pool).map(|p| p.cluster) else { return };
-        let node: Arc<str> = node.into();
-        self.note(|| format!("node {node} of {pool} goes {}", if up { "up" } else { "down" }));
-        self.at_cluster(cluster, |model, at| model.set_node(pool, &node, up, at));
-    }
-
-    /// What a cluster does to one attempt by itself.
-    pub fn at_attempt(&mut self, cluster: ClusterId, attempt: base::AttemptId, doing: Doing) {
-        self.note(|| format!("the cluster: {doing:?} {attempt}"));
-        self.at_cluster(cluster, |model, at| match &doing {
-            Doing::Interrupt(outcome) => model.interrupt(attempt, *outcome, at),
-            Doing::Suspend => model.suspend(attempt, true, at),
-            Doing::Continue => model.suspend(attempt, false, at),
-            Doing::Say(text) => model.say(attempt, text),
-        });
-    }
-
-    /// Others take so much of a node from now on.
-    pub fn set_foreign(&mut self, pool: PoolId, node: &str, busy: Resources) {
-        let Some(cluster) = self.tables.pools.get(&pool).map(|p| p.cluster) else { return };
-        let node: Arc<str> = node.into();
-        self.at_cluster(cluster, |model, _| model.set_foreign(pool, &node, busy));
-    }
-
-    /// Others take something of a node, as far as the present engine was told.
-    pub fn has_foreign(&self) -> bool {
-        self.foreign.values().any(|(_, busy)| *busy != Resources::ZERO)
-    }
-
-    /// The cluster queues work again by itself when a node fails under it.
-    pub fn set_requeues(&mut self, cluster: ClusterId) {
-        if let Some(place) = self.places.get_mut(&cluster) {
-            place.model.requeues = true;
-        }
     }
 
     /// A second engine from what is stored.

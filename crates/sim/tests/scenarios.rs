@@ -37,6 +37,7 @@ macro_rules! scenarios {
 scenarios!(
     arrays,
     backfill,
+    bought,
     cancel_in_each_phase,
     clock_back,
     constraints,
@@ -52,6 +53,7 @@ scenarios!(
     interrupted,
     late_reports,
     lending,
+    links,
     money_runs_low,
     moved,
     node_failure,

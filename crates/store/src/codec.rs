@@ -2,8 +2,8 @@
 //! Readers ignore fields they do not know and refuse a version they do not know. Knows no statement.
 
 use base::{
-    AccountId, AttemptId, Currency, HoldId, JobId, Money, PoolId, ProjectId, SpecId, TenantId, Timestamp, TransferId,
-    UserId,
+    AccountId, AttemptId, Currency, HoldId, JobId, Money, PoolId, PriceBookId, ProjectId, SpecId, TenantId, Timestamp,
+    TransferId, UserId,
 };
 use engine::{AuditEntry, JobRow, PolicyVersion, Report};
 use ledger::{Account, AccountCode, AccountKind, Floor, Hold, HoldState, Memo, Transfer, TransferReason};
@@ -11,7 +11,7 @@ use model::{
     Actor, ArrayRef, Attempt, Avoid, Cluster, ClusterLink, ClusterReport, Dependency, Event, EventKind, Exit, Job,
     JobSpec, Outcome, Phase, Pool, Project, StateCode, Supplier, Tenant, Token, User,
 };
-use rating::{Interval, Meter, PoolCost, PriceBook};
+use rating::{CostParts, Interval, Meter, PoolCost, PriceBook, Stretch, Upkeep, Volumes};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ use crate::packed::Table;
 pub(crate) trait Doc: Serialize + DeserializeOwned {
     const KIND: &'static str;
     const VERSION: i64 = 1;
+    /// The first that is still read.
+    const OLDEST: i64 = Self::VERSION;
 }
 
 macro_rules! docs {
@@ -44,16 +46,30 @@ docs! {
     ClusterReport, "report on a cluster";
     Pool, "pool";
     PoolCost, "pool cost";
-    PriceBook, "price book";
+    Upkeep, "stretch of a pool";
+    Volumes, "tenant's quantities";
     PolicyVersion, "policy";
+    rating::settlement::Statement, "settlement";
+    rating::settlement::Line, "line of a settlement";
     JobSpec, "job specification";
     JobDoc, "job";
     Attempt, "attempt";
-    Meter, "meter";
     EventKind, "event";
     AuditEntry, "audit entry";
     Report, "report";
     ledger::Reference, "reference";
+}
+
+/// Version 1 had three prices where there are items now, respectively the parts of a tariff. It is still read.
+impl Doc for PriceBook {
+    const KIND: &'static str = "price book";
+    const VERSION: i64 = 2;
+    const OLDEST: i64 = 1;
+}
+impl Doc for Meter {
+    const KIND: &'static str = "meter";
+    const VERSION: i64 = 2;
+    const OLDEST: i64 = 1;
 }
 
 /// Explanations pass through as JSON: their type belongs to the scheduler, which this crate does not know.
@@ -87,7 +103,7 @@ pub(crate) fn get_opt<T: Doc>(row: &impl Columns, column: usize) -> Sql<Option<T
 
 pub(crate) fn parse<T: Doc>(version: i64, text: &str) -> Sql<T> {
     let kind = T::KIND;
-    if version != T::VERSION {
+    if !(T::OLDEST..=T::VERSION).contains(&version) {
         return Err(unreadable(format_args!("a {kind} of version {version}; this program knows {}", T::VERSION)));
     }
     serde_json::from_str(text).map_err(|error| unreadable(format_args!("a {kind}: {error}")))
@@ -259,8 +275,27 @@ pub(crate) fn put_attempt(args: &mut Args, attempt: &Attempt) -> Encoded {
     put(args, attempt)
 }
 
+pub(crate) fn put_statement(args: &mut Args, statement: &rating::settlement::Statement) -> Encoded {
+    args.int(natural(statement.number));
+    args.int(crate::query::settlements::state_number(statement.state));
+    put(args, statement)
+}
+
+/// Verdicts as stored: their place in the list of all, which therefore only grows at its end; 0 matched.
+pub(crate) fn put_statement_line(args: &mut Args, line: &rating::settlement::Line) -> Encoded {
+    use rating::settlement::{Dispute, Verdict};
+    let settles = line.settles();
+    args.int(natural(line.settlement));
+    args.int(i64::from(line.line));
+    args.int(Verdict::ALL.iter().position(|v| *v == line.verdict).unwrap_or(Verdict::ALL.len()) as i64);
+    args.int(i64::from(line.dispute == Dispute::Open));
+    args.opt_id(settles.map(|attempt| attempt.job.as_u128()));
+    args.opt_int(settles.map(|attempt| i64::from(attempt.number)));
+    put(args, line)
+}
+
 pub(crate) fn put_interval(args: &mut Args, interval: &Interval) {
-    let Interval { attempt, seq, from, to, granted, charge, uncollected, cost } = interval;
+    let Interval { attempt, seq, from, to, granted, book, run, charge, uncollected, cost } = interval;
     args.id(attempt.job.as_u128());
     args.int(i64::from(attempt.number));
     args.int(i64::from(*seq));
@@ -273,10 +308,13 @@ pub(crate) fn put_interval(args: &mut Args, interval: &Interval) {
     args.int(uncollected.micros());
     args.int(cost.depreciation.micros());
     args.int(cost.datacentre.micros());
+    args.int(cost.fee.micros());
+    args.opt_id(book.map(PriceBookId::as_u128));
+    args.opt_int(run.map(Timestamp::as_micros));
 }
 
 pub(crate) const INTERVAL_COLUMNS: &str = "job, attempt, seq, from_at, to_at, cpu_millis, memory_bytes, gpus, \
-    charge, uncollected, depreciation, datacentre";
+    charge, uncollected, depreciation, datacentre, fee, book, run";
 
 pub(crate) fn get_interval(row: &Row) -> Sql<Interval> {
     Ok(Interval {
@@ -285,10 +323,32 @@ pub(crate) fn get_interval(row: &Row) -> Sql<Interval> {
         from: Timestamp::from_micros(row.int(3)?),
         to: Timestamp::from_micros(row.int(4)?),
         granted: get_resources(row, 5)?,
+        book: row.opt_id(13)?.map(PriceBookId::from_u128),
+        run: row.opt_int(14)?.map(Timestamp::from_micros),
         charge: Money(row.int(8)?),
         uncollected: Money(row.int(9)?),
-        cost: rating::cost::CostParts { depreciation: Money(row.int(10)?), datacentre: Money(row.int(11)?) },
+        cost: get_cost(row, 10)?,
     })
+}
+
+/// Three columns: depreciation, data centre, fee.
+pub(crate) fn get_cost(row: &Row, column: usize) -> Sql<CostParts> {
+    let amount = |n| row.int(column + n).map(Money);
+    Ok(CostParts { depreciation: amount(0)?, datacentre: amount(1)?, fee: amount(2)? })
+}
+
+pub(crate) fn put_stretch(args: &mut Args, stretch: &Stretch) {
+    let Stretch { pool, from, to, counts, owed, worked, rest } = stretch;
+    args.id(pool.as_u128());
+    args.int(from.as_micros());
+    args.int(to.as_micros());
+    for nodes in [counts.nodes, counts.outage, counts.maintenance, counts.reserve] {
+        args.int(i64::from(nodes));
+    }
+    args.int(owed.depreciation.micros());
+    args.int(owed.datacentre.micros());
+    args.int(worked.total().micros());
+    rest.iter().for_each(|part| args.int(part.total().micros()));
 }
 
 /// Three columns: thousandths of cores, bytes, cards.

@@ -73,8 +73,24 @@ fn meter_documents_of_version_1_are_read() {
     let meter = parse::<Meter>(1, text).unwrap();
     check(text, &meter);
     assert_eq!((meter.attempt, meter.charged, meter.intervals), (AttemptId::new(JobId::from_u128(7), 2), Money(11), 3));
+    assert_eq!(*meter.tariff, rating::Tariff::flat(Money(1), Money(2), None));
     assert_eq!(meter.costed.total(), Money(3));
     assert_eq!(meter.metered_until, Timestamp::from_secs(180));
+}
+
+#[test]
+fn price_books_of_version_1_are_read() {
+    let text = include_str!("../fixtures/price-book-1.json");
+    let book = parse::<PriceBook>(1, text).unwrap();
+    check(text, &book);
+    let chip: model::Chip = "nvidia-a100-80g".parse().unwrap();
+    let list = rating::PriceList {
+        core_hour: Some(Money(100_000)),
+        gib_hour: Some(Money(10_000)),
+        card_hour: [(chip, Money(6_000_000))].into(),
+    };
+    let from = Timestamp::from_micros(5);
+    assert_eq!(book, PriceBook::list(base::PriceBookId::from_u128(1), "list".into(), Currency::CNY, from, list));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod checkpoints;
 mod codec;
+mod daily;
 mod db;
 mod error;
 mod files;
@@ -20,12 +21,16 @@ mod store;
 mod write;
 
 pub use checkpoints::{Checkpoint, CheckpointFile, Dropped};
+pub use daily::day_of;
 pub use files::{FileBounds, FileRow, PutRefused, UploadRow};
 pub use once::{KEY_LIFETIME, SWEEP_ROWS_MAX};
 pub use query::audit::Counts;
 pub use query::jobs::{Explained, JobEntry, JobFilter, NameMatch};
+pub use query::metered::MeteredWork;
 pub use query::money::{AccountEntry, BillFilter, BillLine, MarginBy, MarginRow, TransferEntry};
 pub use query::page::{BadCursor, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Page, PageRequest, Scope};
+pub use query::report::{Apart, EarnedRow, PoolTimeRow};
+pub use query::settlements::{LineFilter, WorkPeriod};
 pub use store::{Location, SqlStore};
 
 #[cfg(test)]

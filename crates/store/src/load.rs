@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{JobId, SpecId, TenantId, Timestamp};
+use base::{JobId, PriceBookId, SpecId, TenantId, Timestamp};
 use engine::{JobRow, Snapshot};
 use futures::{FutureExt, TryStreamExt};
 use ledger::LedgerRecord;
@@ -38,10 +38,13 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
     let ledger = books.await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))??;
     let mut snapshot = Snapshot {
         policy: docs(pool, "SELECT v, doc FROM policies ORDER BY number DESC LIMIT 1").await?.pop(),
+        settlements: docs(pool, "SELECT v, doc FROM settlements ORDER BY number").await?,
         suppliers: docs(pool, "SELECT v, doc FROM suppliers ORDER BY id").await?,
         clusters: docs(pool, "SELECT v, doc FROM clusters ORDER BY id").await?,
         pools: pools(pool).await?,
+        upkeep: docs(pool, "SELECT v, doc FROM upkeep ORDER BY pool").await?,
         books: docs(pool, "SELECT v, doc FROM price_books ORDER BY id").await?,
+        volumes: volumes(pool).await?,
         tenants: docs(pool, "SELECT v, doc FROM tenants ORDER BY id").await?,
         projects: docs(pool, "SELECT v, doc FROM projects ORDER BY id").await?,
         users: docs(pool, "SELECT v, doc FROM users ORDER BY id").await?,
@@ -107,6 +110,12 @@ pub(crate) fn get_pool(row: &Row) -> Sql<(model::Pool, Option<PoolCost>)> {
 
 async fn pools(pool: &Pool) -> Sql<Vec<(model::Pool, Option<PoolCost>)>> {
     rows(pool, POOLS, get_pool).await
+}
+
+async fn volumes(pool: &Pool) -> Sql<Vec<(TenantId, PriceBookId, rating::Volumes)>> {
+    let ids = |row: &Row| Ok((TenantId::from_u128(row.id(0)?), PriceBookId::from_u128(row.id(1)?)));
+    let read = |row: &Row| ids(row).and_then(|(tenant, book)| Ok((tenant, book, codec::get(row, 2)?)));
+    rows(pool, "SELECT tenant, book, v, doc FROM volumes ORDER BY tenant, book", read).await
 }
 
 async fn ledger(pool: &Pool) -> Sql<Vec<LedgerRecord>> {

@@ -23,6 +23,10 @@ pub(crate) const STEPS: &[Step] = &[
     Step { version: 4, name: "results", sql: include_str!("../migrations/0004_results/up.sql") },
     Step { version: 5, name: "policies", sql: include_str!("../migrations/0005_policies/up.sql") },
     Step { version: 6, name: "checkpoints", sql: include_str!("../migrations/0006_checkpoints/up.sql") },
+    Step { version: 7, name: "costs", sql: include_str!("../migrations/0007_costs/up.sql") },
+    Step { version: 8, name: "daily", sql: include_str!("../migrations/0008_daily/up.sql") },
+    Step { version: 9, name: "settlements", sql: include_str!("../migrations/0009_settlements/up.sql") },
+    Step { version: 10, name: "prices", sql: include_str!("../migrations/0010_prices/up.sql") },
 ];
 
 /// Two servers that start together wait for one another here: the first eight bytes of "headworks" as a number.

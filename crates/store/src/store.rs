@@ -157,6 +157,11 @@ impl SqlStore {
         self.readers.fetch_optional(sql, args).await.map_err(store_error)
     }
 
+    /// Runs a query; rows come one by one.
+    pub(crate) fn stream<'a>(&'a self, sql: impl Into<Text>, args: Args) -> futures::stream::BoxStream<'a, Sql<Row>> {
+        self.readers.stream(sql, args)
+    }
+
     /// Runs a query and reads each row with `read`.
     pub(crate) async fn list<T>(
         &self,

@@ -10,6 +10,7 @@ use ledger::LedgerRecord;
 use ports::CommitError;
 
 use crate::codec::{self, EXPLANATION_VERSION, Encoded};
+use crate::daily::Daily;
 use crate::db::{Args, Columns as _, Conn, Kind, Sql};
 use crate::error::{commit_error, store_error};
 use crate::lease;
@@ -71,7 +72,10 @@ tables! {
     Pools Replace "pools" ["id"] ["name" "v" "doc"];
     PoolCosts Replace "pool_costs" ["pool"] ["v" "doc"];
     PriceBooks Refuse "price_books" ["id"] ["v" "doc"];
+    Volumes Replace "volumes" ["tenant" "book"] ["v" "doc"];
     Policies Refuse "policies" ["number"] ["v" "doc"];
+    Settlements Replace "settlements" ["number"] ["state" "v" "doc"];
+    SettlementLines Replace "settlement_lines" ["settlement" "line"] ["verdict" "dispute" "job" "attempt" "v" "doc"];
     Scripts Keep "scripts" ["id"] ["body"];
     Specs Keep "specs" ["id"] ["v" "doc"];
     Jobs Replace "jobs" ["number"] ["id" "tenant" "project" "user_id" "spec" "array_root" "array_number" "array_index"
@@ -80,7 +84,10 @@ tables! {
     Explanations Refuse "explanations" ["job" "attempt"] ["v" "doc"];
     Meters Replace "meters" ["job" "attempt"] ["v" "doc"];
     Intervals Refuse "intervals" ["job" "attempt" "seq"] ["from_at" "to_at" "cpu_millis" "memory_bytes" "gpus" "charge"
-        "uncollected" "depreciation" "datacentre"];
+        "uncollected" "depreciation" "datacentre" "fee" "book" "run"];
+    Upkeeps Replace "upkeep" ["pool"] ["v" "doc"];
+    Stretches Refuse "stretches" ["pool" "from_at"] ["to_at" "nodes" "nodes_outage" "nodes_maintenance" "nodes_reserve"
+        "depreciation" "datacentre" "worked" "outage" "maintenance" "reserve" "idle" "overlap"];
     Events Refuse "events" ["seq"] ["at" "tenant" "job" "state" "actor_kind" "actor" "v" "doc"];
     Audit Refuse "audit" ["seq"] ["tenant" "v" "doc"];
     Onces Refuse "onces" ["key"] ["fingerprint" "at" "v" "doc"];
@@ -151,11 +158,11 @@ impl Recent {
 #[derive(Default)]
 struct Group<'a> {
     records: Vec<&'a Record>,
-    at: HashMap<(u128, u32), usize>,
+    at: HashMap<(u128, u128), usize>,
 }
 
 impl<'a> Group<'a> {
-    fn add(&mut self, key: Option<(u128, u32)>, record: &'a Record) {
+    fn add(&mut self, key: Option<(u128, u128)>, record: &'a Record) {
         let next = self.records.len();
         match key.map(|key| *self.at.entry(key).or_insert(next)) {
             Some(place) if place < next => self.records[place] = record,
@@ -188,7 +195,9 @@ impl Write {
     pub(crate) fn of(batch: &Batch, kind: Kind, recent: &Recent) -> Result<Write, CommitError> {
         let mut groups: Vec<Group> = TABLES.iter().map(|_| Group::default()).collect();
         let mut contents = Vec::new();
+        let mut daily = Daily::default();
         for record in &batch.records {
+            daily.add(record);
             let (table, key) = place(record);
             if let (T::Specs | T::Scripts, Some((id, _))) = (table, key) {
                 if recent.contains(id) {
@@ -204,6 +213,7 @@ impl Write {
         for (group, table) in groups.iter_mut().zip(&TABLES) {
             write.insert(table, &group.records, kind).map_err(|error| CommitError::Conflict(error.to_string()))?;
         }
+        write.statements.extend(daily.statements(kind));
         revoked.into_iter().chain(ended).for_each(|record| write.change(record, kind));
         Ok(write)
     }
@@ -243,9 +253,9 @@ impl Write {
 }
 
 /// The table of a record and, where a later one replaces it, its key.
-fn place(record: &Record) -> (T, Option<(u128, u32)>) {
+fn place(record: &Record) -> (T, Option<(u128, u128)>) {
     let one = |id: u128| Some((id, 0));
-    let attempt = |id: &AttemptId| Some((id.job.as_u128(), id.number));
+    let attempt = |id: &AttemptId| Some((id.job.as_u128(), u128::from(id.number)));
     match record {
         Record::Tenant(tenant) => (T::Tenants, one(tenant.id.as_u128())),
         Record::Project(project) => (T::Projects, one(project.id.as_u128())),
@@ -260,14 +270,19 @@ fn place(record: &Record) -> (T, Option<(u128, u32)>) {
         Record::ClusterReport(_) => (T::ClusterReports, None),
         Record::Pool(pool) => (T::Pools, one(pool.id.as_u128())),
         Record::PoolCost { pool, .. } => (T::PoolCosts, one(pool.as_u128())),
+        Record::Upkeep(open) => (T::Upkeeps, one(open.pool.as_u128())),
+        Record::Stretch(_) => (T::Stretches, None),
         Record::PriceBook(_) => (T::PriceBooks, None),
+        Record::Volumes { tenant, book, .. } => (T::Volumes, Some((tenant.as_u128(), book.as_u128()))),
         Record::Policy(_) => (T::Policies, None),
+        Record::Statement(statement) => (T::Settlements, one(u128::from(statement.number))),
+        Record::StatementLine(line) => (T::SettlementLines, Some((u128::from(line.settlement), u128::from(line.line)))),
         Record::Spec { id, .. } => (T::Specs, one(id.as_u128())),
         Record::Script { id, .. } => (T::Scripts, one(id.as_u128())),
         Record::Job(row) => (T::Jobs, one(u128::from(row.job.number))),
         Record::Attempt(row) => (T::Attempts, attempt(&row.id)),
         Record::Meter { attempt: id, .. } => (T::Meters, attempt(id)),
-        Record::Interval(_) => (T::Intervals, None),
+        Record::Interval { .. } => (T::Intervals, None),
         Record::Event(_) => (T::Events, None),
         Record::Explanation { .. } => (T::Explanations, None),
         Record::Ledger(LedgerRecord::Account(account)) => (T::Accounts, one(account.id.as_u128())),
@@ -366,9 +381,24 @@ fn encode_supply(record: &Record, args: &mut Args) -> Encoded {
             args.id(pool.as_u128());
             codec::put_opt(args, cost.as_ref())
         }
+        Record::Upkeep(open) => {
+            args.id(open.pool.as_u128());
+            codec::put(args, open.as_ref())
+        }
+        Record::Stretch(stretch) => {
+            codec::put_stretch(args, stretch);
+            Ok(())
+        }
         Record::PriceBook(book) => {
             args.id(book.id.as_u128());
             codec::put(args, book)
+        }
+        Record::Statement(statement) => codec::put_statement(args, statement),
+        Record::StatementLine(line) => codec::put_statement_line(args, line),
+        Record::Volumes { tenant, book, volumes } => {
+            args.id(tenant.as_u128());
+            args.id(book.as_u128());
+            codec::put(args, volumes)
         }
         Record::Policy(version) => {
             args.int(codec::natural(version.number));
@@ -402,7 +432,7 @@ fn encode_work(record: &Record, args: &mut Args) -> Encoded {
             put_attempt_id(args, attempt);
             codec::put_opt(args, meter.as_deref())
         }
-        Record::Interval(interval) => {
+        Record::Interval { interval, .. } => {
             codec::put_interval(args, interval);
             Ok(())
         }

@@ -8,7 +8,7 @@ use ledger::{LedgerRecord, Memo, Transfer, TransferReason};
 use model::{ArrayRef, ClusterLink, ClusterReport, EndCause, JobInput, LinkKind, ReportKind, StateCode};
 use ports::Store;
 use ports::store_conformance::{job, people, running, supply};
-use store::{BillFilter, JobFilter, Location, MarginBy, NameMatch, PageRequest, Scope, SqlStore};
+use store::{Apart, BillFilter, JobFilter, Location, MarginBy, NameMatch, PageRequest, Scope, SqlStore};
 use testkit::Postgres;
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
@@ -153,7 +153,7 @@ async fn people_are_found(store: &SqlStore) {
     assert_eq!(store.audit(ONE, page()).await.unwrap().items.len(), 1);
     assert_eq!(store.audit(Scope::All, page()).await.unwrap().items.len(), 2);
     let (suppliers, clusters) = (store.suppliers().await.unwrap(), store.clusters().await.unwrap());
-    assert_eq!((suppliers.len(), clusters.len(), store.price_books().await.unwrap().len()), (1, 1, 1));
+    assert_eq!((suppliers.len(), clusters.len(), store.price_books().await.unwrap().len()), (1, 1, 2));
     assert!(store.pools().await.unwrap()[0].1.is_some());
 }
 
@@ -200,9 +200,19 @@ async fn money_is_summed(store: &SqlStore) {
         let [row] = &page.items[..] else { panic!("{page:?}") };
         assert_eq!(
             (row.revenue, row.cost.total(), row.number),
-            (Money(5), Money(3), (by == MarginBy::Job).then_some(4))
+            (Money(5), Money(6), (by == MarginBy::Job).then_some(4))
         );
     }
+    let all = (Timestamp::ZERO, Timestamp::from_secs(86_400));
+    for apart in [Apart::default(), Apart { day: true, project: true, pool: true, line: true }] {
+        let rows = store.earned(apart, all.0, all.1).await.unwrap();
+        let [row] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!((row.charge, row.cost.total(), row.line), (Money(5), Money(6), apart.line.then_some(2)));
+    }
+    assert!(store.earned(Apart::default(), all.1, Timestamp::from_secs(172_800)).await.unwrap().is_empty());
+    let time = store.pool_time(false, all.0, all.1).await.unwrap();
+    let [row] = &time[..] else { panic!("{time:?}") };
+    assert_eq!((row.owed.total(), row.unused.map(Money::micros)), (Money(11), [0, 0, 5, 0, 0]));
     let code = format!("tenant/{}/wallet", TenantId::from_u128(1));
     assert_eq!(store.account(&code).await.unwrap().unwrap().balance(), Money(999));
     assert_eq!(store.accounts().await.unwrap().len(), 2);

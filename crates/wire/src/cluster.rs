@@ -4,7 +4,8 @@ use base::{ClusterId, ReportId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::common::{MoneyText, TimeText};
+use crate::common::TimeText;
+use crate::cost::{NodeCost, SupplierFee};
 use crate::supply::Cluster;
 use crate::words::{ClusterService, FindingLevel, ReportKind, SupplyMode, Verdict};
 
@@ -30,21 +31,13 @@ pub struct ClusterCreate {
     /// What one node costs the operator; for own clusters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<NodeCost>,
+    /// What the partner takes; for partners' clusters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<SupplierFee>,
     /// How the Slurm cluster is reached and used: `way`, `files`, `work_root`, `partitions`, `reservation`, `identity`, `chips`,
     /// `poll_ms`, `grace_secs`, as described in the operations guide. Paths to secrets, never secrets.
     #[schema(value_type = Object, example = json!({"way": {"kind": "command"}, "work_root": "/shared/headworks"}))]
     pub slurm: serde_json::Value,
-}
-
-/// What one node costs: straight-line depreciation and a monthly fee.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NodeCost {
-    pub purchase_price: MoneyText,
-    pub residual: MoneyText,
-    /// At least 1.
-    pub life_months: u32,
-    pub datacentre_fee_month: MoneyText,
 }
 
 /// A cluster with what only its operator needs.
@@ -68,6 +61,8 @@ pub struct ClusterWay {
     pub slurm: serde_json::Value,
     #[serde(default)]
     pub cost: Option<NodeCost>,
+    #[serde(default)]
+    pub fee: Option<SupplierFee>,
     /// The connector stands and serves; `false` also on a server that does not run the engine.
     pub connected: bool,
     /// What is wrong at the moment.

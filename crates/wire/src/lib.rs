@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod common;
+pub mod cost;
 pub mod events;
 pub mod files;
 pub mod job;
@@ -10,8 +11,11 @@ pub mod money;
 pub mod page;
 pub mod people;
 pub mod policy;
+pub mod prices;
 pub mod problem;
+pub mod report;
 pub mod session;
+pub mod settlement;
 pub mod sites;
 pub mod submit;
 pub mod supply;

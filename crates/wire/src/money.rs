@@ -1,8 +1,6 @@
-//! Wallets, transfers, bills, margins and prices.
+//! Wallets, transfers, bills and margins.
 
-use std::collections::BTreeMap;
-
-use base::{JobId, PriceBookId, TenantId, TransferId};
+use base::{JobId, TenantId, TransferId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -160,7 +158,10 @@ pub struct MarginRow {
     pub uncollected: MoneyText,
     pub depreciation: MoneyText,
     pub datacentre: MoneyText,
-    /// Depreciation and data centre together.
+    /// What suppliers take.
+    #[serde(default)]
+    pub fee: MoneyText,
+    /// Depreciation, data centre and fee together.
     pub cost: MoneyText,
     /// Revenue less cost.
     pub margin: MoneyText,
@@ -178,40 +179,4 @@ pub struct Margin {
     pub total: Vec<MarginRow>,
     /// There were more rows than one report may have: narrow the time.
     pub truncated: bool,
-}
-
-/// One immutable version of the selling prices.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct PriceBook {
-    #[schema(value_type = String)]
-    pub id: PriceBookId,
-    pub name: String,
-    pub currency: String,
-    pub effective_from: TimeText,
-    pub core_hour: MoneyText,
-    pub gib_hour: MoneyText,
-    /// By chip.
-    pub card_hour: BTreeMap<String, MoneyText>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PriceCreate {
-    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,39}$")]
-    pub name: String,
-    #[schema(pattern = "^[A-Z]{3}$")]
-    pub currency: String,
-    /// Now when left out; not in the past.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub effective_from: Option<TimeText>,
-    pub core_hour: MoneyText,
-    pub gib_hour: MoneyText,
-    #[serde(default)]
-    pub card_hour: BTreeMap<String, MoneyText>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct PriceCreated {
-    #[schema(value_type = String)]
-    pub price_book: PriceBookId,
 }

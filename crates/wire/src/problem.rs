@@ -65,6 +65,7 @@ error_codes! {
     ChecksumMismatch "checksum_mismatch" 422 "What arrived is not what was announced" "校验和不符";
     Invalid "invalid" 422 "A value makes no sense" "参数无效";
     ScriptInvalid "script_invalid" 422 "The job's description has faults" "作业描述有误";
+    StatementInvalid "statement_invalid" 422 "The statement has faults" "对账单有误";
     BadName "bad_name" 422 "This is not a name" "名称不合规";
     DependencyNotFound "dependency_not_found" 422 "A dependency does not exist" "依赖的作业不存在";
     ForeignProject "foreign_project" 422 "The project belongs to another tenant" "项目属于其他租户";

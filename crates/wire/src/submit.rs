@@ -151,6 +151,15 @@ pub struct Candidate {
     /// Of the time until then, what the cluster's own queue takes by what it took of late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_wait_seconds: Option<f64>,
+    /// Of that time, how long its input is on its way there; `null` where it has none or no link is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_time_seconds: Option<f64>,
+    /// What that way costs the operator; only operators and auditors see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_cost: Option<MoneyText>,
+    /// To the users of a model there and back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_seconds: Option<f64>,
     pub run_time_seconds: Option<f64>,
     /// For the whole time limit, to the tenant.
     pub price: Option<MoneyText>,

@@ -4,8 +4,8 @@ use base::{ClusterId, PoolId, SupplierId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::cluster::NodeCost;
 use crate::common::{Amounts, MoneyText, TimeText};
+use crate::cost::{NodeCost, SupplierFee};
 use crate::words::{Backend, ClusterHealth, ClusterService, NodeState, SupplyMode};
 
 /// The list of systems in the shape that users of FirecREST know.
@@ -119,10 +119,17 @@ pub struct Pool {
     /// What is forecast of the cluster's own queue; `null` before it let enough work wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<QueueForecast>,
+    /// How good the platform's own forecasts of starts and run times were there since the server was started; `null` before there
+    /// was one to judge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<ForecastQuality>,
     pub price: Option<PoolPrice>,
     /// What one node costs the operator; only operators and auditors see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<NodeCost>,
+    /// What the partner takes; only operators and auditors see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<SupplierFee>,
     /// What this host cannot do, and what that means.
     pub remarks: Vec<String>,
     /// The first 1000, in name order.
@@ -137,6 +144,27 @@ pub struct QueueForecast {
     /// Waits that were forecast, and how many of them kept within the bound.
     pub told: u64,
     pub kept: u64,
+}
+
+/// How good forecasts were in a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForecastQuality {
+    /// From the placement to the start, as told at the placement.
+    pub starts: ForecastErrors,
+    /// How long work ran, as expected at the placement.
+    pub runs: ForecastErrors,
+}
+
+/// What became of forecasts of one kind. Without any, the means are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForecastErrors {
+    pub count: u64,
+    /// Mean of the differences without their signs.
+    pub mean_absolute_millis: u64,
+    /// Mean of what came less what was forecast: above zero, things took longer.
+    pub bias_millis: i64,
+    /// Of `count`, those at least half and at most twice what came; times under ten seconds count as ten.
+    pub within_factor_two: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -141,6 +141,7 @@ pub const RULES: &[Entry] = &[
         "has {available} nodes, asked for are {requested}",
         "共 {available} 个节点，需要 {requested} 个",
     ),
+    entry("no_price", "some of what is asked for has no price there yet", "所申请的部分资源在此尚无价格"),
     entry("no_gpu_price", "its cards have no price yet", "加速卡尚无价格"),
     entry(
         "time_limit",

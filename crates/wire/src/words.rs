@@ -86,8 +86,43 @@ words! {
     ExplainPhase("snake_case") { Pending = "pending", Placed = "placed" }
     /// How a bill is written.
     BillFormat("snake_case") { Json = "json", Csv = "csv" }
+    /// What a price is for: an hour of a core, a GiB of memory, a card, a whole node; a GiB kept for a month; a GiB moved; a request; a
+    /// thousand tokens.
+    PriceUnit("snake_case") {
+        CoreHour = "core_hour", GibHour = "gib_hour", CardHour = "card_hour", NodeHour = "node_hour",
+        GibMonth = "gib_month", GibMoved = "gib_moved", Request = "request", Kilotoken = "kilotoken",
+    }
+    /// To what billed time is rounded up.
+    RoundUp("snake_case") { None = "none", Second = "second", Minute = "minute", Hour = "hour" }
+    Day("lowercase") { Mon = "mon", Tue = "tue", Wed = "wed", Thu = "thu", Fri = "fri", Sat = "sat", Sun = "sun" }
     /// What a margin report has a row for.
+    /// What a report tells apart.
+    ReportBy("snake_case") {
+        Tenant = "tenant", Project = "project", Line = "line", Work = "work", Pool = "pool", Cluster = "cluster",
+        Supplier = "supplier", Mode = "mode", Region = "region", Day = "day", Month = "month",
+    }
     MarginBy("snake_case") { Job = "job", Tenant = "tenant", Pool = "pool", Project = "project" }
+    /// Where a supplier's statement stands.
+    SettlementState("snake_case") { Open = "open", Accepted = "accepted", Withdrawn = "withdrawn" }
+    /// How a line of a supplier's statement compares with ours.
+    LineVerdict("snake_case") {
+        Matched = "matched", Quantity = "quantity", Price = "price", QuantityAndPrice = "quantity_and_price",
+        OnlyOurs = "only_ours", OnlyTheirs = "only_theirs", Duplicated = "duplicated",
+    }
+    /// By what a line found an attempt of ours.
+    MatchedBy("snake_case") { Attempt = "attempt", External = "external", Time = "time" }
+    /// What a quantity counts.
+    Meter("snake_case") { Core = "core", Card = "card", Node = "node" }
+    /// Where the dispute about a line stands. `later`: it is no part of this statement.
+    DisputeState("snake_case") {
+        None = "none", Open = "open", Ours = "ours", Theirs = "theirs", Amount = "amount", Later = "later",
+    }
+    /// What becomes of a dispute.
+    LineResolution("snake_case") {
+        Open = "open", Ours = "ours", Theirs = "theirs", Amount = "amount", Later = "later",
+    }
+    /// Which lines of a statement.
+    LinesOnly("snake_case") { Differing = "differing", Open = "open" }
 }
 
 impl JobState {

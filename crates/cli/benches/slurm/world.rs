@@ -68,6 +68,7 @@ impl World {
             site: None,
             region: None,
             cost: None,
+            fee: None,
             slurm: json!({"way": way, "work_root": root}),
         };
         self.runtime.block_on(self.client.register_cluster(&cluster)).expect("a registration");

@@ -27,7 +27,9 @@ macro_rules! catalogue {
 
 catalogue! {
     // Labels; headings of tables are the same in capitals.
+    Accepted "Accepted" "结算时间";
     Address "Address" "地址";
+    Agreed "Agreed" "核定金额";
     Amount "Amount" "金额";
     Api "API of the server" "服务器 API";
     Arguments "Arguments" "参数";
@@ -48,6 +50,7 @@ catalogue! {
     Chip "Chip" "芯片";
     Chips "Chips" "可用芯片";
     Chosen "Chosen" "选中";
+    Cleared "Accrual cleared" "冲销计提";
     Class "Class" "优先级";
     ClockOffset "Its clock less ours" "时钟差";
     Cluster "Cluster" "集群";
@@ -56,16 +59,57 @@ catalogue! {
     CoreHour "Core-hour" "核时价";
     CoreHours "Core-hours" "核时";
     Cost "Cost" "成本";
+    DataCost "Data cost" "数据传输成本";
+    DataTime "Data on its way" "数据传输时间";
+    Latency "Round trip to users" "用户往返时延";
     CpuTime "CPU time" "CPU 时间";
     CpusPerTask "Cores per task" "每任务核数";
     Created "Created" "创建时间";
     CreditLimit "Credit limit" "信用额度";
     Currency "Currency" "币种";
     Datacentre "Data centre" "机房费";
+    Unused "Unused nodes" "闲置成本";
+    Line "Product line" "产品线";
+    WorkKind "Kind of work" "训练/推理";
+    Region "Region" "地域";
+    Day "Day" "日期";
+    Month "Month" "月份";
+    Unit "Unit" "单位";
+    HoursTotal "Hours" "总时数";
+    HoursAllocated "Allocated" "已分配";
+    Utilisation "Utilisation %" "利用率 %";
+    Carried "Carried by work" "作业承担";
+    Outage "Outage" "故障";
+    Maintenance "Maintenance" "维护";
+    Reserve "Reserve" "水位预留";
+    Idle "Idle" "空闲";
+    Overlap "Overlap" "重叠冲减";
+    RevenuePerHour "Revenue an hour" "每小时收入";
+    CostPerHour "Cost an hour" "每小时成本";
+    BreakEven "Break-even %" "盈亏平衡利用率 %";
+    CardHoursDay "Card-hours a day" "每日卡时";
+    CardsBusy "Cards at 100 %" "满载卡数";
+    CardsNeeded "Cards needed" "所需卡数";
+    CardsOwn "Of them own" "其中自有";
+    CardsPartner "Of partners" "其中合作";
+    OwnCardHour "Own card, an hour" "自有卡每小时成本";
+    PartnerCardHour "Partner's card-hour" "合作方卡时价";
+    SupplierFee "Supplier's fee" "合作方费用";
+    PurchasePrice "Price of a node" "单节点购置价";
+    Residual "Residual" "残值";
+    LifeMonths "Life (months)" "折旧月数";
+    DatacentreMonth "Data centre a month" "月机房费";
+    InService "In service" "投用节点";
+    NodeHour "Node-hour" "节点时价";
+    RoundUp "Rounded up to" "计时取整";
+    Shortest "At least" "最短计时";
+    CostSet "{pool}: these terms hold from now on; running work keeps those of its start" "{pool}：新成本条款即刻生效；运行中的作业仍按开始时的条款计";
     Deadline "Not after" "截止时间";
     Dependencies "Waits for" "依赖";
     Depreciation "Depreciation" "折旧";
     Detail "Detail" "详情";
+    Difference "Difference" "差额";
+    Dispute "Dispute" "争议";
     Digest "SHA-256" "SHA-256 校验和";
     Disabled "Disabled" "停用";
     EffectiveFrom "Effective from" "生效时间";
@@ -75,7 +119,9 @@ catalogue! {
     ExitCode "Exit" "退出码";
     ExpectedStart "Expected start" "预计开始";
     Expires "Expires" "到期时间";
+    External "Its number there" "集群作业号";
     Failures "Failures" "失败数";
+    FileLine "Line of the file" "文件行号";
     ForecastKept "Forecast kept" "预测命中";
     Free "Free" "空闲";
     From "From" "起";
@@ -84,6 +130,8 @@ catalogue! {
     Granted "Granted" "分配资源";
     Health "Health" "健康状况";
     Id "ID" "ID";
+    Imported "Imported" "导入时间";
+    InDispute "In dispute" "争议行数";
     Job "Job" "作业";
     Key "Key" "配置项";
     LastSeen "Last seen" "最近通信";
@@ -92,6 +140,9 @@ catalogue! {
     Lag "Lag" "滞后";
     LastContact "Last contact" "最近联系";
     LookedAt "Looked at" "评估时间";
+    StatementLine "Line" "行号";
+    Lines "Lines" "行数";
+    MatchedBy "Matched by" "匹配依据";
     Machine "Machine" "主机";
     Margin "Margin" "毛利";
     MarginPercent "Margin %" "毛利率 %";
@@ -112,6 +163,10 @@ catalogue! {
     NodesUp "Nodes up" "在线节点数";
     Note "Cluster says" "集群说明";
     Number "No." "序号";
+    Ours "Ours" "我方";
+    Paid "Paid" "已付";
+    Payable "Owed" "应付";
+    Quantities "Hours, ours/theirs" "用量（我方/对方）";
     Origin "Comes from" "来源";
     Path "Path" "路径";
     Phase "Phase" "阶段";
@@ -119,7 +174,19 @@ catalogue! {
     Pools "Pools" "资源池数";
     PoolsAllowed "Pools allowed" "限定资源池";
     Price "Price" "价格";
+    PriceFollows "By hour, by quantity, least" "时段、阶梯与最低";
+    PriceFor "For" "适用";
+    PriceUnit "Unit" "计价单位";
     QueueWait "Waits there" "集群内排队";
+    Starts "Starts" "启动次数";
+    StartError "Start off by" "启动平均误差";
+    StartBias "Later by" "启动偏晚";
+    StartsNear "Within 2x" "两倍以内";
+    Runs "Runs" "运行次数";
+    RunError "Run off by" "运行平均误差";
+    RunBias "Longer by" "运行偏长";
+    RunsUnpriced "Runs without price" "无价运行次数";
+    RunsNear "Runs within 2x" "运行两倍以内";
     ProductLine "Product line" "产品线";
     Program "This program" "本程序";
     Project "Project" "项目";
@@ -147,7 +214,10 @@ catalogue! {
     Site "Site" "站点";
     Started "Started" "开始时间";
     State "State" "状态";
+    Statement "Statement" "对账单";
     Status "Status" "启用状态";
+    Theirs "Theirs" "对方";
+    Twin "Also in" "重复于";
     Tier "Contract" "合同类型";
     Regions "Regions" "地域";
     Stderr "Standard error" "标准错误";
@@ -159,6 +229,7 @@ catalogue! {
     Target "Target" "对象";
     Tasks "Tasks" "任务数";
     Tenant "Tenant" "租户";
+    PriceTried "Would be" "试算";
     Time "Time" "时间";
     TimeLimit "Time limit" "时限";
     TimeLimitMax "Longest time limit" "最长时限";
@@ -266,6 +337,7 @@ catalogue! {
     ReallyDisable "Disable {name} and revoke all tokens?" "确定停用 {name} 并吊销其全部令牌吗？";
     ReallyRevokeSite "Take the key of {site} back? Its agent will not be let in until it joins with a new token." "确定收回站点 {site} 的密钥吗？其代理须以新令牌重新加入后才能接入。";
     ReallySteer "The policy will change:\n  {changes}\nPut it into force?" "策略将变更：\n  {changes}\n确定生效吗？";
+    ReallyAccept "Accept statement {statement} of {supplier} (settlement {n}) and book it? Its lines never change again." "结算 {supplier} 的对账单 {statement}（编号 {n}）并入账？入账后各行不可更改。";
     ReallyPublish "Publish prices {name} in {currency}? A published version cannot be changed." "确定发布 {currency} 价目 {name} 吗？发布后不可更改。";
 
     // Talk.
@@ -316,6 +388,11 @@ catalogue! {
     PolicySet "Policy version {n} is in force." "策略第 {n} 版已生效。";
     PolicyStands "Nothing changes: version {n} already says so." "没有变更：第 {n} 版已是如此。";
     PolicyWould "{n} values would change; nothing was changed." "将变更 {n} 项；尚未生效。";
+    StatementImported "Settlement {n}: {open} lines are in dispute." "结算单 {n}：{open} 行存在争议。";
+    DisputesLeft "Settlement {n}: {open} lines are in dispute." "结算单 {n}：{open} 行存在争议。";
+    SettlementAccepted "Settlement {n} is accepted and booked." "结算单 {n} 已结算入账。";
+    SettlementWithdrawn "Settlement {n} is withdrawn; {statement} can be imported again." "结算单 {n} 已撤回，{statement} 可重新导入。";
+    SettlementPaid "Settlement {n}: {paid} of {payable} {currency} are paid." "结算单 {n}：应付 {payable} {currency}，已付 {paid}。";
     PricesPublished "Prices {name} in {currency} are published." "{currency} 价目 {name} 已发布。";
     FilesPut "{n} files ({size}) are in the file space; {sent} had to be sent." "{n} 个文件（{size}）已在文件空间；实际传输 {sent}。";
     FilesGot "{n} files ({size}) are here." "{n} 个文件（{size}）已取回。";

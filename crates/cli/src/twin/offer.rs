@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use base::{Money, Timestamp};
-use wire::cluster::NodeCost;
-use wire::money::PriceBook;
+use wire::ClusterService;
+use wire::cost::SupplierFee;
 use wire::people::Tenant;
+use wire::prices::PriceBook;
 use wire::supply::{Cluster, Pool};
-use wire::{ClusterService, SupplyMode};
 
-/// Hours of a month: a twelfth of 365 days, as costs are counted.
-const MONTH_HOURS: i64 = 730;
+/// Of nodes whose owner did not say.
+const LIFE_MONTHS: u32 = 60;
 /// Of waits like those between random arrivals three of four are within ln 4 of their mean, and that bound is what is forecast.
 const BOUND_OF_MEAN: f64 = 1.386_294;
 /// Cores of a node below one, and memory below a GiB, are left out.
@@ -59,7 +59,9 @@ impl Offer {
             return;
         };
         let _ = writeln!(out, "name = {}", text(&book.name));
-        let _ = writeln!(out, "core_hour = \"{}\"\ngib_hour = \"{}\"", book.core_hour, book.gib_hour);
+        // A supply file knows the short form only.
+        let (core_hour, gib_hour) = (book.core_hour.unwrap_or_default(), book.gib_hour.unwrap_or_default());
+        let _ = writeln!(out, "core_hour = \"{core_hour}\"\ngib_hour = \"{gib_hour}\"");
         if !book.card_hour.is_empty() {
             let _ = writeln!(out, "[prices.card_hour]");
             for (chip, price) in &book.card_hour {
@@ -114,16 +116,18 @@ impl Offer {
         if let Some(seconds) = pool.time_limit_max_seconds {
             let _ = writeln!(out, "time_limit_max = \"{seconds}s\"");
         }
-        match (pool.mode, &pool.cost) {
-            (_, None) => {}
-            (SupplyMode::Own, Some(cost)) => {
-                let _ = writeln!(out, "[pool.cost]\npurchase_price = \"{}\"", cost.purchase_price);
-                let _ = writeln!(out, "residual = \"{}\"\nlife_months = {}", cost.residual, cost.life_months);
-                let _ = writeln!(out, "datacentre_fee_month = \"{}\"", cost.datacentre_fee_month);
-            }
-            (SupplyMode::Partner, Some(cost)) => {
-                let _ = writeln!(out, "fee_core_hour = \"{}\"", fee(cost, cores(pool)));
-            }
+        if let Some(fee) = &pool.fee {
+            let _ = writeln!(out, "fee_core_hour = \"{}\"", fee_core_hour(fee, pool));
+        }
+        if let Some(cost) = &pool.cost {
+            let _ = writeln!(out, "[pool.cost]\npurchase_price = \"{}\"", cost.purchase_price);
+            let _ = writeln!(
+                out,
+                "residual = \"{}\"\nlife_months = {}",
+                cost.residual,
+                cost.life_months.unwrap_or(LIFE_MONTHS)
+            );
+            let _ = writeln!(out, "datacentre_fee_month = \"{}\"", cost.datacentre_fee_month);
         }
     }
 
@@ -158,11 +162,14 @@ fn cores(pool: &Pool) -> u64 {
     pool.shape.cpu_millis / CORE_MILLIS
 }
 
-/// What a core and hour cost at a partner, whose cost stands as that of a node and month.
-fn fee(cost: &NodeCost, cores: u64) -> Money {
-    let lost = (cost.purchase_price.0 - cost.residual.0).0 / i64::from(cost.life_months.max(1));
-    let hours = MONTH_HOURS.saturating_mul(i64::try_from(cores).unwrap_or(i64::MAX)).max(1);
-    Money(lost.saturating_add(cost.datacentre_fee_month.0.0) / hours)
+/// What a core and hour cost at a partner: supply files know fees by the core alone, so those of a whole node are spread over its cores.
+fn fee_core_hour(fee: &SupplierFee, pool: &Pool) -> Money {
+    let of = |amount: Option<wire::MoneyText>| amount.map_or(0, |amount| amount.0.micros());
+    let cards = of(fee.card_hour).saturating_mul(i64::from(pool.shape.gpus));
+    let gib = of(fee.gib_hour).saturating_mul(i64::try_from(pool.shape.memory_bytes >> 30).unwrap_or(i64::MAX));
+    let node = of(fee.node_hour).saturating_add(cards).saturating_add(gib);
+    let cores = i64::try_from(cores(pool)).unwrap_or(i64::MAX).max(1);
+    Money(of(fee.core_hour).saturating_add(node / cores))
 }
 
 /// As TOML writes a text.

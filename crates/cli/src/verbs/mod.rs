@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod cluster;
+pub mod costs;
 pub mod files;
 pub mod house;
 pub mod jobs;
@@ -9,6 +10,9 @@ pub mod logs;
 pub mod money;
 pub mod people;
 pub mod policy;
+pub mod prices;
+pub mod report;
+pub mod settle;
 pub mod show;
 pub mod sites;
 pub mod submit;
@@ -101,14 +105,20 @@ pub enum Verb {
     Tokens(account::Tokens),
     /// A tenant's wallet: balance, top-ups, movements
     Wallet(money::Wallet),
-    /// Selling prices: show, publish
-    Prices(money::Prices),
+    /// What pools cost: own nodes, or a partner's fee: show, set
+    Costs(costs::Costs),
+    /// Selling prices: show, publish, try
+    Prices(prices::Prices),
     /// The policy of placement and replacement: show, check, set
     Policy(policy::Policies),
     /// What jobs cost
     Bill(money::Bill),
     /// What is earned, by job, tenant, pool or project
     Margin(money::Margin),
+    /// The operator's reports: margin, pools, sizing
+    Report(report::Reports),
+    /// Settle with suppliers: import a statement, show what differs, agree, accept, pay
+    Settle(settle::Settle),
     /// What happened, as it happens with -f
     Events(logs::Events),
     /// Who changed what
@@ -191,10 +201,13 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Users(args) => people::users(desk, args).await,
         Verb::Tokens(args) => account::tokens(desk, args).await,
         Verb::Wallet(args) => money::wallet(desk, args).await,
-        Verb::Prices(args) => money::prices(desk, args).await,
+        Verb::Costs(args) => costs::costs(desk, args).await,
+        Verb::Prices(args) => prices::prices(desk, args).await,
         Verb::Policy(args) => policy::policies(desk, args).await,
         Verb::Bill(args) => money::bill(desk, args).await,
+        Verb::Report(args) => report::reports(desk, args).await,
         Verb::Margin(args) => money::margin(desk, args).await,
+        Verb::Settle(args) => settle::settle(desk, args).await,
         Verb::Events(args) => logs::events(desk, args).await,
         Verb::Audit(args) => logs::audit(desk, args).await,
         Verb::Twin(args) => crate::twin::run(desk, args).await,

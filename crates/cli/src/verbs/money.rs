@@ -1,14 +1,13 @@
-//! Wallets, prices, bills, margins.
+//! Wallets, bills, margins.
 
 use clap::{Args, Subcommand};
 use wire::money::{
-    Bill as Billed, BillLine, BillQuery, Margin as Earned, MarginQuery, MarginRow, PriceBook, PriceCreate, TopUp,
-    Transfer, Wallet as Purse,
+    Bill as Billed, BillLine, BillQuery, Margin as Earned, MarginQuery, MarginRow, TopUp, Transfer, Wallet as Purse,
 };
 use wire::{MarginBy, MoneyText};
 
+use super::Most;
 use super::people::tenant_or_own;
-use super::{LIST_USUAL, Most};
 use crate::desk::Desk;
 use crate::fault::Fault;
 use crate::parse::{When, choice, when};
@@ -96,57 +95,6 @@ fn transfer_row(transfer: &Transfer) -> Vec<Cell> {
         Cell::maybe(transfer.to, Cell::Time),
         Cell::text(&transfer.memo),
     ]
-}
-
-#[derive(Debug, Args)]
-pub struct Prices {
-    #[command(subcommand)]
-    pub act: Option<PricesAct>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum PricesAct {
-    /// Price books, newest first (the default)
-    Show(Most),
-    /// Publish a new version from a TOML file
-    Publish {
-        /// The file: name, currency, effective_from, core_hour, gib_hour, [card_hour]; `-` is standard input
-        #[arg(value_name = "FILE")]
-        file: String,
-    },
-}
-
-pub async fn prices(desk: &Desk, args: Prices) -> Result<View, Fault> {
-    let client = desk.client()?;
-    match args.act.unwrap_or(PricesAct::Show(Most { limit: LIST_USUAL })) {
-        PricesAct::Show(most) => {
-            let page = client.prices().take(most.limit).await?;
-            let row = |book: &PriceBook| {
-                let cards: Vec<String> = book.card_hour.iter().map(|(chip, price)| format!("{chip}={price}")).collect();
-                vec![
-                    Cell::text(&book.name),
-                    Cell::Time(book.effective_from),
-                    Cell::text(&book.currency),
-                    Cell::Money(book.core_hour),
-                    Cell::Money(book.gib_hour),
-                    Cell::text(cards.join(" ")),
-                ]
-            };
-            let heads =
-                [Word::Name, Word::EffectiveFrom, Word::Currency, Word::CoreHour, Word::GibHour, Word::CardHour];
-            let table = Table::new("price", &heads).with(page.items.iter().map(row));
-            Ok(View::table(&page, table))
-        }
-        PricesAct::Publish { file } => {
-            let text = desk.read(&file)?;
-            let prices: PriceCreate = toml::from_str(&text)
-                .map_err(|fault| Fault::Usage(Word::BadFile, vec![("path", file), ("why", fault.to_string())]))?;
-            let gaps = [("name", prices.name.clone()), ("currency", prices.currency.clone())];
-            desk.confirm(Word::ReallyPublish, &gaps)?;
-            let created = client.publish_prices(&prices).await?;
-            Ok(View::note(&created, Word::PricesPublished.fill(desk.lang(), &gaps)))
-        }
-    }
 }
 
 #[derive(Debug, Args)]
@@ -270,6 +218,7 @@ pub fn margin_view(margin: &Earned) -> View {
         Word::Uncollected,
         Word::Depreciation,
         Word::Datacentre,
+        Word::SupplierFee,
         Word::Cost,
         Word::Margin,
         Word::MarginPercent,
@@ -282,6 +231,7 @@ pub fn margin_view(margin: &Earned) -> View {
             Cell::Money(row.uncollected),
             Cell::Money(row.depreciation),
             Cell::Money(row.datacentre),
+            Cell::Money(row.fee),
             Cell::Money(row.cost),
             Cell::Money(row.margin),
             Cell::maybe(row.margin_percent.as_ref(), Cell::number),

@@ -225,9 +225,8 @@ pub fn explain_view(explanation: &Explanation) -> View {
     View::of(explanation, vec![Part::Facts(facts), Part::Title(Word::Candidates), Part::Table(table)])
 }
 
-/// The candidate table. The column of costs is there for those who may see them.
+/// The candidate table. The columns of costs are there for those who may see them, those of data and users for work that has some.
 pub fn candidates(candidates: &[Candidate]) -> Table {
-    let with_cost = candidates.iter().any(|candidate| candidate.cost.is_some());
     let heads = [
         Word::Chosen,
         Word::Pool,
@@ -236,10 +235,13 @@ pub fn candidates(candidates: &[Candidate]) -> Table {
         Word::Verdict,
         Word::Requested,
         Word::Available,
+        Word::DataTime,
         Word::ExpectedStart,
         Word::RunTime,
+        Word::Latency,
         Word::Price,
         Word::Cost,
+        Word::DataCost,
         Word::Score,
     ];
     let row = |one: &Candidate| {
@@ -252,17 +254,29 @@ pub fn candidates(candidates: &[Candidate]) -> Table {
             verdict,
             Cell::maybe(one.requested.as_ref(), Cell::text),
             Cell::maybe(one.available.as_ref(), Cell::text),
+            Cell::maybe(one.data_time_seconds, Cell::Seconds),
             Cell::maybe(one.expected_start, Cell::Time),
             Cell::maybe(one.run_time_seconds, Cell::Seconds),
+            Cell::maybe(one.latency_seconds, |seconds| Cell::number(format!("{:.1} ms", seconds * 1e3))),
             Cell::maybe(one.price, Cell::Money),
             Cell::maybe(one.cost, Cell::Money),
+            Cell::maybe(one.data_cost, Cell::Money),
             Cell::maybe(one.score, |score| Cell::number(format!("{score:.3}"))),
         ]
     };
     let mut table = Table::new("candidate", &heads).with(candidates.iter().map(row));
-    if !with_cost && let Some(at) = heads.iter().position(|head| *head == Word::Cost) {
-        table.heads.remove(at);
-        table.rows.iter_mut().for_each(|row| drop(row.remove(at)));
+    let any = |has: fn(&Candidate) -> bool| candidates.iter().any(has);
+    let kept = [
+        (Word::Cost, any(|c| c.cost.is_some())),
+        (Word::DataCost, any(|c| c.data_cost.is_some())),
+        (Word::DataTime, any(|c| c.data_time_seconds.is_some())),
+        (Word::Latency, any(|c| c.latency_seconds.is_some())),
+    ];
+    for (word, _) in kept.into_iter().filter(|(_, kept)| !kept) {
+        if let Some(at) = table.heads.iter().position(|head| *head == word) {
+            table.heads.remove(at);
+            table.rows.iter_mut().for_each(|row| drop(row.remove(at)));
+        }
     }
     table
 }

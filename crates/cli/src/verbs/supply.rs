@@ -1,7 +1,7 @@
 //! What there is to run on: pools, nodes, clusters.
 
 use clap::{Args, Subcommand};
-use wire::supply::{Cluster, Pool};
+use wire::supply::{Cluster, ForecastErrors, Pool};
 use wire::{ClusterHealth, ClusterService, NodeState};
 
 use crate::desk::Desk;
@@ -12,19 +12,22 @@ use crate::view::cell::Tone;
 use crate::view::{Cell, Part, Table, View, to_json};
 
 /// Pools and clusters read at once: the ten thousand the platform is designed for.
-const SUPPLY_MAX: usize = 10_000;
+pub(super) const SUPPLY_MAX: usize = 10_000;
 
 #[derive(Debug, Args)]
 pub struct Pools {
     /// Only these pools, with everything about them
     #[arg(value_name = "POOL")]
     pub names: Vec<String>,
+    /// How good the platform's forecasts of starts and run times were
+    #[arg(long)]
+    pub forecast: bool,
 }
 
 pub async fn pools(desk: &Desk, args: Pools) -> Result<View, Fault> {
     let mut page = desk.client()?.pools().take(SUPPLY_MAX).await?;
     if args.names.is_empty() {
-        let table = pools_table(&page.items);
+        let table = if args.forecast { forecasts_table(&page.items) } else { pools_table(&page.items) };
         return Ok(View::table(&page, table));
     }
     for name in &args.names {
@@ -33,6 +36,10 @@ pub async fn pools(desk: &Desk, args: Pools) -> Result<View, Fault> {
         }
     }
     page.items.retain(|pool| args.names.iter().any(|name| is_named(pool, name)));
+    if args.forecast {
+        let table = forecasts_table(&page.items);
+        return Ok(View::table(&page, table));
+    }
     let parts = page.items.iter().map(|pool| Part::Facts(pool_facts(pool))).collect();
     Ok(View::of(&page, parts))
 }
@@ -77,6 +84,43 @@ pub fn pools_table(pools: &[Pool]) -> Table {
         ]
     };
     Table::new("pool", &heads).with(pools.iter().map(row))
+}
+
+/// How good forecasts were: of starts, of run times, of waits in the cluster's own queue.
+pub fn forecasts_table(pools: &[Pool]) -> Table {
+    let heads = [
+        Word::Pool,
+        Word::Starts,
+        Word::StartError,
+        Word::StartBias,
+        Word::StartsNear,
+        Word::Runs,
+        Word::RunError,
+        Word::RunBias,
+        Word::RunsNear,
+        Word::QueueWait,
+        Word::ForecastKept,
+    ];
+    let of = |errors: Option<ForecastErrors>| {
+        let known = errors.filter(|errors| errors.count > 0);
+        let share =
+            |e: ForecastErrors| Cell::number(format!("{:.0}%", e.within_factor_two as f64 * 100.0 / e.count as f64));
+        [
+            Cell::number(errors.map_or(0, |errors| errors.count)),
+            Cell::maybe(known, |e| Cell::Seconds(e.mean_absolute_millis as f64 / 1e3)),
+            Cell::maybe(known, |e| Cell::number(format!("{:+.1} s", e.bias_millis as f64 / 1e3))),
+            Cell::maybe(known, share),
+        ]
+    };
+    let row = |pool: &Pool| {
+        let mut row = vec![Cell::text(&pool.name)];
+        row.extend(of(pool.quality.map(|quality| quality.starts)));
+        row.extend(of(pool.quality.map(|quality| quality.runs)));
+        row.push(Cell::maybe(pool.forecast, |forecast| Cell::Seconds(forecast.wait_seconds as f64)));
+        row.push(Cell::maybe(pool.forecast, |forecast| Cell::text(format!("{}/{}", forecast.kept, forecast.told))));
+        row
+    };
+    Table::new("forecast", &heads).with(pools.iter().map(row))
 }
 
 /// One word for whether its cluster takes work: the service where it is not in service, else the health.

@@ -100,6 +100,7 @@ pub fn pool(name: &str, nodes: u32) -> Pool {
         running_jobs: Some(1),
         time_limit_max_seconds: Some(86_400),
         forecast: None,
+        quality: None,
         price: Some(PoolPrice {
             core_hour: money("0.10"),
             gib_hour: money("0.01"),
@@ -107,6 +108,7 @@ pub fn pool(name: &str, nodes: u32) -> Pool {
             currency: "CNY".into(),
         }),
         cost: None,
+        fee: None,
         remarks: vec!["no control groups: memory is watched, not limited".into()],
         nodes: (1..=nodes).map(|n| Node { name: format!("n{n}"), state: state(n) }).collect(),
     }

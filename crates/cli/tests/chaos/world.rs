@@ -167,6 +167,7 @@ fn add(server: &Hw, place: &Place, name: &str, way: serde_json::Value) {
         site: None,
         region: None,
         cost: None,
+        fee: None,
         slurm: json!({"way": way, "work_root": root, "grace_secs": 5}),
     };
     let (runtime, client) = (runtime(), client_of(server));

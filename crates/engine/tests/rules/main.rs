@@ -1,5 +1,6 @@
 //! Rules of the engine that are easier to state against it alone than in a simulated world: bounds, repeats, refusals.
 
+mod prices;
 mod steering;
 mod supply;
 
@@ -15,7 +16,7 @@ use model::{
     DependencyKind, JobSpec, Licence, LinkKind, Node, NodeState, Observation, Observed, Outcome, Pool, PriorityClass,
     Reason, ReportKind, Request, Role, Service, Supplier, SupplyMode, Usage, User,
 };
-use rating::PriceBook;
+use rating::{PriceBook, PriceList};
 
 const TENANT: TenantId = TenantId::from_u128(10);
 const USER: UserId = UserId::from_u128(11);
@@ -39,6 +40,10 @@ fn cluster(id: ClusterId, name: &str, backend: BackendKind) -> Cluster {
     }
 }
 
+fn book(n: u128, from: Timestamp, list: PriceList) -> PriceBook {
+    PriceBook::list(PriceBookId::from_u128(n), "book".into(), Currency::CNY, from, list)
+}
+
 struct Fixture {
     engine: Engine,
     now: Timestamp,
@@ -55,16 +60,12 @@ impl Fixture {
         f.give(Command::RegisterSupplier(Supplier { id: supplier, name: "own".into(), mode: SupplyMode::Own }));
         f.give(Command::RegisterCluster(cluster(CLUSTER, "local", BackendKind::Local)));
         f.see(Observed::Reachable);
-        let card_hour = Default::default();
-        f.give(Command::PublishPrices(PriceBook {
-            id: PriceBookId::from_u128(16),
-            name: "book".into(),
-            currency: Currency::CNY,
-            effective_from: f.now,
-            core_hour: Money::from_units(1),
-            gib_hour: Money::ZERO,
-            card_hour,
-        }));
+        let list = PriceList {
+            core_hour: Some(Money::from_units(1)),
+            gib_hour: Some(Money::ZERO),
+            card_hour: Default::default(),
+        };
+        f.give(Command::PublishPrices(book(16, f.now, list)));
         f.give(Command::RegisterPool { pool: pool(), cost: None });
         let (currency, credit_limit) = (Currency::CNY, Money::ZERO);
         f.give(Command::CreateTenant {
@@ -295,7 +296,7 @@ fn a_start_that_was_none_is_not_billed() {
             });
             assert_eq!(ended, Some((started_at, Some(at))));
             intervals.extend(f.out.records.iter().filter_map(|r| match r {
-                Record::Interval(i) => Some((i.seq, i.from, i.to, i.charge)),
+                Record::Interval { interval: i, .. } => Some((i.seq, i.from, i.to, i.charge)),
                 _ => None,
             }));
         });
@@ -383,7 +384,7 @@ fn ended_work_leaves_no_timers_behind() {
     // The meters' own timers fire within two minutes.
     f.now = f.now + Span::from_mins(2);
     f.engine.step(Input::Tick, f.now, &mut f.out).unwrap();
-    assert_eq!((f.engine.sizes().timers, f.engine.sizes().open_jobs), (0, 0));
+    assert_eq!((f.engine.sizes().timers, f.engine.sizes().open_jobs), (1, 0), "the full hour's");
 }
 
 #[test]

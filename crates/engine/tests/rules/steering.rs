@@ -80,15 +80,12 @@ fn the_lead_time_ends_with_an_order_that_is_outstanding_and_a_cancel_goes_before
 /// Two pools of cards, of which one is twice as fast for an application.
 fn cards(f: &mut Fixture) -> [PoolId; 2] {
     let chips = ["nvidia-a100-80g", "nvidia-h100"].map(|name| name.parse::<model::Chip>().unwrap());
-    f.give(Command::PublishPrices(PriceBook {
-        id: PriceBookId::from_u128(17),
-        name: "cards".into(),
-        currency: Currency::CNY,
-        effective_from: f.now,
-        core_hour: Money::from_units(1),
-        gib_hour: Money::ZERO,
+    let list = PriceList {
+        core_hour: Some(Money::from_units(1)),
+        gib_hour: Some(Money::ZERO),
         card_hour: chips.iter().map(|chip| (chip.clone(), Money::from_units(2))).collect(),
-    }));
+    };
+    f.give(Command::PublishPrices(book(17, f.now, list)));
     let ids = [PoolId::from_u128(21), PoolId::from_u128(22)];
     for (id, chip) in ids.into_iter().zip(chips) {
         let shape = Resources::new(8, Bytes::from_gib(32), 1);

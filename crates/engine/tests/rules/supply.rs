@@ -119,9 +119,15 @@ fn what_a_cluster_s_queue_did_is_told_to_the_next_job() {
         assert_eq!(f.engine.queue_forecast(POOL).and_then(|q| q.bound()).is_some(), f.next > 1_006);
         f.now = f.now + Span::from_mins(3);
         f.run(attempt);
+        f.now = f.now + Span::from_mins(20);
         f.end(attempt);
     }
     let forecast = f.engine.queue_forecast(POOL).unwrap();
+    // Told a start at once while nothing was known of the queue, then in three minutes, twice; an hour to run by its limit, then twenty minutes.
+    let quality = f.engine.forecast_quality(POOL).unwrap();
+    assert_eq!((quality.starts.count, quality.runs.count), (8, 8));
+    assert_eq!(quality.runs.within_two, 6, "two runs tell what the third will be");
+    assert!(quality.runs.bias() < Some(Span::ZERO) && quality.starts.bias() > Some(Span::ZERO));
     assert_eq!((forecast.bound(), forecast.record()), (Some(Span::from_mins(3)), (2, 2)));
     let submission = f.submission(|_| {});
     let (spec, job) = (submission.spec.clone(), f.submit(submission));

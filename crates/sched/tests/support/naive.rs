@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base::{JobId, Resources, TenantId, Timestamp};
 use model::{Counted, NodeState, Request, Service, SupplyMode};
-use sched::{ClusterView, Demand, Dips, Draws, Policy, PoolView, ResourceSeconds, Stake};
+use sched::{ClusterView, Demand, Dips, Draws, Path, Policy, PoolView, ResourceSeconds, Stake};
 
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -48,11 +48,12 @@ pub struct Naive {
     pub frozen: Vec<(Demand, bool)>,
     /// Seconds in the queue of a pool's own cluster.
     pub waits: BTreeMap<usize, u64>,
+    pub links: Vec<(&'static str, &'static str, Path)>,
     pub now: i64,
 }
 
 /// Not of the preferred supply mode, doublings of a minute in its cluster's queue, money, whether cards are wasted, pool.
-type Preference = (bool, u32, i64, bool, usize);
+type Preference = (bool, u32, i128, bool, usize);
 pub type Placed = (JobId, usize, Vec<usize>);
 pub type Claimed = (JobId, usize, i64, Vec<usize>);
 
@@ -76,6 +77,7 @@ impl Naive {
         self.claims.clear();
         self.freeze(now);
         let mut turns: BTreeMap<Vec<usize>, u32> = BTreeMap::new();
+        let mut awaited: BTreeMap<usize, i128> = BTreeMap::new();
         let mut rest = self.queue.clone();
         while !rest.is_empty() {
             let next = (0..rest.len()).min_by_key(|i| self.rank(&rest[*i], now)).expect("not empty");
@@ -85,7 +87,8 @@ impl Naive {
             let starts =
                 fits.iter().filter(|p| self.gate(**p, &job)).filter_map(|p| Some((*p, self.pick(*p, &job, end)?)));
             let best = starts.min_by_key(|(p, _)| self.preference(*p, &job));
-            if let Some((pool, nodes)) = best {
+            let nearer = best.as_ref().and_then(|(p, _)| self.waits_for_nearer(*p, &fits, &job, &awaited));
+            if let Some((pool, nodes)) = best.filter(|_| nearer.is_none()) {
                 self.queue.retain(|d| d.job != job.job);
                 let per_node = job.request.per_node;
                 self.runs.insert(
@@ -101,6 +104,11 @@ impl Naive {
                 *taken += 1;
                 self.claim(&job, fits, now);
             }
+            let claim = self.claims.iter().find(|c| c.job == job.job).map(|c| c.pool);
+            if let Some(pool) = claim.or(nearer) {
+                let work = i128::from(job.request.total().cpu.0) * i128::from(job.time_limit.as_micros());
+                *awaited.entry(pool).or_default() += work;
+            }
         }
     }
 
@@ -114,10 +122,10 @@ impl Naive {
             }
             let Some((start, nodes)) = self.earliest(pool, job) else { continue };
             let start = if start == NOW { now } else { start };
-            let (_, tier, money, _, _) = self.preference(pool, job);
-            let there = if tier == 0 { 0 } else { (60_000_000 << tier) / 2 };
+            let there = self.wait_there(pool, job);
             let wait = 1_000 * i128::from(self.policy.weights.start) * (i128::from(start) + there);
-            let penalty = wait + i128::from(money) * i128::from(job.time_limit.as_micros());
+            let (hourly, once) = self.money(pool, job);
+            let penalty = wait + hourly * i128::from(job.time_limit.as_micros()) + once * 3_600_000_000;
             // The next in order of preference is only worth it for an earlier start.
             if best.as_ref().is_none_or(|b| penalty < b.0 && start < b.2) {
                 best = Some((penalty, pool, start, nodes));
@@ -193,7 +201,8 @@ impl Naive {
                 request.chips.is_empty() || p.chip.iter().any(|o| request.chips.iter().any(|c| c.served_by(o)));
             request.per_node.gpus == 0 || p.price.card_hour.is_some() && served
         };
-        let named = |p: &PoolView| job.pools.is_empty() || job.pools.contains(&p.name);
+        let sold = |p: &PoolView| !job.standing.unpriced.contains(&p.id);
+        let named = |p: &PoolView| sold(p) && (job.pools.is_empty() || job.pools.contains(&p.name));
         let others = |p: &PoolView| -> usize {
             p.reserve.iter().filter(|(by, _)| !job.standing.dips.reach(*by)).map(|(_, nodes)| *nodes as usize).sum()
         };
@@ -471,7 +480,28 @@ impl Naive {
     fn preference(&self, pool: usize, job: &Demand) -> Preference {
         let p = &self.pools[pool];
         let total = job.request.total();
-        let weights = &self.policy.weights;
+        let rank = self.rank_by_money(pool, job);
+        let mins = self.waits.get(&pool).map_or(0, |seconds| seconds / 60);
+        let tier = if mins == 0 { 0 } else { mins.ilog2() + 1 };
+        let second = match job.standing.draws {
+            Draws::OwnFirst => p.mode == SupplyMode::Partner,
+            Draws::PartnerFirst => p.mode == SupplyMode::Own,
+            _ => false,
+        };
+        (second, tier, rank, total.gpus == 0 && p.shape.gpus > 0, pool)
+    }
+
+    /// What joins the site of a pool with another one.
+    fn path(&self, site: &str, pool: usize) -> Option<Path> {
+        let here = &*self.pools[pool].site;
+        let joins = |a: &str, b: &str| (a, b) == (site, here) || (b, a) == (site, here);
+        let path = self.links.iter().find(|(a, b, _)| joins(a, b)).map(|(_, _, path)| *path);
+        path.filter(|_| site != here)
+    }
+
+    /// Thousandths of micro-units by the weights: for an hour, and once for the way of the data.
+    fn money(&self, pool: usize, job: &Demand) -> (i128, i128) {
+        let (p, total, weights) = (&self.pools[pool], job.request.total(), &self.policy.weights);
         let money = weights.price * p.price.hourly(&total) + weights.cost * p.cost.hourly(&total);
         // For what takes an hour at the speed for which limits are stated.
         let app = job.standing.app.as_ref().filter(|_| total.gpus > 0);
@@ -480,14 +510,66 @@ impl Naive {
             fitting.map(|(word, permille)| (word.as_str().len(), *permille)).max()
         });
         let money = known.map_or(money, |(_, permille)| money * 1_000 / i64::from(permille));
-        let mins = self.waits.get(&pool).map_or(0, |seconds| seconds / 60);
-        let tier = if mins == 0 { 0 } else { mins.ilog2() + 1 };
-        let second = match job.standing.draws {
-            Draws::OwnFirst => p.mode == SupplyMode::Partner,
-            Draws::PartnerFirst => p.mode == SupplyMode::Own,
-            _ => false,
+        let micros = self.path(&job.standing.ties.users_site, pool).map_or(0, |path| path.latency.as_micros());
+        let path = self.path(&job.standing.ties.data_site, pool).filter(|_| job.standing.ties.data.0 > 0);
+        let cost = path.map_or(0, |path| i128::from(path.gib_price.micros()) * i128::from(mib(job)) / 1_024);
+        (i128::from(money) + i128::from(weights.latency * micros), i128::from(weights.cost) * cost)
+    }
+    /// Microseconds until the data is there.
+    fn haul(&self, pool: usize, job: &Demand) -> i64 {
+        let path = self.path(&job.standing.ties.data_site, pool).filter(|_| job.standing.ties.data.0 > 0);
+        path.map_or(0, |path| {
+            let bits = i128::from(mib(job)) * 8 * 1_048_576;
+            let bandwidth = i128::from(path.bandwidth.expect("all have one").0);
+            path.latency.as_micros() + (bits * 1_000_000 / bandwidth) as i64
+        })
+    }
+    /// What pools are ordered by: money an hour, with what the way counts spread over a run of as many minutes, down to a power of
+    /// two of them.
+    fn rank_by_money(&self, pool: usize, job: &Demand) -> i128 {
+        let (hourly, once) = self.money(pool, job);
+        let start = i128::from(self.policy.weights.start);
+        let haul = 1_000 * start * i128::from(self.haul(pool, job)) / 3_600_000_000;
+        let mins = (job.time_limit.as_micros() / 60_000_000).max(1);
+        hourly + (haul + once) * 60 / (1 << mins.ilog2())
+    }
+    /// Microseconds between the moment at which there is room and the start.
+    fn wait_there(&self, pool: usize, job: &Demand) -> i128 {
+        let (_, tier, ..) = self.preference(pool, job);
+        let queue = if tier == 0 { 0 } else { (60_000_000 << tier) / 2 };
+        queue + i128::from(self.haul(pool, job))
+    }
+
+    /// The first pool preferred to this one that starts the job before its data would be here, after what waits for that one.
+    fn waits_for_nearer(
+        &self,
+        pool: usize,
+        fits: &[usize],
+        job: &Demand,
+        awaited: &BTreeMap<usize, i128>,
+    ) -> Option<usize> {
+        let aged = self.now - job.submitted_at.as_micros() >= self.policy.age_bound.as_micros();
+        if self.haul(pool, job) == 0 || aged {
+            return None;
+        }
+        let here = i128::from(self.now) + self.wait_there(pool, job);
+        let delay = |other: usize| {
+            let up = self.pools[other].nodes.iter().filter(|n| n.state == NodeState::Up).count() as i128;
+            awaited.get(&other).map_or(0, |work| work / (up * i128::from(self.pools[other].shape.cpu.0)).max(1))
         };
-        (second, tier, money, total.gpus == 0 && p.shape.gpus > 0, pool)
+        let sooner = |other: &usize| {
+            let alone = Naive { claims: Vec::new(), ..self.clone() };
+            let start = alone.earliest(*other, job).map(|(start, _)| i128::from(start.max(self.now)));
+            start.is_some_and(|start| start + delay(*other) + self.wait_there(*other, job) < here)
+        };
+        let better = |other: &usize| {
+            self.preference(*other, job) < self.preference(pool, job)
+                && self.rank_by_money(*other, job) < self.rank_by_money(pool, job)
+        };
+        let mut others: Vec<usize> =
+            fits.iter().copied().filter(|p| *p != pool && self.gate(*p, job) && better(p)).collect();
+        others.sort_by_key(|p| self.preference(*p, job));
+        others.into_iter().find(sooner)
     }
 
     /// What is used on a node by work that ends after `time`.
@@ -569,6 +651,15 @@ impl Naive {
         }
         None
     }
+}
+
+/// Mebibytes of a job's data, up to the next number of three significant bits.
+fn mib(job: &Demand) -> u64 {
+    let mut mib = job.standing.ties.data.mib_ceil();
+    while mib > 0 && (mib >> mib.trailing_zeros()) > 7 {
+        mib += 1;
+    }
+    mib
 }
 
 fn largest(mut sizes: Vec<usize>, count: usize) -> usize {

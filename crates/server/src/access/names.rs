@@ -32,7 +32,7 @@ impl Supply {
     pub(crate) async fn read(store: &SqlStore) -> Result<Self, StoreError> {
         let pools = store.pools().await?;
         Ok(Self {
-            costs: pools.iter().filter_map(|(pool, cost)| Some((pool.id, (*cost)?))).collect(),
+            costs: pools.iter().filter_map(|(pool, cost)| Some((pool.id, cost.clone()?))).collect(),
             pools: pools.into_iter().map(|(pool, _)| (pool.id, pool)).collect(),
             clusters: store.clusters().await?.into_iter().map(|c| (c.id, c)).collect(),
             suppliers: store.suppliers().await?.into_iter().map(|s| (s.id, s)).collect(),

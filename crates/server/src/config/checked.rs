@@ -8,7 +8,7 @@ use std::str::FromStr;
 use base::{Bytes, Currency, Money, Resources, Span};
 use engine::Policy;
 use model::{Chip, Interconnect};
-use rating::PoolCost;
+use rating::{NodeCost, OwnCost, PoolCost};
 use serde::Deserialize;
 
 use super::{ConfigError, Setting, Written};
@@ -179,12 +179,15 @@ impl Checked {
                 checkpoint_interval_min: r.span("jobs.checkpoint_interval_min")?,
             },
             policy: policy(&r, prices.currency)?,
-            cost: PoolCost {
-                purchase_price: r.amount("cost.purchase_price")?,
-                residual: r.amount("cost.residual")?,
-                life_months: r.read("cost.life_months")?,
-                datacentre_fee_month: r.amount("cost.datacentre_fee_month")?,
-            },
+            cost: PoolCost::Own(OwnCost {
+                node: NodeCost {
+                    purchase_price: r.amount("cost.purchase_price")?,
+                    residual: r.amount("cost.residual")?,
+                    life_months: r.read("cost.life_months")?,
+                    datacentre_fee_month: r.amount("cost.datacentre_fee_month")?,
+                },
+                stages: Vec::new(),
+            }),
             prices,
             credit_limit: r.amount("credit_limit")?,
             work_kept: work_kept(&r)?,

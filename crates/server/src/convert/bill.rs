@@ -1,5 +1,6 @@
 //! Bills and margins: amounts of hours in wide integers, and the CSV that spreadsheets may open without harm.
 
+use rating::CostParts;
 use std::fmt::Write as _;
 
 use base::{Currency, Money, Resources, Span};
@@ -80,26 +81,26 @@ pub fn margin_row(row: &MarginRow, by: MarginBy) -> money::MarginRow {
         None => row.name.to_string(),
     };
     let revenue = row.revenue.saturating_sub(row.uncollected);
-    figures(key, name, row.currency.to_string(), [revenue, row.uncollected, row.cost.depreciation, row.cost.datacentre])
+    figures(key, name, row.currency.to_string(), [revenue, row.uncollected], row.cost)
 }
 
 /// Sums of rows, one per currency, in the order of the currencies.
 pub fn margin_totals(rows: &[MarginRow]) -> Vec<money::MarginRow> {
-    let mut sums = std::collections::BTreeMap::<String, [i64; 4]>::new();
+    let mut sums = std::collections::BTreeMap::<String, ([Money; 2], CostParts)>::new();
     for row in rows {
         let sum = sums.entry(row.currency.to_string()).or_default();
-        let revenue = row.revenue.saturating_sub(row.uncollected);
-        for (total, part) in sum.iter_mut().zip([revenue, row.uncollected, row.cost.depreciation, row.cost.datacentre])
-        {
-            *total = total.saturating_add(part.micros());
-        }
+        sum.0[0] += row.revenue.saturating_sub(row.uncollected);
+        sum.0[1] += row.uncollected;
+        sum.1 = sum.1.plus(&row.cost);
     }
-    sums.into_iter().map(|(currency, sum)| figures("total".into(), String::new(), currency, sum.map(Money))).collect()
+    sums.into_iter()
+        .map(|(currency, (income, cost))| figures("total".into(), String::new(), currency, income, cost))
+        .collect()
 }
 
-fn figures(key: String, name: String, currency: String, parts: [Money; 4]) -> money::MarginRow {
-    let [revenue, uncollected, depreciation, datacentre] = parts;
-    let cost = Money(depreciation.micros().saturating_add(datacentre.micros()));
+fn figures(key: String, name: String, currency: String, income: [Money; 2], parts: CostParts) -> money::MarginRow {
+    let [revenue, uncollected] = income;
+    let cost = parts.total();
     let margin = revenue.saturating_sub(cost);
     money::MarginRow {
         key,
@@ -107,8 +108,9 @@ fn figures(key: String, name: String, currency: String, parts: [Money; 4]) -> mo
         currency,
         revenue: revenue.into(),
         uncollected: uncollected.into(),
-        depreciation: depreciation.into(),
-        datacentre: datacentre.into(),
+        depreciation: parts.depreciation.into(),
+        datacentre: parts.datacentre.into(),
+        fee: parts.fee.into(),
         cost: cost.into(),
         margin: margin.into(),
         margin_percent: percent(margin, revenue),
@@ -116,7 +118,7 @@ fn figures(key: String, name: String, currency: String, parts: [Money; 4]) -> mo
 }
 
 /// `part` of `whole` in percent with two places, rounded towards zero; `None` of nothing.
-fn percent(part: Money, whole: Money) -> Option<String> {
+pub(super) fn percent(part: Money, whole: Money) -> Option<String> {
     if whole.micros() <= 0 {
         return None;
     }
@@ -223,7 +225,6 @@ impl Field<'_> {
 #[cfg(test)]
 mod tests {
     use base::{Bytes, JobId, TenantId, Timestamp};
-    use rating::cost::CostParts;
 
     use super::*;
 
@@ -288,7 +289,7 @@ mod tests {
             currency: Currency::CNY,
             revenue: Money(3_000_000),
             uncollected: Money(1_000_000),
-            cost: CostParts { depreciation: Money(400_000), datacentre: Money(100_000) },
+            cost: CostParts { depreciation: Money(400_000), datacentre: Money(70_000), fee: Money(30_000) },
         };
         let shown = margin_row(&row, MarginBy::Tenant);
         assert_eq!((shown.revenue.to_string(), shown.margin.to_string()), ("2.00".into(), "1.50".into()));

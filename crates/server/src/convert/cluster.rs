@@ -3,7 +3,6 @@
 use connect_slurm::check::{self, CheckReport};
 use connect_slurm::trial::{self, TrialReport};
 use model::ReportKind;
-use rating::PoolCost;
 use wire::Amounts;
 use wire::cluster as shown;
 
@@ -113,23 +112,16 @@ pub fn way(link: &SlurmLink, state: Option<LinkState>) -> shown::ClusterWay {
     let state = state.unwrap_or_default();
     let status = state.status;
     let count = |n: usize| n as u64;
+    let (cost, fee) = link.cost.as_ref().map_or((None, None), super::cost::shown);
     shown::ClusterWay {
         slurm: serde_json::to_value(&link.slurm).unwrap_or_default(),
-        cost: link.cost.map(cost),
+        cost,
+        fee,
         connected: state.connected,
         error: state.error.or_else(|| status.as_ref().and_then(|s| s.last_error.clone())),
         way: status.as_ref().map(|s| s.way.clone()),
         clock_offset_seconds: status.as_ref().map(|s| s.clock_offset.as_secs()),
         waiting: status.as_ref().map(|s| count(s.handing_over + s.seeking + s.waiting)),
         running: status.as_ref().map(|s| count(s.running + s.ending)),
-    }
-}
-
-pub fn cost(cost: PoolCost) -> shown::NodeCost {
-    shown::NodeCost {
-        purchase_price: cost.purchase_price.into(),
-        residual: cost.residual.into(),
-        life_months: cost.life_months,
-        datacentre_fee_month: cost.datacentre_fee_month.into(),
     }
 }

@@ -35,12 +35,15 @@ pub fn candidate(candidate: &Candidate, supply: &Supply, costs: bool) -> submit:
         available,
         expected_start: time(candidate.expected_start),
         queue_wait_seconds: candidate.queue_wait.map(base::Span::as_secs_f64),
+        data_time_seconds: candidate.data_time.map(base::Span::as_secs_f64),
+        data_cost: candidate.data_cost.filter(|_| costs).map(Into::into),
+        latency_seconds: candidate.latency.map(base::Span::as_secs_f64),
         run_time_seconds: matches!(candidate.verdict, Verdict::Feasible).then(|| candidate.run_time.as_secs_f64()),
         price: candidate.price.map(Into::into),
         cost: candidate.cost.filter(|_| costs).map(Into::into),
         score: score.map(|s| units(s.total)),
         terms: score.map_or_else(Vec::new, |s| {
-            [("start", s.start), ("price", s.price), ("cost", s.cost)]
+            [("start", s.start), ("price", s.price), ("cost", s.cost), ("data", s.data), ("latency", s.latency)]
                 .into_iter()
                 .map(|(name, value)| submit::ScoreTerm { name: name.into(), value: units(value) })
                 .collect()
@@ -76,10 +79,20 @@ mod tests {
             verdict,
             expected_start: Some(Timestamp::from_secs(60)),
             queue_wait: None,
+            data_time: Some(Span::from_mins(1)),
+            data_cost: Some(Money(250_000)),
+            latency: Some(Span::from_millis(30)),
             run_time: Span::from_mins(10),
             price: Some(Money(2_000_000)),
             cost: Some(Money(1_000_000)),
-            score: Some(Score { total: -3_000_000, start: 0, price: 2_000_000, cost: 1_000_000 }),
+            score: Some(Score {
+                total: -3_250_000,
+                start: 0,
+                price: 2_000_000,
+                cost: 1_000_000,
+                data: 250_000,
+                latency: 0,
+            }),
             chosen: true,
         }
     }
@@ -96,6 +109,7 @@ mod tests {
             Rule::NodeShape { requested: a, available: b },
             Rule::NodesTooFew { requested: 2, available: 1 },
             Rule::NoGpuPrice,
+            Rule::NoPrice,
             Rule::TimeLimit { requested: Span::from_hours(2), available: Span::from_hours(1) },
             Rule::Avoided,
             Rule::Unreachable,
@@ -133,8 +147,10 @@ mod tests {
             candidate(&row(Verdict::Feasible), &Supply::default(), false),
             candidate(&row(Verdict::Feasible), &Supply::default(), true),
         );
-        assert_eq!((tenants.cost, tenants.score, tenants.terms.len()), (None, None, 0));
-        assert_eq!((operators.score, operators.terms.len()), (Some(-3.0), 3));
+        assert_eq!((tenants.cost, tenants.data_cost, tenants.score, tenants.terms.len()), (None, None, None, 0));
+        assert_eq!((operators.score, operators.terms.len()), (Some(-3.25), 5));
+        assert_eq!(operators.data_cost.unwrap().to_string(), "0.25");
+        assert_eq!((tenants.data_time_seconds, tenants.latency_seconds), (Some(60.0), Some(0.03)));
         assert_eq!(operators.cost.unwrap().to_string(), "1.00");
         assert_eq!(tenants.price.unwrap().to_string(), "2.00");
     }

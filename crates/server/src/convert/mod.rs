@@ -3,10 +3,14 @@
 
 pub mod bill;
 pub mod cluster;
+pub mod cost;
 pub mod event;
 pub mod explain;
 pub mod job;
 pub mod order;
+pub mod prices;
+pub mod report;
+pub mod settlement;
 pub mod supply;
 
 /// Writes the conversions between an enum of the model and its words, exhaustively, one way or both.

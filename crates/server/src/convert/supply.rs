@@ -2,9 +2,9 @@
 
 use base::{Currency, Resources, Timestamp};
 use model::{Chip, ClusterHealth, NodeState, Pool, Service};
-use rating::{PoolCost, PriceBook, book};
+use rating::{PoolCost, PriceBook, Sale, book};
 use sched::PoolUse;
-use wire::{Amounts, money, supply as shown};
+use wire::{Amounts, supply as shown};
 
 use super::job::seconds_ceil;
 use super::{backend, health, node_state, supply_mode};
@@ -50,22 +50,26 @@ pub fn system(cluster: &model::Cluster, supply: &Supply) -> shown::System {
 const RETIRED: &str = "the configuration no longer names this pool: its nodes are drained, what runs there goes on";
 
 /// What is known of a pool beside its row.
-pub struct PoolNow {
+pub struct PoolNow<'a> {
     pub usage: Option<PoolUse>,
     pub forecast: Option<shown::QueueForecast>,
+    pub quality: Option<shown::ForecastQuality>,
     pub currency: Currency,
+    /// The name of the one who asks.
+    pub tenant: &'a str,
     pub now: Timestamp,
     pub cost: Option<PoolCost>,
     pub remarks: Vec<String>,
 }
 
-pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow) -> shown::Pool {
-    let PoolNow { usage, forecast, currency, now, cost, mut remarks } = now;
+pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow<'_>) -> shown::Pool {
+    let PoolNow { usage, forecast, quality, currency, tenant, now, cost, mut remarks } = now;
     if !pool.retired.is_empty() {
         remarks.push(RETIRED.to_owned());
     }
     let chip = pool.chip.as_ref().map(Chip::as_str);
     let amounts = |r: Resources| Amounts::of(r, chip);
+    let (cost, fee) = cost.as_ref().map_or((None, None), super::cost::shown);
     shown::Pool {
         id: pool.id,
         name: pool.name.to_string(),
@@ -83,8 +87,10 @@ pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow) -> shown::Pool {
         running_jobs: usage.map(|u| u.jobs_running),
         time_limit_max_seconds: pool.time_limit_max.map(seconds_ceil),
         forecast,
-        price: book::in_force(&supply.books, currency, now).map(|book| price(book, pool)),
-        cost: cost.map(super::cluster::cost),
+        quality,
+        price: book::in_force(&supply.books, currency, now).and_then(|book| price(book, pool, tenant)),
+        cost,
+        fee,
         remarks,
         nodes: pool
             .nodes
@@ -102,24 +108,32 @@ pub fn forecast(known: &sched::forecast::WaitForecast) -> Option<shown::QueueFor
     Some(shown::QueueForecast { wait_seconds: wait.div_ceil(1_000_000), told, kept })
 }
 
-fn price(book: &PriceBook, pool: &Pool) -> shown::PoolPrice {
-    let rates = book.rates(pool.chip.as_ref());
-    shown::PoolPrice {
+/// How good forecasts were.
+pub fn quality(known: &engine::quality::Quality) -> shown::ForecastQuality {
+    let errors = |errors: &engine::quality::Errors| shown::ForecastErrors {
+        count: errors.count,
+        mean_absolute_millis: errors.mean_absolute().map_or(0, |mean| mean.as_millis().unsigned_abs()),
+        bias_millis: errors.bias().map_or(0, base::Span::as_millis),
+        within_factor_two: errors.within_two,
+    };
+    shown::ForecastQuality { starts: errors(&known.starts), runs: errors(&known.runs) }
+}
+
+fn price(book: &PriceBook, pool: &Pool, tenant: &str) -> Option<shown::PoolPrice> {
+    let rates = book.rates(&Sale {
+        tenant,
+        pool: &pool.name,
+        chip: pool.chip.as_ref(),
+        product: Default::default(),
+        class: Default::default(),
+        shape: pool.shape,
+        nodes: 1,
+        per_node: pool.shape,
+    })?;
+    Some(shown::PoolPrice {
         core_hour: rates.core_hour.into(),
         gib_hour: rates.gib_hour.into(),
         card_hour: rates.card_hour.map(Into::into),
         currency: book.currency.to_string(),
-    }
-}
-
-pub fn price_book(book: &PriceBook) -> money::PriceBook {
-    money::PriceBook {
-        id: book.id,
-        name: book.name.to_string(),
-        currency: book.currency.to_string(),
-        effective_from: book.effective_from.into(),
-        core_hour: book.core_hour.into(),
-        gib_hour: book.gib_hour.into(),
-        card_hour: book.card_hour.iter().map(|(chip, price)| (chip.to_string(), (*price).into())).collect(),
-    }
+    })
 }

@@ -131,7 +131,7 @@ impl Keeper {
         let survey = carrier.survey().await?;
         let known = known_pools(&self.app, self.cluster.id).await?;
         let found = supply::pools(&survey, &link.slurm, self.cluster.id, &self.cluster.name, &known);
-        let error = self.register(&found.plans, link.cost).await?;
+        let error = self.register(&found.plans, link.cost.clone()).await?;
         crate::sites::supply::describe(&self.app, self.cluster.id, &found.terms).await?;
         let pools = found.plans.into_iter().map(|plan| plan.pool).collect();
         let platform = self.app.store.platform_id(self.app.ids.draw()).await?;
@@ -174,8 +174,11 @@ impl Keeper {
         for plan in plans {
             let before = known.iter().find(|(pool, _)| pool.id == plan.pool.id);
             let wanted = registered_pool(&self.cluster, mode, plan, before.map(|(pool, _)| pool));
-            if before.is_none_or(|(pool, was)| *pool != wanted || *was != cost) {
-                let command = Command::RegisterPool { pool: wanted, cost };
+            // Terms that the registration does not name are those that were set of the pool.
+            let known = before.and_then(|(_, known)| known.as_ref());
+            let same = cost.as_ref().is_none_or(|cost| known.is_some_and(|known| cost.is_met_by(known)));
+            if before.is_none_or(|(pool, _)| *pool != wanted) || !same {
+                let command = Command::RegisterPool { pool: wanted, cost: cost.clone() };
                 match self.command(command).await {
                     Ok(()) => {}
                     Err(CommandError::Denied(denied)) => refused = Some(format!("pool {}: {denied}", plan.pool.name)),

@@ -3,24 +3,20 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use base::{ClusterId, Money, ReportId, SupplierId, digest128};
+use base::{ClusterId, ReportId, SupplierId, digest128};
 use connect_slurm::SlurmConfig;
 use engine::{Command, Report};
 use model::people::valid_name;
 use model::{Actor, BackendKind, Cluster, ClusterLink, LinkKind, ReportKind, Service, Supplier, SupplyMode};
-use rating::PoolCost;
-use wire::cluster::{
-    ClusterCreate, ClusterCreated, ClusterDetail, ClusterReport, NodeCost, ServiceChange, ServiceChanged,
-};
+use wire::cluster::{ClusterCreate, ClusterCreated, ClusterDetail, ClusterReport, ServiceChange, ServiceChanged};
 use wire::page::PageQuery;
 use wire::{ErrorCode, Page};
 
-use super::money::amount;
 use super::supply::tell;
 use super::{page, plain_text, unexpected};
 use crate::access::{Body, Meta, OperatorAccess, Params, Segments};
 use crate::convert;
-use crate::limits::{CLUSTER_CONFIG_BYTES_MAX, LABEL_CHARS_MAX, LIFE_MONTHS_MAX};
+use crate::limits::{CLUSTER_CONFIG_BYTES_MAX, LABEL_CHARS_MAX};
 use crate::links::{Busy, SlurmLink, Who};
 use crate::problem::Failure;
 
@@ -35,17 +31,17 @@ pub(super) async fn register(
     meta: Meta,
     body: Body<ClusterCreate>,
 ) -> Result<Response, Failure> {
-    let ClusterCreate { name, supplier, mode, site, region, cost, slurm } = body.value;
+    let ClusterCreate { name, supplier, mode, site, region, cost, fee, slurm } = body.value;
     if !valid_name(&name) {
         return Err(bad_name("name", &name));
     }
     let slurm = checked(slurm)?;
-    let cost = cost.map(node_cost).transpose()?;
     let site = site.unwrap_or_default();
     plain_text("site", &site, LABEL_CHARS_MAX)?;
     let region = region.unwrap_or_default();
     plain_text("region", &region, LABEL_CHARS_MAX)?;
-    let supplier = supplier_of(&access, &supplier, mode).await?;
+    let (supplier, mode) = supplier_of(&access, &supplier, mode).await?;
+    let cost = super::costs::terms(cost, fee, mode)?;
     // A name is a cluster: a repeat means the same one, and so does its return after it was retired.
     let cluster = ClusterId::from_u128(digest128(&[b"cluster", name.as_bytes()]));
     let config = serde_json::to_string(&SlurmLink { slurm, cost }).map_err(|e| Failure::internal(e.to_string()))?;
@@ -92,33 +88,12 @@ fn checked(slurm: serde_json::Value) -> Result<SlurmConfig, Failure> {
     Ok(config)
 }
 
-fn node_cost(cost: NodeCost) -> Result<PoolCost, Failure> {
-    let NodeCost { purchase_price, residual, life_months, datacentre_fee_month } = cost;
-    if !(1..=LIFE_MONTHS_MAX).contains(&life_months) {
-        return Err(Failure::invalid("cost.life_months", format!("say 1 to {LIFE_MONTHS_MAX}")));
-    }
-    let positive = |field: &str, text| match amount(field, text)? {
-        money if money.is_negative() => Err(Failure::invalid(field, "a cost is not negative")),
-        money => Ok(money),
-    };
-    let cost = PoolCost {
-        purchase_price: positive("cost.purchase_price", purchase_price)?,
-        residual: positive("cost.residual", residual)?,
-        life_months,
-        datacentre_fee_month: positive("cost.datacentre_fee_month", datacentre_fee_month)?,
-    };
-    if cost.residual > cost.purchase_price.max(Money::ZERO) {
-        return Err(Failure::invalid("cost.residual", "more than its price"));
-    }
-    Ok(cost)
-}
-
 /// The supplier of that name, made known when it is new.
 async fn supplier_of(
     access: &OperatorAccess,
     name: &str,
     mode: Option<wire::SupplyMode>,
-) -> Result<SupplierId, Failure> {
+) -> Result<(SupplierId, SupplyMode), Failure> {
     if !valid_name(name) {
         return Err(bad_name("supplier", name));
     }
@@ -130,7 +105,7 @@ async fn supplier_of(
                 let is = if known.mode == SupplyMode::Own { "own" } else { "partner" };
                 Err(Failure::invalid("mode", format!("the supplier `{name}` is known as {is}")))
             }
-            _ => Ok(known.id),
+            _ => Ok((known.id, known.mode)),
         };
     }
     let Some(mode) = mode else {
@@ -138,7 +113,7 @@ async fn supplier_of(
     };
     let id = SupplierId::from_u128(digest128(&[b"supplier", name.as_bytes()]));
     access.command(Command::RegisterSupplier(Supplier { id, name: name.into(), mode }), None).await?;
-    Ok(id)
+    Ok((id, mode))
 }
 
 /// A cluster as stored, by name or id.

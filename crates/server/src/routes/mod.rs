@@ -3,6 +3,7 @@
 
 mod bytes;
 mod clusters;
+mod costs;
 mod events;
 mod files;
 mod job_files;
@@ -11,7 +12,10 @@ mod logs;
 mod money;
 mod people;
 mod policy;
+mod prices;
+mod reports;
 mod session;
+mod settlements;
 mod sites;
 mod submit;
 mod supply;
@@ -105,9 +109,14 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(clusters::report))
         .routes(routes!(supply::pools))
         .routes(routes!(supply::set_node))
+        .routes(routes!(costs::set))
+        .routes(routes!(reports::margin))
+        .routes(routes!(reports::pools))
+        .routes(routes!(reports::sizing))
         .routes(routes!(sites::enroll, sites::list))
         .routes(routes!(sites::revoke))
-        .routes(routes!(supply::prices, supply::publish_prices))
+        .routes(routes!(prices::list, prices::publish))
+        .routes(routes!(prices::try_out))
         .routes(routes!(policy::get, policy::set))
         .routes(routes!(policy::versions))
         .routes(routes!(twin::state))
@@ -121,6 +130,13 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(money::transfers))
         .routes(routes!(money::bill))
         .routes(routes!(money::margin))
+        .routes(routes!(settlements::import, settlements::list))
+        .routes(routes!(settlements::get))
+        .routes(routes!(settlements::lines))
+        .routes(routes!(settlements::resolve))
+        .routes(routes!(settlements::accept))
+        .routes(routes!(settlements::withdraw))
+        .routes(routes!(settlements::pay))
         .routes(routes!(description))
 }
 

@@ -160,7 +160,11 @@ pub(super) async fn bill(sight: Sight, Params(query): Params<BillQuery>) -> Resu
 }
 
 /// From the beginning of time until now, unless said otherwise.
-fn period(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> Result<(Timestamp, Timestamp), Failure> {
+pub(super) fn period(
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp), Failure> {
     let (from, to) = (from.unwrap_or(Timestamp::ZERO), to.unwrap_or(now));
     if from > to {
         return Err(Failure::invalid("from", "lies behind `to`"));

@@ -1,28 +1,21 @@
-//! What the operator has to offer: systems, clusters, pools, nodes and prices.
+//! What the operator has to offer: systems, clusters, pools and nodes.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use base::{Money, PoolId, PriceBookId};
-use engine::{Command, Report};
+use base::PoolId;
+use engine::Command;
 use futures::{StreamExt, stream};
-use model::Chip;
-use rating::PriceBook;
 use sched::PoolUse;
-use wire::money::{PriceBook as ShownBook, PriceCreate, PriceCreated};
+use wire::Page;
 use wire::page::PageQuery;
-use wire::supply::{Cluster, NodeChange, NodeChanged, Pool, QueueForecast, Systems};
-use wire::{ErrorCode, MoneyText, Page};
+use wire::supply::{Cluster, ForecastQuality, NodeChange, NodeChanged, Pool, QueueForecast, Systems};
 
-use super::money::amount;
-use super::{page_of, unexpected};
+use super::page_of;
 use crate::access::{Body, Caller, Meta, OperatorAccess, Params, Segments};
 use crate::app::{App, CommandError};
 use crate::convert::{self, supply::PoolNow};
-use crate::limits::{CLUSTER_SAYS_WITHIN, CLUSTERS_ASKED_AT_ONCE, PRICE_CHIPS_MAX};
+use crate::limits::{CLUSTER_SAYS_WITHIN, CLUSTERS_ASKED_AT_ONCE};
 use crate::problem::Failure;
 
 /// The clusters in the shape that users of FirecREST know.
@@ -95,24 +88,37 @@ pub(super) async fn pools(caller: Caller, Params(query): Params<PageQuery>) -> R
     let page = page_of(seen, query.limit, query.cursor.as_deref(), |p| p.id.to_string())?;
     let usage = usage(&caller, page.items.iter().map(|p| p.id).collect()).await?;
     let now = caller.app().clock.now();
+    let tenant = caller.names().tenant(who.tenant).await?;
+    let tenant: &str = tenant.as_ref().map_or("", |tenant| &tenant.name);
     let items = page.items.into_iter().map(|pool| {
         let remarks = caller.app().clusters.get(pool.cluster).map(|c| c.pool_remarks(pool.id)).unwrap_or_default();
-        let (usage, forecast) = usage.get(&pool.id).copied().unzip();
-        let cost = who.sees_all().then(|| supply.costs.get(&pool.id).copied()).flatten();
-        let now = PoolNow { usage, forecast: forecast.flatten(), currency: who.currency, now, cost, remarks };
+        let (usage, forecast, quality) = match usage.get(&pool.id) {
+            Some(Known { usage, forecast, quality }) => (Some(*usage), *forecast, *quality),
+            None => (None, None, None),
+        };
+        let cost = who.sees_all().then(|| supply.costs.get(&pool.id).cloned()).flatten();
+        let now = PoolNow { usage, forecast, quality, currency: who.currency, tenant, now, cost, remarks };
         convert::supply::pool(pool, &supply, now)
     });
     Ok(Json(Page { items: items.collect(), next_cursor: page.next_cursor }))
 }
 
-/// What is taken of each pool and how its queue goes; nothing where this server does not run the engine.
-async fn usage(
-    caller: &Caller,
-    pools: Vec<PoolId>,
-) -> Result<HashMap<PoolId, (PoolUse, Option<QueueForecast>)>, Failure> {
+/// What the engine knows of a pool.
+struct Known {
+    usage: PoolUse,
+    forecast: Option<QueueForecast>,
+    quality: Option<ForecastQuality>,
+}
+
+/// What is taken of each pool, how its queue goes and how good forecasts were; nothing where this server does not run the engine.
+async fn usage(caller: &Caller, pools: Vec<PoolId>) -> Result<HashMap<PoolId, Known>, Failure> {
     let asked = caller.app().engine.ask(move |engine, _| {
-        let forecast = |id| engine.queue_forecast(id).and_then(convert::supply::forecast);
-        pools.into_iter().filter_map(|id| Some((id, (engine.pool_use(id)?, forecast(id))))).collect::<HashMap<_, _>>()
+        let known = |id| {
+            let usage = engine.pool_use(id)?;
+            let forecast = engine.queue_forecast(id).and_then(convert::supply::forecast);
+            Some((id, Known { usage, forecast, quality: engine.forecast_quality(id).map(convert::supply::quality) }))
+        };
+        pools.into_iter().filter_map(known).collect::<HashMap<_, _>>()
     });
     match asked.await {
         Ok(usage) => Ok(usage),
@@ -146,71 +152,4 @@ pub(super) async fn set_node(
     let command = Command::SetNode { pool, node: node.clone(), state: convert::node_state_from(state) };
     access.command(command, meta.once(access.who.user, &body.raw)).await?;
     Ok(Json(NodeChanged { pool, node, state }))
-}
-
-/// Versions of the selling prices, newest first.
-#[utoipa::path(
-    get, path = "/v1/prices", tag = "money", operation_id = "prices", params(PageQuery),
-    responses((status = 200, description = "A page of price books", body = Page<ShownBook>))
-)]
-pub(super) async fn prices(caller: Caller, Params(query): Params<PageQuery>) -> Result<Json<Page<ShownBook>>, Failure> {
-    let supply = caller.names().supply().await?;
-    let mut all: Vec<&PriceBook> = supply.books.iter().collect();
-    all.sort_by_key(|b| std::cmp::Reverse((b.effective_from, b.id)));
-    let page = page_of(all, query.limit, query.cursor.as_deref(), |b| b.id.to_string())?;
-    let items = page.items.into_iter().map(convert::supply::price_book).collect();
-    Ok(Json(Page { items, next_cursor: page.next_cursor }))
-}
-
-/// Publish a new version of the selling prices. Running work keeps the prices of its start.
-#[utoipa::path(
-    post, path = "/v1/prices", tag = "money", operation_id = "publish_prices", request_body = PriceCreate,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters")),
-    responses((status = 201, description = "Published", body = PriceCreated))
-)]
-pub(super) async fn publish_prices(
-    access: OperatorAccess,
-    meta: Meta,
-    body: Body<PriceCreate>,
-) -> Result<Response, Failure> {
-    let PriceCreate { name, currency, effective_from, core_hour, gib_hour, card_hour } = body.value;
-    if card_hour.len() > PRICE_CHIPS_MAX {
-        return Err(Failure::invalid("card_hour", format!("at most {PRICE_CHIPS_MAX} chips in one book")));
-    }
-    if !model::people::valid_name(&name) {
-        return Err(Failure::new(
-            ErrorCode::BadName,
-            format!("name: use 1 to 40 of a-z, 0-9, `-`, `_`, `.`: {name:.60}"),
-        ));
-    }
-    let now = access.app().clock.now();
-    let effective_from = effective_from.map_or(now, |t| t.0);
-    if effective_from < now {
-        return Err(Failure::invalid("effective_from", "prices are never changed after the fact: say a later time"));
-    }
-    let mut cards = BTreeMap::new();
-    for (chip, price) in card_hour {
-        let chip: Chip =
-            chip.parse().map_err(|e: model::ParseChipError| Failure::invalid("card_hour", e.to_string()))?;
-        cards.insert(chip, price_of("card_hour", price)?);
-    }
-    let id = PriceBookId::from_u128(access.app().ids.draw());
-    let book = PriceBook {
-        id,
-        name: Arc::from(name),
-        currency: currency.parse().map_err(|e: base::ParseMoneyError| Failure::invalid("currency", e.to_string()))?,
-        effective_from,
-        core_hour: price_of("core_hour", core_hour)?,
-        gib_hour: price_of("gib_hour", gib_hour)?,
-        card_hour: cards,
-    };
-    match access.command(Command::PublishPrices(book), meta.once(access.who.user, &body.raw)).await? {
-        Report::Prices => Ok((StatusCode::CREATED, Json(PriceCreated { price_book: id })).into_response()),
-        other => Err(unexpected(&other)),
-    }
-}
-
-fn price_of(field: &str, text: MoneyText) -> Result<Money, Failure> {
-    let price = amount(field, text)?;
-    if price.is_negative() { Err(Failure::invalid(field, "a price is not negative")) } else { Ok(price) }
 }

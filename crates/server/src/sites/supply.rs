@@ -35,7 +35,7 @@ pub async fn register(app: &App, cluster: ClusterId, facts: &ClusterFacts, cost:
     let known = app.store.pools().await?;
     let described = |pool: &Pool| facts.pools.iter().any(|facts| *facts.name == *pool.name);
     for (pool, cost) in known.iter().filter(|(pool, _)| pool.cluster == cluster && !described(pool)) {
-        boot::retire(app, pool, *cost).await?;
+        boot::retire(app, pool, cost.clone()).await?;
     }
     for facts in &facts.pools {
         let id = link::pool_id(cluster, &facts.name);
@@ -62,7 +62,7 @@ pub async fn register(app: &App, cluster: ClusterId, facts: &ClusterFacts, cost:
         if before.is_some_and(|(pool, _)| *pool == wanted) {
             continue;
         }
-        let cost = before.map_or_else(|| (mode == SupplyMode::Own).then_some(cost), |(_, cost)| *cost);
+        let cost = before.map_or_else(|| (mode == SupplyMode::Own).then(|| cost.clone()), |(_, cost)| cost.clone());
         match command(app, Command::RegisterPool { pool: wanted, cost }).await {
             Ok(()) => {}
             Err(CommandError::Denied(denied)) => {

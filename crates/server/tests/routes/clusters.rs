@@ -33,14 +33,10 @@ async fn what_cannot_be_a_cluster_is_refused_by_the_name_of_its_field() {
         ("/mode", Value::Null, "mode"),
         (
             "/cost",
-            json!({ "purchase_price": "1", "residual": "2", "life_months": 60, "datacentre_fee_month": "0" }),
-            "cost.residual",
+            json!({ "purchase_price": "1", "residual": "0", "life_months": 60, "datacentre_fee_month": "0" }),
+            "cost",
         ),
-        (
-            "/cost",
-            json!({ "purchase_price": "1", "residual": "0", "life_months": 0, "datacentre_fee_month": "0" }),
-            "cost.life_months",
-        ),
+        ("/fee", json!({ "core_hour": "-1" }), "fee.core_hour"),
     ] {
         let problem = platform.post(&platform.admin, "/v1/clusters", with(pointer, value)).await.problem("invalid");
         assert_eq!(problem["errors"][0]["option"], field, "{pointer}: {problem}");

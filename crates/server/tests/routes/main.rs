@@ -8,6 +8,8 @@ mod malformed;
 mod money;
 mod people;
 mod policy;
+mod reports;
+mod settlements;
 mod streams;
 mod supply;
 mod support;

@@ -195,3 +195,75 @@ async fn prices_are_published_ahead_and_never_after_the_fact() {
     let second = platform.get(&platform.admin, &format!("/v1/prices?limit=1&cursor={cursor}")).await.expect(200);
     assert_eq!((&second["items"][0]["name"], &second["next_cursor"]), (&json!("list"), &Value::Null));
 }
+
+#[tokio::test]
+async fn a_book_of_items_is_shown_to_whom_it_concerns_and_tried_on_a_month() {
+    let platform = Platform::start().await;
+    let admin = &platform.admin;
+    platform.tenant("lab").await;
+    platform.tenant("other").await;
+    let anna = platform.user("anna", "member", "lab").await;
+    let job = platform.submit(&anna, WORKS).await;
+    platform.until(&anna, &job, &["RUNNING"]).await;
+    platform.machine.tick(Span::from_secs(90)).await;
+    let charged = platform.until(&anna, &job, &["COMPLETED"]).await["charged"].clone();
+    let now = platform.running.app.clock.now();
+    let month = rating::tariff::UtcOffset::UTC.month_of(now).to_string();
+    let same = json!({ "name": "list", "currency": "CNY", "core_hour": "0.10", "gib_hour": "0.01" });
+    let tried = async |book: &Value| {
+        let body = json!({ "month": month, "book": book });
+        platform.post(admin, "/v1/prices/trial", body).await.expect(200)
+    };
+    let trial = tried(&same).await;
+    assert_eq!((&trial["tenants"][0]["tenant_name"], &trial["total"]["runs"]), (&json!("lab"), &json!(1)), "{trial}");
+    assert_eq!((&trial["total"]["charged"], &trial["total"]["tried"]), (&charged, &charged));
+    assert_eq!(trial["total"]["difference"], "0.00");
+    // The tenant has a price of its own, with a minimum of which no run is short.
+    let mut book = same.clone();
+    book["utc_offset"] = json!("+08:00");
+    book["items"] = json!([
+        { "unit": "core_hour", "tenant": "lab", "price": "0.1", "minimum": "7", "round_up": "hour",
+          "bands": [{ "days": ["sat", "sun"], "factor": "0.5" }] },
+        { "unit": "core_hour", "tenant": "other", "price": "0.3", "steps": [{ "above": 100, "price": "0.2" }] },
+        { "unit": "kilotoken", "price": "0.002" },
+    ]);
+    let money = |v: &Value| v.as_str().unwrap().parse::<base::Money>().unwrap();
+    assert!(money(&tried(&book).await["total"]["tried"]) >= base::Money::from_units(7));
+    let lacks = json!({ "name": "x", "currency": "CNY", "items": [{ "unit": "gib_hour", "price": "1" }] });
+    let trial = tried(&lacks).await;
+    assert_eq!((&trial["total"]["runs_unpriced"], &trial["total"]["tried"]), (&json!(1), &json!("0.00")));
+    assert!(trial["missing"][0].as_str().unwrap().contains("core_hour"), "{trial}");
+    let listed = platform.get(admin, "/v1/prices").await.expect(200);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "a trial publishes nothing");
+
+    platform.post(admin, "/v1/prices", book.clone()).await.expect(201);
+    let items = async |token: &str| platform.get(token, "/v1/prices?limit=1").await.expect(200)["items"][0].clone();
+    let all = items(admin).await;
+    assert_eq!((&all["core_hour"], &all["utc_offset"]), (&json!("0.10"), &json!("+08:00")));
+    assert_eq!(all["items"].as_array().unwrap().len(), 5);
+    assert_eq!(
+        all["items"][2]["bands"][0],
+        json!({ "days": ["sat", "sun"], "from": "00:00", "to": "24:00", "factor": "0.50" })
+    );
+    let own = items(&anna).await;
+    let tenants: Vec<&Value> = own["items"].as_array().unwrap().iter().map(|item| &item["tenant"]).collect();
+    assert_eq!(tenants, [&Value::Null, &Value::Null, &json!("lab"), &Value::Null]);
+
+    for (n, wrong) in [
+        json!({ "unit": "core_hour", "price": "1" }),
+        json!({ "unit": "core_hour", "tenant": "nobody", "price": "1" }),
+        json!({ "unit": "core_hour", "pool": "nowhere", "price": "1" }),
+        json!({ "unit": "core_hour", "class": "low", "price": "1", "bands": [{ "from": "8" , "price": "1" }] }),
+        json!({ "unit": "core_hour", "class": "low", "price": "1", "bands": [{ "price": "1", "factor": "2" }] }),
+        json!({ "unit": "request", "price": "1", "round_up": "hour" }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut body = same.clone();
+        body["items"] = json!([wrong]);
+        let problem = platform.post(admin, "/v1/prices", body).await.problem("invalid");
+        assert!(!problem["detail"].as_str().unwrap_or_default().is_empty(), "{n}: {problem}");
+    }
+    platform.post(&anna, "/v1/prices/trial", json!({ "book": same })).await.problem("forbidden");
+}

@@ -1,6 +1,7 @@
 //! A platform to ask, and the asking.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -28,6 +29,8 @@ pub struct Platform {
     pub running: Running,
     pub machine: FakeMachine,
     pub admin: String,
+    /// How far the platform's clock is ahead of the system's, in microseconds.
+    ahead: Arc<AtomicI64>,
     router: Router,
     _folder: TempDir,
 }
@@ -73,7 +76,9 @@ impl Platform {
         let folder = tempfile::tempdir().unwrap();
         let shape = Resources::new(CORES, Amount::from_gib(GIB), 0);
         let supply = testing::supply(shape);
-        let clock = Clock::system();
+        let ahead = Arc::new(AtomicI64::new(0));
+        let (system, shift) = (Clock::system(), ahead.clone());
+        let clock = Clock::new(move || system.now() + Span::from_micros(shift.load(Ordering::Relaxed)));
         let facts = PoolFacts {
             name: "main".into(),
             shape,
@@ -92,7 +97,13 @@ impl Platform {
         let running = testing::start(config, clock, supply, connect).await.unwrap();
         let admin = running.first_admin.as_ref().unwrap().token.clone();
         let router = server::routes::router(running.app.clone());
-        Platform { running, machine, admin, router, _folder: folder }
+        Platform { running, machine, admin, ahead, router, _folder: folder }
+    }
+
+    /// Lets time pass, for the platform and for its cluster.
+    pub async fn pass(&self, span: Span) {
+        self.ahead.fetch_add(span.as_micros(), Ordering::Relaxed);
+        self.machine.tick(span).await;
     }
 
     /// Any request; its body is read whole.

@@ -5,6 +5,7 @@
 mod parse;
 mod setup;
 mod tell;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -9,6 +9,7 @@ use model::{
     Service, Switches,
 };
 
+use super::words::{Words, bad, name};
 use crate::cluster::RunPlan;
 use crate::world::{Crash, Doing};
 
@@ -41,10 +42,13 @@ pub struct PoolStep {
     pub chip: Option<Chip>,
     pub partner: bool,
     pub region: String,
+    pub site: String,
     pub time_max: Option<Span>,
     pub tenants: Vec<String>,
     /// Purchase price and data-centre fee a month, per node.
     pub cost: Option<(Money, Money)>,
+    /// What a partner takes an hour of a core, and to what its time is rounded up.
+    pub fee: Option<(Money, Span)>,
     pub terms: PoolTerms,
 }
 
@@ -80,6 +84,7 @@ pub struct SubmitStep {
     pub after: Vec<(DependencyKind, Name)>,
     pub class: PriorityClass,
     pub line: ProductLine,
+    pub data: Bytes,
     pub hold: bool,
     pub requeue: bool,
     pub preemptible: bool,
@@ -194,40 +199,6 @@ pub enum Step {
     Books,
 }
 
-struct Words<'a>(std::iter::Peekable<std::str::SplitWhitespace<'a>>);
-
-impl<'a> Words<'a> {
-    fn next(&mut self, what: &str) -> Result<&'a str, ParseError> {
-        self.0.next().ok_or_else(|| ParseError::Missing(what.into()))
-    }
-    fn value<T: std::str::FromStr>(&mut self, option: &str) -> Result<T, ParseError> {
-        let value = self.next(option)?;
-        value.parse().map_err(|_| bad(option, value))
-    }
-    fn takes(&mut self, word: &str) -> bool {
-        self.0.next_if_eq(&word).is_some()
-    }
-    fn name(&mut self) -> Result<Name, ParseError> {
-        name(self.next("a job")?)
-    }
-    fn rest(&mut self) -> String {
-        self.0.by_ref().collect::<Vec<_>>().join(" ")
-    }
-    fn finish(&mut self) -> Result<(), ParseError> {
-        self.0.next().map_or(Ok(()), |word| Err(ParseError::Word(word.into())))
-    }
-}
-
-fn bad(option: &str, value: &str) -> ParseError {
-    ParseError::Value { option: option.into(), value: value.into() }
-}
-
-fn name(text: &str) -> Result<Name, ParseError> {
-    let Some((job, rest)) = text.split_once('[') else { return Ok(Name { job: text.into(), element: None }) };
-    let index = rest.strip_suffix(']').and_then(|i| i.parse().ok()).ok_or_else(|| bad("a job", text))?;
-    Ok(Name { job: job.into(), element: Some(index) })
-}
-
 /// Reads one line; `None` for empty ones and comments.
 ///
 /// # Errors
@@ -320,9 +291,11 @@ fn pool(w: &mut Words) -> Result<Step, ParseError> {
         chip: None,
         partner: false,
         region: String::new(),
+        site: "here".into(),
         time_max: None,
         tenants: Vec::new(),
         cost: None,
+        fee: None,
         terms: PoolTerms::default(),
     };
     while let Some(word) = w.0.next() {
@@ -335,9 +308,11 @@ fn pool(w: &mut Words) -> Result<Step, ParseError> {
             "chip" => p.chip = Some(w.value(word)?),
             "partner" => p.partner = true,
             "region" => p.region = w.next(word)?.into(),
+            "site" => p.site = w.next(word)?.into(),
             "time-max" => p.time_max = Some(w.value(word)?),
             "for" => p.tenants.push(w.next(word)?.into()),
             "cost" => p.cost = Some((w.value(word)?, w.value(word)?)),
+            "fee" => p.fee = Some((w.value(word)?, w.value(word)?)),
             "machines" => p.terms.machines = true,
             "job-nodes" => p.terms.job.nodes = Some(w.value(word)?),
             "feature" => p.terms.features.push((w.next(word)?.into(), w.value(word)?)),
@@ -412,6 +387,7 @@ fn submit(w: &mut Words) -> Result<Step, ParseError> {
         after: Vec::new(),
         class: PriorityClass::Normal,
         line: ProductLine::General,
+        data: Bytes(0),
         hold: false,
         requeue: false,
         preemptible: false,
@@ -440,6 +416,7 @@ fn submit(w: &mut Words) -> Result<Step, ParseError> {
             "after" => s.after.push((dependency(w.next(word)?)?, w.name()?)),
             "class" => s.class = class(w)?,
             "line" => s.line = known(w, "line")?,
+            "data" => s.data = w.value(word)?,
             "hold" => s.hold = true,
             "requeue" => s.requeue = true,
             "preemptible" => s.preemptible = true,

@@ -10,7 +10,7 @@ use model::{
     Actor, ArraySpec, BackendKind, Chip, Cluster, ClusterHealth, ClusterTerms, ContractTier, JobSpec, Node, NodeState,
     Pool, Request, Role, Service, Supplier, SupplyMode, User, Window,
 };
-use rating::{PoolCost, PriceBook};
+use rating::{NodeCost, OwnCost, PoolCost, PriceBook, PriceList, SupplierFee};
 
 use super::Runner;
 use super::parse::{PoolStep, SubmitStep, TermsStep};
@@ -64,9 +64,8 @@ impl Runner {
     pub(super) fn prices(&mut self, core: Money, gib: Money, cards: Vec<(Chip, Money)>, from: Option<Span>) {
         let id = PriceBookId::from_u128(self.id());
         let effective_from = self.world.shown() + from.unwrap_or(Span::ZERO);
-        let (currency, name) = (Currency::CNY, "book".into());
-        let card_hour = cards.into_iter().collect();
-        let book = PriceBook { id, name, currency, effective_from, core_hour: core, gib_hour: gib, card_hour };
+        let list = PriceList { core_hour: Some(core), gib_hour: Some(gib), card_hour: cards.into_iter().collect() };
+        let book = PriceBook::list(id, "book".into(), Currency::CNY, effective_from, list);
         self.command(None, Command::PublishPrices(book));
     }
 
@@ -80,7 +79,7 @@ impl Runner {
         }
     }
 
-    fn cluster(&mut self, name: &str, partner: bool, region: &str) -> ClusterId {
+    fn cluster(&mut self, name: &str, partner: bool, region: &str, site: &str) -> ClusterId {
         if let Some(id) = self.clusters.get(name) {
             return *id;
         }
@@ -95,7 +94,7 @@ impl Runner {
             name: name.into(),
             backend,
             supplier,
-            site: "here".into(),
+            site: site.into(),
             health,
             service: Service::InService,
             tried_at: None,
@@ -110,7 +109,7 @@ impl Runner {
     }
 
     pub(super) fn pool(&mut self, step: PoolStep) {
-        let cluster = self.cluster(&step.cluster, step.partner, &step.region);
+        let cluster = self.cluster(&step.cluster, step.partner, &step.region, &step.site);
         let id = self.pools.get(&step.name).copied().unwrap_or(PoolId::from_u128(self.id()));
         let node = |n: u32| Node::new(format!("n{n}"), NodeState::Up);
         let tenants = step.tenants.iter().filter_map(|t| self.tenants.get(t)).map(|(id, _)| *id).collect();
@@ -128,12 +127,15 @@ impl Runner {
             past_use: Default::default(),
             terms: Arc::new(step.terms),
         };
-        let cost = step.cost.map(|(purchase_price, datacentre_fee_month)| PoolCost {
+        let node = |(purchase_price, datacentre_fee_month)| NodeCost {
             purchase_price,
             residual: Money::ZERO,
             life_months: LIFE_MONTHS,
             datacentre_fee_month,
-        });
+        };
+        let own = step.cost.map(|cost| PoolCost::Own(OwnCost { node: node(cost), stages: Vec::new() }));
+        let fee = |(hour, round_up)| PoolCost::Partner(SupplierFee { round_up, ..SupplierFee::by_core(hour) });
+        let cost = own.or(step.fee.map(fee));
         self.world.add_pool(&pool);
         self.pools.insert(step.name, id);
         self.command(None, Command::RegisterPool { pool, cost });
@@ -217,6 +219,7 @@ impl Runner {
             array: step.array.clone().map(|(indices, limit)| ArraySpec { indices, limit }),
             class: step.class,
             line: step.line,
+            inputs: (step.data.0 > 0).then(|| data(step.data.0)).into_iter().collect(),
             hold: step.hold,
             requeue: step.requeue,
             preemptible: step.preemptible,
@@ -227,6 +230,10 @@ impl Runner {
             ..JobSpec::minimal(&step.name, script, request, step.time)
         }
     }
+}
+
+fn data(size: u64) -> model::Input {
+    model::Input { path: "data".into(), digest: model::ContentDigest([0; 32]), size, mode: 0o644 }
 }
 
 fn script(name: &str) -> Arc<str> {

@@ -146,7 +146,9 @@ pub(crate) fn explanation(e: &Explanation) -> Vec<String> {
         let money = |m: Option<base::Money>| m.map_or_else(|| "-".to_owned(), |m| m.to_string());
         let chosen = if c.chosen { "  <- chosen" } else { "" };
         let (price, cost) = (money(c.price), money(c.cost));
-        format!("{:<8} {verdict:<18} start {start:<9} price {price:<9} cost {cost}{chosen}", c.pool_name)
+        let way = c.data_time.map_or_else(String::new, |time| format!(" data {time} for {}", money(c.data_cost)));
+        let users = c.latency.map_or_else(String::new, |latency| format!(" users {latency}"));
+        format!("{:<8} {verdict:<18} start {start:<9} price {price:<9} cost {cost}{way}{users}{chosen}", c.pool_name)
     };
     e.candidates.iter().map(row).collect()
 }

@@ -3,15 +3,20 @@
 //!
 //! Start reading at [`Supply`] (what there is, from a TOML file), then [`play`] and [`Sums`] (what is told afterwards).
 
+mod acts;
 mod play;
 mod sums;
 #[cfg(test)]
 mod tests;
 mod written;
 
+use std::sync::Arc;
+
 use base::{Bytes, Money, Resources, Span};
+use engine::network::{Home, Network};
 use model::{Chip, SupplyMode};
-use rating::PoolCost;
+use rating::{NodeCost, OwnCost, PoolCost, SupplierFee};
+use sched::{Links, Path};
 
 pub use engine::Steering;
 #[cfg(test)]
@@ -21,6 +26,7 @@ pub use sums::{Group, Sums, csv, sums};
 pub use written::Fault;
 pub(crate) use written::span_or_none;
 
+use crate::world::Lateness;
 use written::Mode;
 
 /// Hours of a month: a twelfth of 365 days, as costs are counted.
@@ -37,6 +43,8 @@ pub struct Supply {
     pub pools: Vec<Pool>,
     outages: Vec<Outage>,
     pub tenants: Vec<Tenant>,
+    /// What placement is told, unless the policy has links of its own.
+    network: Network,
 }
 
 #[derive(Clone, Debug)]
@@ -62,21 +70,27 @@ pub struct Pool {
     /// Of a node. A partner's fee stands as what the data centre is paid, which is accrued for use only.
     cost: Option<PoolCost>,
     foreign: Vec<written::Foreign>,
+    /// From when on a node costs something else, in order of time.
+    cost_changes: Vec<(Span, PoolCost)>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Outage {
     what: Broken,
     from: Span,
     lasts: Span,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Broken {
     /// Place of the pool, and how many of its nodes.
     Nodes(usize, u32),
     /// Place of the cluster.
     Link(usize),
+    /// Between two sites.
+    Way([String; 2]),
+    /// Place of the cluster whose ends become known late or without usage.
+    Accounting(usize, Lateness),
 }
 
 #[derive(Clone, Debug)]
@@ -87,9 +101,12 @@ pub struct Tenant {
     shares: u32,
     /// Place of the cluster where its work ran before.
     home: Option<usize>,
+    /// Where its data is.
+    site: Option<String>,
     pub contract: Option<Contract>,
     /// By cluster: how long a job's data is on its way there, and what that costs.
     data: Vec<(Span, Money)>,
+    bytes: Bytes,
 }
 
 /// A term contract; a tenant without one buys on demand.
@@ -147,25 +164,42 @@ impl Supply {
             return Err("there is no pool: write at least one [[cluster]] and one [[pool]]".into());
         }
         let outage = |o: &written::Outage| {
-            let what = match (&o.pool, &o.cluster) {
-                (Some(name), None) => {
+            let what = match (&o.pool, &o.cluster, &o.link) {
+                (Some(name), None, None) => {
                     let at = pools.iter().position(|p| p.name == *name);
                     let at = at.ok_or_else(|| format!("there is no pool `{name}`"))?;
                     Broken::Nodes(at, o.nodes.unwrap_or(pools[at].nodes).min(pools[at].nodes))
                 }
-                (None, Some(name)) => Broken::Link(place(name)?),
-                _ => return Err("an [[outage]] names a pool or a cluster".to_owned()),
+                (None, Some(name), None) => Broken::Link(place(name)?),
+                (None, None, Some(sites)) => {
+                    region(&Some(sites[0].clone()))?;
+                    region(&Some(sites[1].clone()))?;
+                    Broken::Way(sites.clone())
+                }
+                _ => return Err("an [[outage]] names a pool, a cluster or a link".to_owned()),
             };
             Ok(Outage { what, from: o.from, lasts: o.lasts })
         };
-        let outages = file.outages.iter().map(outage).collect::<Result<Vec<_>, _>>()?;
-        let tenants = tenants(&file, &clusters)?;
+        let late = |a: &written::Accounting| {
+            if a.missing_permille > 1_000 || a.late_max < Span::ZERO {
+                return Err(format!("[[accounting]] of `{}`: `missing_permille` is at most 1000", a.cluster));
+            }
+            let lateness = Lateness { late_max: a.late_max, missing_permille: a.missing_permille };
+            Ok(Outage { what: Broken::Accounting(place(&a.cluster)?, lateness), from: a.from, lasts: a.lasts })
+        };
+        let outages = file.outages.iter().map(outage).chain(file.accounting.iter().map(late));
+        let outages = outages.collect::<Result<Vec<_>, _>>()?;
+        let network = network(&file);
+        if let Some(problem) = network.fault() {
+            return Err(format!("link: {problem}"));
+        }
+        let tenants = tenants(&file, &clusters, &network.links())?;
         let written::Run { meter_interval, look_interval } = file.run;
         if meter_interval <= Span::ZERO || look_interval <= Span::ZERO {
             return Err("run: an interval must be longer than zero".into());
         }
         let prices = file.prices;
-        Ok(Supply { meter_interval, look_interval, prices, cards, clusters, pools, outages, tenants })
+        Ok(Supply { meter_interval, look_interval, prices, cards, clusters, pools, outages, tenants, network })
     }
 
     /// Cores of the widest job that any pool can hold.
@@ -183,7 +217,7 @@ impl Supply {
     }
 }
 
-fn tenants(file: &written::File, clusters: &[Cluster]) -> Result<Vec<Tenant>, String> {
+fn tenants(file: &written::File, clusters: &[Cluster], links: &Links) -> Result<Vec<Tenant>, String> {
     let mut tenants = Vec::new();
     for written in &file.tenants {
         if let Some(site) = written.site.as_ref().filter(|site| !file.sites.iter().any(|s| s.name == **site)) {
@@ -199,8 +233,10 @@ fn tenants(file: &written::File, clusters: &[Cluster]) -> Result<Vec<Tenant>, St
             groups: written.groups.clone(),
             shares: written.shares,
             home: written.home.as_ref().map(home).transpose()?,
+            site: written.site.clone(),
             contract: None,
-            data: clusters.iter().map(|c| data(written, c, &file.links)).collect::<Result<_, _>>()?,
+            data: clusters.iter().map(|c| data(written, c, links)).collect::<Result<_, _>>()?,
+            bytes: bytes(written),
         });
     }
     once("tenant", tenants.iter().map(|t| &t.name))?;
@@ -220,25 +256,27 @@ fn pool(written: &written::Pool, cluster: usize, clusters: &[Cluster]) -> Result
     }
     let chip = written.chip.as_ref().map(|c| c.parse::<Chip>().map_err(|_| of("no such chip"))).transpose()?;
     let cost = match (clusters[cluster].mode, written.cost, written.fee_core_hour) {
-        (SupplyMode::Own, cost, None) => cost.map(|c| PoolCost {
-            purchase_price: c.purchase_price,
-            residual: c.residual,
-            life_months: c.life_months.max(1),
-            datacentre_fee_month: c.datacentre_fee_month,
+        (SupplyMode::Own, cost, None) => cost.map(|c| {
+            let node = NodeCost {
+                purchase_price: c.purchase_price,
+                residual: c.residual,
+                life_months: c.life_months.max(1),
+                datacentre_fee_month: c.datacentre_fee_month,
+            };
+            PoolCost::Own(OwnCost { node, stages: Vec::new() })
         }),
-        (SupplyMode::Partner, None, fee) => fee
-            .map(|fee| {
-                let month =
-                    fee.0.checked_mul(MONTH_HOURS).and_then(|m| m.checked_mul(i64::try_from(written.cores).ok()?));
-                let month = month.ok_or_else(|| of("the fee is too large"))?;
-                let (purchase_price, residual, life_months) = (Money::ZERO, Money::ZERO, 1);
-                Ok::<_, String>(PoolCost { purchase_price, residual, life_months, datacentre_fee_month: Money(month) })
-            })
-            .transpose()?,
+        (SupplyMode::Partner, None, fee) => fee.map(fee_cost),
         (SupplyMode::Own, _, Some(_)) => return Err(of("an own pool has a [pool.cost], no fee")),
         (SupplyMode::Partner, Some(_), _) => return Err(of("a partner's pool has a fee_core_hour, no cost")),
     };
+    if clusters[cluster].mode == SupplyMode::Own && !written.fee_changes.is_empty() {
+        return Err(of("an own pool has no fee that could change"));
+    }
+    let change = |change: &written::FeeChange| (change.from, fee_cost(change.fee_core_hour));
+    let mut cost_changes: Vec<_> = written.fee_changes.iter().map(change).collect();
+    cost_changes.sort_by_key(|change| change.0);
     Ok(Pool {
+        cost_changes,
         name: written.name.clone(),
         cluster,
         nodes: written.nodes,
@@ -250,18 +288,41 @@ fn pool(written: &written::Pool, cluster: usize, clusters: &[Cluster]) -> Result
     })
 }
 
+fn fee_cost(fee_core_hour: Money) -> PoolCost {
+    PoolCost::Partner(SupplierFee::by_core(fee_core_hour))
+}
+
 /// How long a job's data is on its way from the tenant's site to a cluster, and what that costs. Where nothing is said there is neither.
-fn data(tenant: &written::Tenant, cluster: &Cluster, links: &[written::Link]) -> Result<(Span, Money), String> {
+fn data(tenant: &written::Tenant, cluster: &Cluster, links: &Links) -> Result<(Span, Money), String> {
     let (Some(from), Some(to)) = (&tenant.site, &cluster.site) else { return Ok((Span::ZERO, Money::ZERO)) };
-    if from == to || tenant.data_gib <= 0.0 {
+    let data = bytes(tenant);
+    if data.0 == 0 {
         return Ok((Span::ZERO, Money::ZERO));
     }
-    let joins = |l: &&written::Link| (&l.from, &l.to) == (from, to) || (&l.from, &l.to) == (to, from);
-    let link = links.iter().find(joins).ok_or_else(|| format!("there is no link between `{from}` and `{to}`"))?;
-    let bits = tenant.data_gib * (1u64 << 33) as f64;
-    let seconds = link.bandwidth_mbit_s.map_or(0.0, |mbit| bits / (mbit.max(1e-6) * 1e6));
-    let price = Money((link.gib_price.0 as f64 * tenant.data_gib).round() as i64);
-    Ok((link.latency + Span::from_micros((seconds * 1e6) as i64), price))
+    let path = links.between(&from.as_str().into(), &to.as_str().into());
+    let path = path.ok_or_else(|| format!("there is no link between `{from}` and `{to}`"))?;
+    Ok((path.time(data), path.price(data)))
+}
+
+/// What each job of a tenant brings.
+fn bytes(tenant: &written::Tenant) -> Bytes {
+    Bytes((tenant.data_gib.max(0.0) * Bytes::GIB as f64).round() as u64)
+}
+
+/// The file's sites and links as a policy's document has them, with the tenants' sites.
+fn network(file: &written::File) -> Network {
+    let mut network = Network::default();
+    for link in &file.links {
+        let path = Path { latency: link.latency, bandwidth: link.bandwidth, gib_price: link.gib_price };
+        let (a, b) = if link.from <= link.to { (&link.from, &link.to) } else { (&link.to, &link.from) };
+        // The first of a pair counts.
+        network.between.entry(a.clone()).or_default().entry(b.clone()).or_insert(path);
+    }
+    for tenant in &file.tenants {
+        let site: Arc<str> = tenant.site.as_deref().unwrap_or_default().into();
+        network.tenants.insert(tenant.name.clone(), Home { files: site.clone(), users: site });
+    }
+    network
 }
 
 fn once<'a>(noun: &str, names: impl Iterator<Item = &'a String>) -> Result<(), String> {

@@ -9,14 +9,16 @@ use base::{Bytes, Resources, digest128};
 use base::{
     ClusterId, JobId, Money, PoolId, PriceBookId, ProjectId, Seed, Span, SupplierId, TenantId, Timestamp, UserId,
 };
+use engine::network::Network;
 use engine::{Command, Envelope, Input, Policy, Steering, Submission};
 use model::{
-    Actor, BackendKind, Cluster, ClusterHealth, JobSpec, Node, NodeState, Outcome, Phase, Pool, Request, Role, Service,
-    Supplier, SupplyMode, User,
+    Actor, BackendKind, Cluster, ClusterHealth, ContentDigest, Input as DataFile, JobSpec, Node, NodeState, Outcome,
+    Phase, Pool, Request, Role, Service, Supplier, SupplyMode, User,
 };
-use rating::PriceBook;
+use rating::{PriceBook, PriceList};
 
-use super::{Broken, Fault, Supply, Tenant};
+use super::acts::acts;
+use super::{Fault, Supply, Tenant};
 use crate::audit;
 use crate::cluster::RunPlan;
 use crate::replay::{Load, Progress, Watch};
@@ -80,32 +82,24 @@ const STEPS_PER_LOOK: u64 = 256;
 const TAIL_MAX: Span = Span::from_hours(24 * 365 * 5);
 const JOB_BITS: u32 = 80;
 
-struct Run<'a> {
+pub(super) struct Run<'a> {
     supply: &'a Supply,
     sources: &'a [Source],
-    world: World,
+    pub(super) world: World,
     begin: Timestamp,
-    tenants: Vec<Tenant>,
+    pub(super) tenants: Vec<Tenant>,
     /// By tenant: who it is, and its users by their numbers in the source.
     people: Vec<(TenantId, ProjectId)>,
     users: BTreeMap<(usize, usize, Option<u32>), UserId>,
-    clusters: Vec<ClusterId>,
-    pools: Vec<PoolId>,
+    pub(super) clusters: Vec<ClusterId>,
+    pub(super) pools: Vec<PoolId>,
     /// By source: the tenants that share its users.
     of_source: Vec<Vec<usize>>,
     fates: Vec<Fate>,
     /// Cores of open work within its contract, in thousandths, by tenant.
     within: Vec<u64>,
     ended: usize,
-    wrong: Vec<String>,
-}
-
-/// What happens to the supply by itself.
-#[derive(Clone, Debug)]
-enum Act {
-    Nodes { pool: usize, count: u32, up: bool },
-    Link { cluster: usize, up: bool },
-    Foreign { pool: usize, count: u32, cores: u64 },
+    pub(super) wrong: Vec<String>,
 }
 
 /// Plays the sources' jobs on a supply under a policy. `seed` decides about waits in clusters' own queues only.
@@ -125,7 +119,11 @@ pub fn play(
 }
 
 impl<'a> Run<'a> {
-    fn new(supply: &'a Supply, steering: Steering, sources: &'a [Source], seed: &Seed) -> Result<Run<'a>, Fault> {
+    fn new(supply: &'a Supply, mut steering: Steering, sources: &'a [Source], seed: &Seed) -> Result<Run<'a>, Fault> {
+        // A policy that says nothing of links knows those there are.
+        if steering.links == Network::default() {
+            steering.links = supply.network.clone();
+        }
         let policy = Policy {
             meter_interval: supply.meter_interval,
             look_interval: supply.look_interval,
@@ -164,7 +162,7 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    fn command(&mut self, command: Command) -> Result<(), Fault> {
+    pub(super) fn command(&mut self, command: Command) -> Result<(), Fault> {
         let envelope = Envelope { actor: Actor::Platform, operator: true, once: None, command };
         match self.world.command(envelope) {
             Ok(Ok(_)) => Ok(()),
@@ -175,15 +173,13 @@ impl<'a> Run<'a> {
 
     fn set_up(&mut self, seed: &Seed) -> Result<(), Fault> {
         let prices = &self.supply.prices;
-        let book = PriceBook {
-            id: PriceBookId::from_u128(id("prices", 0)),
-            name: prices.name.as_str().into(),
-            currency: prices.currency,
-            effective_from: self.begin,
-            core_hour: prices.core_hour,
-            gib_hour: prices.gib_hour,
+        let list = PriceList {
+            core_hour: Some(prices.core_hour),
+            gib_hour: Some(prices.gib_hour),
             card_hour: self.supply.cards.clone(),
         };
+        let (number, name) = (PriceBookId::from_u128(id("prices", 0)), prices.name.as_str().into());
+        let book = PriceBook::list(number, name, prices.currency, self.begin, list);
         self.command(Command::PublishPrices(book))?;
         for at in 0..self.tenants.len() {
             self.tenant(at)?;
@@ -254,9 +250,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn pool(&mut self, at: usize) -> Result<(), Fault> {
+    /// A pool as the file has it, all its nodes up.
+    pub(super) fn pool_as_written(&self, at: usize) -> Pool {
         let written = &self.supply.pools[at];
-        let pool = Pool {
+        Pool {
             id: PoolId::from_u128(id("pool", at)),
             cluster: self.clusters[written.cluster],
             name: written.name.as_str().into(),
@@ -269,10 +266,14 @@ impl<'a> Run<'a> {
             retired: Vec::new(),
             terms: Default::default(),
             past_use: Default::default(),
-        };
+        }
+    }
+
+    fn pool(&mut self, at: usize) -> Result<(), Fault> {
+        let pool = self.pool_as_written(at);
         self.pools.push(pool.id);
         self.world.add_pool(&pool);
-        self.command(Command::RegisterPool { pool, cost: written.cost })
+        self.command(Command::RegisterPool { pool, cost: self.supply.pools[at].cost.clone() })
     }
 
     /// Submissions in order of time, then of source and place: (seconds, source, place).
@@ -294,7 +295,8 @@ impl<'a> Run<'a> {
     /// True when everything came to its end.
     fn goes(&mut self, watch: Watch<'_>) -> bool {
         let arrivals = self.arrivals();
-        let acts = acts(self.supply);
+        let sites: Vec<Option<String>> = self.tenants.iter().map(|t| t.site.clone()).collect();
+        let acts = acts(self.supply, &sites);
         let total = arrivals.len();
         let (mut next, mut act, mut steps) = (0, 0, 0u64);
         let last = Span::from_secs(arrivals.last().map_or(0, |a| a.0));
@@ -380,10 +382,14 @@ impl<'a> Run<'a> {
         let script: Arc<str> = "#!/bin/sh\n".into();
         let estimate = Span::from_secs(job.estimate_s.max(1));
         let minimal = JobSpec::minimal(&name, model::spec::script_id(&script), request, estimate);
-        let spec = Arc::new(JobSpec { requeue: true, ..minimal });
-        let key = [u128::from(nodes), u128::from(cores), estimate.as_micros() as u128].map(u128::to_be_bytes);
-        let name = name.as_bytes();
-        let spec_id = base::SpecId::from_u128(digest128(&[b"spec", name, &key[0], &key[1], &key[2]]));
+        let bytes = self.tenants[tenant].bytes;
+        let data = DataFile { path: "data".into(), digest: ContentDigest([0; 32]), size: bytes.0, mode: 0o644 };
+        let inputs = if bytes.0 > 0 { vec![data] } else { Vec::new() };
+        let spec = Arc::new(JobSpec { requeue: true, inputs, ..minimal });
+        let key = [u128::from(nodes), u128::from(cores), estimate.as_micros() as u128, u128::from(bytes.0)];
+        let [nodes, cores, estimate, bytes] = key.map(u128::to_be_bytes);
+        let parts: [&[u8]; 6] = [b"spec", name.as_bytes(), &nodes, &cores, &estimate, &bytes];
+        let spec_id = base::SpecId::from_u128(digest128(&parts));
         let submission = Submission {
             id,
             user,
@@ -411,20 +417,6 @@ impl<'a> Run<'a> {
                 // It is not played; the figures count it as one that did not start.
                 self.wrong.push(format!("{job} was refused: {denied}"));
                 self.ended += 1;
-            }
-        }
-    }
-
-    fn act(&mut self, act: &Act) {
-        match act {
-            Act::Nodes { pool, count, up } => {
-                (0..*count).for_each(|n| self.world.set_node(self.pools[*pool], &node_name(n), *up));
-            }
-            Act::Link { cluster, up: true } => self.world.join(self.clusters[*cluster]),
-            Act::Link { cluster, up: false } => self.world.cut(self.clusters[*cluster]),
-            Act::Foreign { pool, count, cores } => {
-                let busy = Resources::new(*cores, Bytes(0), 0);
-                (0..*count).for_each(|n| self.world.set_foreign(self.pools[*pool], &node_name(n), busy));
             }
         }
     }
@@ -495,7 +487,8 @@ const WRONG_MAX: usize = 100;
 impl Tenant {
     fn plain(name: &str) -> Tenant {
         let (name, traces) = (name.to_owned(), vec![name.to_owned()]);
-        Tenant { name, traces, groups: Vec::new(), shares: 1, home: None, contract: None, data: Vec::new() }
+        let (groups, data) = (Vec::new(), Vec::new());
+        Tenant { name, traces, groups, shares: 1, home: None, site: None, contract: None, data, bytes: Bytes(0) }
     }
 }
 
@@ -503,35 +496,8 @@ fn id(noun: &str, number: usize) -> u128 {
     digest128(&[b"supply", noun.as_bytes(), &(number as u64).to_be_bytes()])
 }
 
-fn node_name(number: u32) -> String {
+pub(super) fn node_name(number: u32) -> String {
     format!("n{number}")
-}
-
-/// What happens to the supply, in order of time.
-fn acts(supply: &Supply) -> Vec<(Span, Act)> {
-    let mut acts = Vec::new();
-    for outage in &supply.outages {
-        let (from, until) = (outage.from, outage.from + outage.lasts);
-        for (at, up) in [(from, false), (until, true)] {
-            acts.push((
-                at,
-                match outage.what {
-                    Broken::Nodes(pool, count) => Act::Nodes { pool, count, up },
-                    Broken::Link(cluster) => Act::Link { cluster, up },
-                },
-            ));
-        }
-    }
-    for (pool, written) in supply.pools.iter().enumerate() {
-        for foreign in &written.foreign {
-            let count = foreign.nodes.min(written.nodes);
-            for (at, cores) in [(foreign.from, foreign.cores), (foreign.from + foreign.lasts, 0)] {
-                acts.push((at, Act::Foreign { pool, count, cores }));
-            }
-        }
-    }
-    acts.sort_by_key(|(at, _)| *at);
-    acts
 }
 
 /// By pool and tenant, for who sums up.

@@ -1,6 +1,7 @@
 //! What is told of a run: waits, slowdowns, use and money, in all and by cluster, pool, tenant and supply mode. Each figure says here how
 //! it is computed. Refuses to know how it is printed.
 
+use rating::PoolCost;
 use std::io::Write;
 
 use base::{Money, Span};
@@ -181,8 +182,9 @@ fn add_supply(group: &mut Group, supply: &Supply, played: &Played, pools: &[usiz
     for pool in pools.iter().map(|at| (mode_of(supply, *at), &supply.pools[*at])) {
         let (mode, pool) = pool;
         capacity += f64::from(pool.nodes) * pool.shape.cpu.cores_ceil() as f64 * hours;
-        if let Some(cost) = pool.cost.filter(|_| mode == SupplyMode::Own) {
-            let each = cost.of(pool.shape, pool.shape, played.lasted).map_or(Money::ZERO, |c| c.total());
+        let own = pool.cost.as_ref().and_then(PoolCost::own);
+        if let Some(own) = own.filter(|_| mode == SupplyMode::Own) {
+            let each = own.node.of(pool.shape, pool.shape, played.lasted).map_or(Money::ZERO, |c| c.total());
             whole += Money(each.0.saturating_mul(i64::from(pool.nodes)));
         }
     }

@@ -117,6 +117,41 @@ fn a_policy_waits_for_the_own_pool_and_saves_the_fee() {
     assert_eq!(thrift.all.max_wait_s, 3_600.0);
 }
 
+/// A partner at the end of a line of 400 Mbit/s, seven minutes for 20 GiB, whose cores are cheap.
+fn behind_a_slow_link() -> String {
+    SMALL
+        .replace("8589.934592", "400")
+        .replace("data_gib = 2", "data_gib = 20")
+        .replace("fee_core_hour = \"0.6\"", "fee_core_hour = \"0.01\"")
+}
+
+#[test]
+fn placement_that_knows_the_links_avoids_a_slow_one() {
+    let of = |every_s: i64| {
+        let records: Vec<Record> = (0..12).map(|n| record(n * every_s, 8, 600, 600)).collect();
+        let supply = behind_a_slow_link();
+        // A policy that has links of its own has these alone: here none.
+        let blind = run(&supply, "[links]\nfiles = \"nowhere\"\n", &records, 1).3;
+        let knows = run(&supply, "", &records, 1).3;
+        (blind, knows)
+    };
+    // A core-hour costs 0.04 less at the partner, and the way there 10 for each job.
+    let (blind, knows) = of(600);
+    assert_eq!((blind.clusters[1].jobs, knows.clusters[1].jobs), (6, 0));
+    assert_eq!((blind.all.data_cost, knows.all.data_cost), (Money::from_units(60), Money::ZERO));
+    assert!(knows.all.mean_wait_s < 1.0 && blind.all.mean_wait_s > 200.0);
+    assert!(knows.all.margin > blind.all.margin + Money::from_units(50));
+    // More than the near pool can do goes there all the same, and less of it than before.
+    let (blind, knows) = of(450);
+    assert!((1..blind.clusters[1].jobs).contains(&knows.clusters[1].jobs), "{}", knows.clusters[1].jobs);
+    assert!(knows.all.mean_wait_s <= blind.all.mean_wait_s && knows.all.max_wait_s <= blind.all.max_wait_s);
+    assert!(knows.all.margin > blind.all.margin, "{:?} blind, {:?} knowing", told(&blind), told(&knows));
+}
+
+fn told(sums: &Sums) -> (f64, f64, Money, Money) {
+    (sums.all.mean_wait_s, sums.all.max_wait_s, sums.all.data_cost, sums.all.margin)
+}
+
 #[test]
 fn what_is_no_supply_is_refused_with_its_place() {
     let with = |what: &str| format!("{SMALL}\n{what}");
@@ -128,7 +163,7 @@ fn what_is_no_supply_is_refused_with_its_place() {
         (SMALL.replace("fee_core_hour = \"0.6\"", "cost = { purchase_price = \"1\", life_months = 1 }"), "no cost"),
         (SMALL.replace("tenant = \"lab\"", "tenant = \"labs\""), "there is no tenant `labs`"),
         (with("[[tenant]]\nname = \"lab\""), "two of the tenant `lab`"),
-        (with("[[outage]]\nfrom = \"1h\"\nfor = \"1h\""), "names a pool or a cluster"),
+        (with("[[outage]]\nfrom = \"1h\"\nfor = \"1h\""), "names a pool, a cluster or a link"),
         ("[prices]\ncore_hour = \"1\"".into(), "there is no pool"),
         ("[prices]\ncore_hour = 1".into(), "line 2"),
         (SMALL.replacen("cores = 8", "core = 8", 1), "line 23"),
@@ -198,5 +233,59 @@ proptest! {
         };
         let (on2, source2, again, _) = run(&supply, policy, &records, seed);
         prop_assert_eq!(bytes(&on, &source, &played).unwrap(), bytes(&on2, &source2, &again).unwrap());
+    }
+}
+
+/// The small supply with something more in it; all its ends are the auditor's business.
+fn run_with(more: &str, supply: &str, records: &[Record]) -> Sums {
+    let (_, _, played, sums) = run(&format!("{supply}{more}"), "", records, 1);
+    assert!(played.is_complete && played.wrong.is_empty(), "{:?}", played.wrong);
+    sums
+}
+
+#[test]
+fn a_partner_that_takes_more_takes_it_of_work_that_starts_then() {
+    // The own pool is full for hours; the partner has room for both.
+    let records = [record(0, 8, 36_000, 36_000), record(60, 4, 7_200, 7_200), record(5_400, 4, 3_600, 3_600)];
+    let change = "[[pool.fee_change]]\nfrom = \"1h\"\nfee_core_hour = \"1.2\"\n";
+    let dear = SMALL.replace("fee_core_hour = \"0.6\"\n", &format!("fee_core_hour = \"0.6\"\n{change}"));
+    let sums = run_with("", &dear, &records);
+    assert_eq!(sums.clusters[1].jobs, 2);
+    // Four cores for two hours at 0.6, and for one at 1.2.
+    assert_eq!(sums.all.fees, "9.6".parse().unwrap());
+    let own = SMALL.replace("[pool.cost]\n", &format!("{change}[pool.cost]\n"));
+    let fault = Supply::parse(&own).unwrap_err().to_string();
+    assert!(fault.contains("an own pool has no fee"), "{fault}");
+}
+
+#[test]
+fn data_waits_for_a_link_that_is_down() {
+    let records = [record(0, 8, 3_600, 3_600), record(60, 4, 600, 600)];
+    let down = "[[outage]]\nlink = [\"there\", \"here\"]\nfrom = \"0s\"\nfor = \"10m\"\n";
+    let sums = run_with(down, SMALL, &records);
+    // It was sent off at 60 s, the link is back at 600 s, and the data takes four seconds.
+    assert_eq!((sums.clusters[1].jobs, sums.clusters[1].max_wait_s), (1, 544.0));
+    let nowhere = down.replace("there", "nowhere");
+    let fault = Supply::parse(&format!("{SMALL}{nowhere}")).unwrap_err().to_string();
+    assert!(fault.contains("no site `nowhere`"), "{fault}");
+}
+
+#[test]
+fn ends_that_become_known_late_or_without_usage_change_no_bill() {
+    let records: Vec<Record> = (0..60).map(|n| record(n * 300, 1 + n as u32 % 4, 1_000 + 37 * n, 7_200)).collect();
+    let late = |late: &str, missing: u32| {
+        let of = |cluster: &str| {
+            format!(
+                "[[accounting]]\ncluster = \"{cluster}\"\nfor = \"30d\"\nlate_max = \"{late}\"\nmissing_permille = {missing}\n"
+            )
+        };
+        run_with(&(of("own") + &of("far")), SMALL, &records)
+    };
+    let usual = run_with("", SMALL, &records);
+    for (late_max, missing) in [("2h", 0), ("0s", 500), ("45m", 300)] {
+        let sums = late(late_max, missing);
+        assert_eq!((sums.all.revenue, sums.all.jobs), (usual.all.revenue, 60), "{late_max} {missing}");
+        // Nodes are taken to be in use until the end is known.
+        assert_eq!(sums.all.mean_wait_s > usual.all.mean_wait_s, late_max != "0s", "{late_max} {missing}");
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct File {
     pub pools: Vec<Pool>,
     #[serde(default, rename = "outage")]
     pub outages: Vec<Outage>,
+    #[serde(default, rename = "accounting")]
+    pub accounting: Vec<Accounting>,
     #[serde(default, rename = "tenant")]
     pub tenants: Vec<Tenant>,
     #[serde(default, rename = "contract")]
@@ -87,7 +89,8 @@ pub(super) struct Link {
     #[serde(with = "base::span_text", default = "no_time")]
     pub latency: Span,
     /// 10⁶ bits a second; left out: without bound.
-    pub bandwidth_mbit_s: Option<f64>,
+    #[serde(rename = "bandwidth_mbit_s")]
+    pub bandwidth: Option<sched::Bandwidth>,
     #[serde(default, deserialize_with = "text")]
     pub gib_price: Money,
 }
@@ -137,6 +140,19 @@ pub(super) struct Pool {
     pub cost: Option<Cost>,
     #[serde(default, rename = "foreign")]
     pub foreign: Vec<Foreign>,
+    /// Of a partner, in order of time.
+    #[serde(default, rename = "fee_change")]
+    pub fee_changes: Vec<FeeChange>,
+}
+
+/// From then on a partner takes another fee. Work that runs keeps that of its start.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FeeChange {
+    #[serde(with = "base::span_text")]
+    pub from: Span,
+    #[serde(deserialize_with = "text")]
+    pub fee_core_hour: Money,
 }
 
 const fn one() -> u32 {
@@ -177,12 +193,31 @@ pub(super) struct Outage {
     /// A pool whose nodes go down, so many of them from the first on,
     pub pool: Option<String>,
     pub nodes: Option<u32>,
-    /// or a cluster that does not answer.
+    /// or a cluster that does not answer,
     pub cluster: Option<String>,
+    /// or the link between two sites: data that is to set out waits until it is back.
+    pub link: Option<[String; 2]>,
     #[serde(with = "base::span_text")]
     pub from: Span,
     #[serde(rename = "for", with = "base::span_text")]
     pub lasts: Span,
+}
+
+/// A cluster whose ends of work become known late, or without what it used.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Accounting {
+    pub cluster: String,
+    #[serde(with = "base::span_text", default = "no_time")]
+    pub from: Span,
+    #[serde(rename = "for", with = "base::span_text")]
+    pub lasts: Span,
+    /// Each end is told up to so much later.
+    #[serde(with = "base::span_text", default = "no_time")]
+    pub late_max: Span,
+    /// So many of 1,000 ends are told without what the work used: accounting has nothing of them.
+    #[serde(default)]
+    pub missing_permille: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]

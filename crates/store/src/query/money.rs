@@ -94,7 +94,7 @@ const LINE_COLUMNS: &str =
     "j.id, j.number, i.attempt, j.name, j.tenant, t.name, t.currency, p.name, u.name, a.pool, o.name";
 
 /// PostgreSQL sums BIGINT into NUMERIC; the sums themselves fit BIGINT (9.2 × 10¹² units of money, 292,000 years).
-const LINE_SUMS: &str = "MIN(i.from_at), MAX(i.to_at), CAST(SUM(i.to_at - i.from_at) AS BIGINT), MAX(i.cpu_millis), \
+const LINE_SUMS: &str = "MIN(i.from_at), MAX(i.to_at), CAST(SUM(CASE WHEN i.charge < 0 THEN i.from_at - i.to_at ELSE i.to_at - i.from_at END) AS BIGINT), MAX(i.cpu_millis), \
     MAX(i.memory_bytes), MAX(i.gpus), CAST(SUM(i.charge) AS BIGINT), CAST(SUM(i.uncollected) AS BIGINT)";
 
 fn get_line(row: &Row) -> Sql<BillLine> {
@@ -245,7 +245,7 @@ impl SqlStore {
             format!(
                 "SELECT {key}, {name}, CAST(MAX({number}) AS BIGINT), t.currency, CAST(SUM(i.charge) AS BIGINT), \
                  CAST(SUM(i.uncollected) AS BIGINT), CAST(SUM(i.depreciation) AS BIGINT), \
-                 CAST(SUM(i.datacentre) AS BIGINT){BILLED}"
+                 CAST(SUM(i.datacentre) AS BIGINT), CAST(SUM(i.fee) AS BIGINT){BILLED}"
             ),
         );
         ended_within(&mut select, from, to);
@@ -265,7 +265,7 @@ impl SqlStore {
                     currency: codec::get_currency(row, 3)?,
                     revenue: Money(row.int(4)?),
                     uncollected: Money(row.int(5)?),
-                    cost: CostParts { depreciation: Money(row.int(6)?), datacentre: Money(row.int(7)?) },
+                    cost: codec::get_cost(row, 6)?,
                 })
             })
             .await?;

@@ -1,0 +1,179 @@
+//! The operator's reports. Each is a query over the days' sums and the pools' stretches, and adds up to the ledger.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use base::{Currency, Money, ProjectId, Timestamp};
+use model::SupplyMode;
+use rating::book;
+use rating::sizing::{CardPrices, Demand};
+use store::Apart;
+use wire::ReportBy;
+use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, SizingAsk, SizingDone};
+
+use super::money::{amount, period};
+
+use crate::access::{AuditAccess, Body, Params, Supply};
+use crate::convert::report::{Legend, Payer};
+use crate::problem::Failure;
+
+const BY_MAX: usize = 4;
+
+/// Revenue, cost and margin by any of several things, by days (UTC). Costs that no work carried stand under `-` where work is told apart.
+#[utoipa::path(
+    get, path = "/v1/reports/margin", tag = "money", operation_id = "report_margin", params(ReportQuery),
+    responses((status = 200, description = "The report", body = Report))
+)]
+pub(super) async fn margin(access: AuditAccess, Params(query): Params<ReportQuery>) -> Result<Json<Report>, Failure> {
+    let by = told_apart(query.by.as_deref().unwrap_or("tenant"))?;
+    let (from, to) = days(query.from.map(|t| t.0), query.to.map(|t| t.0), access.app().clock.now())?;
+    let any = |words: &[ReportBy]| by.iter().any(|by| words.contains(by));
+    let apart = Apart {
+        day: any(&[ReportBy::Day, ReportBy::Month]),
+        // Currencies are the tenants'.
+        project: true,
+        pool: any(&[ReportBy::Pool, ReportBy::Cluster, ReportBy::Supplier, ReportBy::Mode, ReportBy::Region]),
+        line: any(&[ReportBy::Line, ReportBy::Work]),
+    };
+    let store = &access.app().store;
+    let earned = store.earned(apart, from, to).await?;
+    let time = store.pool_time(apart.day, from, to).await?;
+    let settled = store.accepted(from, to).await?;
+    let payers = payers(&access, earned.iter().map(|row| row.project)).await?;
+    let supply = access.names().supply().await?;
+    let cost_currency = access.app().settings.cost_currency;
+    let legend = Legend { by: &by, supply: &supply, payers: &payers, cost_currency };
+    let (rows, total) = legend.report(&earned, &time, &settled);
+    Ok(Json(Report { from: from.into(), to: to.into(), rows, total, by }))
+}
+
+/// What each pool's time cost and earned: hours by what became of them, cost by cause, unit cost, break-even utilisation.
+#[utoipa::path(
+    get, path = "/v1/reports/pools", tag = "money", operation_id = "report_pools", params(PeriodQuery),
+    responses((status = 200, description = "The report", body = PoolsReport))
+)]
+pub(super) async fn pools(
+    access: AuditAccess,
+    Params(query): Params<PeriodQuery>,
+) -> Result<Json<PoolsReport>, Failure> {
+    let (from, to) = days(query.from.map(|t| t.0), query.to.map(|t| t.0), access.app().clock.now())?;
+    let store = &access.app().store;
+    let earned = store.earned(Apart { project: true, pool: true, ..Apart::default() }, from, to).await?;
+    let time = store.pool_time(false, from, to).await?;
+    let payers = payers(&access, earned.iter().map(|row| row.project)).await?;
+    let supply = access.names().supply().await?;
+    let cost_currency = access.app().settings.cost_currency;
+    let rows = Legend { by: &[], supply: &supply, payers: &payers, cost_currency }.pools(&earned, &time);
+    Ok(Json(PoolsReport { from: from.into(), to: to.into(), rows }))
+}
+
+/// How many cards a model service needs, and what a month of it earns at the present prices.
+#[utoipa::path(
+    post, path = "/v1/reports/sizing", tag = "money", operation_id = "report_sizing", request_body = SizingAsk,
+    responses((status = 200, description = "What comes of it", body = SizingDone))
+)]
+pub(super) async fn sizing(access: AuditAccess, body: Body<SizingAsk>) -> Result<Json<SizingDone>, Failure> {
+    let ask = body.value;
+    let parts = |field: &str, value: f64, of: f64| {
+        let whole = (value * of).round();
+        if (0.0..1e15).contains(&whole) { Ok(whole as u64) } else { Err(Failure::invalid(field, "out of range")) }
+    };
+    let permille = |field: &str, value| Ok::<_, Failure>(u32::try_from(parts(field, value, 1e3)?).unwrap_or(u32::MAX));
+    let demand = Demand {
+        users: ask.users,
+        requests_per_day: ask.requests_per_day,
+        output_length: ask.output_length,
+        micros_per_unit: parts("seconds_per_unit", ask.seconds_per_unit, 1e6)?,
+        utilisation_permille: permille("utilisation", ask.utilisation)?,
+        peak_permille: permille("peak", ask.peak)?,
+        own_permille: permille("own_share", ask.own_share)?,
+    };
+    let currency = access.app().settings.cost_currency;
+    let supply = access.names().supply().await?;
+    let prices = card_prices(&ask, &supply, currency, access.app().clock.now())?;
+    let done = demand.size(&prices).map_err(|fault| Failure::invalid("utilisation", fault.to_string()))?;
+    Ok(Json(SizingDone {
+        card_hours_day: done.card_hours_day,
+        cards_busy: done.cards_busy,
+        cards: done.cards,
+        own_cards: done.own_cards,
+        partner_cards: done.partner_cards,
+        own_hours_month: done.own_hours_month,
+        partner_hours_month: done.partner_hours_month,
+        sold_hour: prices.sold_hour.into(),
+        own_hour: prices.own_hour.into(),
+        partner_hour: prices.partner_hour.into(),
+        currency: currency.to_string(),
+        revenue: done.revenue.into(),
+        own_cost: done.own_cost.into(),
+        partner_fees: done.partner_fees.into(),
+        margin: done.margin.into(),
+    }))
+}
+
+/// What is said; else the price of the chip in the newest book, and the dearest cost of the pools that have it.
+fn card_prices(ask: &SizingAsk, supply: &Supply, currency: Currency, now: Timestamp) -> Result<CardPrices, Failure> {
+    let chip = ask.chip.as_deref().map(str::parse::<model::Chip>).transpose();
+    let chip = chip.map_err(|error| Failure::invalid("chip", error.to_string()))?;
+    let sold = book::in_force(&supply.books, currency, now).and_then(|book| book.card_hour(chip.as_ref()));
+    let dearest = |mode: SupplyMode| {
+        let pools = supply.pools.values().filter(|pool| pool.mode == mode && chip.is_some() && pool.chip == chip);
+        let cost = |pool: &model::Pool| supply.costs.get(&pool.id)?.at(now).rates(pool.shape).card_hour;
+        pools.filter_map(cost).max()
+    };
+    let said = |field: &str, text: Option<wire::MoneyText>, known: Option<Money>| match (text, known) {
+        (Some(text), _) => amount(field, text),
+        (None, Some(known)) => Ok(known),
+        (None, None) => Err(Failure::invalid(field, "not known: say it, or a chip that is priced and that pools have")),
+    };
+    let none = Some(Money::ZERO);
+    let (own, partner) = (ask.own_share > 0.0, ask.own_share < 1.0);
+    Ok(CardPrices {
+        sold_hour: said("sold_hour", ask.sold_hour, sold)?,
+        own_hour: said("own_hour", ask.own_hour, dearest(SupplyMode::Own).or(none.filter(|_| !own)))?,
+        partner_hour: said(
+            "partner_hour",
+            ask.partner_hour,
+            dearest(SupplyMode::Partner).or(none.filter(|_| !partner)),
+        )?,
+    })
+}
+
+fn told_apart(text: &str) -> Result<Vec<ReportBy>, Failure> {
+    let words: Vec<&str> = ReportBy::ALL.iter().map(|by| by.as_str()).collect();
+    let parse = |word: &str| {
+        ReportBy::parse(word.trim())
+            .ok_or_else(|| Failure::invalid("by", format!("`{word:.40}` is none of {}", words.join(", "))))
+    };
+    let by: Vec<ReportBy> = text.split(',').map(parse).collect::<Result<_, _>>()?;
+    if by.len() > BY_MAX {
+        return Err(Failure::invalid("by", format!("at most {BY_MAX}")));
+    }
+    Ok(by)
+}
+
+/// The days that a period touches, from the first moment of the first to the last of the last.
+fn days(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> Result<(Timestamp, Timestamp), Failure> {
+    const DAY_US: i64 = 86_400_000_000;
+    let (from, to) = period(from, to, now)?;
+    let from = from.as_micros().div_euclid(DAY_US).saturating_mul(DAY_US);
+    let to = (to.as_micros() - 1).div_euclid(DAY_US).saturating_add(1).saturating_mul(DAY_US);
+    Ok((Timestamp::from_micros(from), Timestamp::from_micros(to)))
+}
+
+async fn payers(
+    access: &AuditAccess,
+    projects: impl Iterator<Item = ProjectId>,
+) -> Result<BTreeMap<ProjectId, Payer>, Failure> {
+    let mut known = BTreeMap::new();
+    for id in projects {
+        if known.contains_key(&id) {
+            continue;
+        }
+        let Some(project) = access.names().project(id).await? else { continue };
+        let Some(tenant) = access.names().tenant(project.tenant).await? else { continue };
+        let (project, name) = (project.name.to_string(), tenant.name.to_string());
+        known.insert(id, Payer { project, tenant: name, currency: tenant.currency });
+    }
+    Ok(known)
+}
