@@ -179,6 +179,8 @@ pub enum Command {
         memo: String,
     },
     PublishPrices(PriceBook),
+    /// Something about a tenant's contract.
+    Contract(Box<crate::contract::Contracting>),
     /// Something about a supplier's statement.
     Settle(Box<crate::settle::Settling>),
     /// Puts another policy into force; refused when `expected` is no longer the version in force.
@@ -248,6 +250,7 @@ impl Command {
             Self::RevokeToken { .. } => "token.revoke",
             Self::TopUp { .. } => "wallet.top_up",
             Self::PublishPrices(_) => "prices.publish",
+            Self::Contract(_) => "contract",
             Self::Settle(_) => "settlement",
             Self::Steer { .. } => "policy.set",
             Self::RegisterSupplier(_) => "supplier.register",
@@ -296,6 +299,9 @@ pub enum Report {
         balance: Money,
     },
     Prices,
+    Contract {
+        contract: u64,
+    },
     Settlement {
         settlement: u64,
     },

@@ -5,8 +5,10 @@ mod admit;
 pub mod apps;
 mod books;
 mod clock;
+pub mod contract;
 mod course;
 pub mod denied;
+pub mod draw;
 pub mod input;
 mod jobs;
 mod likely;
@@ -34,6 +36,7 @@ mod upkeep;
 
 pub use apps::AppRule;
 pub use books::wallet_code;
+pub use contract::Contracting;
 pub use denied::{Denied, NextMove};
 pub use input::{Command, Envelope, FetchEnd, Input, JobRef, Once, Report, Submission};
 pub use policy::Policy;

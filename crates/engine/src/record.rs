@@ -59,6 +59,9 @@ pub enum Record {
     },
     /// Append.
     Policy(Box<PolicyVersion>),
+    /// A tenant's contract, and a month of one of its lines.
+    Contract(Box<rating::contract::Contract>),
+    Period(Box<rating::contract::Period>),
     /// A supplier's statement, and one line of it by settlement and line.
     Statement(Box<rating::settlement::Statement>),
     StatementLine(Box<rating::settlement::Line>),
@@ -250,6 +253,11 @@ pub struct Snapshot {
     /// Suppliers' statements without their lines.
     #[serde(default)]
     pub settlements: Vec<rating::settlement::Statement>,
+    #[serde(default)]
+    pub contracts: Vec<rating::contract::Contract>,
+    /// Months of contracts' lines.
+    #[serde(default)]
+    pub periods: Vec<rating::contract::Period>,
     pub clusters: Vec<Cluster>,
     pub pools: Vec<(Pool, Option<PoolCost>)>,
     /// The open stretch of each pool.

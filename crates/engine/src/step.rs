@@ -95,6 +95,7 @@ impl Engine {
             | Command::IssueToken(_)
             | Command::RevokeToken { .. } => self.people_command(command, actor, out),
             Command::TopUp { tenant, amount, memo } => self.top_up(tenant, amount, &memo, actor, out),
+            Command::Contract(what) => self.contracting(*what, actor, out),
             Command::Settle(what) => self.settle(*what, actor, out),
             Command::PublishPrices(book) => self.publish_prices(book, actor, out),
             Command::Steer { steering, note, expected } => self.steer(*steering, note, expected, actor, out),
@@ -126,6 +127,7 @@ impl Engine {
                 Due::Yield(attempt) => self.yield_due(attempt, out),
                 Due::Room => self.sched.plan_again(),
                 Due::Upkeep => self.upkeep_due(out),
+                Due::Contract(number) => self.contract_due(number, out),
             }
         }
     }

@@ -120,6 +120,8 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
             Record::PoolCost { pool, cost } => snapshot.pools.iter().any(|(p, c)| p.id == *pool && c == cost),
             Record::Upkeep(x) => snapshot.upkeep.contains(x),
             Record::PriceBook(x) => snapshot.books.contains(x),
+            Record::Contract(x) => snapshot.contracts.contains(x),
+            Record::Period(x) => snapshot.periods.contains(x),
             Record::Statement(x) => snapshot.settlements.contains(x),
             Record::Volumes { tenant, book, volumes } => snapshot.volumes.contains(&(*tenant, *book, volumes.clone())),
             Record::Policy(x) => snapshot.policy.as_ref() == Some(x.as_ref()),
@@ -140,6 +142,8 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
     let prices = books.len() + snapshot.volumes.len();
     let supply = usize::from(snapshot.policy.is_some())
         + snapshot.settlements.len()
+        + snapshot.contracts.len()
+        + snapshot.periods.len()
         + suppliers.len()
         + clusters.len()
         + pools.len()
@@ -372,7 +376,27 @@ pub fn supply() -> Vec<Record> {
         }))),
     ];
     records.extend(prices());
+    records.extend(contracts());
     records
+}
+
+/// A contract, a month of it that is open, and what it carried from the month before.
+fn contracts() -> Vec<Record> {
+    let month = |carried: bool| {
+        Record::Period(of(json!({
+            "key": {"contract": 1, "line": 1, "month": 1, "carried": carried}, "from": 31, "to": 59, "value": 70, "pieces": "100",
+            "drawn": "10",
+        })))
+    };
+    let contract = Record::Contract(of(json!({
+        "number": 1, "tenant": "ten_00000000000000000000000000000001", "signed_at": 5, "state": "signed", "to": 90, "begun": 2,
+        "terms": {
+            "name": "gpu", "currency": "CNY", "tier": "long_term", "from": 0, "to": 90, "utc_offset": "+08:00", "fee": 1,
+            "commitments": [{"unit": "card_hour", "of": {"pool": "a"}, "quantity": {"held": 8}, "fee": 70, "overage": 3}],
+            "included": [{"unit": "gib_month", "quantity": 5}], "unused": "carry", "early_end": 500_000,
+        },
+    })));
+    vec![contract, month(false), month(true)]
 }
 
 /// Two price books, in the short form and of items, and what a tenant bought in a month by the second.
@@ -502,6 +526,7 @@ pub fn running(number: u64) -> Vec<Record> {
                 "attempt": id, "seq": 1, "from": 0, "to": 60, "granted": Resources::new(1, Bytes::from_gib(1), 0),
                 "book": "pri_00000000000000000000000000000001", "run": 0,
                 "charge": 5, "uncollected": 0, "cost": {"depreciation": 1, "datacentre": 2, "fee": 3},
+                "drawn": [{"of": {"contract": 1, "line": 1, "month": 1}, "pieces": "-340282366920938463463", "value": -4}],
             })),
         },
     ]

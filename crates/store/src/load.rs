@@ -39,6 +39,8 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
     let mut snapshot = Snapshot {
         policy: docs(pool, "SELECT v, doc FROM policies ORDER BY number DESC LIMIT 1").await?.pop(),
         settlements: docs(pool, "SELECT v, doc FROM settlements ORDER BY number").await?,
+        contracts: docs(pool, "SELECT v, doc FROM contracts ORDER BY number").await?,
+        periods: docs(pool, "SELECT v, doc FROM contract_months ORDER BY contract, line, month, carried").await?,
         suppliers: docs(pool, "SELECT v, doc FROM suppliers ORDER BY id").await?,
         clusters: docs(pool, "SELECT v, doc FROM clusters ORDER BY id").await?,
         pools: pools(pool).await?,
