@@ -138,6 +138,11 @@ pub fn settled(job: &crate::Settled) -> Vec<String> {
     for attempt in attempts.iter().filter(|a| a.course.is_none() && a.outcome.is_some_and(|o| !is_broken(o))) {
         let (Some(from), Some(to)) = (attempt.started_at, attempt.ended_at) else { continue };
         let of: Vec<Interval> = intervals.iter().filter(|i| i.attempt == attempt.id).cloned().collect();
+        let charged: Money = of.iter().map(|i| i.charge).sum();
+        if charged == Money::ZERO && attempt.id.number < row.job.attempts {
+            // It was asked back while it started, and is not billed: the run that counts came later.
+            continue;
+        }
         match net(&of) {
             Err(text) => wrong.push(text),
             Ok(kept) => {

@@ -20,6 +20,7 @@ pub mod supply;
 mod tables;
 pub mod trace;
 mod world;
+pub mod year;
 
 pub use cluster::{ClusterModel, Execution, RunPlan};
 pub use log::{Log, LogEntry};

@@ -102,6 +102,8 @@ pub struct Tables {
     /// Of lean tables: ended, and perhaps something of it is open yet.
     ended: BTreeSet<JobId>,
     settled: Vec<Settled>,
+    /// Of lean tables that tell: what was moved since it was last taken.
+    told: Option<Vec<Transfer>>,
 }
 
 impl Tables {
@@ -126,6 +128,15 @@ impl Tables {
     /// Jobs that were settled since the last call, in order of their ids.
     pub(crate) fn take_settled(&mut self) -> Vec<Settled> {
         std::mem::take(&mut self.settled)
+    }
+
+    /// From now on transfers come out of [`Tables::take_transfers`] once.
+    pub(crate) fn tell_transfers(&mut self) {
+        self.told = Some(Vec::new());
+    }
+
+    pub(crate) fn take_transfers(&mut self) -> Vec<Transfer> {
+        self.told.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Takes out what is over.
@@ -296,7 +307,11 @@ impl Tables {
             LedgerRecord::Hold(hold) if self.is_lean && !hold.is_open() => drop(self.holds.remove(&hold.id)),
             LedgerRecord::Hold(hold) => drop(self.holds.insert(hold.id, hold.clone())),
             // That it was not committed twice is seen by the auditor.
-            LedgerRecord::Transfer(_) if self.is_lean => {}
+            LedgerRecord::Transfer(transfer) if self.is_lean => {
+                if let Some(told) = &mut self.told {
+                    told.push(transfer.clone());
+                }
+            }
             LedgerRecord::Transfer(transfer) => {
                 if !self.transfer_ids.insert(transfer.id) {
                     return Err(Conflict::TransferTwice(transfer.id));

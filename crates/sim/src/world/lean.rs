@@ -42,6 +42,16 @@ impl World {
         self.tables = Tables::lean();
         self
     }
+    /// A lean world whose transfers come out of [`World::take_transfers`].
+    #[must_use]
+    pub fn telling(mut self) -> World {
+        self.tables.tell_transfers();
+        self
+    }
+    /// What was moved since the last call, in the order of booking.
+    pub fn take_transfers(&mut self) -> Vec<ledger::Transfer> {
+        self.tables.take_transfers()
+    }
     /// Of a lean world: jobs that were settled since the last call.
     pub fn take_settled(&mut self) -> Vec<Settled> {
         let settled = self.tables.take_settled();
