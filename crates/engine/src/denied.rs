@@ -79,6 +79,8 @@ pub enum Denied {
     Settlement(&'static str),
     #[error("{lines} lines are in dispute: resolve them first")]
     Disputed { lines: u32 },
+    #[error("{0}")]
+    Statement(#[from] rating::statement::StatementFault),
     #[error("{left} {currency} are left to be paid by this settlement: pay no more than that")]
     Overpaid { left: Money, currency: Currency },
     #[error("the queue is full: {limit} open jobs on the platform")]
@@ -122,6 +124,7 @@ impl Denied {
             | Self::StatementKnown { .. }
             | Self::SettlementMoved
             | Self::Settlement(_)
+            | Self::Statement(_)
             | Self::Disputed { .. }
             | Self::Overpaid { .. }
             | Self::KeyReused => NextMove::Conflict,
@@ -144,6 +147,7 @@ impl Denied {
             | Self::PolicyMoved { .. }
             | Self::SettlementMoved
             | Self::Settlement(_)
+            | Self::Statement(_)
             | Self::Disputed { .. }
             | Self::Overpaid { .. }
             | Self::LastOperator => "wrong_state",

@@ -59,6 +59,10 @@ pub enum Record {
     },
     /// Append.
     Policy(Box<PolicyVersion>),
+    /// Append: what a tenant was told for a month, the invoice written for it, a correction of what was billed.
+    TenantStatement(Box<rating::statement::TenantStatement>),
+    Invoice(Box<rating::statement::Invoice>),
+    Correction(Box<rating::statement::Correction>),
     /// A supplier's statement, and one line of it by settlement and line.
     Statement(Box<rating::settlement::Statement>),
     StatementLine(Box<rating::settlement::Line>),
@@ -250,6 +254,11 @@ pub struct Snapshot {
     /// Suppliers' statements without their lines.
     #[serde(default)]
     pub settlements: Vec<rating::settlement::Statement>,
+    /// The last statement of each tenant, and which statements have an invoice.
+    #[serde(default)]
+    pub statements: Vec<rating::statement::TenantStatement>,
+    #[serde(default)]
+    pub invoiced: Vec<u64>,
     pub clusters: Vec<Cluster>,
     pub pools: Vec<(Pool, Option<PoolCost>)>,
     /// The open stretch of each pool.

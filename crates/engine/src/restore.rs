@@ -36,6 +36,7 @@ impl Engine {
         engine.now = snapshot.last_event_at;
         engine.suppliers = snapshot.suppliers.into_iter().map(|s| (s.id, s)).collect();
         engine.settlements = snapshot.settlements.into_iter().map(|s| (s.number, s)).collect();
+        engine.enter_statements(snapshot.statements, snapshot.invoiced);
         for mut cluster in snapshot.clusters {
             cluster.health = ClusterHealth::Unreachable;
             engine.clusters.insert(cluster.id, cluster);

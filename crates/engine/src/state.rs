@@ -111,6 +111,8 @@ pub struct Engine {
     pub(crate) suppliers: BTreeMap<SupplierId, Supplier>,
     /// Suppliers' statements without their lines, by our number.
     pub(crate) settlements: BTreeMap<u64, rating::settlement::Statement>,
+    /// How far each tenant's months are closed.
+    pub(crate) closed: crate::billing::ClosedMonths,
     pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
     pub(crate) pools: BTreeMap<PoolId, PoolEntry>,
     pub(crate) books: Vec<PriceBook>,
@@ -182,6 +184,7 @@ impl Engine {
             accounts: IdMap::default(),
             suppliers: BTreeMap::new(),
             settlements: BTreeMap::new(),
+            closed: Default::default(),
             clusters: BTreeMap::new(),
             pools: BTreeMap::new(),
             books: Vec::new(),

@@ -24,6 +24,8 @@ pub enum TransferReason {
     Refund,
     /// Undoes or amends an earlier transfer, which itself stays as it is.
     Correct { of: TransferId },
+    /// Amends what was billed to a tenant as a whole: no one transfer that it undoes.
+    Adjust,
     /// Given by the operator.
     Grant,
     /// A tenant took out.
@@ -43,6 +45,7 @@ impl TransferReason {
             Self::Accrue => "accrue",
             Self::Refund => "refund",
             Self::Correct { .. } => "correct",
+            Self::Adjust => "adjust",
             Self::Grant => "grant",
             Self::Withdraw => "withdraw",
             Self::Pay => "pay",
@@ -58,6 +61,7 @@ impl TransferReason {
             | Self::Settle
             | Self::Accrue
             | Self::Refund
+            | Self::Adjust
             | Self::Grant
             | Self::Withdraw
             | Self::Pay
@@ -73,6 +77,7 @@ impl TransferReason {
             ("accrue", None) => Self::Accrue,
             ("refund", None) => Self::Refund,
             ("correct", Some(of)) => Self::Correct { of },
+            ("adjust", None) => Self::Adjust,
             ("grant", None) => Self::Grant,
             ("withdraw", None) => Self::Withdraw,
             ("pay", None) => Self::Pay,

@@ -70,6 +70,9 @@ pub struct Tables {
     pub volumes: BTreeMap<(TenantId, PriceBookId), Volumes>,
     pub policies: Vec<engine::PolicyVersion>,
     pub settlements: BTreeMap<u64, rating::settlement::Statement>,
+    pub statements: BTreeMap<u64, rating::statement::TenantStatement>,
+    pub invoices: BTreeMap<u64, rating::statement::Invoice>,
+    pub corrections: Vec<rating::statement::Correction>,
     pub tenants: BTreeMap<TenantId, Tenant>,
     pub projects: BTreeMap<ProjectId, Project>,
     pub users: BTreeMap<UserId, User>,
@@ -176,6 +179,7 @@ impl Tables {
             Record::Upkeep(open) => drop(self.upkeep.insert(open.pool, open.as_ref().clone())),
             Record::Stretch(stretch) => self.store_stretch(stretch)?,
             Record::Statement(statement) => drop(self.settlements.insert(statement.number, statement.as_ref().clone())),
+            Record::TenantStatement(_) | Record::Invoice(_) | Record::Correction(_) => self.store_billing(record),
             Record::Policy(version) => self.policies.push(version.as_ref().clone()),
             Record::PriceBook(book) => {
                 if self.books.insert(book.id, book.clone()).is_some() {
@@ -303,6 +307,21 @@ impl Tables {
         Ok(())
     }
 
+    fn store_billing(&mut self, record: &Record) {
+        match record {
+            Record::TenantStatement(one) => drop(self.statements.insert(one.number, one.as_ref().clone())),
+            Record::Invoice(invoice) => drop(self.invoices.insert(invoice.statement, invoice.as_ref().clone())),
+            Record::Correction(correction) => self.corrections.push(correction.as_ref().clone()),
+            _ => {}
+        }
+    }
+
+    /// The last of each tenant.
+    fn last_statements(&self) -> Vec<rating::statement::TenantStatement> {
+        let last: BTreeMap<TenantId, _> = self.statements.values().map(|one| (one.tenant, one.clone())).collect();
+        last.into_values().collect()
+    }
+
     /// What an engine needs to go on after a restart.
     pub fn snapshot(&self) -> Snapshot {
         let open: Vec<&JobRow> = self.jobs.values().filter(|row| row.job.is_open()).collect();
@@ -313,6 +332,8 @@ impl Tables {
             policy: self.policies.last().cloned(),
             suppliers: self.suppliers.values().cloned().collect(),
             settlements: self.settlements.values().cloned().collect(),
+            statements: self.last_statements(),
+            invoiced: self.invoices.keys().copied().collect(),
             clusters: self.clusters.values().cloned().collect(),
             pools: self.pools.values().map(|p| (p.clone(), self.costs.get(&p.id).cloned().flatten())).collect(),
             upkeep: self.upkeep.values().cloned().collect(),

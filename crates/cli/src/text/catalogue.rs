@@ -65,6 +65,18 @@ catalogue! {
     CpuTime "CPU time" "CPU 时间";
     CpusPerTask "Cores per task" "每任务核数";
     Created "Created" "创建时间";
+    OpeningBalance "Opening balance" "期初余额";
+    ClosingBalance "Closing balance" "期末余额";
+    PaidIn "Paid in" "充值";
+    GrantedFree "Granted" "赠送";
+    TakenOut "Taken out" "提现";
+    GivenBack "Given back" "退费";
+    Corrections "Corrections" "更正";
+    AmountDue "Amount due" "应付金额";
+    TaxRate "Tax rate" "税率";
+    TaxWithin "Tax within" "含税额";
+    ClosedAt "Closed" "结账时间";
+    InvoiceNumber "Invoice" "发票号";
     CreditLimit "Credit limit" "信用额度";
     Currency "Currency" "币种";
     Datacentre "Data centre" "机房费";
@@ -385,6 +397,9 @@ catalogue! {
     PasswordSet "The password of {name} is set." "{name} 的密码已设置。";
     PasswordChanged "Your password is changed." "密码已修改。";
     ToppedUp "The balance is now {balance} {currency}." "当前余额 {balance} {currency}。";
+    MonthsClosed "{n} statements were closed, up to {month}." "已结账 {n} 份，截至 {month}。";
+    InvoiceNoted "Statement {n} has the invoice {invoice}." "账单 {n} 的发票号为 {invoice}。";
+    TaxIsSet "The prices of {tenant} contain {rate} tax; statements closed from now on say so." "{tenant} 的价格含税 {rate}，此后结账的账单按此计算。";
     PolicySet "Policy version {n} is in force." "策略第 {n} 版已生效。";
     PolicyStands "Nothing changes: version {n} already says so." "没有变更：第 {n} 版已是如此。";
     PolicyWould "{n} values would change; nothing was changed." "将变更 {n} 项；尚未生效。";

@@ -4,6 +4,7 @@
 pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod events;
+pub(crate) mod exports;
 pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod metered;
@@ -12,4 +13,5 @@ pub(crate) mod page;
 pub(crate) mod people;
 pub(crate) mod report;
 pub(crate) mod settlements;
+pub(crate) mod statements;
 pub(crate) mod supply;
