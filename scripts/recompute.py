@@ -241,12 +241,14 @@ def charges(rows, books, wrong):
     runs, volumes, by_volume, skipped = {}, defaultdict(int), defaultdict(int), 0
     sums = defaultdict(int)
     rows.sort(key=lambda row: (row["job"], int(row["attempt"]), int(row["seq"])))
+    # What work drew on a contract is priced by the contract, which is not among the exports read here.
+    drawn = {(row["job"], row["attempt"], row["run"]) for row in rows if money(row["drawn"]) != 0}
     for row in rows:
         charge = money(row["charge"])
         sums[row["job"]] += charge
         key = (row["job"], row["attempt"], row["run"])
         if key not in runs:
-            whole = row["run"] and moment(row["run"]) == moment(row["from"])
+            whole = row["run"] and moment(row["run"]) == moment(row["from"]) and key not in drawn
             runs[key] = Run(books[row["price_book"]].parts(row)) if row["price_book"] and whole else None
             if row["price_book"] and not whole:
                 skipped += 1
@@ -320,7 +322,7 @@ def statements(rows, transfers, wrong):
         wallet = booked[f"tenant/{row['tenant']}/wallet"]
         month = [(reason, amount) for at, reason, amount in wallet if begin <= at < end]
         only = lambda *reasons: sum(amount for reason, amount in month if reason in reasons)
-        known = ("top_up", "withdraw", "grant", "settle", "refund")
+        known = ("top_up", "withdraw", "grant", "settle", "refund", "contract")
         due = {
             "opening": sum(amount for at, _, amount in wallet if at < begin),
             "top_ups": only("top_up"),
@@ -328,6 +330,7 @@ def statements(rows, transfers, wrong):
             "withdrawals": -only("withdraw"),
             "charges": -only("settle"),
             "refunds": only("refund"),
+            "fees": -only("contract"),
             "corrections": -sum(amount for reason, amount in month if reason not in known),
             "due": -sum(amount for reason, amount in month if reason not in ("top_up", "withdraw", "grant")),
             "closing": sum(amount for at, _, amount in wallet if at < end),
@@ -374,7 +377,7 @@ def main(words):
     print(
         f"{len(intervals)} intervals, {len(transfers)} transfers, {len(accounts)} accounts,"
         f" {len(told or [])} statements: {len(faults)} faults"
-        + (f"; {skipped} runs began before the export and were not reckoned" if skipped else "")
+        + (f"; {skipped} runs began before the export or drew on a contract and were not reckoned" if skipped else "")
     )
     return 1 if faults else 0
 

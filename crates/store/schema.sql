@@ -156,6 +156,8 @@ CREATE TABLE intervals (
     fee BIGINT NOT NULL DEFAULT 0,
     book BYTEA,
     run BIGINT,
+    drawn BIGINT NOT NULL DEFAULT 0,
+    draws TEXT,
     PRIMARY KEY (job, attempt, seq)
 );
 CREATE INDEX intervals_to ON intervals (to_at);
@@ -386,6 +388,25 @@ CREATE TABLE volumes (
     doc TEXT NOT NULL,
     PRIMARY KEY (tenant, book)
 );
+
+CREATE TABLE contracts (
+    number BIGINT PRIMARY KEY,
+    tenant BYTEA NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE TABLE contract_months (
+    contract BIGINT NOT NULL,
+    line BIGINT NOT NULL,
+    month BIGINT NOT NULL,
+    carried BIGINT NOT NULL,
+    closed_at BIGINT,
+    lapsed BIGINT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (contract, line, month, carried)
+);
+CREATE INDEX contract_months_closed ON contract_months (closed_at) WHERE closed_at IS NOT NULL;
 
 CREATE TABLE tenant_statements (
     number BIGINT PRIMARY KEY,

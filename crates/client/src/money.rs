@@ -1,5 +1,6 @@
 //! Wallets, bills, margins, prices, settlements with suppliers, the policy.
 
+use wire::contract::{Contract, ContractCreate, ContractDetail, ContractEnd};
 use wire::money::{Bill, BillQuery, Margin, MarginQuery, TopUp, TopUpDone, Transfer, Wallet};
 use wire::policy::{Policy, PolicySet, PolicySetDone};
 use wire::prices::{PriceBook, PriceCreate, PriceCreated, PriceTrial, PriceTry};
@@ -89,6 +90,29 @@ impl Client {
         key: Option<&str>,
     ) -> Result<Settlement, ClientError> {
         self.read(self.post(&["v1", "settlements", &number.to_string(), "payments"]).json(pay).once(key)).await
+    }
+    /// All contracts, newest first; for operators and auditors.
+    pub fn contracts(&self) -> Pages<Contract> {
+        Pages::new(self, &["v1", "contracts"], Vec::new())
+    }
+    pub fn tenant_contracts(&self, tenant: &str) -> Pages<Contract> {
+        Pages::new(self, &["v1", "tenants", tenant, "contracts"], Vec::new())
+    }
+    pub async fn contract(&self, number: u64) -> Result<ContractDetail, ClientError> {
+        self.read(self.get(&["v1", "contracts", &number.to_string()])).await
+    }
+    /// `key` names the act.
+    pub async fn sign_contract(
+        &self,
+        tenant: &str,
+        create: &ContractCreate,
+        key: Option<&str>,
+    ) -> Result<ContractDetail, ClientError> {
+        self.read(self.post(&["v1", "tenants", tenant, "contracts"]).json(create).once(key)).await
+    }
+    /// Breaks a contract off.
+    pub async fn end_contract(&self, number: u64, end: &ContractEnd) -> Result<ContractDetail, ClientError> {
+        self.read(self.post(&["v1", "contracts", &number.to_string(), "end"]).json(end).once(None)).await
     }
     pub fn prices(&self) -> Pages<PriceBook> {
         Pages::new(self, &["v1", "prices"], Vec::new())

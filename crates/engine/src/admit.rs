@@ -14,6 +14,7 @@ use rating::book;
 use sched::{Demand, PoolVerdict, Rule, Standing, Ties};
 
 use crate::denied::Denied;
+use crate::draw::Covered;
 use crate::input::{JobRef, Report, Submission};
 use crate::record::{Batch, Record};
 use crate::state::{Array, Due, Engine, JobEntry};
@@ -48,6 +49,13 @@ impl Cache {
     }
 }
 
+/// What the wallet is to hold for so many jobs, of which contracts cover some.
+fn total_hold(hold: Money, elements: u32, covered: Option<Covered>) -> Option<Money> {
+    let (rest, jobs) = covered.map_or((Money::ZERO, 0), |c| (c.rest, c.jobs.min(elements)));
+    let of = |amount: Money, many: u32| amount.0.checked_mul(i64::from(many));
+    Some(Money(of(rest, jobs)?.checked_add(of(hold, elements - jobs)?)?))
+}
+
 impl Engine {
     /// Order of refusal: user, tenant, project, request, array, queue length, dependencies, feasibility and price, funds.
     pub(crate) fn submit(&mut self, s: Submission, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
@@ -67,7 +75,8 @@ impl Engine {
         let elements = self.check_shape(&s.spec)?;
         let dependencies = self.resolve(&s)?;
         let hold = self.admission(tenant, s.spec_id, &s.spec)?;
-        let total = Money(hold.0.checked_mul(elements as i64).ok_or(Denied::MoneyRange)?);
+        let covered = self.covered(tenant, &s.spec);
+        let total = total_hold(hold, elements, covered).ok_or(Denied::MoneyRange)?;
         self.check_funds(tenant, total)?;
         // From here on nothing fails.
         self.note_ends(&s, &dependencies);
@@ -91,6 +100,8 @@ impl Engine {
             let held = entry.spec.hold.then_some(Holder::User);
             let mut job = Job::new(id, self.last_number, tenant, project, s.user, s.spec_id, array, held, self.now);
             job.dependencies = dependencies.clone();
+            let covered = covered.filter(|covered| position < covered.jobs);
+            let hold = covered.map_or(hold, |covered| covered.rest);
             let hold_id = self.open_hold(id, tenant, hold, out);
             let entry = JobEntry {
                 job,
@@ -99,9 +110,13 @@ impl Engine {
                 charged: Money::ZERO,
                 pool: None,
                 started_at: None,
+                promises: Vec::new(),
                 queued: false,
             };
             self.enter(id, entry);
+            if let Some(covered) = covered {
+                self.promise(id, covered.key, covered.value, out);
+            }
             self.write_job(out, id);
             self.job_event(out, actor, id, EventKind::Submitted { hold });
             ids.push(id);

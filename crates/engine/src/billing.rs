@@ -178,7 +178,7 @@ impl Engine {
         }
         let within = |amount: Money| amount <= SUM_MAX && amount >= -SUM_MAX;
         let all = [sums.top_ups, sums.withdrawals, sums.grants, sums.charges, sums.refunds, sums.corrections];
-        let balances = [sums.opening, sums.closing, sums.written_off];
+        let balances = [sums.opening, sums.closing, sums.written_off, sums.fees];
         let due = sums.due().filter(|due| all.into_iter().chain(balances).chain([*due]).all(within));
         let due = due.ok_or(Denied::MoneyRange)?;
         let (currency, tax_ppm, closed_at) = (known.currency, known.tax_ppm, self.now);

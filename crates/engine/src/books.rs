@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use base::{AccountId, Currency, JobId, Money, PoolId, SupplierId, TenantId, TransferId, digest128};
 use ledger::{AccountCode, AccountKind, Applied, Floor, Memo, NewAccount, Reference, Transfer, TransferReason};
 use model::{Actor, EventKind};
+use rating::contract::PeriodKey;
 use rating::{Cause, PriceBook};
 
 use crate::denied::Denied;
@@ -37,6 +38,12 @@ pub(crate) enum Book {
     SupplierPayable(SupplierId),
     /// What accepted statements came to beyond what was accrued.
     SettlementDifference(SupplierId),
+    /// What a tenant has paid for a month of a contract's line and has not had yet.
+    Deferred(PeriodKey),
+    /// Fees of contracts for what is included in them, and for an early end.
+    ContractFees,
+    /// Of commitments, what was paid for and not used.
+    UnusedCommitment,
 }
 
 impl Book {
@@ -56,6 +63,11 @@ impl Book {
             Self::SupplierAccrued(supplier) => format!("supplier/{supplier}/accrued"),
             Self::SupplierPayable(supplier) => format!("supplier/{supplier}/payable"),
             Self::SettlementDifference(supplier) => format!("supplier/{supplier}/settlement-difference"),
+            Self::Deferred(PeriodKey { contract, line, month, carried }) => {
+                format!("contract/{contract}/{line}/{month}/{}", if carried { "carried" } else { "deferred" })
+            }
+            Self::ContractFees => format!("operator/{currency}/revenue/contract-fees"),
+            Self::UnusedCommitment => format!("operator/{currency}/revenue/unused-commitments"),
         }
     }
     /// What tells books apart: a number for the sort and the id of whose it is.
@@ -75,12 +87,15 @@ impl Book {
             Self::Unused(pool, cause) => (11 + cause as u8, pool.as_u128()),
             Self::SupplierPayable(supplier) => (20, supplier.as_u128()),
             Self::SettlementDifference(supplier) => (21, supplier.as_u128()),
+            Self::Deferred(key) => (22, key.packed()),
+            Self::ContractFees => (23, 0),
+            Self::UnusedCommitment => (24, 0),
         }
     }
     const fn kind(self) -> AccountKind {
         match self {
             Self::Cash | Self::AccumulatedDepreciation(_) => AccountKind::Asset,
-            Self::Revenue => AccountKind::Income,
+            Self::Revenue | Self::ContractFees | Self::UnusedCommitment => AccountKind::Income,
             Self::Uncollected | Self::Abandoned(_) | Self::Depreciation(_) | Self::Datacentre(_) => {
                 AccountKind::Expense
             }
@@ -88,6 +103,7 @@ impl Book {
             Self::DatacentrePayable | Self::Wallet(_) | Self::SupplierAccrued(_) | Self::SupplierPayable(_) => {
                 AccountKind::Liability
             }
+            Self::Deferred(_) => AccountKind::Liability,
         }
     }
 }
@@ -138,7 +154,7 @@ impl Engine {
         self.accounts.insert((book, currency), id);
         if self.ledger.account(id).is_none() {
             let floor = match book {
-                Book::Wallet(_) => Floor::NotBelow(Money::ZERO),
+                Book::Wallet(_) | Book::Deferred(_) => Floor::NotBelow(Money::ZERO),
                 _ => Floor::Unlimited,
             };
             let Ok(code) = AccountCode::new(&code) else { return id };
@@ -185,6 +201,7 @@ impl Engine {
     }
 
     pub(crate) fn release_hold(&mut self, job: JobId, out: &mut Batch) {
+        self.release_promises(job, out);
         let Some(hold) = self.jobs.get_mut(&job).and_then(|e| e.hold.take()) else { return };
         // A hold that is closed already is what was asked for.
         let _ = self.ledger.release_onto(hold, &mut out.records);
@@ -220,6 +237,7 @@ impl Engine {
         self.post(posting, None, out)?;
         self.event(out, actor, Some(tenant), None, EventKind::WalletChanged { amount });
         self.audit(out, actor, "wallet.top_up", tenant.to_string(), Some(tenant), format!("{amount} {currency}"));
+        self.begin_unpaid(tenant, out);
         self.cover_again(tenant, out);
         let balance = self.wallet(tenant).map_or(Money::ZERO, |w| w.balance);
         Ok(Report::Wallet { tenant, balance })

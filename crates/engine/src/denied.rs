@@ -69,6 +69,14 @@ pub enum Denied {
     Untried,
     #[error("the policy was changed meanwhile: version {now} is in force; look at it and give yours again")]
     PolicyMoved { now: u64 },
+    #[error("{0}")]
+    Terms(rating::contract::TermsFault),
+    #[error("commitment {number} of the contract is for the pool `{name}`, and there is none of that name")]
+    CommitmentOfNoPool { number: usize, name: Arc<str> },
+    #[error("the contract is in {contract}, its tenant pays in {tenant}: write the contract in {tenant}")]
+    ContractCurrency { contract: Currency, tenant: Currency },
+    #[error("{0}")]
+    Contract(&'static str),
     #[error("the statement {statement} of this supplier was imported before: it is settlement {settlement}")]
     StatementKnown { statement: Arc<str>, settlement: u64 },
     #[error("the statement is in {statement}, what work costs is counted in {costs}: ask for a statement in {costs}")]
@@ -113,6 +121,9 @@ impl Denied {
             | Self::CostCurrency { .. }
             | Self::PriceBook(_)
             | Self::PriceOfNobody { .. }
+            | Self::Terms(_)
+            | Self::CommitmentOfNoPool { .. }
+            | Self::ContractCurrency { .. }
             | Self::Ledger(_) => NextMove::FixRequest,
             Self::NameTaken { .. }
             | Self::Lifecycle(_)
@@ -125,6 +136,7 @@ impl Denied {
             | Self::SettlementMoved
             | Self::Settlement(_)
             | Self::Statement(_)
+            | Self::Contract(_)
             | Self::Disputed { .. }
             | Self::Overpaid { .. }
             | Self::KeyReused => NextMove::Conflict,
@@ -141,13 +153,20 @@ impl Denied {
             Self::NotFound(_) => "not_found",
             Self::NameTaken { .. } | Self::StatementKnown { .. } => "name_taken",
             Self::BadName { .. } => "bad_name",
-            Self::Invalid(_) | Self::CostCurrency { .. } | Self::PriceBook(_) | Self::PriceOfNobody { .. } => "invalid",
+            Self::Invalid(_)
+            | Self::CostCurrency { .. }
+            | Self::PriceBook(_)
+            | Self::PriceOfNobody { .. }
+            | Self::Terms(_)
+            | Self::CommitmentOfNoPool { .. }
+            | Self::ContractCurrency { .. } => "invalid",
             Self::Lifecycle(_)
             | Self::Untried
             | Self::PolicyMoved { .. }
             | Self::SettlementMoved
             | Self::Settlement(_)
             | Self::Statement(_)
+            | Self::Contract(_)
             | Self::Disputed { .. }
             | Self::Overpaid { .. }
             | Self::LastOperator => "wrong_state",

@@ -182,6 +182,8 @@ pub enum Command {
     PublishPrices(PriceBook),
     /// Something about tenants' statements, or a correction of what was billed.
     Bill(Box<crate::billing::Billing>),
+    /// Something about a tenant's contract.
+    Contract(Box<crate::contract::Contracting>),
     /// Something about a supplier's statement.
     Settle(Box<crate::settle::Settling>),
     /// Puts another policy into force; refused when `expected` is no longer the version in force.
@@ -252,6 +254,7 @@ impl Command {
             Self::TopUp { .. } => "wallet.top_up",
             Self::PublishPrices(_) => "prices.publish",
             Self::Bill(_) => "statement",
+            Self::Contract(_) => "contract",
             Self::Settle(_) => "settlement",
             Self::Steer { .. } => "policy.set",
             Self::RegisterSupplier(_) => "supplier.register",
@@ -300,6 +303,9 @@ pub enum Report {
         balance: Money,
     },
     Prices,
+    Contract {
+        contract: u64,
+    },
     Settlement {
         settlement: u64,
     },

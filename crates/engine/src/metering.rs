@@ -8,6 +8,7 @@ use base::{
 };
 use ledger::{Memo, Reference, Stream, TransferReason};
 use model::{Actor, AttemptPhase, ClusterHealth, EndCause, EventKind};
+use rating::contract::{Allowance, Counts};
 use rating::{Interval, Meter, Tariff, Volumes};
 use sched::ResourceSeconds;
 
@@ -22,7 +23,9 @@ impl Engine {
         let Some(pool) = self.pools.get(&facts.pool) else { return };
         let found = self.tariff_at_start(entry.job.tenant, &entry.spec.spec, &pool.pool);
         let Some((book, tariff)) = found else { return };
+        let covers = self.covers(entry.job.tenant, &entry.spec.spec, &pool.pool, &tariff);
         let meter = Meter {
+            covers,
             hold: entry.hold.unwrap_or(HoldId::from_u128(0)),
             cost: pool.cost.as_ref().map(|cost| cost.at(started_at)),
             nodes: facts.nodes.len() as u32,
@@ -86,12 +89,13 @@ impl Engine {
 
     /// The run does not count: what was billed of it is given back, and from now on only its cost is counted.
     pub(crate) fn waive(&mut self, attempt: AttemptId, out: &mut Batch) {
-        let Some(back) = self.meter_with(attempt, out, |meter, volumes| meter.waive(volumes)) else { return };
+        let Some(back) = self.meter_with(attempt, out, |meter, counts| meter.waive(counts)) else { return };
         if let Some(meter) = self.meters.get(&attempt) {
             out.records.push(Record::Meter { attempt, meter: Some(Box::new(meter.clone())) });
         }
         if let Some(interval) = back {
             let amount = -interval.charge;
+            self.post_draws(&interval, out);
             self.refund(&interval, out);
             self.note_interval(interval, Span::ZERO, out);
             self.job_event(out, Actor::Platform, attempt.job, EventKind::Waived { attempt, amount });
@@ -148,28 +152,47 @@ impl Engine {
         let Some(meter) = self.meters.get_mut(&attempt).filter(|m| m.waived) else { return };
         // Nothing is counted for anybody any more.
         let none = &mut Volumes::default();
-        let Some(interval) = meter.advance(until, none).or_else(|| meter.retract(until, none)) else { return };
+        let advanced = meter.advance(until, &mut *none);
+        let Some(interval) = advanced.or_else(|| meter.retract(until, none)) else { return };
         let worked =
             if meter.metered_until == interval.to { lasted(&interval) } else { Span::ZERO - lasted(&interval) };
         self.cost(&interval, interval_key(&interval), out);
         self.note_interval(interval, worked, out);
     }
 
-    /// Lets a meter go on with the counts of its tenant and book; these are stored if it changed them. `None`: there is no meter.
+    /// Lets a meter go on with the counts of its tenant and book and the months of its contracts; these are stored if it changed
+    /// them. `None`: there is no meter.
     fn meter_with<T>(
         &mut self,
         attempt: AttemptId,
         out: &mut Batch,
-        act: impl FnOnce(&mut Meter, &mut Volumes) -> T,
+        act: impl FnOnce(&mut Meter, Counts) -> T,
+    ) -> Option<T> {
+        let known = self.meters.get(&attempt)?;
+        if known.covers.is_empty() {
+            return self.meter_counting(attempt, &mut [], out, act);
+        }
+        let mut allowances = self.allowances(known);
+        let done = self.meter_counting(attempt, &mut allowances, out, act);
+        self.keep_allowances(allowances, out);
+        done
+    }
+
+    fn meter_counting<T>(
+        &mut self,
+        attempt: AttemptId,
+        allowances: &mut [Allowance],
+        out: &mut Batch,
+        act: impl FnOnce(&mut Meter, Counts) -> T,
     ) -> Option<T> {
         let meter = self.meters.get_mut(&attempt)?;
         if !meter.tariff.has_volume() {
-            return Some(act(meter, &mut Volumes::default()));
+            return Some(act(meter, Counts { volumes: &mut Volumes::default(), allowances }));
         }
         let known = self.attempts.get(&attempt).and_then(|a| a.course.as_ref()?.tenant);
         let (tenant, book) = (self.jobs.get(&attempt.job).map(|e| e.job.tenant).or(known)?, meter.book);
         let volumes = self.volumes.entry((tenant, book)).or_default();
-        let done = act(meter, volumes);
+        let done = act(meter, Counts { volumes, allowances });
         out.records.push(Record::Volumes { tenant, book, volumes: volumes.clone() });
         Some(done)
     }
@@ -187,12 +210,13 @@ impl Engine {
     }
 
     fn bill_stretch(&mut self, attempt: AttemptId, until: Timestamp, out: &mut Batch) {
-        let advanced = self.meter_with(attempt, out, |meter, volumes| meter.advance(until, volumes));
+        let advanced = self.meter_with(attempt, out, |meter, counts| meter.advance(until, counts));
         let Some(mut interval) = advanced.flatten() else { return };
         let Some(entry) = self.jobs.get_mut(&attempt.job) else { return };
         entry.charged += interval.charge;
         let (tenant, hold) = (entry.job.tenant, entry.hold);
         let key = interval_key(&interval);
+        self.post_draws(&interval, out);
         interval.uncollected = self.collect(&interval, key, tenant, hold, out);
         if interval.uncollected > Money::ZERO
             && let Some(meter) = self.meters.get_mut(&attempt)
@@ -209,8 +233,9 @@ impl Engine {
 
     /// The end became known after time beyond it was billed: the tenant gets it back, and the cost is taken back.
     fn give_back(&mut self, attempt: AttemptId, ended_at: Timestamp, out: &mut Batch) {
-        let back = self.meter_with(attempt, out, |meter, volumes| meter.retract(ended_at, volumes));
+        let back = self.meter_with(attempt, out, |meter, counts| meter.retract(ended_at, counts));
         let Some(interval) = back.flatten() else { return };
+        self.post_draws(&interval, out);
         self.refund(&interval, out);
         self.cost(&interval, interval_key(&interval), out);
         let worked = Span::ZERO - lasted(&interval);
@@ -235,7 +260,7 @@ impl Engine {
         let written_off = -interval.uncollected;
         let key = interval_key(interval);
         let parts = [
-            (Part::Refund, -interval.charge - written_off, Book::Wallet(tenant)),
+            (Part::Refund, interval.drawn_value() - interval.charge - written_off, Book::Wallet(tenant)),
             (Part::RefundUncollected, written_off, Book::Uncollected),
         ];
         for (part, amount, credit) in parts {
@@ -255,8 +280,8 @@ impl Engine {
         }
     }
 
-    /// Moves the charge of an interval to revenue: from the hold, then from the wallet; what neither covers is
-    /// written off. Returns the part written off.
+    /// Moves the charge of an interval, but for what was drawn, to revenue: from the hold, then from the wallet; what neither
+    /// covers is written off. Returns the part written off.
     fn collect(
         &mut self,
         interval: &Interval,
@@ -267,8 +292,9 @@ impl Engine {
     ) -> Money {
         let Some(currency) = self.currency(tenant) else { return Money::ZERO };
         let held = hold.and_then(|h| self.ledger.find_hold(h)).map_or(Money::ZERO, |h| h.remaining());
-        let from_hold = interval.charge.min(held);
-        let rest = interval.charge - from_hold;
+        let owed = interval.charge - interval.drawn_value();
+        let from_hold = owed.min(held);
+        let rest = owed - from_hold;
         let free = || self.wallet(tenant).map_or(Money::ZERO, |w| w.available.max(Money::ZERO));
         let from_wallet = if rest > Money::ZERO { rest.min(free()) } else { Money::ZERO };
         let uncollected = rest - from_wallet;
@@ -333,16 +359,14 @@ impl Engine {
         let (hold, tenant) = (entry.hold, entry.job.tenant);
         let limit = entry.spec.spec.time_limit + self.policy.kill_grace;
         let left = (meter.started_at + limit + meter.paused).since(meter.metered_until);
-        let none = Volumes::default();
-        let volumes = self.volumes.get(&(tenant, meter.book)).unwrap_or(&none);
-        let needed = meter.ahead(self.policy.cover().min(left), volumes);
+        let (cover, more) = (self.policy.cover().min(left), self.policy.hold_span.max(self.policy.cover()).min(left));
         let warned = meter.stop_at.is_some();
+        let (needed, wanted) = self.needs_ahead(attempt, tenant, cover, more, out);
         let held = hold.and_then(|h| self.ledger.find_hold(h));
         let (amount, kept) = held.map_or((Money::ZERO, Money::ZERO), |h| (h.amount, h.remaining()));
         if kept >= needed {
             return self.set_stop(attempt, None, warned, out);
         }
-        let wanted = meter.ahead(self.policy.hold_span.max(self.policy.cover()).min(left), volumes);
         for target in [wanted, needed] {
             if self.raise_hold(attempt.job, amount + (target - kept).max(Money::ZERO), out) {
                 return self.set_stop(attempt, None, warned, out);
@@ -356,6 +380,29 @@ impl Engine {
             let what = EventKind::BalanceLow { available, needed: needed - kept, stop_at };
             self.job_event(out, Actor::Platform, attempt.job, what);
         }
+    }
+
+    /// What a run needs of the wallet for two spans to come, when contracts are drawn on first; what it draws next is promised to it.
+    fn needs_ahead(
+        &mut self,
+        attempt: AttemptId,
+        tenant: TenantId,
+        cover: Span,
+        more: Span,
+        out: &mut Batch,
+    ) -> (Money, Money) {
+        let Some(meter) = self.meters.get(&attempt) else { return (Money::ZERO, Money::ZERO) };
+        let none = Volumes::default();
+        let book = meter.book;
+        if meter.covers.is_empty() {
+            let volumes = self.volumes.get(&(tenant, book)).unwrap_or(&none);
+            return (meter.ahead(cover, volumes), meter.ahead(more, volumes));
+        }
+        let meter = meter.clone();
+        self.promise_ahead(&meter, more, out);
+        let volumes = self.volumes.get(&(tenant, book)).unwrap_or(&none);
+        let needs = |span| meter.ahead_drawing(span, volumes, self.allowances(&meter)).1;
+        (needs(cover), needs(more))
     }
 
     /// Authorises `to` in all for a job, as far as the wallet covers it; false when it does not.

@@ -187,6 +187,7 @@ impl Engine {
             self.requeue_all();
         }
         if credit_limit.is_some() {
+            self.begin_unpaid(tenant, out);
             self.cover_again(tenant, out);
         }
         Ok(Report::Tenant { tenant })

@@ -27,7 +27,7 @@ pub struct Standing {
     pub projects: Vec<Arc<str>>,
     /// Disabled ones too: a site may still let them in.
     pub users: Vec<Arc<str>>,
-    /// It is active, and something is left in its wallet for new work.
+    /// It is active, and something is left for new work, in its wallet or of what it has committed itself to.
     pub takes_work: bool,
 }
 
@@ -180,7 +180,9 @@ impl Engine {
                 tenant: entry.tenant.name.clone(),
                 projects: projects.remove(&id).unwrap_or_default(),
                 users: users.remove(&id).unwrap_or_default(),
-                takes_work: is_active && self.wallet(id).is_some_and(|wallet| wallet.available > Money::ZERO),
+                takes_work: is_active
+                    && (self.wallet(id).is_some_and(|wallet| wallet.available > Money::ZERO)
+                        || self.has_commitment_left(id)),
             }
         })
     }

@@ -63,6 +63,9 @@ pub enum Record {
     TenantStatement(Box<rating::statement::TenantStatement>),
     Invoice(Box<rating::statement::Invoice>),
     Correction(Box<rating::statement::Correction>),
+    /// A tenant's contract, and a month of one of its lines.
+    Contract(Box<rating::contract::Contract>),
+    Period(Box<rating::contract::Period>),
     /// A supplier's statement, and one line of it by settlement and line.
     Statement(Box<rating::settlement::Statement>),
     StatementLine(Box<rating::settlement::Line>),
@@ -259,6 +262,11 @@ pub struct Snapshot {
     pub statements: Vec<rating::statement::TenantStatement>,
     #[serde(default)]
     pub invoiced: Vec<u64>,
+    #[serde(default)]
+    pub contracts: Vec<rating::contract::Contract>,
+    /// Months of contracts' lines.
+    #[serde(default)]
+    pub periods: Vec<rating::contract::Period>,
     pub clusters: Vec<Cluster>,
     pub pools: Vec<(Pool, Option<PoolCost>)>,
     /// The open stretch of each pool.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::{PoolId, TenantId};
-use model::{AttemptPhase, ContractTier, JobSpec, PastUse, Pool, PriorityClass, ProductLine, SupplyMode};
+use model::{AttemptPhase, JobSpec, PastUse, Pool, PriorityClass, ProductLine, SupplyMode};
 use sched::{Dips, Standing};
 use serde::{Deserialize, Serialize};
 
@@ -180,7 +180,7 @@ impl Engine {
         let ties = self.ties(tenant, spec);
         let tenant_id = tenant;
         let tenant = self.tenants.get(&tenant).map(|entry| &entry.tenant);
-        let tier = tenant.map_or(ContractTier::OnDemand, |tenant| tenant.tier);
+        let tier = self.tier(tenant_id);
         let regions = tenant.map_or_else(Default::default, |tenant| tenant.regions.clone());
         let anything = spec.class == PriorityClass::Urgent && reserve.urgent
             || moved && reserve.replacements

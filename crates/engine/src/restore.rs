@@ -37,6 +37,8 @@ impl Engine {
         engine.suppliers = snapshot.suppliers.into_iter().map(|s| (s.id, s)).collect();
         engine.settlements = snapshot.settlements.into_iter().map(|s| (s.number, s)).collect();
         engine.enter_statements(snapshot.statements, snapshot.invoiced);
+        snapshot.contracts.into_iter().for_each(|contract| engine.enter_contract(contract));
+        engine.periods = snapshot.periods.into_iter().map(|p| (p.key, p)).collect();
         for mut cluster in snapshot.clusters {
             cluster.health = ClusterHealth::Unreachable;
             engine.clusters.insert(cluster.id, cluster);
@@ -71,6 +73,9 @@ impl Engine {
         let dependents = &engine.dependents;
         engine.settled_ends.retain(|on, _| dependents.contains_key(on));
         engine.restore_meters(snapshot.meters);
+        engine.restore_promises();
+        let signed: Vec<u64> = engine.contracts.keys().copied().collect();
+        signed.into_iter().for_each(|number| engine.set_contract_timer(number));
         // Where a stretch has ended without an event, time has come as far as that.
         engine.now = snapshot.upkeep.iter().map(|open| open.from).fold(engine.now, Ord::max);
         engine.upkeep = snapshot.upkeep.into_iter().map(|open| (open.pool, open)).collect();
@@ -107,6 +112,7 @@ impl Engine {
                 charged: row.charged,
                 pool: row.pool,
                 started_at: row.started_at,
+                promises: Vec::new(),
                 queued: false,
             };
             self.occupy(&entry)?;

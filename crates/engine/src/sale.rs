@@ -13,7 +13,7 @@ use crate::denied::Denied;
 use crate::state::Engine;
 
 impl Engine {
-    fn sale<'a>(&'a self, tenant: TenantId, spec: &JobSpec, pool: &'a Pool) -> Sale<'a> {
+    pub(crate) fn sale<'a>(&'a self, tenant: TenantId, spec: &JobSpec, pool: &'a Pool) -> Sale<'a> {
         Sale {
             tenant: self.tenants.get(&tenant).map_or("", |entry| &entry.tenant.name),
             pool: &pool.name,
@@ -38,7 +38,9 @@ impl Engine {
     ) -> Result<(PriceBookId, Tariff), Missing> {
         let currency = self.currency(tenant).unwrap_or(Currency::CNY);
         let book = book::in_force(&self.books, currency, self.now).ok_or(Missing::Book(currency))?;
-        Ok((book.id, book.tariff(&self.sale(tenant, spec, pool))?))
+        let mut tariff = book.tariff(&self.sale(tenant, spec, pool))?;
+        self.price_beyond(tenant, spec, pool, &mut tariff);
+        Ok((book.id, tariff))
     }
 
     /// The prices of work that starts now: of a book that came into force since admission and lacks one, the last that has them all.
@@ -50,7 +52,9 @@ impl Engine {
     ) -> Option<(PriceBookId, Tariff)> {
         let sale = self.sale(tenant, spec, pool);
         let books = book::in_turn(&self.books, self.currency(tenant)?, self.now);
-        books.into_iter().find_map(|book| Some((book.id, book.tariff(&sale).ok()?)))
+        let (book, mut tariff) = books.into_iter().find_map(|book| Some((book.id, book.tariff(&sale).ok()?)))?;
+        self.price_beyond(tenant, spec, pool, &mut tariff);
+        Some((book, tariff))
     }
 
     /// What a run would cost from a moment on, by the prices of now and the tenant's quantities of that month so far.

@@ -39,6 +39,8 @@ pub(crate) struct JobEntry {
     pub charged: Money,
     pub pool: Option<PoolId>,
     pub started_at: Option<Timestamp>,
+    /// The months of contracts' lines on which it counts or did, see `draw`.
+    pub promises: Vec<rating::contract::PeriodKey>,
     /// Known to the scheduler's queue.
     pub queued: bool,
 }
@@ -93,6 +95,8 @@ pub(crate) enum Due {
     Room,
     /// The stretches of all pools end and begin anew.
     Upkeep,
+    /// A month of a contract begins or is to be closed.
+    Contract(u64),
 }
 
 /// Ends remembered for dependencies named after the fact, and answers remembered for repeated requests.
@@ -113,6 +117,11 @@ pub struct Engine {
     pub(crate) settlements: BTreeMap<u64, rating::settlement::Statement>,
     /// How far each tenant's months are closed.
     pub(crate) closed: crate::billing::ClosedMonths,
+    /// Tenants' contracts by our number, and the months of their lines.
+    pub(crate) contracts: BTreeMap<u64, rating::contract::Contract>,
+    pub(crate) periods: BTreeMap<rating::contract::PeriodKey, rating::contract::Period>,
+    /// Those that are not over.
+    pub(crate) contracts_of: BTreeMap<TenantId, BTreeSet<u64>>,
     pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
     pub(crate) pools: BTreeMap<PoolId, PoolEntry>,
     pub(crate) books: Vec<PriceBook>,
@@ -185,6 +194,9 @@ impl Engine {
             suppliers: BTreeMap::new(),
             settlements: BTreeMap::new(),
             closed: Default::default(),
+            contracts: BTreeMap::new(),
+            periods: BTreeMap::new(),
+            contracts_of: BTreeMap::new(),
             clusters: BTreeMap::new(),
             pools: BTreeMap::new(),
             books: Vec::new(),

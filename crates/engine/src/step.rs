@@ -96,6 +96,7 @@ impl Engine {
             | Command::RevokeToken { .. } => self.people_command(command, actor, out),
             Command::TopUp { tenant, amount, memo } => self.top_up(tenant, amount, &memo, actor, out),
             Command::Bill(what) => self.bill_command(*what, actor, out),
+            Command::Contract(what) => self.contracting(*what, actor, out),
             Command::Settle(what) => self.settle(*what, actor, out),
             Command::PublishPrices(book) => self.publish_prices(book, actor, out),
             Command::Steer { steering, note, expected } => self.steer(*steering, note, expected, actor, out),
@@ -127,6 +128,7 @@ impl Engine {
                 Due::Yield(attempt) => self.yield_due(attempt, out),
                 Due::Room => self.sched.plan_again(),
                 Due::Upkeep => self.upkeep_due(out),
+                Due::Contract(number) => self.contract_due(number, out),
             }
         }
     }

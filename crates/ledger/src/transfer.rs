@@ -34,6 +34,8 @@ pub enum TransferReason {
     Pay,
     /// Remainders of divisions, on their way to the account named for them.
     Round,
+    /// A month of a contract: taken for it, earned with its end, or carried on.
+    Contract,
 }
 
 impl TransferReason {
@@ -50,6 +52,7 @@ impl TransferReason {
             Self::Withdraw => "withdraw",
             Self::Pay => "pay",
             Self::Round => "round",
+            Self::Contract => "contract",
         }
     }
 
@@ -65,7 +68,8 @@ impl TransferReason {
             | Self::Grant
             | Self::Withdraw
             | Self::Pay
-            | Self::Round => None,
+            | Self::Round
+            | Self::Contract => None,
         }
     }
 
@@ -82,6 +86,7 @@ impl TransferReason {
             ("withdraw", None) => Self::Withdraw,
             ("pay", None) => Self::Pay,
             ("round", None) => Self::Round,
+            ("contract", None) => Self::Contract,
             _ => return None,
         })
     }

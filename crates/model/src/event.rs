@@ -234,6 +234,36 @@ pub enum EventKind {
         user: UserId,
     },
     PricesChanged,
+    /// Something became of the tenant's contract of this number.
+    ContractChanged {
+        contract: u64,
+        step: ContractStep,
+    },
+}
+
+/// What became of a contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContractStep {
+    Signed,
+    /// The wallet does not cover the fee of a month: it does not begin until it does.
+    Unpaid {
+        fee: Money,
+        available: Money,
+    },
+    BrokenOff,
+    Over,
+}
+
+impl ContractStep {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signed => "signed",
+            Self::Unpaid { .. } => "unpaid",
+            Self::BrokenOff => "broken_off",
+            Self::Over => "over",
+        }
+    }
 }
 
 /// One entry of the stream; `seq` is strictly increasing over the whole platform and never reused.

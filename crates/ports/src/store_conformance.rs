@@ -120,6 +120,8 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
             Record::PoolCost { pool, cost } => snapshot.pools.iter().any(|(p, c)| p.id == *pool && c == cost),
             Record::Upkeep(x) => snapshot.upkeep.contains(x),
             Record::PriceBook(x) => snapshot.books.contains(x),
+            Record::Contract(x) => snapshot.contracts.contains(x),
+            Record::Period(x) => snapshot.periods.contains(x),
             Record::Statement(x) => snapshot.settlements.contains(x),
             Record::TenantStatement(x) => snapshot.statements.contains(x),
             Record::Invoice(x) => snapshot.invoiced.contains(&x.statement),
@@ -144,6 +146,8 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
         + snapshot.settlements.len()
         + snapshot.statements.len()
         + snapshot.invoiced.len()
+        + snapshot.contracts.len()
+        + snapshot.periods.len()
         + suppliers.len()
         + clusters.len()
         + pools.len()
@@ -377,8 +381,28 @@ pub fn supply() -> Vec<Record> {
         }))),
     ];
     records.extend(prices());
+    records.extend(contracts());
     records.extend(statements());
     records
+}
+
+/// A contract, a month of it that is open, and what it carried from the month before.
+fn contracts() -> Vec<Record> {
+    let month = |carried: bool| {
+        Record::Period(of(json!({
+            "key": {"contract": 1, "line": 1, "month": 1, "carried": carried}, "from": 31, "to": 59, "value": 70, "pieces": "100",
+            "drawn": "10",
+        })))
+    };
+    let contract = Record::Contract(of(json!({
+        "number": 1, "tenant": "ten_00000000000000000000000000000001", "signed_at": 5, "state": "signed", "to": 90, "begun": 2,
+        "terms": {
+            "name": "gpu", "currency": "CNY", "tier": "long_term", "from": 0, "to": 90, "utc_offset": "+08:00", "fee": 1,
+            "commitments": [{"unit": "card_hour", "of": {"pool": "a"}, "quantity": {"held": 8}, "fee": 70, "overage": 3}],
+            "included": [{"unit": "gib_month", "quantity": 5}], "unused": "carry", "early_end": 500_000,
+        },
+    })));
+    vec![contract, month(false), month(true)]
 }
 
 /// A closed month, the invoice for it, a correction.
@@ -526,6 +550,7 @@ pub fn running(number: u64) -> Vec<Record> {
                 "attempt": id, "seq": 1, "from": 0, "to": 60, "granted": Resources::new(1, Bytes::from_gib(1), 0),
                 "book": "pri_00000000000000000000000000000001", "run": 0,
                 "charge": 5, "uncollected": 0, "cost": {"depreciation": 1, "datacentre": 2, "fee": 3},
+                "drawn": [{"of": {"contract": 1, "line": 1, "month": 1}, "pieces": "-340282366920938463463", "value": -4}],
             })),
         },
     ]

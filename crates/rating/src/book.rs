@@ -110,7 +110,8 @@ pub struct Sale<'a> {
 }
 
 impl Sale<'_> {
-    fn is_of(&self, of: &Selector) -> bool {
+    /// Whether an item or a commitment for these is for it.
+    pub fn is_of(&self, of: &Selector) -> bool {
         of.tenant.as_deref().is_none_or(|tenant| tenant == self.tenant)
             && of.pool.as_deref().is_none_or(|pool| pool == self.pool)
             && of.chip.as_ref().is_none_or(|chip| Some(chip) == self.chip)

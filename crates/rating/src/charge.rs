@@ -8,6 +8,7 @@ use std::sync::Arc;
 use base::{AttemptId, HoldId, Money, PriceBookId, Resources, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{Allowance, Counts, Cover, Draw, Drawn};
 use crate::cost::{CostParts, RunCost};
 use crate::tariff::price::{Ran, Volume};
 use crate::tariff::{Month, Part, Price, Tariff};
@@ -59,6 +60,15 @@ pub struct Meter {
     /// Part of `charged` that was priced by the month's quantity.
     #[serde(default, skip_serializing_if = "nothing")]
     pub by_volume: Money,
+    /// What of the tenant's contracts covers it, in the order of drawing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covers: Vec<Cover>,
+    /// What was covered, in the order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub draws: Vec<Draw>,
+    /// Part of `charged` that was drawn from contracts.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub by_contract: Money,
 }
 
 const fn one() -> u32 {
@@ -91,7 +101,17 @@ pub struct Interval {
     pub charge: Money,
     /// Part of the charge that neither hold nor wallet could cover; written off.
     pub uncollected: Money,
+    /// Parts of the charge that were drawn from the tenant's contracts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn: Vec<Drawn>,
     pub cost: CostParts,
+}
+
+impl Interval {
+    /// Part of the charge that was drawn from the tenant's contracts; the rest is what the tenant owes for it.
+    pub fn drawn_value(&self) -> Money {
+        self.drawn.iter().fold(Money::ZERO, |sum, drawn| sum + drawn.value)
+    }
 }
 
 impl Meter {
@@ -125,6 +145,9 @@ impl Meter {
             stood: Vec::new(),
             counted: Vec::new(),
             by_volume: Money::ZERO,
+            covers: Vec::new(),
+            draws: Vec::new(),
+            by_contract: Money::ZERO,
         }
     }
 
@@ -138,7 +161,8 @@ impl Meter {
     fn owed(&self, to: Timestamp) -> Option<Money> {
         let worked = (to.since(self.started_at) - self.paused).max(Span::ZERO);
         self.tariff.parts.iter().enumerate().try_fold(Money::ZERO, |sum, (at, part)| {
-            let stood = self.stood.get(at).map_or(0, |stood| stood.0);
+            let stood = self.stood.get(at).map_or(0, |stood| stood.0) + self.covered_sum(at, part);
+            let worked = worked - self.covered(at);
             let ran = Ran { from: self.started_at, to, worked, stood };
             sum.checked_add(part.owed(self.tariff.pieces(part.unit, self.granted), ran)?)
         })
@@ -152,14 +176,20 @@ impl Meter {
             Some(cost) => cost.of(self.granted, self.nodes, self.node, span)?.minus(&self.costed),
             None => CostParts::default(),
         };
-        Some((whole - (self.charged - self.by_volume), cost))
+        Some((whole - self.by_time(), cost))
+    }
+
+    /// Part of `charged` that is priced by time alone.
+    fn by_time(&self) -> Money {
+        self.charged - self.by_volume - self.by_contract
     }
 
     /// Parts whose price follows the month's quantity, each with the pieces of the run up to `to`.
     fn volumes_at(&self, to: Timestamp) -> impl Iterator<Item = (&Part, &Volume, u128)> {
         let worked = (to.since(self.started_at) - self.paused).max(Span::ZERO);
-        self.tariff.parts.iter().filter_map(move |part| {
+        self.tariff.parts.iter().enumerate().filter_map(move |(at, part)| {
             let Price::Volume(volume) = &part.price else { return None };
+            let worked = worked - self.covered(at);
             let pieces = self.tariff.pieces(part.unit, self.granted);
             Some((part, volume, pieces.saturating_mul(part.billed(worked).as_micros() as u128)))
         })
@@ -238,41 +268,59 @@ impl Meter {
             run: Some(self.started_at),
             charge,
             uncollected: Money::ZERO,
+            drawn: Vec::new(),
             cost,
         }
     }
 
     /// Bills from `metered_until` to `to`, or to the moment since which it stands still, and moves on. `None` when that is not
-    /// later (a late or repeated observation, a clock that stepped back), or an amount leaves the range of money. `volumes` are the
-    /// tenant's under this book; nothing is looked up there unless a price follows them.
-    pub fn advance(&mut self, to: Timestamp, volumes: &mut Volumes) -> Option<Interval> {
+    /// later (a late or repeated observation, a clock that stepped back), or an amount leaves the range of money. `counts` are the
+    /// tenant's; nothing is looked up there unless a price follows the month's quantity or a contract covers the run.
+    pub fn advance<'a>(&mut self, to: Timestamp, counts: impl Into<Counts<'a>>) -> Option<Interval> {
+        let Counts { volumes, allowances } = counts.into();
         let to = self.paused_at.map_or(to, |at| to.min(at));
         if to <= self.metered_until {
             return None;
         }
-        let (charge, cost) = self.rest(to)?;
+        let drawn = self.draw(self.metered_until, to, allowances);
+        let Some((charge, cost)) = self.rest(to) else {
+            self.undraw(self.metered_until, allowances);
+            return None;
+        };
         let counted = self.count(self.metered_until, to, volumes)?;
         let from = std::mem::replace(&mut self.metered_until, to);
         self.costed = self.costed.plus(&cost);
-        Some(self.stretch(from, to, charge + counted, cost))
+        self.by_contract += drawn;
+        let interval = self.stretch(from, to, charge + counted + drawn, cost);
+        Some(Interval { drawn: allowances.iter().filter_map(Allowance::drawn).collect(), ..interval })
     }
 
     /// Takes back what was billed beyond `to`, when an end becomes known after the time was billed: an interval of
     /// negative amounts from the end to where the billing had come. `None` when nothing lies beyond.
-    pub fn retract(&mut self, to: Timestamp, volumes: &mut Volumes) -> Option<Interval> {
+    pub fn retract<'a>(&mut self, to: Timestamp, counts: impl Into<Counts<'a>>) -> Option<Interval> {
+        let Counts { volumes, allowances } = counts.into();
         let from = to.max(self.started_at);
         if from >= self.metered_until {
             return None;
         }
+        let drawn = self.undraw(from, allowances);
         // A stretch without a length is billed as none, whatever a minimum says.
         let (charge, cost) = self.rest(from)?;
         let counted = self.count(from, from, volumes)?;
         let to = std::mem::replace(&mut self.metered_until, from);
         self.costed = self.costed.plus(&cost);
         let charge = charge + counted;
+        let uncollected = self.uncharge(charge);
+        self.by_contract += drawn;
+        let drawn_of = allowances.iter().filter_map(Allowance::drawn).collect();
+        Some(Interval { uncollected, drawn: drawn_of, ..self.stretch(from, to, charge + drawn, cost) })
+    }
+
+    /// Of a charge below zero, what was written off before and is not given back.
+    fn uncharge(&mut self, charge: Money) -> Money {
         let uncollected = -self.uncollected.min(-charge);
         self.uncollected += uncollected;
-        Some(Interval { uncollected, ..self.stretch(from, to, charge, cost) })
+        uncollected
     }
 
     /// The run stands still from `at` on. What was billed beyond is to be taken back with [`Meter::retract`] first.
@@ -305,9 +353,10 @@ impl Meter {
 
     /// The tenant is not to pay for this run after all: an interval over the whole of it that takes back every charge and no
     /// cost, and from now on costs alone are counted. What was priced by the month's quantity is taken back as the month is cheaper
-    /// without it. `None` when nothing was charged.
-    pub fn waive(&mut self, volumes: &mut Volumes) -> Option<Interval> {
-        let mut charge = -(self.charged - self.by_volume);
+    /// without it, what was drawn from contracts goes back to them. `None` when nothing was charged.
+    pub fn waive<'a>(&mut self, counts: impl Into<Counts<'a>>) -> Option<Interval> {
+        let Counts { volumes, allowances } = counts.into();
+        let mut charge = -self.by_time();
         let tariff = self.tariff.clone();
         for part in &tariff.parts {
             if let Price::Volume(volume) = &part.price {
@@ -315,15 +364,17 @@ impl Meter {
                 charge += self.uncount(part, volume, all, volumes).unwrap_or(Money::ZERO);
             }
         }
+        let drawn = self.undraw(self.started_at, allowances);
         self.waived = true;
+        self.by_contract += drawn;
         // What is left of quantities that had another price when they were taken back stays where it is.
-        self.by_volume = self.charged + charge;
-        let uncollected = -std::mem::take(&mut self.uncollected).min(-charge);
-        if charge == Money::ZERO {
+        self.by_volume = self.charged + charge + drawn - self.by_contract;
+        let uncollected = self.uncharge(charge);
+        if charge == Money::ZERO && drawn == Money::ZERO {
             return None;
         }
-        let back = self.stretch(self.started_at, self.metered_until, charge, CostParts::default());
-        Some(Interval { uncollected, ..back })
+        let back = self.stretch(self.started_at, self.metered_until, charge + drawn, CostParts::default());
+        Some(Interval { uncollected, drawn: allowances.iter().filter_map(Allowance::drawn).collect(), ..back })
     }
 
     /// What the run has cost until `to` and is not yet costed; less than nothing when it was costed beyond.

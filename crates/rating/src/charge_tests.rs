@@ -8,33 +8,18 @@ use base::{Bytes, JobId};
 use proptest::prelude::*;
 
 fn meter() -> Meter {
+    let tariff = Tariff::flat(Money(123_457), Money(7_919), Some(Money(6_000_001))).into();
+    let granted = Resources::new(3, Bytes(5_000_000_001), 1);
+    let start = Timestamp::from_secs(1_000);
     Meter {
-        attempt: AttemptId::new(JobId::from_u128(1), 1),
-        hold: HoldId::from_u128(1),
-        book: PriceBookId::from_u128(1),
-        tariff: Tariff::flat(Money(123_457), Money(7_919), Some(Money(6_000_001))).into(),
         cost: Some(RunCost::Own(NodeCost {
             purchase_price: Money(1_000_003),
             residual: Money(7),
             life_months: 37,
             datacentre_fee_month: Money(1_000_003),
         })),
-        granted: Resources::new(3, Bytes(5_000_000_001), 1),
-        nodes: 1,
         node: Resources::new(8, Bytes::from_gib(64), 2),
-        started_at: Timestamp::from_secs(1_000),
-        metered_until: Timestamp::from_secs(1_000),
-        intervals: 0,
-        charged: Money::ZERO,
-        costed: CostParts::default(),
-        uncollected: Money::ZERO,
-        stop_at: None,
-        paused: Span::ZERO,
-        paused_at: None,
-        waived: false,
-        stood: Vec::new(),
-        counted: Vec::new(),
-        by_volume: Money::ZERO,
+        ..Meter::begun(AttemptId::new(JobId::from_u128(1), 1), PriceBookId::from_u128(1), tariff, granted, start)
     }
 }
 

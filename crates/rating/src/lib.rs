@@ -5,6 +5,7 @@
 pub mod assets;
 pub mod book;
 pub mod charge;
+pub mod contract;
 pub mod cost;
 pub mod fee;
 pub mod settlement;

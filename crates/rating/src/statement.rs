@@ -22,6 +22,9 @@ pub struct TenantSums {
     pub charges: Money,
     /// Given back of that.
     pub refunds: Money,
+    /// Fees of contracts; what work drew on them is not charged again.
+    #[serde(default)]
+    pub fees: Money,
     /// What corrections added to what is asked; less than nothing where they gave back.
     pub corrections: Money,
     /// The balance when the month was over.
@@ -33,9 +36,10 @@ pub struct TenantSums {
 }
 
 impl TenantSums {
-    /// What the month's work came to: charges less refunds, with corrections. `None` beyond the range of money.
+    /// What the month came to: charges less refunds, with fees and corrections. `None` beyond the range of money.
     pub fn due(&self) -> Option<Money> {
-        let due = i128::from(self.charges.0) - i128::from(self.refunds.0) + i128::from(self.corrections.0);
+        let asked = i128::from(self.charges.0) + i128::from(self.fees.0);
+        let due = asked - i128::from(self.refunds.0) + i128::from(self.corrections.0);
         i64::try_from(due).ok().map(Money)
     }
 
@@ -43,8 +47,8 @@ impl TenantSums {
     pub fn adds_up(&self) -> bool {
         let wide = |amount: Money| i128::from(amount.0);
         let into = wide(self.opening) + wide(self.top_ups) + wide(self.grants) + wide(self.refunds);
-        let out = wide(self.withdrawals) + wide(self.charges) + wide(self.corrections);
-        let parts = [self.top_ups, self.withdrawals, self.grants, self.charges, self.refunds];
+        let out = wide(self.withdrawals) + wide(self.charges) + wide(self.fees) + wide(self.corrections);
+        let parts = [self.top_ups, self.withdrawals, self.grants, self.charges, self.refunds, self.fees];
         parts.iter().all(|part| !part.is_negative()) && into - out == wide(self.closing)
     }
 }
@@ -73,7 +77,7 @@ pub struct TenantStatement {
     pub to: Timestamp,
     pub currency: Currency,
     pub sums: TenantSums,
-    /// Charges less refunds, with corrections.
+    /// Charges less refunds, with fees and corrections.
     pub due: Money,
     /// Of the tax that the amount due contains, in parts of a million.
     pub tax_ppm: u32,
@@ -159,8 +163,9 @@ mod tests {
             grants: Money(7),
             charges: Money(60),
             refunds: Money(4),
+            fees: Money(2),
             corrections: Money(-3),
-            closing: Money(39),
+            closing: Money(37),
             written_off: Money(9),
             transfers: 8,
         }
@@ -169,9 +174,9 @@ mod tests {
     #[test]
     fn sums_lie_between_the_balances() {
         assert!(sums().adds_up());
-        assert_eq!(sums().due(), Some(Money(53)));
+        assert_eq!(sums().due(), Some(Money(55)));
         for wrong in [
-            TenantSums { closing: Money(40), ..sums() },
+            TenantSums { closing: Money(39), ..sums() },
             TenantSums { top_ups: Money(-1), opening: Money(96), ..sums() },
             TenantSums { corrections: Money(3), ..sums() },
         ] {

@@ -64,10 +64,10 @@ impl Trial<'_> {
         let mut note = |done: Option<Interval>| deltas.extend(done.map(|i| (i.to, i.charge)));
         // Nobody was billed for it any more.
         if interval.run.is_some() && interval.book.is_none() && !meter.waived {
-            note(meter.waive(volumes).map(|back| Interval { to: interval.to, ..back }));
+            note(meter.waive(&mut *volumes).map(|back| Interval { to: interval.to, ..back }));
         }
         if interval.from < meter.metered_until {
-            note(meter.retract(interval.from, volumes));
+            note(meter.retract(interval.from, &mut *volumes));
         } else {
             let stands_since = meter.metered_until;
             if interval.from > stands_since {
@@ -75,9 +75,9 @@ impl Trial<'_> {
                 meter.resume(interval.from);
             }
             while let Some(end) = meter.month_end(interval.to) {
-                note(meter.advance(end, volumes));
+                note(meter.advance(end, &mut *volumes));
             }
-            note(meter.advance(interval.to, volumes));
+            note(meter.advance(interval.to, &mut *volumes));
         }
         let tried: Money = deltas.into_iter().filter(|(end, _)| self.within(*end)).map(|(_, charge)| charge).sum();
         let within = self.within(interval.to);

@@ -80,23 +80,23 @@ proptest! {
             let start = from + Span::from_secs(begins);
             let mut meter = trial.begin(Some(&sale()), &Interval {
                 attempt: AttemptId::new(JobId::from_u128(n as u128), 1), seq: 1, from: start, to: start, granted: granted(),
-                book: Some(book.id), run: Some(start), charge: Money::ZERO, uncollected: Money::ZERO, cost: CostParts::default(),
+                book: Some(book.id), run: Some(start), charge: Money::ZERO, uncollected: Money::ZERO, drawn: vec![], cost: CostParts::default(),
             }).meter;
             let volumes = &mut volumes[who];
             for (works, rests, late) in stretches {
                 let stop = meter.metered_until + Span::from_secs(works);
                 let billed = stop + Span::from_secs(late);
                 while let Some(end) = meter.month_end(billed) {
-                    done.extend(meter.advance(end, volumes));
+                    done.extend(meter.advance(end, &mut *volumes));
                 }
-                done.extend(meter.advance(billed, volumes));
-                done.extend(meter.retract(stop, volumes));
+                done.extend(meter.advance(billed, &mut *volumes));
+                done.extend(meter.retract(stop, &mut *volumes));
                 meter.pause(stop);
                 meter.resume(stop + Span::from_secs(rests));
             }
             if fate == 0 {
-                done.extend(meter.waive(volumes));
-                done.extend(meter.advance(meter.metered_until + Span::from_secs(60), volumes));
+                done.extend(meter.waive(&mut *volumes));
+                done.extend(meter.advance(meter.metered_until + Span::from_secs(60), &mut *volumes));
             }
             for interval in done {
                 trial.take(tenants[who], Some(&sale()), &interval);
@@ -128,6 +128,7 @@ fn what_has_no_price_is_counted_and_named() {
         run: None,
         charge: Money(70),
         uncollected: Money::ZERO,
+        drawn: Vec::new(),
         cost: CostParts::default(),
     };
     trial.take(TenantId::from_u128(1), Some(&sale()), &interval);

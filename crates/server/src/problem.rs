@@ -169,6 +169,7 @@ impl From<Denied> for Failure {
             | Denied::SettlementMoved
             | Denied::Settlement(_)
             | Denied::Statement(_)
+            | Denied::Contract(_)
             | Denied::Disputed { .. }
             | Denied::Overpaid { .. }
             | Denied::LastOperator => plain(ErrorCode::WrongState),
@@ -197,7 +198,11 @@ impl From<Denied> for Failure {
             Denied::ArrayTooLarge { .. } => plain(ErrorCode::ArrayTooLarge),
             Denied::OperatorOnly => plain(ErrorCode::OperatorOnly),
             Denied::KeyReused => plain(ErrorCode::IdempotencyKeyReused),
-            Denied::PriceBook(_) | Denied::PriceOfNobody { .. } => plain(ErrorCode::Invalid),
+            Denied::PriceBook(_)
+            | Denied::PriceOfNobody { .. }
+            | Denied::Terms(_)
+            | Denied::CommitmentOfNoPool { .. }
+            | Denied::ContractCurrency { .. } => plain(ErrorCode::Invalid),
             Denied::MoneyRange => plain(ErrorCode::MoneyRange),
             // The ledger's words name accounts, which are not the caller's business.
             Denied::Ledger(refusal) => {

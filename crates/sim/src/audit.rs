@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::{AttemptId, JobId, Money, Span, Timestamp};
 use ledger::{AccountKind, Stream};
 use model::{Attempt, Event, EventKind, Outcome};
+use rating::contract::PeriodKey;
 use rating::{Cause, CostParts, Interval, PoolCost, Stretch};
 
 use crate::tables::Tables;
@@ -24,7 +25,63 @@ pub fn after_quiescence(world: &World) -> Vec<String> {
     wrong.extend(nothing_is_left(world));
     wrong.extend(pools_cost_what_they_cost(tables));
     wrong.extend(suppliers_are_owed_their_fees(tables));
+    wrong.extend(contracts_are_kept(tables));
     wrong
+}
+
+/// What tenants paid for months of contracts was drawn by intervals, earned with the month's end, or is still there; and nobody drew
+/// more than a month had.
+fn contracts_are_kept(tables: &Tables) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut drawn: BTreeMap<PeriodKey, (i128, Money)> = BTreeMap::new();
+    for one in tables.intervals.values().flatten().flat_map(|interval| &interval.drawn) {
+        let sum = drawn.entry(one.of).or_default();
+        *sum = (sum.0 + one.pieces, sum.1 + one.value);
+    }
+    let balance = |code: &str| {
+        let found = tables.accounts.values().filter(|a| a.code.as_str() == code || a.code.as_str().ends_with(code));
+        found.map(|a| a.balance()).sum::<Money>()
+    };
+    let (mut paid, mut used, mut left, mut fees) = (Money::ZERO, Money::ZERO, Money::ZERO, Money::ZERO);
+    for month in tables.months.values() {
+        let key = month.key;
+        let (pieces, value) = drawn.get(&key).copied().unwrap_or_default();
+        if month.drawn.0 as i128 != pieces || pieces > month.pieces.0 as i128 {
+            wrong.push(format!("{key:?}: {:?} drawn of {:?}, by intervals {pieces}", month.drawn, month.pieces));
+        }
+        let worth = if month.pieces.0 == 0 { 0 } else { i128::from(month.value.0) * pieces / month.pieces.0 as i128 };
+        if i128::from(value.0) != worth {
+            wrong.push(format!("{key:?}: {pieces} pieces are worth {worth}, intervals have {value}"));
+        }
+        let kept = balance(&format!("contract/{}/{}/{}/{}", key.contract, key.line, key.month, kind(key.carried)));
+        if (kept == Money::ZERO) != (month.closed.is_some() || value == month.value) {
+            wrong.push(format!("{key:?}: {kept} is left of its fee, closed: {:?}", month.closed));
+        }
+        left += kept;
+        match key {
+            PeriodKey { line: 0, .. } => fees += month.value - kept,
+            PeriodKey { carried: true, .. } => used += value,
+            _ => (paid, used) = (paid + month.value, used + value),
+        }
+        if key.line == 0 {
+            left = left - kept;
+        }
+    }
+    let unused = balance("/revenue/unused-commitments");
+    if paid != used + unused + left {
+        wrong.push(format!("{paid} was paid for commitments: {used} used, {unused} unused, {left} left"));
+    }
+    let early = tables.contracts.values().filter(|c| c.broken_off.is_some());
+    fees += early.map(|c| c.terms.early_fee(c.begun)).sum::<Money>();
+    let booked = balance("/revenue/contract-fees");
+    if fees != booked {
+        wrong.push(format!("fees of contracts are {fees}, {booked} is booked"));
+    }
+    wrong
+}
+
+const fn kind(carried: bool) -> &'static str {
+    if carried { "carried" } else { "deferred" }
 }
 
 /// All of an own pool's cost stands in its accounts, used or not: by the stretches, and by the life of the nodes from the first
@@ -332,7 +389,7 @@ fn the_books_agree(tables: &Tables) -> Vec<String> {
             wrong.push(format!("{id} is charged {} and its intervals are {billed}", row.charged));
         }
     }
-    let income = tables.accounts.values().filter(|a| a.kind == AccountKind::Income);
+    let income = tables.accounts.values().filter(|a| a.code.as_str().ends_with("/revenue/compute"));
     let revenue: Money = income.map(|a| a.balance()).sum();
     if revenue != total {
         wrong.push(format!("revenue is {revenue} and all intervals are {total}"));

@@ -1,21 +1,20 @@
 //! Seeded random runs: people, clusters, machines, links and clocks do what they like for some hundred steps, the platform
 //! dies at any seam; then all is repaired, all work ends, and the books must be right. The seed decides everything.
 
+mod money;
 mod people;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use base::{
-    AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Resources, Seed, Span, Stream,
-};
+use base::{AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, ProjectId, Resources, Seed, Span, Stream};
 use base::{SupplierId, TenantId, UserId};
-use engine::{ByClass, Command, Envelope, Policy, Preemption, Replacement, Steering, Waiting};
+use engine::{ByClass, Command, Contracting, Envelope, Policy, Preemption, Replacement, Steering, Waiting};
 use model::{
     Actor, BackendKind, Chip, Cluster, ClusterHealth, Node, NodeState, Outcome, Pool, PriorityClass, Role, Service,
     Supplier, SupplyMode, User,
 };
-use rating::{NodeCost, OwnCost, PoolCost, PriceBook, PriceList, SupplierFee};
+use rating::{NodeCost, OwnCost, PoolCost, SupplierFee};
 
 use crate::audit;
 use crate::world::{Crash, Delivery, Doing, World};
@@ -106,6 +105,8 @@ const WEIGHTS: &[(u64, Act)] = &[
     (25, Act::CrashAfterCommit),
     (25, Act::TopUp),
     (10, Act::Prices),
+    (12, Act::Sign),
+    (4, Act::BreakOff),
     (12, Act::Clock),
     (30, Act::Compare),
     (20, Act::Interrupt),
@@ -134,6 +135,8 @@ enum Act {
     CrashAfterCommit,
     TopUp,
     Prices,
+    Sign,
+    BreakOff,
     Clock,
     Compare,
     Interrupt,
@@ -285,20 +288,6 @@ impl Chaos {
         self.operator(Command::RegisterPool { pool, cost: Some(cost) });
     }
 
-    /// A price book from some time on; an incomplete one lacks the chip.
-    fn publish(&mut self, from: Span, complete: bool) {
-        let factor = 1 + self.chance.below(4) as i64;
-        let mut card_hour = BTreeMap::new();
-        if complete && let Ok(chip) = "nvidia-a100-80g".parse() {
-            card_hour.insert(chip, Money(6_123_457 * factor));
-        }
-        let (core_hour, gib_hour) = (Some(Money(103_001 * factor)), Some(Money(7_919 * factor)));
-        let list = PriceList { core_hour, gib_hour, card_hour };
-        let (id, from) = (PriceBookId::from_u128(self.ids.u128()), self.world.shown() + from);
-        let book = PriceBook::list(id, "book".into(), Currency::CNY, from, list);
-        self.operator(Command::PublishPrices(book));
-    }
-
     /// An operator's command. Whether it is refused or lost is all the same: it is not repeated.
     fn operator(&mut self, command: Command) {
         let _ = self.world.command(Envelope { actor: Actor::Platform, operator: true, once: None, command });
@@ -372,6 +361,12 @@ impl Chaos {
                 let from = Span::from_secs(self.chance.below(3_600) as i64);
                 let complete = self.chance.chance(700);
                 self.publish(from, complete);
+            }
+            Act::Sign => self.sign(),
+            Act::BreakOff => {
+                let contract = 1 + self.chance.below(6);
+                let end = Contracting::BreakOff { contract, note: "by chance".into() };
+                self.operator(Command::Contract(Box::new(end)));
             }
             Act::Clock => self.set_clock(),
             Act::Interrupt | Act::Suspend | Act::Continue | Act::Say => self.there(act),
@@ -468,6 +463,10 @@ impl Chaos {
             if self.world.engine().sizes().open_jobs == 0 {
                 break;
             }
+        }
+        if !self.world.tables().contracts.is_empty() {
+            // All contracts are over then, and their months are closed.
+            self.world.advance_to(self.world.now() + Span::from_hours(27 * 24));
         }
         // Past a full hour, so that what pools cost while nothing used them is booked to the end.
         self.world.advance_to(self.world.now() + Span::from_mins(70));

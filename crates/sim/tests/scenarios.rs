@@ -41,6 +41,7 @@ scenarios!(
     cancel_in_each_phase,
     clock_back,
     constraints,
+    contracts,
     crashes,
     cut_off,
     dependencies,

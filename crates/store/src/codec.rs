@@ -49,6 +49,8 @@ docs! {
     Upkeep, "stretch of a pool";
     Volumes, "tenant's quantities";
     PolicyVersion, "policy";
+    rating::contract::Contract, "contract";
+    rating::contract::Period, "month of a contract";
     rating::settlement::Statement, "settlement";
     rating::settlement::Line, "line of a settlement";
     rating::statement::TenantStatement, "statement";
@@ -278,6 +280,22 @@ pub(crate) fn put_attempt(args: &mut Args, attempt: &Attempt) -> Encoded {
     put(args, attempt)
 }
 
+pub(crate) fn put_contract(args: &mut Args, contract: &rating::contract::Contract) -> Encoded {
+    args.int(natural(contract.number));
+    args.id(contract.tenant.as_u128());
+    put(args, contract)
+}
+
+pub(crate) fn put_period(args: &mut Args, period: &rating::contract::Period) -> Encoded {
+    args.int(natural(period.key.contract));
+    args.int(i64::from(period.key.line));
+    args.int(i64::from(period.key.month));
+    args.int(i64::from(period.key.carried));
+    args.opt_int(period.closed.map(|closing| closing.at.as_micros()));
+    args.int(period.closed.map_or(0, |closing| closing.lapsed.micros()));
+    put(args, period)
+}
+
 pub(crate) fn put_statement(args: &mut Args, statement: &rating::settlement::Statement) -> Encoded {
     args.int(natural(statement.number));
     args.int(crate::query::settlements::state_number(statement.state));
@@ -312,8 +330,8 @@ pub(crate) fn put_correction(args: &mut Args, correction: &rating::statement::Co
     put(args, correction)
 }
 
-pub(crate) fn put_interval(args: &mut Args, interval: &Interval) {
-    let Interval { attempt, seq, from, to, granted, book, run, charge, uncollected, cost } = interval;
+pub(crate) fn put_interval(args: &mut Args, interval: &Interval) -> Encoded {
+    let Interval { attempt, seq, from, to, granted, book, run, charge, uncollected, drawn, cost } = interval;
     args.id(attempt.job.as_u128());
     args.int(i64::from(attempt.number));
     args.int(i64::from(*seq));
@@ -329,10 +347,13 @@ pub(crate) fn put_interval(args: &mut Args, interval: &Interval) {
     args.int(cost.fee.micros());
     args.opt_id(book.map(PriceBookId::as_u128));
     args.opt_int(run.map(Timestamp::as_micros));
+    args.int(interval.drawn_value().micros());
+    args.opt_text(if drawn.is_empty() { None } else { Some(serde_json::to_string(drawn)?) });
+    Ok(())
 }
 
 pub(crate) const INTERVAL_COLUMNS: &str = "job, attempt, seq, from_at, to_at, cpu_millis, memory_bytes, gpus, \
-    charge, uncollected, depreciation, datacentre, fee, book, run";
+    charge, uncollected, depreciation, datacentre, fee, book, run, draws";
 
 pub(crate) fn get_interval(row: &Row) -> Sql<Interval> {
     Ok(Interval {
@@ -346,6 +367,9 @@ pub(crate) fn get_interval(row: &Row) -> Sql<Interval> {
         charge: Money(row.int(8)?),
         uncollected: Money(row.int(9)?),
         cost: get_cost(row, 10)?,
+        drawn: row
+            .opt_text(15)?
+            .map_or(Ok(Vec::new()), |text| serde_json::from_str(text).map_err(crate::db::unreadable))?,
     })
 }
 

@@ -41,6 +41,8 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
         settlements: docs(pool, "SELECT v, doc FROM settlements ORDER BY number").await?,
         statements: docs(pool, LAST_STATEMENTS).await?,
         invoiced: rows(pool, "SELECT number FROM tenant_invoices ORDER BY number", |row| row.natural(0)).await?,
+        contracts: docs(pool, "SELECT v, doc FROM contracts ORDER BY number").await?,
+        periods: docs(pool, "SELECT v, doc FROM contract_months ORDER BY contract, line, month, carried").await?,
         suppliers: docs(pool, "SELECT v, doc FROM suppliers ORDER BY id").await?,
         clusters: docs(pool, "SELECT v, doc FROM clusters ORDER BY id").await?,
         pools: pools(pool).await?,

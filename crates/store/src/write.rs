@@ -74,6 +74,8 @@ tables! {
     PriceBooks Refuse "price_books" ["id"] ["v" "doc"];
     Volumes Replace "volumes" ["tenant" "book"] ["v" "doc"];
     Policies Refuse "policies" ["number"] ["v" "doc"];
+    Contracts Replace "contracts" ["number"] ["tenant" "v" "doc"];
+    ContractMonths Replace "contract_months" ["contract" "line" "month" "carried"] ["closed_at" "lapsed" "v" "doc"];
     Settlements Replace "settlements" ["number"] ["state" "v" "doc"];
     SettlementLines Replace "settlement_lines" ["settlement" "line"] ["verdict" "dispute" "job" "attempt" "v" "doc"];
     Statements Refuse "tenant_statements" ["number"] ["tenant" "month" "v" "doc"];
@@ -87,7 +89,7 @@ tables! {
     Explanations Refuse "explanations" ["job" "attempt"] ["v" "doc"];
     Meters Replace "meters" ["job" "attempt"] ["v" "doc"];
     Intervals Refuse "intervals" ["job" "attempt" "seq"] ["from_at" "to_at" "cpu_millis" "memory_bytes" "gpus" "charge"
-        "uncollected" "depreciation" "datacentre" "fee" "book" "run"];
+        "uncollected" "depreciation" "datacentre" "fee" "book" "run" "drawn" "draws"];
     Upkeeps Replace "upkeep" ["pool"] ["v" "doc"];
     Stretches Refuse "stretches" ["pool" "from_at"] ["to_at" "nodes" "nodes_outage" "nodes_maintenance" "nodes_reserve"
         "depreciation" "datacentre" "worked" "outage" "maintenance" "reserve" "idle" "overlap"];
@@ -278,6 +280,8 @@ fn place(record: &Record) -> (T, Option<(u128, u128)>) {
         Record::PriceBook(_) => (T::PriceBooks, None),
         Record::Volumes { tenant, book, .. } => (T::Volumes, Some((tenant.as_u128(), book.as_u128()))),
         Record::Policy(_) => (T::Policies, None),
+        Record::Contract(contract) => (T::Contracts, one(u128::from(contract.number))),
+        Record::Period(period) => (T::ContractMonths, one(period.key.packed())),
         Record::Statement(statement) => (T::Settlements, one(u128::from(statement.number))),
         Record::StatementLine(line) => (T::SettlementLines, Some((u128::from(line.settlement), u128::from(line.line)))),
         Record::TenantStatement(_) => (T::Statements, None),
@@ -405,6 +409,8 @@ fn encode_supply(record: &Record, args: &mut Args) -> Encoded {
             codec::put(args, invoice.as_ref())
         }
         Record::Correction(correction) => codec::put_correction(args, correction),
+        Record::Contract(contract) => codec::put_contract(args, contract),
+        Record::Period(period) => codec::put_period(args, period),
         Record::Statement(statement) => codec::put_statement(args, statement),
         Record::StatementLine(line) => codec::put_statement_line(args, line),
         Record::Volumes { tenant, book, volumes } => {
@@ -444,10 +450,7 @@ fn encode_work(record: &Record, args: &mut Args) -> Encoded {
             put_attempt_id(args, attempt);
             codec::put_opt(args, meter.as_deref())
         }
-        Record::Interval { interval, .. } => {
-            codec::put_interval(args, interval);
-            Ok(())
-        }
+        Record::Interval { interval, .. } => codec::put_interval(args, interval),
         Record::Results { job, at, due } => {
             args.id(job.as_u128());
             args.int(at.as_micros());

@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod common;
+pub mod contract;
 pub mod cost;
 pub mod events;
 pub mod files;

@@ -33,9 +33,11 @@ pub struct TenantStatement {
     pub charges: MoneyText,
     /// Given back of that.
     pub refunds: MoneyText,
+    /// Fees of contracts.
+    pub fees: MoneyText,
     /// What corrections added; less than nothing where they gave back.
     pub corrections: MoneyText,
-    /// Charges less refunds, with corrections.
+    /// Charges less refunds, with fees and corrections.
     pub due: MoneyText,
     /// The balance when the month was over.
     pub closing: MoneyText,
@@ -69,8 +71,9 @@ pub struct StatementPart {
     pub project: Option<String>,
     pub charges: MoneyText,
     pub refunds: MoneyText,
+    pub fees: MoneyText,
     pub corrections: MoneyText,
-    /// Charges less refunds, with corrections.
+    /// Charges less refunds, with fees and corrections.
     pub due: MoneyText,
     /// Hours that were billed, decimal text with six places.
     pub hours: String,

@@ -293,6 +293,14 @@ pub const EVENTS: &[Entry] = &[
     entry("tenant_changed", "the tenant was changed", "租户已变更"),
     entry("user_changed", "user {user} was changed", "用户 {user} 已变更"),
     entry("prices_changed", "new prices were published", "价目已更新"),
+    entry("contract_signed", "contract {contract} was signed", "合同 {contract} 已签订"),
+    entry(
+        "contract_unpaid",
+        "the month of contract {contract} waits for its fee: {fee} needed, {available} available",
+        "合同 {contract} 当月未生效：需 {fee}，可用 {available}",
+    ),
+    entry("contract_broken_off", "contract {contract} was broken off", "合同 {contract} 已提前终止"),
+    entry("contract_over", "contract {contract} is over", "合同 {contract} 已结束"),
 ];
 
 /// Words inside texts: states, outcomes, causes, holders.

@@ -99,6 +99,10 @@ words! {
         CoreHour = "core_hour", GibHour = "gib_hour", CardHour = "card_hour", NodeHour = "node_hour",
         GibMonth = "gib_month", GibMoved = "gib_moved", Request = "request", Kilotoken = "kilotoken",
     }
+    /// What becomes of what a month of a contract did not use: it is lost, or can be used in the next month.
+    UnusedRule("snake_case") { Lapse = "lapse", Carry = "carry" }
+    /// Where a contract stands: it is to begin, goes on, waits for the fee of its month, is over.
+    ContractState("snake_case") { Signed = "signed", InForce = "in_force", Unpaid = "unpaid", Over = "over" }
     /// To what billed time is rounded up.
     RoundUp("snake_case") { None = "none", Second = "second", Minute = "minute", Hour = "hour" }
     Day("lowercase") { Mon = "mon", Tue = "tue", Wed = "wed", Thu = "thu", Fri = "fri", Sat = "sat", Sun = "sun" }

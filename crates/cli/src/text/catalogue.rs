@@ -70,6 +70,7 @@ catalogue! {
     PaidIn "Paid in" "充值";
     GrantedFree "Granted" "赠送";
     TakenOut "Taken out" "提现";
+    ContractFees "Fees of contracts" "合同费用";
     GivenBack "Given back" "退费";
     Corrections "Corrections" "更正";
     AmountDue "Amount due" "应付金额";
@@ -82,6 +83,15 @@ catalogue! {
     Datacentre "Data centre" "机房费";
     Unused "Unused nodes" "闲置成本";
     Line "Product line" "产品线";
+    Committed "Committed" "承诺量";
+    FeeMonth "Fee of month" "月费";
+    ContractLine "Line" "条目";
+    Hours "Hours" "时数";
+    Drawn "Drawn" "已用";
+    Earned "Earned" "已确认";
+    Lapsed "Lapsed" "失效";
+    CarriedOn "Carried on" "结转";
+    ClosedAt "Closed" "结清时间";
     WorkKind "Kind of work" "训练/推理";
     Region "Region" "地域";
     Day "Day" "日期";
@@ -350,6 +360,8 @@ catalogue! {
     ReallyRevokeSite "Take the key of {site} back? Its agent will not be let in until it joins with a new token." "确定收回站点 {site} 的密钥吗？其代理须以新令牌重新加入后才能接入。";
     ReallySteer "The policy will change:\n  {changes}\nPut it into force?" "策略将变更：\n  {changes}\n确定生效吗？";
     ReallyAccept "Accept statement {statement} of {supplier} (settlement {n}) and book it? Its lines never change again." "结算 {supplier} 的对账单 {statement}（编号 {n}）并入账？入账后各行不可更改。";
+    ReallySign "Sign the contract {name} with {tenant}? It never changes afterwards, and the fee of its first month is taken when it begins." "确定与 {tenant} 签订合同 {name} 吗？签订后不可更改，首月费用于生效时扣除。";
+    ReallyEndContract "Break the contract {name} of {tenant} off? The month that has begun is its last; {fee} {currency} are taken for that now." "确定提前终止 {tenant} 的合同 {name} 吗？当月为最后一个月，即刻收取 {fee} {currency}。";
     ReallyPublish "Publish prices {name} in {currency}? A published version cannot be changed." "确定发布 {currency} 价目 {name} 吗？发布后不可更改。";
 
     // Talk.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod cluster;
+pub mod contracts;
 pub mod costs;
 pub mod files;
 pub mod house;
@@ -108,6 +109,8 @@ pub enum Verb {
     Wallet(money::Wallet),
     /// What pools cost: own nodes, or a partner's fee: show, set
     Costs(costs::Costs),
+    /// Tenants' contracts: list, show, sign, end
+    Contracts(contracts::Contracts),
     /// Selling prices: show, publish, try
     Prices(prices::Prices),
     /// The policy of placement and replacement: show, check, set
@@ -209,6 +212,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Tokens(args) => account::tokens(desk, args).await,
         Verb::Wallet(args) => money::wallet(desk, args).await,
         Verb::Costs(args) => costs::costs(desk, args).await,
+        Verb::Contracts(args) => contracts::contracts(desk, args).await,
         Verb::Prices(args) => prices::prices(desk, args).await,
         Verb::Policy(args) => policy::policies(desk, args).await,
         Verb::Bill(args) => money::bill(desk, args).await,

@@ -208,6 +208,7 @@ fn show(detail: &StatementDetail) -> View {
         (Word::TakenOut, price(of.withdrawals)),
         (Word::Charge, price(of.charges)),
         (Word::GivenBack, price(of.refunds)),
+        (Word::ContractFees, price(of.fees)),
         (Word::Corrections, price(of.corrections)),
         (Word::AmountDue, price(of.due)),
         (Word::TaxRate, Cell::text(rate_text(of.tax_ppm))),

@@ -155,6 +155,10 @@ impl Month {
         Month(self.0 + 1)
     }
     #[must_use]
+    pub const fn plus(self, months: u16) -> Month {
+        Month(self.0 + months as i32)
+    }
+    #[must_use]
     pub const fn previous(self) -> Month {
         Month(self.0 - 1)
     }

@@ -169,6 +169,11 @@ impl Part {
         Part { item, unit, price: Price::Flat(price), minimum: Money::ZERO, step: Span::ZERO }
     }
 
+    /// Has this price and no other, without a minimum or a rounding.
+    pub fn becomes_flat(&mut self, price: Money) {
+        *self = Part::flat(self.item, self.unit, price);
+    }
+
     /// Time rounded up as the item says.
     pub fn billed(&self, worked: Span) -> Span {
         match (self.step.as_micros(), worked.as_micros().max(0)) {
@@ -318,8 +323,14 @@ impl Tariff {
 
     /// The most that `granted` can cost for `span`, whenever that is and however much the tenant has had in the month.
     pub fn most(&self, granted: Resources, span: Span) -> Option<Money> {
-        self.parts
-            .iter()
-            .try_fold(Money::ZERO, |sum, part| sum.checked_add(part.most(self.pieces(part.unit, granted), span)?))
+        self.most_without(granted, span, None)
+    }
+
+    /// The same without one of its parts, by its place.
+    pub fn most_without(&self, granted: Resources, span: Span, without: Option<usize>) -> Option<Money> {
+        let parts = self.parts.iter().enumerate().filter(|(at, _)| Some(*at) != without);
+        parts
+            .map(|(_, part)| part.most(self.pieces(part.unit, granted), span))
+            .try_fold(Money::ZERO, |sum, most| sum.checked_add(most?))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{ClusterId, Currency, Money, PoolId, Span, TenantId, UserId};
 use engine::AuditEntry;
-use model::{Actor, EndCause, Event, EventKind, Holder, NodeState, Outcome, Precedence};
+use model::{Actor, ContractStep, EndCause, Event, EventKind, Holder, NodeState, Outcome, Precedence};
 use ports::StoreError;
 use serde_json::{Value, json};
 use wire::events as shown;
@@ -182,7 +182,25 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         EventKind::UserChanged { user } => {
             told("user_changed", vec![("user", same(mentioned.user(*user)))], json!({ "user": user }))
         }
+        EventKind::ContractChanged { contract, step } => contract_changed(*contract, *step, money),
     }
+}
+
+fn contract_changed(contract: u64, step: ContractStep, money: impl Fn(&Money) -> Both) -> Told {
+    let mut values = vec![("contract", same(contract.to_string()))];
+    let mut detail = json!({ "contract": contract, "step": step.as_str() });
+    let kind = match step {
+        ContractStep::Signed => "contract_signed",
+        ContractStep::Unpaid { fee, available } => {
+            values.extend([("fee", money(&fee)), ("available", money(&available))]);
+            detail["fee"] = fee.to_string().into();
+            detail["available"] = available.to_string().into();
+            "contract_unpaid"
+        }
+        ContractStep::BrokenOff => "contract_broken_off",
+        ContractStep::Over => "contract_over",
+    };
+    Told { kind, values, detail }
 }
 
 /// That an attempt is to make room, or need not any more.
@@ -430,6 +448,10 @@ mod tests {
             EventKind::TenantChanged,
             EventKind::UserChanged { user: UserId::from_u128(1) },
             EventKind::PricesChanged,
+            EventKind::ContractChanged { contract: 1, step: ContractStep::Signed },
+            EventKind::ContractChanged { contract: 1, step: ContractStep::Unpaid { fee: one, available: one } },
+            EventKind::ContractChanged { contract: 1, step: ContractStep::BrokenOff },
+            EventKind::ContractChanged { contract: 1, step: ContractStep::Over },
         ];
         let mut seen = Vec::new();
         for what in kinds {

@@ -3,6 +3,7 @@
 
 pub mod bill;
 pub mod cluster;
+pub mod contract;
 pub mod cost;
 pub mod event;
 pub mod explain;

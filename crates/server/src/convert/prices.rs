@@ -56,7 +56,7 @@ fn currency_of(text: &str) -> Result<Currency, Failure> {
 }
 
 /// A price: not negative, and small enough that sums of many stay in range.
-fn price_of(field: &str, text: MoneyText) -> Result<Money, Failure> {
+pub fn price_of(field: &str, text: MoneyText) -> Result<Money, Failure> {
     let most = Money::from_units(AMOUNT_UNITS_MAX);
     match text.0 {
         price if price.is_negative() => Err(Failure::invalid(field, "a price is not negative")),

@@ -22,6 +22,15 @@ pub struct Payer {
     pub currency: Currency,
 }
 
+/// What a contract brought beside what was drawn from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contracted {
+    pub at: Timestamp,
+    pub tenant: String,
+    pub currency: Currency,
+    pub amount: Money,
+}
+
 /// Names and currencies for one report.
 pub struct Legend<'a> {
     pub by: &'a [ReportBy],
@@ -86,6 +95,17 @@ impl Legend<'_> {
         self.by.iter().map(key).collect()
     }
 
+    /// What nobody drew of a contract is its tenant's, and no project's, pool's or line's.
+    fn keys_of_tenant(&self, at: Timestamp, tenant: &str) -> Vec<String> {
+        let key = |by: &ReportBy| match by {
+            ReportBy::Day => date(day_of(at)).0,
+            ReportBy::Month => date(day_of(at)).1,
+            ReportBy::Tenant => tenant.to_owned(),
+            _ => NONE.to_owned(),
+        };
+        self.by.iter().map(key).collect()
+    }
+
     fn keys(&self, day: i64, pool: PoolId, work: Option<(Option<&Payer>, Option<usize>)>) -> Vec<String> {
         self.by.iter().map(|by| self.key(*by, day, pool, work)).collect()
     }
@@ -96,6 +116,7 @@ impl Legend<'_> {
         earned: &[EarnedRow],
         time: &[PoolTimeRow],
         settled: &[Statement],
+        contracted: &[Contracted],
     ) -> (Vec<shown::ReportRow>, Vec<shown::ReportRow>) {
         let mut sums: BTreeMap<(Vec<String>, String), Sum> = BTreeMap::new();
         let mut add = |keys: &[String], currency: Currency, part: Sum| {
@@ -122,6 +143,10 @@ impl Legend<'_> {
             let Some(at) = statement.accepted_at else { continue };
             let cost = CostParts { fee: statement.payable - statement.cleared, ..CostParts::default() };
             add(&self.keys_of_supplier(at, statement.supplier), statement.currency, Sum { cost, ..Sum::default() });
+        }
+        for one in contracted {
+            let income = Sum { revenue: one.amount, ..Sum::default() };
+            add(&self.keys_of_tenant(one.at, &one.tenant), one.currency, income);
         }
         let mut total: BTreeMap<String, Sum> = BTreeMap::new();
         for ((_, currency), part) in &sums {

@@ -22,6 +22,7 @@ pub fn statement(told: &Told, tenant_name: String) -> TenantStatement {
         withdrawals: sums.withdrawals.into(),
         charges: sums.charges.into(),
         refunds: sums.refunds.into(),
+        fees: sums.fees.into(),
         corrections: sums.corrections.into(),
         due: of.due.into(),
         closing: sums.closing.into(),

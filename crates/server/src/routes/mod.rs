@@ -3,6 +3,7 @@
 
 mod bytes;
 mod clusters;
+mod contracts;
 mod corrections;
 mod costs;
 mod events;
@@ -113,6 +114,10 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(supply::pools))
         .routes(routes!(supply::set_node))
         .routes(routes!(costs::set))
+        .routes(routes!(contracts::of_tenant, contracts::sign))
+        .routes(routes!(contracts::list))
+        .routes(routes!(contracts::get))
+        .routes(routes!(contracts::end))
         .routes(routes!(reports::margin))
         .routes(routes!(reports::pools))
         .routes(routes!(reports::sizing))

@@ -15,7 +15,7 @@ use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, SizingAsk, Siz
 use super::money::{amount, period};
 
 use crate::access::{AuditAccess, Body, Params, Supply};
-use crate::convert::report::{Legend, Payer};
+use crate::convert::report::{Contracted, Legend, Payer};
 use crate::problem::Failure;
 
 const BY_MAX: usize = 4;
@@ -43,13 +43,14 @@ pub(super) async fn margin(access: AuditAccess, Params(query): Params<ReportQuer
     let corrected = store.corrections(Scope::All, from + MOMENT, to + MOMENT).await?;
     let time = store.pool_time(apart.day, from, to).await?;
     let settled = store.accepted(from, to).await?;
+    let contracted = contracted(&access, from, to).await?;
     let known = earned.iter().map(|row| row.project).chain(corrected.iter().filter_map(|c| Some(c.job?.project)));
     let mut payers = payers(&access, known).await?;
     earned.extend(corrections(&access, &corrected, &mut payers).await?);
     let supply = access.names().supply().await?;
     let cost_currency = access.app().settings.cost_currency;
     let legend = Legend { by: &by, supply: &supply, payers: &payers, cost_currency };
-    let (rows, total) = legend.report(&earned, &time, &settled);
+    let (rows, total) = legend.report(&earned, &time, &settled, &contracted);
     Ok(Json(Report { from: from.into(), to: to.into(), rows, total, by }))
 }
 
@@ -197,6 +198,25 @@ async fn corrections(
         });
     }
     Ok(rows)
+}
+
+/// Fees of contracts' months that were closed, what nobody drew of them, and fees of early ends.
+async fn contracted(access: &AuditAccess, from: Timestamp, to: Timestamp) -> Result<Vec<Contracted>, Failure> {
+    let store = &access.app().store;
+    let mut found = Vec::new();
+    let lapsed = store.lapsed(from, to).await?.into_iter();
+    let lapsed = lapsed.filter_map(|(contract, period)| Some((contract, period.closed?.at, period.closed?.lapsed)));
+    let early = store.broken_off(from, to).await?.into_iter();
+    let early = early.filter_map(|c| {
+        let (at, fee) = (c.broken_off?, c.terms.early_fee(c.begun));
+        Some((c, at, fee))
+    });
+    for (contract, at, amount) in lapsed.chain(early) {
+        let tenant = access.names().tenant(contract.tenant).await?;
+        let tenant = tenant.map_or_else(|| contract.tenant.to_string(), |tenant| tenant.name.to_string());
+        found.push(Contracted { at, tenant, currency: contract.terms.currency, amount });
+    }
+    Ok(found)
 }
 
 async fn payers(

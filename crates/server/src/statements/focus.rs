@@ -68,7 +68,7 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
     if !line.kind.is_due() {
         return None;
     }
-    let by_hand = line.kind == Kind::Correction;
+    let (by_hand, fee) = (line.kind == Kind::Correction, line.kind == Kind::Fee);
     let (from, to) = (of.from.0, of.to.0);
     // Something of a month that was closed before: work that was done then, or a correction of work that was over then or of none.
     let earlier = match line.kind {
@@ -79,10 +79,12 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let work = line.work.as_ref();
     let cost = line.amount.to_string();
-    let billed = if by_hand { String::new() } else { hours(line.micros) };
+    // A fee is one of its own; usage is counted by the hour.
+    let (quantity, unit) = if fee { ("1".to_owned(), "Units") } else { (hours(line.micros), "Hours") };
+    let billed = if by_hand { String::new() } else { quantity };
     let unless = |absent: bool, text: &str| if absent { String::new() } else { text.to_owned() };
     let what = match (line.kind, work) {
-        (Kind::Correction, _) => line.note.to_string(),
+        (Kind::Correction | Kind::Fee, _) => line.note.to_string(),
         (Kind::Refund, Some(work)) => format!("Job {} {}: given back", work.number, work.name),
         (_, Some(work)) => format!("Job {} {}", work.number, work.name),
         _ => "Compute".to_owned(),
@@ -95,14 +97,24 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
         of.currency.clone(),
         time(to),
         time(from),
-        if by_hand { "Adjustment" } else { "Usage" }.to_owned(),
+        match line.kind {
+            Kind::Correction => "Adjustment",
+            Kind::Fee => "Purchase",
+            _ => "Usage",
+        }
+        .to_owned(),
         unless(!earlier, "Correction"),
         what,
-        if by_hand { "One-Time" } else { "Usage-Based" }.to_owned(),
+        match line.kind {
+            Kind::Correction => "One-Time",
+            Kind::Fee => "Recurring",
+            _ => "Usage-Based",
+        }
+        .to_owned(),
         time(line.day.1),
         time(line.day.0),
-        unless(earlier, &billed),
-        unless(by_hand || earlier, "Hours"),
+        unless(earlier || fee, &billed),
+        unless(by_hand || earlier || fee, "Hours"),
         cost.clone(),
         cost.clone(),
         of.invoice.clone().unwrap_or_default(),
@@ -110,7 +122,7 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
         cost,
         unless(by_hand, "Standard"),
         billed,
-        unless(by_hand, "Hours"),
+        unless(by_hand, unit),
         PROVIDER.to_owned(),
         PROVIDER.to_owned(),
         line.job.map_or_else(String::new, |job| job.to_string()),

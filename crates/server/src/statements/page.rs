@@ -102,6 +102,7 @@ fn balances(out: &mut String, detail: &StatementDetail, lang: Lang) {
         (say("Taken out", "提现").to_owned(), of.withdrawals, false),
         (say("Charges", "计费").to_owned(), of.charges, false),
         (say("Given back", "退费").to_owned(), of.refunds, false),
+        (say("Fees of contracts", "合同费用").to_owned(), of.fees, false),
         (say("Corrections", "更正").to_owned(), of.corrections, false),
         (say("Amount due", "应付金额").to_owned(), of.due, true),
         (format!("{} {rate}", say("of which tax,", "其中税额，税率")), of.tax, false),

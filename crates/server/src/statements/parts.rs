@@ -14,6 +14,7 @@ pub const JOBS_MAX: usize = 10_000;
 struct Sum {
     charges: i64,
     refunds: i64,
+    fees: i64,
     corrections: i64,
     micros: i64,
 }
@@ -23,6 +24,7 @@ impl Sum {
         let (to, amount) = match line.kind {
             Kind::Charge => (&mut self.charges, line.amount.0),
             Kind::Refund => (&mut self.refunds, -line.amount.0),
+            Kind::Fee => (&mut self.fees, line.amount.0),
             _ => (&mut self.corrections, line.amount.0),
         };
         *to = to.saturating_add(amount);
@@ -31,6 +33,7 @@ impl Sum {
 
     fn part(&self, name: String) -> StatementPart {
         let due = self.charges.saturating_sub(self.refunds).saturating_add(self.corrections);
+        let due = due.saturating_add(self.fees);
         StatementPart {
             name,
             number: None,
@@ -39,6 +42,7 @@ impl Sum {
             project: None,
             charges: Money(self.charges).into(),
             refunds: Money(self.refunds).into(),
+            fees: Money(self.fees).into(),
             corrections: Money(self.corrections).into(),
             due: Money(due).into(),
             hours: hours(self.micros),

@@ -16,6 +16,7 @@ const DAY_US: i64 = 86_400_000_000;
 pub enum Kind {
     Charge,
     Refund,
+    Fee,
     Correction,
     TopUp,
     Grant,
@@ -27,6 +28,7 @@ impl Kind {
         match self {
             Self::Charge => "charge",
             Self::Refund => "refund",
+            Self::Fee => "fee",
             Self::Correction => "correction",
             Self::TopUp => "top_up",
             Self::Grant => "grant",
@@ -35,7 +37,7 @@ impl Kind {
     }
     /// Part of what is asked for; the others only move the balance.
     pub const fn is_due(self) -> bool {
-        matches!(self, Self::Charge | Self::Refund | Self::Correction)
+        matches!(self, Self::Charge | Self::Refund | Self::Fee | Self::Correction)
     }
 
     /// Everything that is none of the others corrects something, so that no movement is left out; so do the sums of a month.
@@ -43,6 +45,7 @@ impl Kind {
         match (reason, debited) {
             (TransferReason::Settle, true) => Self::Charge,
             (TransferReason::Refund, false) => Self::Refund,
+            (TransferReason::Contract, true) => Self::Fee,
             (TransferReason::TopUp, false) => Self::TopUp,
             (TransferReason::Grant, false) => Self::Grant,
             (TransferReason::Withdraw, true) => Self::Withdrawal,

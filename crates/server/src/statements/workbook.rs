@@ -137,6 +137,7 @@ fn summary(mut sheet: Sheet<'_>, detail: &StatementDetail) -> Result<(), XlsxErr
         ("withdrawals", of.withdrawals),
         ("charges", of.charges),
         ("refunds", of.refunds),
+        ("fees", of.fees),
         ("corrections", of.corrections),
         ("due", of.due),
         ("tax", of.tax),

@@ -90,6 +90,7 @@ async fn outcome(platform: &Platform, column: &Column, method: &Method, path: &s
         .replace("{settlement}", "1")
         .replace("{statement}", "1")
         .replace("{export}", "transfers")
+        .replace("{contract}", "1")
         .replace("{report}", "rep_none");
     assert!(!target.contains('{'), "{path}: a segment that this test does not know");
     let request = request.uri(target).header(header::CONTENT_TYPE, "application/json");

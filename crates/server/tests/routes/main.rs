@@ -2,6 +2,7 @@
 
 mod access;
 mod clusters;
+mod contracts;
 mod files;
 mod jobs;
 mod malformed;

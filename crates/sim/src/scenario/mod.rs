@@ -2,6 +2,7 @@
 //! The language is in `parse`; ARCHITECTURE: one platform, tenants with one user each, clusters that start work a second after
 //! it was handed over. Refuses to read files: it takes the text and returns the transcript.
 
+mod contracts;
 mod parse;
 mod setup;
 mod tell;
@@ -47,6 +48,7 @@ struct Runner {
     failures: Vec<String>,
     number: usize,
     tenants: BTreeMap<String, (TenantId, UserId)>,
+    contracts: BTreeMap<String, u64>,
     first_tenant: Option<String>,
     clusters: BTreeMap<String, ClusterId>,
     pools: BTreeMap<String, PoolId>,
@@ -71,6 +73,7 @@ impl Runner {
             failures: Vec::new(),
             number: 0,
             tenants: BTreeMap::new(),
+            contracts: BTreeMap::new(),
             first_tenant: None,
             clusters: BTreeMap::new(),
             pools: BTreeMap::new(),
@@ -158,6 +161,9 @@ impl Runner {
             Step::Explain(name) => self.explain(&name),
             Step::Show(name) => self.show(&name),
             Step::Jobs => self.list_jobs(),
+            Step::Contract(contract) => self.contract(*contract),
+            Step::BreakOff(name) => self.break_off(&name),
+            Step::Contracts => self.list_contracts(),
             Step::Books => tell::books(self.world.tables()).iter().for_each(|line| self.say(line)),
             Step::Tick(_)
             | Step::Node { .. }

@@ -197,6 +197,9 @@ pub enum Step {
     Show(Name),
     Jobs,
     Books,
+    Contract(Box<super::contracts::ContractStep>),
+    BreakOff(String),
+    Contracts,
 }
 
 /// Reads one line; `None` for empty ones and comments.
@@ -261,6 +264,12 @@ fn step(command: &str, w: &mut Words) -> Result<Step, ParseError> {
         "show" => Step::Show(w.name()?),
         "jobs" => Step::Jobs,
         "books" => Step::Books,
+        "contract" => super::contracts::contract(w)?,
+        "contracts" => Step::Contracts,
+        "break" => {
+            w.takes("off");
+            Step::BreakOff(w.next("a contract")?.into())
+        }
         word => return Err(ParseError::Command(word.into())),
     })
 }
@@ -467,7 +476,7 @@ fn class(w: &mut Words) -> Result<PriorityClass, ParseError> {
 }
 
 /// One of the words of a closed list, as they are stored.
-fn known<T: serde::de::DeserializeOwned>(w: &mut Words, what: &str) -> Result<T, ParseError> {
+pub(super) fn known<T: serde::de::DeserializeOwned>(w: &mut Words, what: &str) -> Result<T, ParseError> {
     let word = w.next(what)?;
     serde_json::from_value(word.into()).map_err(|_| bad(what, word))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use base::{AttemptId, JobId, PoolId, Timestamp};
-use model::{Actor, Event, EventKind};
+use model::{Actor, ContractStep, Event, EventKind};
 use sched::{Explanation, Verdict};
 
 use crate::tables::Tables;
@@ -134,6 +134,10 @@ fn what(tables: &Tables, names: &Names, kind: &EventKind) -> String {
         EventKind::TenantChanged => "tenant changed".into(),
         EventKind::UserChanged { .. } => "user changed".into(),
         EventKind::PricesChanged => "prices changed".into(),
+        EventKind::ContractChanged { contract, step } => match step {
+            ContractStep::Unpaid { fee, available } => format!("contract {contract} unpaid: {fee} of {available}"),
+            step => format!("contract {contract} {}", step.as_str().replace('_', " ")),
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod build;
+pub(crate) mod contracts;
 pub(crate) mod events;
 pub(crate) mod exports;
 pub(crate) mod jobs;

@@ -94,6 +94,7 @@ impl SqlStore {
                 ("grant", false) => sums.grants += amount,
                 ("settle", true) => sums.charges += amount,
                 ("refund", false) => sums.refunds += amount,
+                ("contract", true) => sums.fees += amount,
                 // Corrections, and whatever else there may be one day: nothing that moved a balance is left out.
                 (_, true) => sums.corrections += amount,
                 (_, false) => sums.corrections += -amount,

@@ -1,0 +1,64 @@
+//! Prices and contracts by chance.
+
+use std::collections::BTreeMap;
+
+use base::{Currency, Money, PriceBookId, Span};
+use engine::{Command, Contracting};
+use model::ContractTier;
+use rating::contract::{Commitment, Quantity, Terms, Unused};
+use rating::tariff::{Selector, Unit, UtcOffset};
+use rating::{PriceBook, PriceList};
+
+use super::Chaos;
+
+impl Chaos {
+    /// A price book from some time on; an incomplete one lacks the chip.
+    pub(super) fn publish(&mut self, from: Span, complete: bool) {
+        let factor = 1 + self.chance.below(4) as i64;
+        let mut card_hour = BTreeMap::new();
+        if complete && let Ok(chip) = "nvidia-a100-80g".parse() {
+            card_hour.insert(chip, Money(6_123_457 * factor));
+        }
+        let (core_hour, gib_hour) = (Some(Money(103_001 * factor)), Some(Money(7_919 * factor)));
+        let list = PriceList { core_hour, gib_hour, card_hour };
+        let (id, from) = (PriceBookId::from_u128(self.ids.u128()), self.world.shown() + from);
+        let book = PriceBook::list(id, "book".into(), Currency::CNY, from, list);
+        self.operator(Command::PublishPrices(book));
+    }
+
+    /// A contract of some minutes or of days, over the end of a month; some of them too dear for their tenant.
+    pub(super) fn sign(&mut self) {
+        let (tenant, _) = *self.chance.pick(&self.tenants);
+        let from = self.world.shown() + Span::from_secs(self.chance.below(600) as i64);
+        let lasts = if self.chance.chance(500) { 60 * 10 + self.chance.below(7_200) } else { 86_400 * 25 };
+        let mut commitments = Vec::new();
+        for unit in [Unit::CoreHour, Unit::CardHour] {
+            let many = self.chance.below(40);
+            if many > 0 {
+                let quantity =
+                    if self.chance.chance(500) { Quantity::Held(many as u32) } else { Quantity::Hours(many) };
+                let overage = self.chance.chance(500).then_some(Money(3_000_017));
+                let pool = self.chance.chance(300).then(|| "main".into());
+                let of = Selector { pool, ..Selector::default() };
+                let fee = Money(1 + self.chance.below(400_000_000) as i64);
+                commitments.push(Commitment { unit, of, quantity, fee, overage });
+            }
+        }
+        let number = self.ids.u128();
+        let terms = Terms {
+            name: format!("contract-{number:x}").into(),
+            currency: Currency::CNY,
+            tier: ContractTier::LongTerm,
+            from,
+            to: from + Span::from_secs(lasts as i64),
+            utc_offset: UtcOffset::UTC,
+            fee: Money(self.chance.below(10_000_000) as i64),
+            commitments,
+            included: Vec::new(),
+            unused: if self.chance.chance(500) { Unused::Carry } else { Unused::Lapse },
+            early_end: 300_000,
+        };
+        let (terms, at_once) = (Box::new(terms), self.chance.chance(500));
+        self.operator(Command::Contract(Box::new(Contracting::Sign { tenant, terms, at_once })));
+    }
+}
