@@ -95,7 +95,7 @@ impl Engine {
     pub(crate) fn bill_command(&mut self, what: Billing, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
         match what {
             Billing::Due { tenant, through } => self.months_due(tenant, through),
-            Billing::Close(drafts) => self.close_months(drafts, actor, out),
+            Billing::Close(drafts) => self.close_statements(drafts, actor, out),
             Billing::SetTax { tenant, ppm } => self.set_tax(tenant, ppm, actor, out),
             Billing::Invoice { statement, tenant, invoice } => {
                 self.note_invoice(statement, tenant, invoice, actor, out)
@@ -127,7 +127,7 @@ impl Engine {
         Ok(Report::Due { month, tenants: open.collect() })
     }
 
-    fn close_months(&mut self, drafts: Vec<ClosingDraft>, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
+    fn close_statements(&mut self, drafts: Vec<ClosingDraft>, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
         let mut last: BTreeMap<TenantId, LastClosed> = BTreeMap::new();
         let mut number = self.closed.number;
         let mut closed = Vec::with_capacity(drafts.len());

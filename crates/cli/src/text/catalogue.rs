@@ -70,13 +70,13 @@ catalogue! {
     PaidIn "Paid in" "充值";
     GrantedFree "Granted" "赠送";
     TakenOut "Taken out" "提现";
-    ContractFees "Fees of contracts" "合同费用";
+    FeesWithin "Fees of contracts" "合同费用";
     GivenBack "Given back" "退费";
     Corrections "Corrections" "更正";
     AmountDue "Amount due" "应付金额";
     TaxRate "Tax rate" "税率";
     TaxWithin "Tax within" "含税额";
-    ClosedAt "Closed" "结账时间";
+    MonthClosedAt "Closed" "结账时间";
     InvoiceNumber "Invoice" "发票号";
     CreditLimit "Credit limit" "信用额度";
     Currency "Currency" "币种";

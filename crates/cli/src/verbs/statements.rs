@@ -208,14 +208,14 @@ fn show(detail: &StatementDetail) -> View {
         (Word::TakenOut, price(of.withdrawals)),
         (Word::Charge, price(of.charges)),
         (Word::GivenBack, price(of.refunds)),
-        (Word::ContractFees, price(of.fees)),
+        (Word::FeesWithin, price(of.fees)),
         (Word::Corrections, price(of.corrections)),
         (Word::AmountDue, price(of.due)),
         (Word::TaxRate, Cell::text(rate_text(of.tax_ppm))),
         (Word::TaxWithin, price(of.tax)),
         (Word::ClosingBalance, price(of.closing)),
         (Word::Uncollected, price(of.written_off)),
-        (Word::ClosedAt, Cell::Time(of.closed_at)),
+        (Word::MonthClosedAt, Cell::Time(of.closed_at)),
         (Word::InvoiceNumber, Cell::maybe(of.invoice.as_ref(), Cell::text)),
     ];
     let parts = |head: Word, parts: &[StatementPart]| {
