@@ -407,3 +407,28 @@ CREATE TABLE contract_months (
     PRIMARY KEY (contract, line, month, carried)
 );
 CREATE INDEX contract_months_closed ON contract_months (closed_at) WHERE closed_at IS NOT NULL;
+
+CREATE TABLE tenant_statements (
+    number BIGINT PRIMARY KEY,
+    tenant BYTEA NOT NULL,
+    month TEXT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL,
+    UNIQUE (tenant, month)
+);
+CREATE TABLE tenant_invoices (
+    number BIGINT PRIMARY KEY,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE TABLE corrections (
+    id BYTEA NOT NULL PRIMARY KEY,
+    tenant BYTEA NOT NULL,
+    job BYTEA,
+    at BIGINT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX corrections_at ON corrections (at, id);
+CREATE INDEX corrections_tenant ON corrections (tenant, at, id);
+CREATE INDEX corrections_job ON corrections (job, at) WHERE job IS NOT NULL;

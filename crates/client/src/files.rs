@@ -71,7 +71,7 @@ impl Client {
         self.content(call, first, tag).await
     }
 
-    async fn content(
+    pub(crate) async fn content(
         &self,
         mut call: crate::transport::Call,
         first: u64,

@@ -11,6 +11,7 @@ mod places;
 mod session;
 mod sites;
 pub mod sse;
+mod statements;
 mod stream;
 mod transport;
 

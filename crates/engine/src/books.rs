@@ -126,6 +126,11 @@ pub fn wallet_code(tenant: TenantId) -> String {
     Book::Wallet(tenant).code(Currency::CNY)
 }
 
+/// The code of the account for what could not be collected in a currency.
+pub fn uncollected_code(currency: Currency) -> String {
+    Book::Uncollected.code(currency)
+}
+
 /// One movement of money as the engine asks for it.
 pub(crate) struct Posting {
     pub id: TransferId,

@@ -87,6 +87,8 @@ pub enum Denied {
     Settlement(&'static str),
     #[error("{lines} lines are in dispute: resolve them first")]
     Disputed { lines: u32 },
+    #[error("{0}")]
+    Statement(#[from] rating::statement::StatementFault),
     #[error("{left} {currency} are left to be paid by this settlement: pay no more than that")]
     Overpaid { left: Money, currency: Currency },
     #[error("the queue is full: {limit} open jobs on the platform")]
@@ -133,6 +135,7 @@ impl Denied {
             | Self::StatementKnown { .. }
             | Self::SettlementMoved
             | Self::Settlement(_)
+            | Self::Statement(_)
             | Self::Contract(_)
             | Self::Disputed { .. }
             | Self::Overpaid { .. }
@@ -162,6 +165,7 @@ impl Denied {
             | Self::PolicyMoved { .. }
             | Self::SettlementMoved
             | Self::Settlement(_)
+            | Self::Statement(_)
             | Self::Contract(_)
             | Self::Disputed { .. }
             | Self::Overpaid { .. }

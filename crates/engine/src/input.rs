@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use base::{
     AttemptId, ClusterId, Currency, JobId, Money, PoolId, ProjectId, ScriptId, Span, SpecId, SupplierId, TenantId,
-    TokenId, UserId,
+    TokenId, TransferId, UserId,
 };
 use model::{
     Actor, Cluster, ClusterLink, ClusterReport, ClusterTerms, ContractTier, DependencyKind, JobSpec, NodeState,
     Observation, Outcome, Pool, PriorityClass, Role, Service, StateCode, Supplier, TenantStatus, Token, User,
 };
+use rating::tariff::Month;
 use rating::{PoolCost, PriceBook};
 use serde::{Deserialize, Serialize};
 
@@ -179,6 +180,8 @@ pub enum Command {
         memo: String,
     },
     PublishPrices(PriceBook),
+    /// Something about tenants' statements, or a correction of what was billed.
+    Bill(Box<crate::billing::Billing>),
     /// Something about a tenant's contract.
     Contract(Box<crate::contract::Contracting>),
     /// Something about a supplier's statement.
@@ -250,6 +253,7 @@ impl Command {
             Self::RevokeToken { .. } => "token.revoke",
             Self::TopUp { .. } => "wallet.top_up",
             Self::PublishPrices(_) => "prices.publish",
+            Self::Bill(_) => "statement",
             Self::Contract(_) => "contract",
             Self::Settle(_) => "settlement",
             Self::Steer { .. } => "policy.set",
@@ -304,6 +308,24 @@ pub enum Report {
     },
     Settlement {
         settlement: u64,
+    },
+    /// Whose months are to be closed, up to `month`; all that was booked in it is stored.
+    Due {
+        month: Month,
+        tenants: Vec<crate::billing::Closed>,
+    },
+    /// The numbers of new statements: `count` from `first` on.
+    Statements {
+        first: u64,
+        count: u64,
+    },
+    /// The statement whose invoice was noted.
+    Invoiced {
+        statement: u64,
+    },
+    Corrected {
+        transfer: TransferId,
+        balance: Money,
     },
     /// The version in force now, and what it changed; unchanged when nothing did.
     Policy {

@@ -3,6 +3,7 @@
 
 mod admit;
 pub mod apps;
+pub mod billing;
 mod books;
 mod clock;
 pub mod contract;
@@ -35,7 +36,8 @@ mod supply;
 mod upkeep;
 
 pub use apps::AppRule;
-pub use books::wallet_code;
+pub use billing::{Billing, ClosingDraft};
+pub use books::{uncollected_code, wallet_code};
 pub use contract::Contracting;
 pub use denied::{Denied, NextMove};
 pub use input::{Command, Envelope, FetchEnd, Input, JobRef, Once, Report, Submission};

@@ -81,7 +81,16 @@ impl Engine {
         // From here on nothing fails.
         let wallet = self.open_wallet(id, currency, credit_limit, out)?;
         let name: Arc<str> = name.into();
-        let tenant = Tenant { id, name: name.clone(), currency, shares, status: TenantStatus::Active, tier, regions };
+        let tenant = Tenant {
+            id,
+            name: name.clone(),
+            currency,
+            shares,
+            status: TenantStatus::Active,
+            tier,
+            regions,
+            tax_ppm: 0,
+        };
         self.enter_tenant(tenant.clone(), wallet);
         out.records.push(Record::Tenant(tenant));
         self.enter_project(Project { id: project, tenant: id, name: "default".into() }, out);

@@ -38,6 +38,8 @@ pub struct Policy {
     pub cancel_unfulfillable: bool,
     /// Currency of the operator's costs.
     pub cost_currency: Currency,
+    /// Months of statements are the calendar's at this distance from UTC.
+    pub statement_offset: rating::tariff::UtcOffset,
     /// Work units of one scheduling pass; what is left over is done in the next step.
     pub schedule_budget: u64,
     /// What may change while work runs.
@@ -62,6 +64,7 @@ impl Default for Policy {
             look_interval: Span::from_mins(1),
             cancel_unfulfillable: true,
             cost_currency: Currency::CNY,
+            statement_offset: rating::tariff::UtcOffset::UTC,
             schedule_budget: 50_000_000,
             steering: Steering::default(),
         }

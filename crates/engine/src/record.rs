@@ -59,6 +59,10 @@ pub enum Record {
     },
     /// Append.
     Policy(Box<PolicyVersion>),
+    /// Append: what a tenant was told for a month, the invoice written for it, a correction of what was billed.
+    TenantStatement(Box<rating::statement::TenantStatement>),
+    Invoice(Box<rating::statement::Invoice>),
+    Correction(Box<rating::statement::Correction>),
     /// A tenant's contract, and a month of one of its lines.
     Contract(Box<rating::contract::Contract>),
     Period(Box<rating::contract::Period>),
@@ -253,6 +257,11 @@ pub struct Snapshot {
     /// Suppliers' statements without their lines.
     #[serde(default)]
     pub settlements: Vec<rating::settlement::Statement>,
+    /// The last statement of each tenant, and which statements have an invoice.
+    #[serde(default)]
+    pub statements: Vec<rating::statement::TenantStatement>,
+    #[serde(default)]
+    pub invoiced: Vec<u64>,
     #[serde(default)]
     pub contracts: Vec<rating::contract::Contract>,
     /// Months of contracts' lines.

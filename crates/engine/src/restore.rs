@@ -36,6 +36,7 @@ impl Engine {
         engine.now = snapshot.last_event_at;
         engine.suppliers = snapshot.suppliers.into_iter().map(|s| (s.id, s)).collect();
         engine.settlements = snapshot.settlements.into_iter().map(|s| (s.number, s)).collect();
+        engine.enter_statements(snapshot.statements, snapshot.invoiced);
         snapshot.contracts.into_iter().for_each(|contract| engine.enter_contract(contract));
         engine.periods = snapshot.periods.into_iter().map(|p| (p.key, p)).collect();
         for mut cluster in snapshot.clusters {

@@ -115,6 +115,8 @@ pub struct Engine {
     pub(crate) suppliers: BTreeMap<SupplierId, Supplier>,
     /// Suppliers' statements without their lines, by our number.
     pub(crate) settlements: BTreeMap<u64, rating::settlement::Statement>,
+    /// How far each tenant's months are closed.
+    pub(crate) closed: crate::billing::ClosedMonths,
     /// Tenants' contracts by our number, and the months of their lines.
     pub(crate) contracts: BTreeMap<u64, rating::contract::Contract>,
     pub(crate) periods: BTreeMap<rating::contract::PeriodKey, rating::contract::Period>,
@@ -191,6 +193,7 @@ impl Engine {
             accounts: IdMap::default(),
             suppliers: BTreeMap::new(),
             settlements: BTreeMap::new(),
+            closed: Default::default(),
             contracts: BTreeMap::new(),
             periods: BTreeMap::new(),
             contracts_of: BTreeMap::new(),

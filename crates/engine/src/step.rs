@@ -95,6 +95,7 @@ impl Engine {
             | Command::IssueToken(_)
             | Command::RevokeToken { .. } => self.people_command(command, actor, out),
             Command::TopUp { tenant, amount, memo } => self.top_up(tenant, amount, &memo, actor, out),
+            Command::Bill(what) => self.bill_command(*what, actor, out),
             Command::Contract(what) => self.contracting(*what, actor, out),
             Command::Settle(what) => self.settle(*what, actor, out),
             Command::PublishPrices(book) => self.publish_prices(book, actor, out),

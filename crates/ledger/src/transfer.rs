@@ -24,6 +24,8 @@ pub enum TransferReason {
     Refund,
     /// Undoes or amends an earlier transfer, which itself stays as it is.
     Correct { of: TransferId },
+    /// Amends what was billed to a tenant as a whole: no one transfer that it undoes.
+    Adjust,
     /// Given by the operator.
     Grant,
     /// A tenant took out.
@@ -45,6 +47,7 @@ impl TransferReason {
             Self::Accrue => "accrue",
             Self::Refund => "refund",
             Self::Correct { .. } => "correct",
+            Self::Adjust => "adjust",
             Self::Grant => "grant",
             Self::Withdraw => "withdraw",
             Self::Pay => "pay",
@@ -61,6 +64,7 @@ impl TransferReason {
             | Self::Settle
             | Self::Accrue
             | Self::Refund
+            | Self::Adjust
             | Self::Grant
             | Self::Withdraw
             | Self::Pay
@@ -77,6 +81,7 @@ impl TransferReason {
             ("accrue", None) => Self::Accrue,
             ("refund", None) => Self::Refund,
             ("correct", Some(of)) => Self::Correct { of },
+            ("adjust", None) => Self::Adjust,
             ("grant", None) => Self::Grant,
             ("withdraw", None) => Self::Withdraw,
             ("pay", None) => Self::Pay,

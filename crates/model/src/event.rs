@@ -204,6 +204,17 @@ pub enum EventKind {
     WalletChanged {
         amount: Money,
     },
+    /// What was billed was amended by so much, for a reason that the tenant reads.
+    Corrected {
+        amount: Money,
+        reason: Arc<str>,
+    },
+    /// A month of the tenant's is closed: it has its statement.
+    StatementClosed {
+        statement: u64,
+        month: Arc<str>,
+        due: Money,
+    },
     PoolChanged {
         pool: PoolId,
     },

@@ -56,6 +56,13 @@ pub struct Tenant {
     /// Sites and regions where its data may be, and so its work may run; empty means anywhere.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub regions: Arc<[Arc<str>]>,
+    /// Of the tax that its prices contain, in parts of a million; on its statements.
+    #[serde(default, skip_serializing_if = "untaxed")]
+    pub tax_ppm: u32,
+}
+
+fn untaxed(ppm: &u32) -> bool {
+    *ppm == 0
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -123,6 +123,8 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
             Record::Contract(x) => snapshot.contracts.contains(x),
             Record::Period(x) => snapshot.periods.contains(x),
             Record::Statement(x) => snapshot.settlements.contains(x),
+            Record::TenantStatement(x) => snapshot.statements.contains(x),
+            Record::Invoice(x) => snapshot.invoiced.contains(&x.statement),
             Record::Volumes { tenant, book, volumes } => snapshot.volumes.contains(&(*tenant, *book, volumes.clone())),
             Record::Policy(x) => snapshot.policy.as_ref() == Some(x.as_ref()),
             Record::Spec { id, spec } => snapshot.specs.contains(&(*id, spec.clone())),
@@ -142,6 +144,8 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
     let prices = books.len() + snapshot.volumes.len();
     let supply = usize::from(snapshot.policy.is_some())
         + snapshot.settlements.len()
+        + snapshot.statements.len()
+        + snapshot.invoiced.len()
         + snapshot.contracts.len()
         + snapshot.periods.len()
         + suppliers.len()
@@ -275,6 +279,7 @@ pub fn people(n: u64) -> Vec<Record> {
             status: TenantStatus::Suspended,
             tier: model::ContractTier::LongTerm,
             regions: std::sync::Arc::new(["cn-east".into()]),
+            tax_ppm: 60_000,
         }),
         Record::Project(Project { id: project, tenant, name: "default".into() }),
         Record::User(User {
@@ -377,6 +382,7 @@ pub fn supply() -> Vec<Record> {
     ];
     records.extend(prices());
     records.extend(contracts());
+    records.extend(statements());
     records
 }
 
@@ -397,6 +403,24 @@ fn contracts() -> Vec<Record> {
         },
     })));
     vec![contract, month(false), month(true)]
+}
+
+/// A closed month, the invoice for it, a correction.
+fn statements() -> Vec<Record> {
+    let tenant = "ten_00000000000000000000000000000001";
+    vec![
+        Record::TenantStatement(of(json!({
+            "number": 1, "tenant": tenant, "month": "2026-10", "from": 1, "to": 5, "currency": "CNY",
+            "sums": {"opening": 0, "top_ups": 9, "withdrawals": 0, "grants": 0, "charges": 4, "refunds": 1, "corrections": -1,
+                "closing": 7, "written_off": 0, "transfers": 4},
+            "due": 2, "tax_ppm": 60_000, "tax": 0, "closed_at": 6,
+        }))),
+        Record::Invoice(of(json!({"statement": 1, "tenant": tenant, "invoice": "FP-7", "at": 7}))),
+        Record::Correction(of(json!({
+            "transfer": "trf_00000000000000000000000000000005", "tenant": tenant, "at": 4, "amount": -1, "currency": "CNY",
+            "reason": "the filesystem was slow",
+        }))),
+    ]
 }
 
 /// Two price books, in the short form and of items, and what a tenant bought in a month by the second.

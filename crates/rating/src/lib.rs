@@ -10,6 +10,7 @@ pub mod cost;
 pub mod fee;
 pub mod settlement;
 pub mod sizing;
+pub mod statement;
 pub mod tariff;
 pub mod trial;
 pub mod upkeep;

@@ -43,6 +43,8 @@ pub struct HttpSettings {
     pub steering: engine::Steering,
     /// Currency of the operator's costs.
     pub cost_currency: base::Currency,
+    /// Months of statements are the calendar's at this distance from UTC.
+    pub statement_offset: rating::tariff::UtcOffset,
     /// Sign-ins that one address may try in a minute; more are refused for a while.
     pub sign_ins_per_minute: u32,
 }
@@ -54,6 +56,7 @@ impl Default for HttpSettings {
             job_defaults: jobscript::Defaults::default(),
             steering: engine::Steering::default(),
             cost_currency: base::Currency::CNY,
+            statement_offset: rating::tariff::UtcOffset::UTC,
             sign_ins_per_minute: crate::limits::SIGN_INS_PER_MINUTE,
         }
     }

@@ -28,6 +28,7 @@ pub mod routes;
 pub mod shell;
 pub mod sites;
 mod staging;
+pub mod statements;
 #[doc(hidden)]
 pub mod testing;
 mod tidy;

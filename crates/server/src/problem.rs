@@ -168,6 +168,7 @@ impl From<Denied> for Failure {
             | Denied::PolicyMoved { .. }
             | Denied::SettlementMoved
             | Denied::Settlement(_)
+            | Denied::Statement(_)
             | Denied::Contract(_)
             | Denied::Disputed { .. }
             | Denied::Overpaid { .. }
@@ -324,6 +325,7 @@ mod tests {
             Denied::CostCurrency { statement: Currency::USD, costs: Currency::CNY },
             Denied::SettlementMoved,
             Denied::Settlement("x"),
+            Denied::Statement(rating::statement::StatementFault::Bounds),
             Denied::Disputed { lines: 2 },
             Denied::Overpaid { left: Money(1), currency: Currency::CNY },
             Denied::TenantSuspended,

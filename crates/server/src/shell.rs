@@ -200,6 +200,7 @@ fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: Engi
         job_defaults: config.job_defaults.clone(),
         steering: config.policy.steering.clone(),
         cost_currency: config.policy.cost_currency,
+        statement_offset: config.policy.statement_offset,
         ..HttpSettings::default()
     };
     let bounds = store::FileBounds { bytes: config.files_quota.0, files: FILES_PER_TENANT_MAX };

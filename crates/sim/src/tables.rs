@@ -70,6 +70,9 @@ pub struct Tables {
     pub volumes: BTreeMap<(TenantId, PriceBookId), Volumes>,
     pub policies: Vec<engine::PolicyVersion>,
     pub settlements: BTreeMap<u64, rating::settlement::Statement>,
+    pub statements: BTreeMap<u64, rating::statement::TenantStatement>,
+    pub invoices: BTreeMap<u64, rating::statement::Invoice>,
+    pub corrections: Vec<rating::statement::Correction>,
     pub contracts: BTreeMap<u64, rating::contract::Contract>,
     pub months: BTreeMap<rating::contract::PeriodKey, rating::contract::Period>,
     pub tenants: BTreeMap<TenantId, Tenant>,
@@ -191,6 +194,7 @@ impl Tables {
             Record::Contract(contract) => drop(self.contracts.insert(contract.number, contract.as_ref().clone())),
             Record::Period(period) => drop(self.months.insert(period.key, period.as_ref().clone())),
             Record::Statement(statement) => drop(self.settlements.insert(statement.number, statement.as_ref().clone())),
+            Record::TenantStatement(_) | Record::Invoice(_) | Record::Correction(_) => self.store_billing(record),
             Record::Policy(version) => self.policies.push(version.as_ref().clone()),
             Record::PriceBook(book) => {
                 if self.books.insert(book.id, book.clone()).is_some() {
@@ -322,6 +326,21 @@ impl Tables {
         Ok(())
     }
 
+    fn store_billing(&mut self, record: &Record) {
+        match record {
+            Record::TenantStatement(one) => drop(self.statements.insert(one.number, one.as_ref().clone())),
+            Record::Invoice(invoice) => drop(self.invoices.insert(invoice.statement, invoice.as_ref().clone())),
+            Record::Correction(correction) => self.corrections.push(correction.as_ref().clone()),
+            _ => {}
+        }
+    }
+
+    /// The last of each tenant.
+    fn last_statements(&self) -> Vec<rating::statement::TenantStatement> {
+        let last: BTreeMap<TenantId, _> = self.statements.values().map(|one| (one.tenant, one.clone())).collect();
+        last.into_values().collect()
+    }
+
     /// What an engine needs to go on after a restart.
     pub fn snapshot(&self) -> Snapshot {
         let open: Vec<&JobRow> = self.jobs.values().filter(|row| row.job.is_open()).collect();
@@ -332,6 +351,8 @@ impl Tables {
             policy: self.policies.last().cloned(),
             suppliers: self.suppliers.values().cloned().collect(),
             settlements: self.settlements.values().cloned().collect(),
+            statements: self.last_statements(),
+            invoiced: self.invoices.keys().copied().collect(),
             contracts: self.contracts.values().cloned().collect(),
             periods: self.months.values().cloned().collect(),
             clusters: self.clusters.values().cloned().collect(),

@@ -53,6 +53,9 @@ docs! {
     rating::contract::Period, "month of a contract";
     rating::settlement::Statement, "settlement";
     rating::settlement::Line, "line of a settlement";
+    rating::statement::TenantStatement, "statement";
+    rating::statement::Invoice, "invoice";
+    rating::statement::Correction, "correction";
     JobSpec, "job specification";
     JobDoc, "job";
     Attempt, "attempt";
@@ -310,6 +313,21 @@ pub(crate) fn put_statement_line(args: &mut Args, line: &rating::settlement::Lin
     args.opt_id(settles.map(|attempt| attempt.job.as_u128()));
     args.opt_int(settles.map(|attempt| i64::from(attempt.number)));
     put(args, line)
+}
+
+pub(crate) fn put_tenant_statement(args: &mut Args, statement: &rating::statement::TenantStatement) -> Encoded {
+    args.int(natural(statement.number));
+    args.id(statement.tenant.as_u128());
+    args.text(statement.month.to_string());
+    put(args, statement)
+}
+
+pub(crate) fn put_correction(args: &mut Args, correction: &rating::statement::Correction) -> Encoded {
+    args.id(correction.transfer.as_u128());
+    args.id(correction.tenant.as_u128());
+    args.opt_id(correction.job.map(|of| of.job.as_u128()));
+    args.int(correction.at.as_micros());
+    put(args, correction)
 }
 
 pub(crate) fn put_interval(args: &mut Args, interval: &Interval) -> Encoded {

@@ -25,12 +25,14 @@ pub use daily::day_of;
 pub use files::{FileBounds, FileRow, PutRefused, UploadRow};
 pub use once::{KEY_LIFETIME, SWEEP_ROWS_MAX};
 pub use query::audit::Counts;
+pub use query::exports::ExportedInterval;
 pub use query::jobs::{Explained, JobEntry, JobFilter, NameMatch};
 pub use query::metered::MeteredWork;
 pub use query::money::{AccountEntry, BillFilter, BillLine, MarginBy, MarginRow, TransferEntry};
 pub use query::page::{BadCursor, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Page, PageRequest, Scope};
 pub use query::report::{Apart, EarnedRow, PoolTimeRow};
 pub use query::settlements::{LineFilter, WorkPeriod};
+pub use query::statements::{After, Booked, Told, WorkFacts};
 pub use store::{Location, SqlStore};
 
 #[cfg(test)]

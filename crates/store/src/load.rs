@@ -39,6 +39,8 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
     let mut snapshot = Snapshot {
         policy: docs(pool, "SELECT v, doc FROM policies ORDER BY number DESC LIMIT 1").await?.pop(),
         settlements: docs(pool, "SELECT v, doc FROM settlements ORDER BY number").await?,
+        statements: docs(pool, LAST_STATEMENTS).await?,
+        invoiced: rows(pool, "SELECT number FROM tenant_invoices ORDER BY number", |row| row.natural(0)).await?,
         contracts: docs(pool, "SELECT v, doc FROM contracts ORDER BY number").await?,
         periods: docs(pool, "SELECT v, doc FROM contract_months ORDER BY contract, line, month, carried").await?,
         suppliers: docs(pool, "SELECT v, doc FROM suppliers ORDER BY id").await?,
@@ -68,6 +70,10 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
 
 /// Sequence and time grow together: the engine's time never goes back behind an event.
 const LAST_EVENT_AT: &str = "SELECT at FROM events ORDER BY seq DESC LIMIT 1";
+
+/// The last of each tenant; the largest number of all is one of them.
+const LAST_STATEMENTS: &str = "SELECT v, doc FROM tenant_statements WHERE number IN \
+    (SELECT MAX(number) FROM tenant_statements GROUP BY tenant) ORDER BY number";
 
 /// Pause while rows gather. Waiting for each row by itself costs a wake-up a row, which is half of the time of
 /// loading many; in a millisecond some 500 rows gather, and the buffer between the threads holds more.

@@ -78,6 +78,9 @@ tables! {
     ContractMonths Replace "contract_months" ["contract" "line" "month" "carried"] ["closed_at" "lapsed" "v" "doc"];
     Settlements Replace "settlements" ["number"] ["state" "v" "doc"];
     SettlementLines Replace "settlement_lines" ["settlement" "line"] ["verdict" "dispute" "job" "attempt" "v" "doc"];
+    Statements Refuse "tenant_statements" ["number"] ["tenant" "month" "v" "doc"];
+    Invoices Refuse "tenant_invoices" ["number"] ["v" "doc"];
+    Corrections Refuse "corrections" ["id"] ["tenant" "job" "at" "v" "doc"];
     Scripts Keep "scripts" ["id"] ["body"];
     Specs Keep "specs" ["id"] ["v" "doc"];
     Jobs Replace "jobs" ["number"] ["id" "tenant" "project" "user_id" "spec" "array_root" "array_number" "array_index"
@@ -281,6 +284,9 @@ fn place(record: &Record) -> (T, Option<(u128, u128)>) {
         Record::Period(period) => (T::ContractMonths, one(period.key.packed())),
         Record::Statement(statement) => (T::Settlements, one(u128::from(statement.number))),
         Record::StatementLine(line) => (T::SettlementLines, Some((u128::from(line.settlement), u128::from(line.line)))),
+        Record::TenantStatement(_) => (T::Statements, None),
+        Record::Invoice(_) => (T::Invoices, None),
+        Record::Correction(_) => (T::Corrections, None),
         Record::Spec { id, .. } => (T::Specs, one(id.as_u128())),
         Record::Script { id, .. } => (T::Scripts, one(id.as_u128())),
         Record::Job(row) => (T::Jobs, one(u128::from(row.job.number))),
@@ -397,6 +403,12 @@ fn encode_supply(record: &Record, args: &mut Args) -> Encoded {
             args.id(book.id.as_u128());
             codec::put(args, book)
         }
+        Record::TenantStatement(statement) => codec::put_tenant_statement(args, statement),
+        Record::Invoice(invoice) => {
+            args.int(codec::natural(invoice.statement));
+            codec::put(args, invoice.as_ref())
+        }
+        Record::Correction(correction) => codec::put_correction(args, correction),
         Record::Contract(contract) => codec::put_contract(args, contract),
         Record::Period(period) => codec::put_period(args, period),
         Record::Statement(statement) => codec::put_statement(args, statement),

@@ -196,6 +196,9 @@ pub struct Job {
     /// From which its next attempt goes on, while it is open and has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Checkpoint>,
+    /// What was amended of what was charged, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<crate::statement::Correction>,
 }
 
 /// A set of files that was copied away from a running job.

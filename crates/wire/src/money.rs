@@ -118,6 +118,13 @@ pub struct BillLine {
 pub struct BillTotal {
     pub currency: String,
     pub total: MoneyText,
+    /// What corrections within the time added; not part of the total, which is what the lines come to.
+    #[serde(default, skip_serializing_if = "none")]
+    pub corrected: MoneyText,
+}
+
+fn none(amount: &MoneyText) -> bool {
+    *amount == MoneyText::default()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -129,6 +136,9 @@ pub struct Bill {
     pub lines: Vec<BillLine>,
     /// One per currency, in the order of the currencies; at least one.
     pub total: Vec<BillTotal>,
+    /// Amendments within the time of what was billed then or before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<crate::statement::Correction>,
     /// There were more lines than one bill may have: narrow the time.
     pub truncated: bool,
 }

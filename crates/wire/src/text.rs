@@ -280,6 +280,12 @@ pub const EVENTS: &[Entry] = &[
     entry("priority_changed", "its class was changed", "优先级已修改"),
     entry("time_limit_changed", "its time limit is now {time_limit}", "时限改为 {time_limit}"),
     entry("wallet_changed", "{amount} booked to the wallet", "钱包变动 {amount}"),
+    entry("corrected", "what was billed is corrected by {amount}: {reason}", "账单更正 {amount}：{reason}"),
+    entry(
+        "statement_closed",
+        "{month} is closed: statement {statement}, due {due}",
+        "{month} 已结账：账单 {statement}，应付 {due}",
+    ),
     entry("pool_changed", "pool {pool} was changed", "资源池 {pool} 已变更"),
     entry("node_changed", "node {node} of {pool} is {state}", "{pool} 的节点 {node} 状态为 {state}"),
     entry("cluster_unreachable", "cluster {cluster} does not answer", "集群 {cluster} 无响应"),

@@ -86,6 +86,13 @@ words! {
     ExplainPhase("snake_case") { Pending = "pending", Placed = "placed" }
     /// How a bill is written.
     BillFormat("snake_case") { Json = "json", Csv = "csv" }
+    /// How a tenant's statement is written.
+    StatementFormat("snake_case") { Json = "json", Focus = "focus", Csv = "csv", Xlsx = "xlsx", Html = "html" }
+    /// What is exported as CSV.
+    Export("snake_case") {
+        Intervals = "intervals", Transfers = "transfers", Prices = "prices", Statements = "statements",
+        Corrections = "corrections", Accounts = "accounts",
+    }
     /// What a price is for: an hour of a core, a GiB of memory, a card, a whole node; a GiB kept for a month; a GiB moved; a request; a
     /// thousand tokens.
     PriceUnit("snake_case") {

@@ -2,7 +2,6 @@
 //! and lines of CSV with the names. Knows no file and asks nobody.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::Write;
 
 use base::{JobId, Span, Timestamp};
@@ -225,7 +224,7 @@ impl History {
                 text(used.cpu_seconds),
                 text(used.memory_peak_bytes),
             ];
-            writeln!(out, "{}", fields.map(|field| quoted(&field)).join(","))?;
+            writeln!(out, "{}", fields.map(|field| wire::sheet::field(&field).into_owned()).join(","))?;
         }
         Ok(())
     }
@@ -244,21 +243,6 @@ fn run_s(told: &JobSummary) -> Option<i64> {
 
 fn text<T: ToString>(value: Option<T>) -> String {
     value.map_or(String::new(), |value| value.to_string())
-}
-
-/// A field of CSV. A name that begins like a formula is not taken for one.
-fn quoted(field: &str) -> String {
-    let is_formula =
-        field.starts_with(['=', '+', '@', '\t', '\r']) || field.starts_with('-') && field.parse::<f64>().is_err();
-    if !is_formula && !field.contains([',', '"', '\n', '\r']) {
-        return field.to_owned();
-    }
-    let mut out = String::from("\"");
-    if is_formula {
-        out.push('\'');
-    }
-    let _ = write!(out, "{}\"", field.replace('"', "\"\""));
-    out
 }
 
 #[cfg(test)]

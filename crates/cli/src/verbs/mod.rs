@@ -16,6 +16,7 @@ pub mod report;
 pub mod settle;
 pub mod show;
 pub mod sites;
+pub mod statements;
 pub mod submit;
 pub mod supply;
 pub mod wait;
@@ -116,6 +117,12 @@ pub enum Verb {
     Policy(policy::Policies),
     /// What jobs cost
     Bill(money::Bill),
+    /// Tenants' statements: close months, show, write out
+    Statements(statements::Statements),
+    /// Amend what was billed: add to it, or give back
+    Correct(statements::Correct),
+    /// The books as CSV: intervals, transfers, prices, statements, corrections, accounts
+    Export(statements::Export),
     /// What is earned, by job, tenant, pool or project
     Margin(money::Margin),
     /// The operator's reports: margin, pools, sizing
@@ -209,6 +216,9 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Prices(args) => prices::prices(desk, args).await,
         Verb::Policy(args) => policy::policies(desk, args).await,
         Verb::Bill(args) => money::bill(desk, args).await,
+        Verb::Statements(args) => statements::statements(desk, args).await,
+        Verb::Correct(args) => statements::correct(desk, args).await,
+        Verb::Export(args) => statements::export(desk, args).await,
         Verb::Report(args) => report::reports(desk, args).await,
         Verb::Margin(args) => money::margin(desk, args).await,
         Verb::Settle(args) => settle::settle(desk, args).await,

@@ -180,7 +180,14 @@ pub fn bill_view(bill: &Billed) -> View {
         (Word::Until, Cell::Time(bill.to)),
     ];
     facts.extend(bill.total.iter().map(|sum| (Word::Sum, Cell::price(sum.total, &sum.currency))));
-    View::of(bill, vec![Part::Table(table), Part::Title(Word::Summary), Part::Facts(facts)])
+    let corrected = bill.total.iter().filter(|sum| sum.corrected.0 != base::Money::ZERO);
+    facts.extend(corrected.map(|sum| (Word::Corrections, Cell::price(sum.corrected, &sum.currency))));
+    let mut parts = vec![Part::Table(table), Part::Title(Word::Summary), Part::Facts(facts)];
+    if !bill.corrections.is_empty() {
+        parts.push(Part::Title(Word::Corrections));
+        parts.push(Part::Table(super::statements::corrections(&bill.corrections)));
+    }
+    View::of(bill, parts)
 }
 
 #[derive(Debug, Args)]
@@ -269,12 +276,17 @@ mod tests {
             card_hours: "0.000000".into(),
             charge: money(charge),
         };
-        let total = |currency: &str, total| wire::money::BillTotal { currency: currency.into(), total: money(total) };
+        let total = |currency: &str, total| wire::money::BillTotal {
+            currency: currency.into(),
+            total: money(total),
+            corrected: Default::default(),
+        };
         let bill = Billed {
             tenant: None,
             from: time("2026-11-01T00:00:00Z"),
             to: time("2026-12-01T00:00:00Z"),
             lines: vec![line(2, "CNY", "0.52"), line(1, "USD", "0.08")],
+            corrections: Vec::new(),
             total: vec![total("CNY", "0.52"), total("USD", "0.08")],
             truncated: false,
         };

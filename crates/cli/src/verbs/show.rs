@@ -113,6 +113,7 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(Word, Cell)> {
         (Word::Pool, Cell::maybe(summary.pool_name.as_ref(), Cell::text)),
         (Word::NodeList, Cell::text(nodes)),
         (if running { Word::ChargedSoFar } else { Word::Charged }, Cell::price(summary.charged, &summary.currency)),
+        (Word::Corrections, corrected(job)),
         (Word::Requeues, Cell::YesNo(job.requeue)),
         (Word::Checkpoint, Cell::maybe(job.checkpoint.as_ref(), checkpoint_cell)),
         (Word::WorkDir, Cell::maybe(job.work_dir.as_ref(), Cell::text)),
@@ -121,6 +122,14 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(Word, Cell)> {
         (Word::Arguments, Cell::text(job.args.join(" "))),
         (Word::Comment, Cell::maybe(job.comment.as_ref(), Cell::text)),
     ]
+}
+
+/// What corrections added to what was charged; nothing where there are none.
+fn corrected(job: &Job) -> Cell {
+    let sum = job.corrections.iter().map(|one| one.amount.0).sum::<base::Money>();
+    let reasons: Vec<&str> = job.corrections.iter().map(|one| one.reason.as_str()).collect();
+    let said = || Cell::text(format!("{sum} {} ({})", job.summary.currency, reasons.join("; ")));
+    if reasons.is_empty() { Cell::default() } else { said() }
 }
 
 /// Names in Slurm's short form.

@@ -1,5 +1,6 @@
 //! Rules of the engine that are easier to state against it alone than in a simulated world: bounds, repeats, refusals.
 
+mod billing;
 mod prices;
 mod steering;
 mod supply;

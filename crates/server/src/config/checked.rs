@@ -213,6 +213,7 @@ fn policy(r: &Reader<'_>, currency: Currency) -> Result<Policy, ConfigError> {
         array_elements_max: r.read("jobs.array_max")?,
         cancel_unfulfillable: r.read("jobs.cancel_unfulfillable")?,
         cost_currency: currency,
+        statement_offset: r.read("statements.utc_offset")?,
         ..Policy::default()
     };
     let steering = &mut policy.steering;

@@ -1,7 +1,6 @@
 //! Bills and margins: amounts of hours in wide integers, and the CSV that spreadsheets may open without harm.
 
 use rating::CostParts;
-use std::fmt::Write as _;
 
 use base::{Currency, Money, Resources, Span};
 use store::{BillLine, MarginRow};
@@ -60,11 +59,30 @@ fn decimal(amount: u128, per: u128) -> String {
 /// What is asked for in each currency, in their order: charges less what was written off. Nothing at all is nothing in
 /// `usual`.
 pub fn totals(sums: &[(Currency, Money, Money)], usual: Currency) -> Vec<money::BillTotal> {
-    let total = |currency: Currency, sum: Money| money::BillTotal { currency: currency.to_string(), total: sum.into() };
+    let total = |currency: Currency, sum: Money| money::BillTotal {
+        currency: currency.to_string(),
+        total: sum.into(),
+        corrected: Money::ZERO.into(),
+    };
     if sums.is_empty() {
         return vec![total(usual, Money::ZERO)];
     }
     sums.iter().map(|(currency, charge, uncollected)| total(*currency, charge.saturating_sub(*uncollected))).collect()
+}
+
+/// Adds what corrections came to in each currency.
+pub fn add_corrections(totals: &mut Vec<money::BillTotal>, made: &[rating::statement::Correction]) {
+    for one in made {
+        let currency = one.currency.to_string();
+        match totals.iter_mut().find(|total| total.currency == currency) {
+            Some(total) => total.corrected = (total.corrected.0 + one.amount).into(),
+            None => {
+                let (total, corrected) = (Money::ZERO.into(), one.amount.into());
+                totals.push(money::BillTotal { currency, total, corrected });
+                totals.sort_by(|a, b| a.currency.cmp(&b.currency));
+            }
+        }
+    }
 }
 
 /// One row of a margin report. Revenue is what was collected.
@@ -212,12 +230,7 @@ impl Field<'_> {
     fn write(&self, out: &mut String) {
         match self {
             Self::Plain(text) => out.push_str(text),
-            Self::Text(text) => {
-                let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-                let guard = if formula { "'" } else { "" };
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\"{guard}{}\"", text.replace('"', "\"\""));
-            }
+            Self::Text(text) => out.push_str(&wire::sheet::quoted(text)),
         }
     }
 }
@@ -269,6 +282,7 @@ mod tests {
             to: Timestamp::from_secs(1).into(),
             lines: vec![line(&billed())],
             total: Vec::new(),
+            corrections: Vec::new(),
             truncated: false,
         };
         let text = csv(&bill);

@@ -170,9 +170,10 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
             let detail = json!({ "time_limit_seconds": span.as_secs_f64() });
             told("time_limit_changed", vec![("time_limit", same(span.slurm()))], detail)
         }
-        EventKind::WalletChanged { amount } => {
-            told("wallet_changed", vec![("amount", money(amount))], json!({ "amount": amount.to_string() }))
-        }
+        EventKind::WalletChanged { .. }
+        | EventKind::Corrected { .. }
+        | EventKind::StatementClosed { .. }
+        | EventKind::PricesChanged => billed(what, money),
         EventKind::PoolChanged { pool } => mentioned.pool_changed(*pool),
         EventKind::NodeChanged { pool, node, state } => mentioned.node_changed(*pool, node, node_state(*state)),
         EventKind::ClusterUnreachable { cluster } => mentioned.cluster("cluster_unreachable", *cluster),
@@ -181,7 +182,6 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         EventKind::UserChanged { user } => {
             told("user_changed", vec![("user", same(mentioned.user(*user)))], json!({ "user": user }))
         }
-        EventKind::PricesChanged => plain("prices_changed"),
         EventKind::ContractChanged { contract, step } => contract_changed(*contract, *step, money),
     }
 }
@@ -220,6 +220,27 @@ fn preemption(what: &EventKind) -> Told {
         values: vec![("why", why), ("signal", same(signal.to_string())), ("at", same(at))],
         detail,
     }
+}
+
+/// What became of a tenant's bill.
+fn billed(what: &EventKind, money: impl Fn(&Money) -> Both) -> Told {
+    let (kind, values, detail) = match what {
+        EventKind::Corrected { amount, reason } => {
+            let detail = json!({ "amount": amount.to_string(), "reason": reason });
+            ("corrected", vec![("amount", money(amount)), ("reason", same(reason.as_ref()))], detail)
+        }
+        EventKind::StatementClosed { statement, month, due } => {
+            let detail = json!({ "statement": statement, "month": month, "due": due.to_string() });
+            let values =
+                vec![("statement", same(statement.to_string())), ("month", same(month.as_ref())), ("due", money(due))];
+            ("statement_closed", values, detail)
+        }
+        EventKind::WalletChanged { amount } => {
+            ("wallet_changed", vec![("amount", money(amount))], json!({ "amount": amount.to_string() }))
+        }
+        _ => ("prices_changed", Vec::new(), json!({})),
+    };
+    Told { kind, values, detail }
 }
 
 /// What came of copying a job's results, or its checkpoints.
@@ -418,6 +439,8 @@ mod tests {
             EventKind::PriorityChanged,
             EventKind::TimeLimitChanged { micros: 60_000_000 },
             EventKind::WalletChanged { amount: one },
+            EventKind::Corrected { amount: one, reason: "why".into() },
+            EventKind::StatementClosed { statement: 1, month: "2026-10".into(), due: one },
             EventKind::PoolChanged { pool },
             EventKind::NodeChanged { pool, node: "n1".into(), state: NodeState::Drained },
             EventKind::ClusterUnreachable { cluster },

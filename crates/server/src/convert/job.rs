@@ -107,6 +107,7 @@ pub fn full(entry: &JobEntry, attempts: &[Attempt], live: &Live, supply: &Supply
         dependencies: entry.row.job.dependencies.iter().map(|d| dependency(d.kind, d.on)).collect(),
         requeue: spec.requeue,
         checkpoint: None,
+        corrections: Vec::new(),
     }
 }
 

@@ -172,7 +172,9 @@ pub(super) async fn get(access: JobAccess<Read>) -> Result<Json<Job>, Failure> {
         false => None,
     };
     let job = convert::job::full(entry, &attempts, &live, &supply, access.who.sees_all());
-    Ok(Json(Job { checkpoint: latest.as_ref().map(convert::job::checkpoint), ..job }))
+    let made = access.app().store.job_corrections(access.id()).await?;
+    let corrections = super::statements::corrections(&access, &made).await?;
+    Ok(Json(Job { checkpoint: latest.as_ref().map(convert::job::checkpoint), corrections, ..job }))
 }
 
 /// What the engine knows now; without an active engine here, what the job's phase says.

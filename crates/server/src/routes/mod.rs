@@ -4,8 +4,10 @@
 mod bytes;
 mod clusters;
 mod contracts;
+mod corrections;
 mod costs;
 mod events;
+mod exports;
 mod files;
 mod job_files;
 mod jobs;
@@ -18,6 +20,7 @@ mod reports;
 mod session;
 mod settlements;
 mod sites;
+mod statements;
 mod submit;
 mod supply;
 mod twin;
@@ -130,11 +133,23 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(people::projects, people::create_project))
         .routes(routes!(people::users, people::create_user))
         .routes(routes!(people::change_user))
+        .merge(all_of_money())
+        .routes(routes!(description))
+}
+
+fn all_of_money() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
         .routes(routes!(money::wallet))
         .routes(routes!(money::top_up))
         .routes(routes!(money::transfers))
         .routes(routes!(money::bill))
         .routes(routes!(money::margin))
+        .routes(routes!(statements::close, statements::list))
+        .routes(routes!(statements::get))
+        .routes(routes!(statements::invoice))
+        .routes(routes!(statements::tax))
+        .routes(routes!(corrections::create))
+        .routes(routes!(exports::export))
         .routes(routes!(settlements::import, settlements::list))
         .routes(routes!(settlements::get))
         .routes(routes!(settlements::lines))
@@ -142,7 +157,6 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(settlements::accept))
         .routes(routes!(settlements::withdraw))
         .routes(routes!(settlements::pay))
-        .routes(routes!(description))
 }
 
 /// The API's description as OpenAPI 3.1.

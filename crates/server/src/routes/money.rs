@@ -6,6 +6,9 @@ use axum::response::{IntoResponse, Response};
 use base::{JobId, Money, Timestamp};
 use engine::{Command, Report};
 use ledger::Reference;
+use model::Role;
+use rating::CostParts;
+use rating::statement::Correction;
 use store::{BillFilter, LIST_LIMIT_MAX, MarginRow, PageRequest, Scope, TransferEntry};
 use wire::money::{Bill, BillLine, BillQuery, Margin, MarginQuery, TopUp, TopUpDone, Transfer, Wallet};
 use wire::page::PageQuery;
@@ -113,7 +116,8 @@ fn transfer(entry: TransferEntry) -> Transfer {
         reason: transfer.reason.as_str().into(),
         memo: transfer.memo.as_str().into(),
         job: stream.map(|s| JobId::from_u128(s.subject)),
-        attempt: stream.map(|s| s.part),
+        // A correction is about a job as a whole.
+        attempt: stream.map(|s| s.part).filter(|part| *part > 0),
         from: convert::job::time(from),
         to: convert::job::time(to),
     }
@@ -141,12 +145,16 @@ pub(super) async fn bill(sight: Sight, Params(query): Params<BillQuery>) -> Resu
         }
         None => (Vec::new(), false, Vec::new()),
     };
+    let made = bill_corrections(&sight, scope, &query, from, to).await?;
+    let mut total = render::totals(&sums, currency);
+    render::add_corrections(&mut total, &made);
     let bill = Bill {
         tenant: tenant.map(|t| t.name.to_string()),
         from: from.into(),
         to: to.into(),
         lines,
-        total: render::totals(&sums, currency),
+        total,
+        corrections: super::statements::corrections(&sight, &made).await?,
         truncated,
     };
     Ok(match query.format.unwrap_or(BillFormat::Json) {
@@ -170,6 +178,36 @@ pub(super) fn period(
         return Err(Failure::invalid("from", "lies behind `to`"));
     }
     Ok((from, to))
+}
+
+/// Corrections within the time of a bill: about the job that it is for, or all of a tenant. Bills of one project or user have those about
+/// its jobs only, which are named by the job alone.
+async fn bill_corrections(
+    sight: &Sight,
+    scope: Scope,
+    query: &BillQuery,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<Correction>, Failure> {
+    let store = &sight.app().store;
+    let mut made = match &query.job {
+        Some(text) => store.job_corrections(sight.visible_job(text).await?.row.job.id).await?,
+        None => store.corrections(scope, from, to).await?,
+    };
+    made.retain(|one| from <= one.at && one.at < to);
+    if query.project.is_some() || query.user.is_some() {
+        let jobs: Vec<JobId> = made.iter().filter_map(|one| Some(one.job?.job)).collect();
+        let facts = store.work_facts(&jobs).await?;
+        made.retain(|one| {
+            let Some(work) = one.job.and_then(|of| facts.get(&of.job)) else { return false };
+            let is = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
+            is(&query.project, &work.project) && is(&query.user, &work.user)
+        });
+    }
+    // A member sees what is about a job, not what its tenant was given as a whole.
+    let all = sight.who.sees_all() || sight.who.role == Role::Owner;
+    made.retain(|one| all || one.job.is_some());
+    Ok(made)
 }
 
 /// The store's filter; `None` when a name in it names nothing.
@@ -244,6 +282,10 @@ pub(super) async fn margin(access: AuditAccess, Params(query): Params<MarginQuer
             break;
         }
     }
+    let made = access.app().store.corrections(Scope::All, from, to).await?;
+    for one in &made {
+        add_correction(&access, &mut rows, by, one).await?;
+    }
     Ok(Json(Margin {
         by,
         from: from.into(),
@@ -252,6 +294,37 @@ pub(super) async fn margin(access: AuditAccess, Params(query): Params<MarginQuer
         rows: rows.iter().map(|row| render::margin_row(row, by)).collect(),
         truncated: cursor.is_some(),
     }))
+}
+
+/// A correction is revenue of whatever the report has rows for, or of none of it.
+async fn add_correction(
+    access: &AuditAccess,
+    rows: &mut Vec<MarginRow>,
+    by: MarginBy,
+    one: &Correction,
+) -> Result<(), Failure> {
+    let (key, number) = match by {
+        MarginBy::Tenant => (one.tenant.as_u128(), None),
+        MarginBy::Job => (one.job.map_or(0, |of| of.job.as_u128()), one.job.map(|of| of.number)),
+        MarginBy::Project => (one.job.map_or(0, |of| of.project.as_u128()), None),
+        MarginBy::Pool => (one.job.and_then(|of| of.pool).map_or(0, |pool| pool.as_u128()), None),
+    };
+    if let Some(row) = rows.iter_mut().find(|row| row.key == key && row.currency == one.currency) {
+        row.revenue += one.amount;
+        return Ok(());
+    }
+    let name = match (by, one.job) {
+        (MarginBy::Tenant, _) => access.names().tenant_name(one.tenant).await?,
+        (MarginBy::Project, Some(of)) => access.names().project_name(of.project).await?,
+        (MarginBy::Pool, Some(of)) => match of.pool {
+            Some(pool) => access.names().supply().await?.pool_name(pool),
+            None => "-".to_owned(),
+        },
+        _ => "-".to_owned(),
+    };
+    let (currency, revenue, cost) = (one.currency, one.amount, CostParts::default());
+    rows.push(MarginRow { key, name: name.into(), number, currency, revenue, uncollected: Money::ZERO, cost });
+    Ok(())
 }
 
 #[cfg(test)]

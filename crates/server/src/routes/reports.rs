@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use base::{Currency, Money, ProjectId, Timestamp};
+use base::{Currency, Money, PoolId, ProjectId, Span, Timestamp};
 use model::SupplyMode;
+use rating::CostParts;
 use rating::book;
 use rating::sizing::{CardPrices, Demand};
-use store::Apart;
+use store::{Apart, EarnedRow, Scope, day_of};
 use wire::ReportBy;
 use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, SizingAsk, SizingDone};
 
@@ -18,6 +19,8 @@ use crate::convert::report::{Contracted, Legend, Payer};
 use crate::problem::Failure;
 
 const BY_MAX: usize = 4;
+/// Midnight belongs to the day that it ends.
+const MOMENT: Span = Span::from_micros(1);
 
 /// Revenue, cost and margin by any of several things, by days (UTC). Costs that no work carried stand under `-` where work is told apart.
 #[utoipa::path(
@@ -36,11 +39,14 @@ pub(super) async fn margin(access: AuditAccess, Params(query): Params<ReportQuer
         line: any(&[ReportBy::Line, ReportBy::Work]),
     };
     let store = &access.app().store;
-    let earned = store.earned(apart, from, to).await?;
+    let mut earned = store.earned(apart, from, to).await?;
+    let corrected = store.corrections(Scope::All, from + MOMENT, to + MOMENT).await?;
     let time = store.pool_time(apart.day, from, to).await?;
     let settled = store.accepted(from, to).await?;
     let contracted = contracted(&access, from, to).await?;
-    let payers = payers(&access, earned.iter().map(|row| row.project)).await?;
+    let known = earned.iter().map(|row| row.project).chain(corrected.iter().filter_map(|c| Some(c.job?.project)));
+    let mut payers = payers(&access, known).await?;
+    earned.extend(corrections(&access, &corrected, &mut payers).await?);
     let supply = access.names().supply().await?;
     let cost_currency = access.app().settings.cost_currency;
     let legend = Legend { by: &by, supply: &supply, payers: &payers, cost_currency };
@@ -59,9 +65,12 @@ pub(super) async fn pools(
 ) -> Result<Json<PoolsReport>, Failure> {
     let (from, to) = days(query.from.map(|t| t.0), query.to.map(|t| t.0), access.app().clock.now())?;
     let store = &access.app().store;
-    let earned = store.earned(Apart { project: true, pool: true, ..Apart::default() }, from, to).await?;
+    let mut earned = store.earned(Apart { project: true, pool: true, ..Apart::default() }, from, to).await?;
+    let corrected = store.corrections(Scope::All, from + MOMENT, to + MOMENT).await?;
     let time = store.pool_time(false, from, to).await?;
-    let payers = payers(&access, earned.iter().map(|row| row.project)).await?;
+    let known = earned.iter().map(|row| row.project).chain(corrected.iter().filter_map(|c| Some(c.job?.project)));
+    let mut payers = payers(&access, known).await?;
+    earned.extend(corrections(&access, &corrected, &mut payers).await?);
     let supply = access.names().supply().await?;
     let cost_currency = access.app().settings.cost_currency;
     let rows = Legend { by: &[], supply: &supply, payers: &payers, cost_currency }.pools(&earned, &time);
@@ -160,6 +169,35 @@ fn days(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> Resul
     let from = from.as_micros().div_euclid(DAY_US).saturating_mul(DAY_US);
     let to = (to.as_micros() - 1).div_euclid(DAY_US).saturating_add(1).saturating_mul(DAY_US);
     Ok((Timestamp::from_micros(from), Timestamp::from_micros(to)))
+}
+
+/// Corrections as what they are: revenue of the day on which they were made. One that names no job is its tenant's, and of no
+/// project, pool or line; it stands under the tenant's own id in the place of a project's.
+async fn corrections(
+    access: &AuditAccess,
+    made: &[rating::statement::Correction],
+    payers: &mut BTreeMap<ProjectId, Payer>,
+) -> Result<Vec<EarnedRow>, Failure> {
+    let mut rows = Vec::with_capacity(made.len());
+    for one in made {
+        let project = one.job.map_or_else(|| ProjectId::from_u128(one.tenant.as_u128()), |job| job.project);
+        if one.job.is_none() && !payers.contains_key(&project) {
+            let tenant = access.names().tenant_name(one.tenant).await?;
+            payers.insert(project, Payer { project: "-".to_owned(), tenant, currency: one.currency });
+        }
+        rows.push(EarnedRow {
+            day: day_of(one.at),
+            project,
+            pool: one.job.and_then(|job| job.pool).unwrap_or(PoolId::from_u128(0)),
+            line: one.job.map(|job| job.line as usize),
+            charge: one.amount,
+            uncollected: Money::ZERO,
+            cost: CostParts::default(),
+            core_ms: 0,
+            card_ms: 0,
+        });
+    }
+    Ok(rows)
 }
 
 /// Fees of contracts' months that were closed, what nobody drew of them, and fees of early ends.

@@ -11,6 +11,7 @@ mod people;
 mod policy;
 mod reports;
 mod settlements;
+mod statements;
 mod streams;
 mod supply;
 mod support;

@@ -123,6 +123,8 @@ fn what(tables: &Tables, names: &Names, kind: &EventKind) -> String {
         EventKind::PriorityChanged => "class changed".into(),
         EventKind::TimeLimitChanged { micros } => format!("time limit now {}", base::Span::from_micros(*micros)),
         EventKind::WalletChanged { amount } => format!("wallet {amount}"),
+        EventKind::Corrected { amount, reason } => format!("corrected {amount} ({reason})"),
+        EventKind::StatementClosed { statement, month, due } => format!("statement {statement} of {month}: {due}"),
         EventKind::PoolChanged { pool } => format!("pool {}", pool_name(tables, *pool)),
         EventKind::NodeChanged { pool, node, state } => {
             format!("node {}/{node} {}", pool_name(tables, *pool), format!("{state:?}").to_lowercase())

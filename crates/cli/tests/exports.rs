@@ -1,0 +1,109 @@
+//! A small platform runs real jobs, is corrected, and its exports are reckoned again by a program that shares nothing with it.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use support::{LONG, Place, client_of, script, state};
+use testkit::{Hw, wait_for};
+
+const RECOMPUTE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/recompute.py");
+
+/// Bands at all hours, minima, rounding and steps, so that every kind of price is at work. Work of high class is dearer.
+const PRICES: &str = r#"
+name = "all-kinds"
+currency = "CNY"
+utc_offset = "+08:00"
+[[items]]
+unit = "core_hour"
+price = "36"
+round_up = "second"
+minimum = "0.003"
+bands = [{ from = "00:00", to = "12:00", factor = "1.333333" }, { days = ["sat", "sun"], price = "41.000001" }]
+[[items]]
+unit = "core_hour"
+class = "high"
+price = "720"
+steps = [{ above = 1, price = "360" }, { above = 2, factor = "0.333333" }]
+[[items]]
+unit = "gib_hour"
+price = "7.777777"
+"#;
+
+fn hw(server: &Hw, words: &[&str], code: i32) -> String {
+    let done = server.run(words);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(done.status.code(), Some(code), "{words:?}\n{said}\n{}", String::from_utf8_lossy(&done.stderr));
+    said
+}
+
+fn recompute(folder: &Path) -> Output {
+    Command::new("python3").arg(RECOMPUTE).arg(folder).output().expect("python3 runs")
+}
+
+/// Runs it on a copy in which one field of one row is another.
+fn tampered(folder: &Path, file: &str, column: &str, value: &str) {
+    let copy = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(folder).expect("exports").flatten() {
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
+    }
+    let path = copy.path().join(file);
+    let text = std::fs::read_to_string(&path).expect("an export");
+    let mut lines: Vec<String> = text.split("\r\n").map(str::to_owned).collect();
+    let at = lines[0].split(',').position(|head| head == column).expect("the column");
+    let mut fields: Vec<&str> = lines[1].split(',').collect();
+    assert_ne!(fields[at], value);
+    fields[at] = value;
+    lines[1] = fields.join(",");
+    std::fs::write(&path, lines.join("\r\n")).expect("written");
+    let done = recompute(copy.path());
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(done.status.code(), Some(1), "{file} {column}: {said}\n{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn exports_are_reckoned_again_to_the_last_unit() {
+    let place = Place::new();
+    let settings = "credit_limit = '100000'\n[metering]\ninterval = '200ms'\nlag = '100ms'\n";
+    let mut server = place.server(2, settings);
+    server.start();
+    let client = client_of(&server);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let book = place.path().join("prices.toml");
+    std::fs::write(&book, PRICES).expect("a price book");
+    let run = |text: &str, key: &str| {
+        let job = runtime.block_on(client.submit(&script(text), Some(key))).expect("a job");
+        let number = job.number.to_string();
+        let over = || runtime.block_on(state(&client, &number)).filter(|state| state == "COMPLETED").map(drop);
+        wait_for(&format!("job {number}"), LONG, over);
+        number
+    };
+    let first = run("#SBATCH -n 1 -t 5 --mem 64M\nsleep 0.7", "first");
+    hw(&server, &["prices", "publish", &book.display().to_string(), "--yes"], 0);
+    run("#SBATCH -n 1 -t 5 --mem 64M\nsleep 0.9", "second");
+    run("#SBATCH -n 2 -t 5 --mem 96M --qos high\nsleep 1.1", "third");
+    run("#SBATCH -n 1 -t 5 --mem 64M --qos high\nsleep 0.3", "fourth");
+    let said = hw(&server, &["correct", "house", "-0.005", "--job", &first, "--reason", "=late & <slow>"], 0);
+    assert!(said.is_empty(), "talk goes to standard error: {said}");
+    assert!(hw(&server, &["show", &first], 0).contains("-0.005"), "both truths are shown");
+    hw(&server, &["correct", "house", "0.25", "--reason", "a licence"], 0);
+    hw(&server, &["statements", "close"], 0);
+    assert!(hw(&server, &["statements", "--json"], 0).contains("[]"), "no month is over yet");
+
+    let folder = place.path().join("books");
+    std::fs::create_dir(&folder).expect("a folder");
+    for what in ["prices", "intervals", "transfers", "statements", "accounts", "corrections"] {
+        let file = folder.join(format!("{what}.csv")).display().to_string();
+        hw(&server, &["export", what, "--csv", "-o", &file], 0);
+    }
+    let done = recompute(&folder);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&done.stderr));
+    assert!(said.contains(" 0 faults") && !said.contains("not reckoned"), "{said}");
+    tampered(&folder, "intervals.csv", "charge", "0.000001");
+    tampered(&folder, "intervals.csv", "cpu_millis", "7000");
+    tampered(&folder, "transfers.csv", "amount", "123456.000000");
+    tampered(&folder, "accounts.csv", "debits", "123456.000000");
+    server.terminate().expect("it ran");
+}

@@ -1,0 +1,193 @@
+//! A statement's charges as CSV by the FinOps Open Cost and Usage Specification (FOCUS 1.2): all of its mandatory columns, those
+//! recommended and conditional ones that apply, and ours, which begin with `x_` as it asks. One row for each job, day and kind.
+
+use base::Timestamp;
+use wire::sheet;
+use wire::statement::TenantStatement;
+
+use super::parts::hours;
+use super::walk::{Kind, Line};
+
+pub const COLUMNS: [&str; 39] = [
+    "BilledCost",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargeFrequency",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedCost",
+    "EffectiveCost",
+    "InvoiceId",
+    "InvoiceIssuerName",
+    "ListCost",
+    "PricingCategory",
+    "PricingQuantity",
+    "PricingUnit",
+    "ProviderName",
+    "PublisherName",
+    "ResourceId",
+    "ResourceName",
+    "ResourceType",
+    "ServiceCategory",
+    "ServiceName",
+    "ServiceSubcategory",
+    "SubAccountId",
+    "SubAccountName",
+    "SubAccountType",
+    "x_JobNumber",
+    "x_Pool",
+    "x_Statement",
+    "x_UsageEnd",
+    "x_UsageStart",
+    "x_User",
+];
+
+const PROVIDER: &str = "Headworks";
+
+pub fn head() -> String {
+    sheet::line(COLUMNS)
+}
+
+/// `2026-10-01T00:00:00Z`: to the second, as the specification writes times.
+fn time(at: Timestamp) -> String {
+    let mut text: String = at.rfc3339().chars().take(19).collect();
+    text.push('Z');
+    text
+}
+
+/// The row of a line; nothing for movements that are not asked for. An empty field is null.
+pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
+    if !line.kind.is_due() {
+        return None;
+    }
+    let (by_hand, fee) = (line.kind == Kind::Correction, line.kind == Kind::Fee);
+    let (from, to) = (of.from.0, of.to.0);
+    // Something of a month that was closed before: work that was done then, or a correction of work that was over then or of none.
+    let earlier = match line.kind {
+        Kind::Correction => line.work.as_ref().is_none_or(|work| work.ended_at.is_some_and(|end| end < from)),
+        Kind::Refund => line.ran.is_some_and(|(begin, _)| begin < from),
+        _ => false,
+    };
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let work = line.work.as_ref();
+    let cost = line.amount.to_string();
+    // A fee is one of its own; usage is counted by the hour.
+    let (quantity, unit) = if fee { ("1".to_owned(), "Units") } else { (hours(line.micros), "Hours") };
+    let billed = if by_hand { String::new() } else { quantity };
+    let unless = |absent: bool, text: &str| if absent { String::new() } else { text.to_owned() };
+    let what = match (line.kind, work) {
+        (Kind::Correction | Kind::Fee, _) => line.note.to_string(),
+        (Kind::Refund, Some(work)) => format!("Job {} {}: given back", work.number, work.name),
+        (_, Some(work)) => format!("Job {} {}", work.number, work.name),
+        _ => "Compute".to_owned(),
+    };
+    let no_job = line.job.is_none();
+    let fields: [String; COLUMNS.len()] = [
+        cost.clone(),
+        of.tenant.to_string(),
+        of.tenant_name.clone(),
+        of.currency.clone(),
+        time(to),
+        time(from),
+        match line.kind {
+            Kind::Correction => "Adjustment",
+            Kind::Fee => "Purchase",
+            _ => "Usage",
+        }
+        .to_owned(),
+        unless(!earlier, "Correction"),
+        what,
+        match line.kind {
+            Kind::Correction => "One-Time",
+            Kind::Fee => "Recurring",
+            _ => "Usage-Based",
+        }
+        .to_owned(),
+        time(line.day.1),
+        time(line.day.0),
+        unless(earlier || fee, &billed),
+        unless(by_hand || earlier || fee, "Hours"),
+        cost.clone(),
+        cost.clone(),
+        of.invoice.clone().unwrap_or_default(),
+        PROVIDER.to_owned(),
+        cost,
+        unless(by_hand, "Standard"),
+        billed,
+        unless(by_hand, unit),
+        PROVIDER.to_owned(),
+        PROVIDER.to_owned(),
+        line.job.map_or_else(String::new, |job| job.to_string()),
+        text(work.map(|w| &*w.name)),
+        unless(no_job, "Batch Job"),
+        "Compute".to_owned(),
+        "Batch".to_owned(),
+        "Other (Compute)".to_owned(),
+        work.map_or_else(String::new, |w| format!("{}/{}", of.tenant_name, w.project)),
+        text(work.map(|w| &*w.project)),
+        unless(work.is_none(), "Project"),
+        work.map_or_else(String::new, |w| w.number.to_string()),
+        text(work.map(|w| &*w.pool)),
+        of.name.clone(),
+        line.ran.map_or_else(String::new, |(_, end)| time(end)),
+        line.ran.map_or_else(String::new, |(begin, _)| time(begin)),
+        text(work.map(|w| &*w.user)),
+    ];
+    Some(sheet::line(fields))
+}
+
+/// The same lines in our own words, with the movements that are not asked for.
+pub fn own_head() -> String {
+    sheet::line([
+        "statement",
+        "tenant",
+        "day",
+        "kind",
+        "job",
+        "number",
+        "name",
+        "user",
+        "project",
+        "pool",
+        "hours",
+        "amount",
+        "currency",
+        "ran_from",
+        "ran_to",
+        "note",
+        "transfer",
+    ])
+}
+
+pub fn own_row(of: &TenantStatement, line: &Line) -> String {
+    let work = line.work.as_ref();
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let at = |at: Option<Timestamp>| at.map_or_else(String::new, Timestamp::rfc3339);
+    sheet::line([
+        of.name.clone(),
+        of.tenant_name.clone(),
+        line.day.0.rfc3339(),
+        line.kind.as_str().to_owned(),
+        line.job.map_or_else(String::new, |job| job.to_string()),
+        work.map_or_else(String::new, |w| w.number.to_string()),
+        text(work.map(|w| &*w.name)),
+        text(work.map(|w| &*w.user)),
+        text(work.map(|w| &*w.project)),
+        text(work.map(|w| &*w.pool)),
+        hours(line.micros),
+        line.amount.to_string(),
+        of.currency.clone(),
+        at(line.ran.map(|ran| ran.0)),
+        at(line.ran.map(|ran| ran.1)),
+        line.note.to_string(),
+        line.transfer.map_or_else(String::new, |id| id.to_string()),
+    ])
+}

@@ -1,0 +1,11 @@
+//! Tenants' statements as people get them: what was booked on a wallet, job by job and day by day, as tables, pages and sheets.
+//! Nothing here changes anything; how a month is closed is the engine's business.
+
+pub mod focus;
+pub mod page;
+pub mod parts;
+pub mod walk;
+pub mod workbook;
+
+pub use parts::Parts;
+pub use walk::{Kind, Line, Walk};

@@ -1,0 +1,189 @@
+//! A statement's lines in the order of the days: what was booked on the wallet, summed by job within a day. Holds one page of
+//! transfers and the jobs of one day at a time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use base::{AccountId, JobId, Money, Timestamp, TransferId};
+use ledger::{Reference, Stream, TransferReason};
+use ports::StoreError;
+use store::{After, Booked, SqlStore, WorkFacts};
+
+const DAY_US: i64 = 86_400_000_000;
+
+/// What a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Charge,
+    Refund,
+    Fee,
+    Correction,
+    TopUp,
+    Grant,
+    Withdrawal,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Charge => "charge",
+            Self::Refund => "refund",
+            Self::Fee => "fee",
+            Self::Correction => "correction",
+            Self::TopUp => "top_up",
+            Self::Grant => "grant",
+            Self::Withdrawal => "withdrawal",
+        }
+    }
+    /// Part of what is asked for; the others only move the balance.
+    pub const fn is_due(self) -> bool {
+        matches!(self, Self::Charge | Self::Refund | Self::Fee | Self::Correction)
+    }
+
+    /// Everything that is none of the others corrects something, so that no movement is left out; so do the sums of a month.
+    fn of(reason: TransferReason, debited: bool) -> Kind {
+        match (reason, debited) {
+            (TransferReason::Settle, true) => Self::Charge,
+            (TransferReason::Refund, false) => Self::Refund,
+            (TransferReason::Contract, true) => Self::Fee,
+            (TransferReason::TopUp, false) => Self::TopUp,
+            (TransferReason::Grant, false) => Self::Grant,
+            (TransferReason::Withdraw, true) => Self::Withdrawal,
+            _ => Self::Correction,
+        }
+    }
+}
+
+/// One line: a day's charges or refunds of one job, or one other movement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// When the day begins on which it was booked, and when that ends; both within the month.
+    pub day: (Timestamp, Timestamp),
+    pub kind: Kind,
+    pub job: Option<JobId>,
+    pub work: Option<WorkFacts>,
+    /// What leaves the wallet; less than nothing comes into it.
+    pub amount: Money,
+    /// How much time was billed, or given back (then less than nothing), in microseconds.
+    pub micros: i64,
+    /// When the work was done.
+    pub ran: Option<(Timestamp, Timestamp)>,
+    /// A correction's reason, another movement's memo.
+    pub note: Arc<str>,
+    /// The transfer, where the line is one.
+    pub transfer: Option<TransferId>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Sum {
+    amount: i64,
+    micros: i64,
+    ran: Option<(Timestamp, Timestamp)>,
+    /// What was charged from a hold and from the wallet is the same time.
+    last: Option<(Stream, Timestamp, Timestamp)>,
+}
+
+/// Goes through a statement's lines.
+pub struct Walk {
+    store: Arc<SqlStore>,
+    wallet: AccountId,
+    from: Timestamp,
+    to: Timestamp,
+    after: Option<After>,
+    day: i64,
+    sums: BTreeMap<(JobId, Kind), Sum>,
+    done: bool,
+}
+
+impl Walk {
+    pub fn new(store: Arc<SqlStore>, wallet: AccountId, from: Timestamp, to: Timestamp) -> Walk {
+        Walk { store, wallet, from, to, after: None, day: 0, sums: BTreeMap::new(), done: false }
+    }
+
+    /// The lines that follow, some at a time; `None` at the end.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn next(&mut self) -> Result<Option<Vec<Line>>, StoreError> {
+        while !self.done {
+            let page = self.store.booked(self.wallet, self.from, self.to, self.after).await?;
+            let mut ready = Vec::new();
+            for booked in &page {
+                self.take(booked, &mut ready);
+            }
+            match page.last() {
+                Some(last) => self.after = Some((last.transfer.at.as_micros(), last.transfer.id.as_u128())),
+                None => {
+                    self.done = true;
+                    self.end_day(&mut ready);
+                }
+            }
+            if !ready.is_empty() {
+                self.name(&mut ready).await?;
+                return Ok(Some(ready));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, booked: &Booked, ready: &mut Vec<Line>) {
+        let Booked { transfer, debited } = booked;
+        let day = (transfer.at - self.from).as_micros().div_euclid(DAY_US);
+        if day != self.day {
+            self.end_day(ready);
+            self.day = day;
+        }
+        let kind = Kind::of(transfer.reason, *debited);
+        let amount = if *debited { transfer.amount } else { -transfer.amount };
+        let (stream, ran) = match &transfer.reference {
+            Some(Reference::Interval { stream, from, to }) => (Some(*stream), Some((*from, *to))),
+            Some(Reference::Subject { stream }) => (Some(*stream), None),
+            Some(Reference::Text { .. }) | None => (None, None),
+        };
+        let job = stream.map(|stream| JobId::from_u128(stream.subject));
+        if let (Kind::Charge | Kind::Refund, Some(job)) = (kind, job) {
+            let sum = self.sums.entry((job, kind)).or_default();
+            sum.amount = sum.amount.saturating_add(amount.0);
+            if let (Some(stream), Some((from, to))) = (stream, ran)
+                && sum.last != Some((stream, from, to))
+            {
+                sum.last = Some((stream, from, to));
+                sum.micros += (to - from).as_micros() * if *debited { 1 } else { -1 };
+                sum.ran = Some(sum.ran.map_or((from, to), |(first, last)| (first.min(from), last.max(to))));
+            }
+            return;
+        }
+        let (note, transfer) = (transfer.memo.as_str().into(), Some(transfer.id));
+        ready.push(Line { day: self.bounds(), kind, job, work: None, amount, micros: 0, ran, note, transfer });
+    }
+
+    fn end_day(&mut self, ready: &mut Vec<Line>) {
+        let day = self.bounds();
+        let line = |((job, kind), sum): ((JobId, Kind), Sum)| Line {
+            day,
+            kind,
+            job: Some(job),
+            work: None,
+            amount: Money(sum.amount),
+            micros: sum.micros,
+            ran: sum.ran,
+            note: "".into(),
+            transfer: None,
+        };
+        ready.extend(std::mem::take(&mut self.sums).into_iter().map(line));
+    }
+
+    fn bounds(&self) -> (Timestamp, Timestamp) {
+        let at = |day: i64| Timestamp::from_micros(self.from.as_micros().saturating_add(day.saturating_mul(DAY_US)));
+        (at(self.day), at(self.day + 1).min(self.to))
+    }
+
+    async fn name(&self, lines: &mut [Line]) -> Result<(), StoreError> {
+        let jobs: Vec<JobId> = lines.iter().filter_map(|line| line.job).collect();
+        let facts: HashMap<JobId, WorkFacts> = self.store.work_facts(&jobs).await?;
+        for line in lines {
+            line.work = line.job.and_then(|job| facts.get(&job).cloned());
+        }
+        Ok(())
+    }
+}

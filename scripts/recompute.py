@@ -1,0 +1,386 @@
+#!/usr/bin/env python3
+"""Reckons the books again from their exports, with nothing but this file and Python's own library.
+
+    recompute.py FOLDER
+
+FOLDER holds intervals.csv, transfers.csv and prices.csv, each exported whole, and where they are there statements.csv and
+accounts.csv (see docs/exports.md). Every charge is reckoned from the raw intervals and the price books, every balance from the
+transfers. Whole numbers only: amounts in millionths, times in microseconds. Exit status 0: all of it agrees; 1: something
+does not, and it says what; 2: a file is not as it should be.
+"""
+
+import csv
+import json
+import sys
+from collections import defaultdict
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+WEEK = 7 * DAY
+MINUTE = 60_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+# The first of January 1970 was a Thursday.
+MONDAY = 3 * DAY
+# How many of the smallest pieces make a unit: thousandths of cores, bytes, cards and nodes, each for a microsecond.
+PIECES = {"core_hour": 1000 * HOUR, "gib_hour": (1 << 30) * HOUR, "card_hour": HOUR, "node_hour": HOUR}
+ROUND = {"none": 0, "second": 1_000_000, "minute": MINUTE, "hour": HOUR}
+
+
+class Broken(Exception):
+    """A file that cannot be read."""
+
+
+def money(text):
+    """Decimal text with at most six places, as millionths."""
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    whole, _, part = digits.partition(".")
+    if not whole.isdigit() or (part and not part.isdigit()) or len(part) > 6:
+        raise Broken(f"`{text}` is no amount")
+    return sign * (int(whole) * 1_000_000 + int(part.ljust(6, "0") or "0"))
+
+
+def show(amount):
+    sign, amount = ("-", -amount) if amount < 0 else ("", amount)
+    return f"{sign}{amount // 1_000_000}.{amount % 1_000_000:06}"
+
+
+def moment(text):
+    """RFC 3339 as microseconds since 1970; without floating point."""
+    if not text:
+        return None
+    at = datetime.fromisoformat(text.replace("Z", "+00:00")) - EPOCH
+    return (at.days * 86_400 + at.seconds) * 1_000_000 + at.microseconds
+
+
+def offset(text):
+    sign = -1 if text.startswith("-") else 1
+    hours, minutes = text.lstrip("+-").split(":")
+    return sign * (int(hours) * 60 + int(minutes)) * MINUTE
+
+
+def table(folder, name, needed):
+    path = folder / f"{name}.csv"
+    if not path.exists():
+        if needed:
+            raise Broken(f"{path} is not there")
+        return None
+    csv.field_size_limit(1 << 30)
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def rate(of, price):
+    """A price of its own, or a factor of the item's, rounded down."""
+    if of.get("price") is not None:
+        return money(of["price"])
+    return price * money(of["factor"]) // 1_000_000
+
+
+class Item:
+    """One line of a price book."""
+
+    def __init__(self, place, shown, ahead):
+        self.place, self.unit, self.ahead = place, shown["unit"], ahead
+        self.names = {key: shown[key] for key in ("tenant", "pool", "chip", "product", "class") if shown.get(key) is not None}
+        self.price = money(shown["price"])
+        self.minimum = money(shown["minimum"]) if shown.get("minimum") else 0
+        self.step = ROUND[shown.get("round_up") or "none"]
+        self.steps = [(0, self.price)] + [(step["above"], rate(step, self.price)) for step in shown.get("steps") or []]
+        self.minutes = self.week(shown.get("bands") or [])
+
+    def week(self, bands):
+        """The price of each minute of the week; nothing when it is the same all the time."""
+        if not bands:
+            return None
+        minutes = [None] * (7 * 1440)
+        for band in bands:
+            own = rate(band, self.price)
+            begin, end = clock(band.get("from") or "00:00"), clock(band.get("to") or "24:00")
+            if end <= begin:
+                end += 1440
+            for day in band.get("days") or DAYS:
+                for minute in range(DAYS.index(day) * 1440 + begin, DAYS.index(day) * 1440 + end):
+                    # The first band that holds counts.
+                    if minutes[minute % 10_080] is None:
+                        minutes[minute % 10_080] = own
+        return [self.price if price is None else price for price in minutes]
+
+    def rank(self):
+        return sum(16 >> n for n, key in enumerate(("tenant", "pool", "chip", "product", "class")) if key in self.names)
+
+    def by_volume(self):
+        return len(self.steps) > 1
+
+    def price_time(self, begin, end):
+        """Price times microseconds from one moment to another, minute by minute."""
+        if self.minutes is None:
+            return self.price * (end - begin)
+        local = begin + self.ahead + MONDAY
+        last = end + self.ahead + MONDAY
+        weeks = (last - local) // WEEK
+        total = weeks * MINUTE * sum(self.minutes)
+        local += weeks * WEEK
+        while local < last:
+            next_minute = min(last, (local // MINUTE + 1) * MINUTE)
+            total += self.minutes[local // MINUTE % 10_080] * (next_minute - local)
+            local = next_minute
+        return total
+
+    def least(self):
+        return self.price if self.minutes is None else min(self.minutes)
+
+    def billed(self, worked):
+        return worked if self.step == 0 else -(-worked // self.step) * self.step
+
+    def graduated(self, pieces):
+        """What the first pieces of a month cost, rounded down once."""
+        unit, total = PIECES[self.unit], 0
+        for n, (above, price) in enumerate(self.steps):
+            end = self.steps[n + 1][0] * unit if n + 1 < len(self.steps) else pieces
+            total += price * max(0, min(pieces, end) - above * unit)
+        return total // unit
+
+    def month(self, at):
+        local = EPOCH + timedelta(microseconds=at + self.ahead)
+        return (local.year, local.month)
+
+
+def clock(text):
+    hours, minutes = text.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+class Book:
+    def __init__(self, shown):
+        ahead = offset(shown.get("utc_offset") or "+00:00")
+        self.items = [Item(place, item, ahead) for place, item in enumerate(shown["items"])]
+
+    def find(self, unit, row):
+        said = {"tenant": row["tenant_name"], "pool": row["pool"], "chip": row["chip"], "product": row["product"], "class": row["class"]}
+        fits = [i for i in self.items if i.unit == unit and all(said[key] == name for key, name in i.names.items())]
+        return max(fits, key=Item.rank, default=None)
+
+    def parts(self, row):
+        """Items that price a run, each with how many pieces of it the run holds."""
+        cpu, memory, cards, nodes = (int(row[key]) for key in ("cpu_millis", "memory_bytes", "cards", "nodes"))
+        node_cpu, node_cards = int(row["node_cpu_millis"] or 0), int(row["node_cards"] or 0)
+        whole = node_cpu > 0 and cpu >= nodes * node_cpu or node_cards > 0 and cards >= nodes * node_cards
+        node = self.find("node_hour", row) if whole else None
+        if node is not None:
+            return [(node, nodes)]
+        asked = [("core_hour", cpu), ("gib_hour", memory), ("card_hour", cards)]
+        found = [(self.find(unit, row), pieces) for unit, pieces in asked if pieces > 0]
+        if any(item is None for item, _ in found):
+            raise Broken(f"job {row['number']}: its price book has no price for what it ran on")
+        return found
+
+
+class Run:
+    """What one run of an attempt owes as its stretches come."""
+
+    def __init__(self, parts):
+        self.parts, self.worked, self.until, self.timed, self.charged = parts, 0, None, [0] * len(parts), 0
+        # By item: pieces of each month, in the order in which they were counted.
+        self.counted = defaultdict(list)
+
+    def owed(self):
+        total = 0
+        for n, (item, pieces) in enumerate(self.parts):
+            if item.by_volume():
+                continue
+            added = item.least() * (item.billed(self.worked) - self.worked)
+            amount = (self.timed[n] + added) * pieces // PIECES[item.unit]
+            total += max(amount, item.minimum) if self.worked > 0 else amount
+        return total
+
+    def count(self, at):
+        for item, pieces in self.parts:
+            if not item.by_volume():
+                continue
+            months = self.counted[item.place]
+            more = pieces * item.billed(self.worked) - sum(count for _, count in months)
+            if more > 0:
+                month = item.month(at)
+                if not months or months[-1][0] != month:
+                    months.append([month, 0])
+                months[-1][1] += more
+            while more < 0:
+                taken = min(-more, months[-1][1])
+                months[-1][1] -= taken
+                more += taken
+                if months[-1][1] == 0:
+                    months.pop()
+
+    def stretch(self, begin, end, sign):
+        self.worked += sign * (end - begin)
+        for n, (item, _) in enumerate(self.parts):
+            self.timed[n] += sign * item.price_time(begin, end)
+
+    def take(self, row):
+        """The charge of a stretch by what is not priced by the month's quantity."""
+        begin, end = moment(row["from"]), moment(row["to"])
+        if not row["price_book"]:
+            # The run is not billed after all, or nobody is billed for it any more.
+            due, self.charged = (-self.charged, 0) if money(row["charge"]) < 0 else (0, self.charged)
+            self.counted.clear()
+            return due
+        back = self.until is not None and begin < self.until
+        self.stretch(begin, end, -1 if back else 1)
+        self.until = begin if back else end
+        self.count(begin)
+        due = self.owed() - self.charged
+        self.charged += due
+        return due
+
+
+def charges(rows, books, wrong):
+    """Every charge, and the price of every month's quantity."""
+    runs, volumes, by_volume, skipped = {}, defaultdict(int), defaultdict(int), 0
+    sums = defaultdict(int)
+    rows.sort(key=lambda row: (row["job"], int(row["attempt"]), int(row["seq"])))
+    # What work drew on a contract is priced by the contract, which is not among the exports read here.
+    drawn = {(row["job"], row["attempt"], row["run"]) for row in rows if money(row["drawn"]) != 0}
+    for row in rows:
+        charge = money(row["charge"])
+        sums[row["job"]] += charge
+        key = (row["job"], row["attempt"], row["run"])
+        if key not in runs:
+            whole = row["run"] and moment(row["run"]) == moment(row["from"]) and key not in drawn
+            runs[key] = Run(books[row["price_book"]].parts(row)) if row["price_book"] and whole else None
+            if row["price_book"] and not whole:
+                skipped += 1
+            if runs[key] is not None:
+                runs[key].book = (row["tenant"], row["price_book"])
+        run = runs[key]
+        if run is None:
+            if not row["price_book"] and charge != 0:
+                wrong(f"job {row['number']} attempt {row['attempt']} interval {row['seq']}: charged by no price book")
+            continue
+        due = run.take(row)
+        if any(item.by_volume() for item, _ in run.parts):
+            by_volume[run.book] += charge - due
+        elif due != charge:
+            wrong(f"job {row['number']} attempt {row['attempt']} interval {row['seq']}: charged {show(charge)}, comes to {show(due)}")
+        if money(row["uncollected"]) * (1 if charge >= 0 else -1) > abs(charge):
+            wrong(f"job {row['number']} interval {row['seq']}: more was written off than was charged")
+    for run in filter(None, runs.values()):
+        for place, months in run.counted.items():
+            for month, pieces in months:
+                volumes[(*run.book, place, month)] += pieces
+    for (tenant, book), sum_charged in by_volume.items():
+        due = sum(
+            books[book].items[place].graduated(pieces)
+            for (of, by, place, _), pieces in volumes.items()
+            if (of, by) == (tenant, book)
+        )
+        if due != sum_charged:
+            wrong(f"tenant {tenant}: charged {show(sum_charged)} by the months' quantities, they come to {show(due)}")
+    return sums, skipped
+
+
+def balances(transfers, wrong):
+    """Debits less credits of every account."""
+    accounts, seen = defaultdict(lambda: [0, 0]), set()
+    for row in transfers:
+        amount = money(row["amount"])
+        if row["id"] in seen or amount <= 0 or row["debit"] == row["credit"]:
+            wrong(f"transfer {row['id']}: there twice, or of nothing")
+        seen.add(row["id"])
+        accounts[row["debit"]][0] += amount
+        accounts[row["credit"]][1] += amount
+    return accounts
+
+
+def earned(transfers, sums, wrong):
+    """What was moved to revenue for each job is what its intervals were charged."""
+    moved = defaultdict(int)
+    for row in transfers:
+        if row["job"] and row["reason"] in ("settle", "refund"):
+            sign = 1 if row["credit"].endswith("/revenue/compute") else -1 if row["debit"].endswith("/revenue/compute") else 0
+            moved[row["job"]] += sign * money(row["amount"])
+    for job in sorted(set(moved) | set(sums)):
+        if moved[job] != sums[job]:
+            wrong(f"{job}: its intervals come to {show(sums[job])}, {show(moved[job])} were moved for it")
+
+
+def statements(rows, transfers, wrong):
+    """What tenants were told is what was booked on their wallets."""
+    booked = defaultdict(list)
+    for row in transfers:
+        for side, sign in (("debit", -1), ("credit", 1)):
+            if row[side].endswith("/wallet"):
+                booked[row[side]].append((moment(row["at"]), row["reason"], sign * money(row["amount"])))
+    rows.sort(key=lambda row: int(row["number"]))
+    if [int(row["number"]) for row in rows] != list(range(1, len(rows) + 1)):
+        wrong("statements: a number is missing")
+    last = {}
+    for row in rows:
+        begin, end = moment(row["from"]), moment(row["to"])
+        wallet = booked[f"tenant/{row['tenant']}/wallet"]
+        month = [(reason, amount) for at, reason, amount in wallet if begin <= at < end]
+        only = lambda *reasons: sum(amount for reason, amount in month if reason in reasons)
+        known = ("top_up", "withdraw", "grant", "settle", "refund", "contract")
+        due = {
+            "opening": sum(amount for at, _, amount in wallet if at < begin),
+            "top_ups": only("top_up"),
+            "grants": only("grant"),
+            "withdrawals": -only("withdraw"),
+            "charges": -only("settle"),
+            "refunds": only("refund"),
+            "fees": -only("contract"),
+            "corrections": -sum(amount for reason, amount in month if reason not in known),
+            "due": -sum(amount for reason, amount in month if reason not in ("top_up", "withdraw", "grant")),
+            "closing": sum(amount for at, _, amount in wallet if at < end),
+        }
+        for name, amount in due.items():
+            if money(row[name]) != amount:
+                wrong(f"statement {row['name']}: {name} is {show(money(row[name]))}, comes to {show(amount)}")
+        if int(row["transfers"]) != len(month):
+            wrong(f"statement {row['name']}: has {row['transfers']} movements, there are {len(month)}")
+        if row["tenant"] in last and last[row["tenant"]] != begin:
+            wrong(f"statement {row['name']}: does not begin where the one before it ended")
+        last[row["tenant"]] = end
+        rate, amount = int(row["tax_ppm"]), due["due"]
+        whole = 1_000_000 + rate
+        tax = (abs(amount) * rate + whole // 2) // whole * (1 if amount >= 0 else -1)
+        if money(row["tax"]) != tax:
+            wrong(f"statement {row['name']}: tax is {show(money(row['tax']))}, comes to {show(tax)}")
+
+
+def main(words):
+    if len(words) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    folder, faults = Path(words[1]), []
+    try:
+        books = {row["id"]: Book(json.loads(row["book"])) for row in table(folder, "prices", True)}
+        intervals, transfers = table(folder, "intervals", True), table(folder, "transfers", True)
+        sums, skipped = charges(intervals, books, faults.append)
+        accounts = balances(transfers, faults.append)
+        earned(transfers, sums, faults.append)
+        told = table(folder, "statements", False)
+        if told is not None:
+            statements(told, transfers, faults.append)
+        known = table(folder, "accounts", False)
+        for row in known or []:
+            debits, credits = accounts[row["code"]]
+            if (money(row["debits"]), money(row["credits"])) != (debits, credits):
+                faults.append(f"account {row['code']}: debits and credits come to {show(debits)} and {show(credits)}")
+    except (Broken, KeyError, ValueError, csv.Error) as fault:
+        print(f"cannot read the exports: {fault!r}", file=sys.stderr)
+        return 2
+    for fault in faults:
+        print(fault)
+    print(
+        f"{len(intervals)} intervals, {len(transfers)} transfers, {len(accounts)} accounts,"
+        f" {len(told or [])} statements: {len(faults)} faults"
+        + (f"; {skipped} runs began before the export or drew on a contract and were not reckoned" if skipped else "")
+    )
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
