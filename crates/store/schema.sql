@@ -386,3 +386,11 @@ CREATE TABLE volumes (
     doc TEXT NOT NULL,
     PRIMARY KEY (tenant, book)
 );
+
+CREATE TABLE budgets (
+    number BIGINT PRIMARY KEY,
+    tenant BYTEA NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX budgets_tenant ON budgets (tenant);

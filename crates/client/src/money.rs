@@ -1,5 +1,6 @@
-//! Wallets, bills, margins, prices, settlements with suppliers, the policy.
+//! Wallets, budgets, bills, margins, prices, settlements with suppliers, the policy.
 
+use wire::budget::{Budget, BudgetSet};
 use wire::money::{Bill, BillQuery, Margin, MarginQuery, TopUp, TopUpDone, Transfer, Wallet};
 use wire::policy::{Policy, PolicySet, PolicySetDone};
 use wire::prices::{PriceBook, PriceCreate, PriceCreated, PriceTrial, PriceTry};
@@ -25,6 +26,17 @@ impl Client {
     /// Newest first.
     pub fn transfers(&self, tenant: &str) -> Pages<Transfer> {
         Pages::new(self, &["v1", "tenants", tenant, "transfers"], Vec::new())
+    }
+    /// By number.
+    pub fn budgets(&self, tenant: &str) -> Pages<Budget> {
+        Pages::new(self, &["v1", "tenants", tenant, "budgets"], Vec::new())
+    }
+    /// Sets a budget, or changes the one for the same work and periods.
+    pub async fn set_budget(&self, tenant: &str, set: &BudgetSet) -> Result<Budget, ClientError> {
+        self.read(self.post(&["v1", "tenants", tenant, "budgets"]).json(set).once(None)).await
+    }
+    pub async fn remove_budget(&self, tenant: &str, number: u64) -> Result<(), ClientError> {
+        self.done(self.delete(&["v1", "tenants", tenant, "budgets", &number.to_string()])).await
     }
     /// `format` of the query is not used.
     pub async fn bill(&self, query: &BillQuery) -> Result<Bill, ClientError> {

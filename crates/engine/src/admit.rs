@@ -69,6 +69,7 @@ impl Engine {
         let hold = self.admission(tenant, s.spec_id, &s.spec)?;
         let total = Money(hold.0.checked_mul(elements as i64).ok_or(Denied::MoneyRange)?);
         self.check_funds(tenant, total)?;
+        let warnings = self.check_budgets((tenant, project, s.user), total, Money::ZERO)?;
         // From here on nothing fails.
         self.note_ends(&s, &dependencies);
         let (entry, new_spec) = self.spec_entry(s.spec_id, &s.spec);
@@ -102,6 +103,7 @@ impl Engine {
                 queued: false,
             };
             self.enter(id, entry);
+            self.promise(id);
             self.write_job(out, id);
             self.job_event(out, actor, id, EventKind::Submitted { hold });
             ids.push(id);
@@ -111,7 +113,7 @@ impl Engine {
             self.refresh(id);
             self.abandon_if_hopeless(id, out);
         }
-        Ok(Report::Submitted { job: s.id, number, elements, hold: total })
+        Ok(Report::Submitted { job: s.id, number, elements, hold: total, warnings })
     }
 
     pub(crate) fn check_tenant(&self, tenant: TenantId) -> Result<(), Denied> {

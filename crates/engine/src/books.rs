@@ -183,6 +183,7 @@ impl Engine {
         let Some(hold) = self.jobs.get_mut(&job).and_then(|e| e.hold.take()) else { return };
         // A hold that is closed already is what was asked for.
         let _ = self.ledger.release_onto(hold, &mut out.records);
+        self.promise(job);
     }
 
     pub(crate) fn top_up(

@@ -181,6 +181,8 @@ pub enum Command {
     PublishPrices(PriceBook),
     /// Something about a supplier's statement.
     Settle(Box<crate::settle::Settling>),
+    /// Something about a budget.
+    Budget(Box<crate::budget::Budgeting>),
     /// Puts another policy into force; refused when `expected` is no longer the version in force.
     Steer {
         steering: Box<Steering>,
@@ -249,6 +251,7 @@ impl Command {
             Self::TopUp { .. } => "wallet.top_up",
             Self::PublishPrices(_) => "prices.publish",
             Self::Settle(_) => "settlement",
+            Self::Budget(_) => "budget",
             Self::Steer { .. } => "policy.set",
             Self::RegisterSupplier(_) => "supplier.register",
             Self::RegisterCluster(_) => "cluster.register",
@@ -273,6 +276,9 @@ pub enum Report {
         number: u64,
         elements: u32,
         hold: Money,
+        /// What soft budgets say about it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
     },
     /// `changed` is false when the job was already as asked. For arrays, how many elements changed.
     Job {
@@ -298,6 +304,9 @@ pub enum Report {
     Prices,
     Settlement {
         settlement: u64,
+    },
+    Budget {
+        budget: u64,
     },
     /// The version in force now, and what it changed; unchanged when nothing did.
     Policy {

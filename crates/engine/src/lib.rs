@@ -4,6 +4,7 @@
 mod admit;
 pub mod apps;
 mod books;
+pub mod budget;
 mod clock;
 mod course;
 pub mod denied;
@@ -34,6 +35,7 @@ mod upkeep;
 
 pub use apps::AppRule;
 pub use books::wallet_code;
+pub use budget::{Budgeting, MoneyRules, OverBudget, Scope as BudgetScope};
 pub use denied::{Denied, NextMove};
 pub use input::{Command, Envelope, FetchEnd, Input, JobRef, Once, Report, Submission};
 pub use policy::Policy;

@@ -59,6 +59,8 @@ pub enum Record {
     },
     /// Append.
     Policy(Box<PolicyVersion>),
+    /// A budget with what was spent of it.
+    Budget(Box<rating::Budget>),
     /// A supplier's statement, and one line of it by settlement and line.
     Statement(Box<rating::settlement::Statement>),
     StatementLine(Box<rating::settlement::Line>),
@@ -250,6 +252,8 @@ pub struct Snapshot {
     /// Suppliers' statements without their lines.
     #[serde(default)]
     pub settlements: Vec<rating::settlement::Statement>,
+    #[serde(default)]
+    pub budgets: Vec<rating::Budget>,
     pub clusters: Vec<Cluster>,
     pub pools: Vec<(Pool, Option<PoolCost>)>,
     /// The open stretch of each pool.

@@ -36,6 +36,7 @@ impl Engine {
         engine.now = snapshot.last_event_at;
         engine.suppliers = snapshot.suppliers.into_iter().map(|s| (s.id, s)).collect();
         engine.settlements = snapshot.settlements.into_iter().map(|s| (s.number, s)).collect();
+        engine.restore_budgets(snapshot.budgets);
         for mut cluster in snapshot.clusters {
             cluster.health = ClusterHealth::Unreachable;
             engine.clusters.insert(cluster.id, cluster);
@@ -70,6 +71,7 @@ impl Engine {
         let dependents = &engine.dependents;
         engine.settled_ends.retain(|on, _| dependents.contains_key(on));
         engine.restore_meters(snapshot.meters);
+        engine.promise_all();
         // Where a stretch has ended without an event, time has come as far as that.
         engine.now = snapshot.upkeep.iter().map(|open| open.from).fold(engine.now, Ord::max);
         engine.upkeep = snapshot.upkeep.into_iter().map(|open| (open.pool, open)).collect();

@@ -93,6 +93,8 @@ pub(crate) enum Due {
     Room,
     /// The stretches of all pools end and begin anew.
     Upkeep,
+    /// The grace after a hard budget was used up is over.
+    Budget(u64),
 }
 
 /// Ends remembered for dependencies named after the fact, and answers remembered for repeated requests.
@@ -111,6 +113,8 @@ pub struct Engine {
     pub(crate) suppliers: BTreeMap<SupplierId, Supplier>,
     /// Suppliers' statements without their lines, by our number.
     pub(crate) settlements: BTreeMap<u64, rating::settlement::Statement>,
+    /// What work may cost, and what of it was spent and promised.
+    pub(crate) budgets: crate::budget::Budgets,
     pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
     pub(crate) pools: BTreeMap<PoolId, PoolEntry>,
     pub(crate) books: Vec<PriceBook>,
@@ -182,6 +186,7 @@ impl Engine {
             accounts: IdMap::default(),
             suppliers: BTreeMap::new(),
             settlements: BTreeMap::new(),
+            budgets: Default::default(),
             clusters: BTreeMap::new(),
             pools: BTreeMap::new(),
             books: Vec::new(),

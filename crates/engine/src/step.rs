@@ -96,6 +96,7 @@ impl Engine {
             | Command::RevokeToken { .. } => self.people_command(command, actor, out),
             Command::TopUp { tenant, amount, memo } => self.top_up(tenant, amount, &memo, actor, out),
             Command::Settle(what) => self.settle(*what, actor, out),
+            Command::Budget(what) => self.budget(*what, actor, out),
             Command::PublishPrices(book) => self.publish_prices(book, actor, out),
             Command::Steer { steering, note, expected } => self.steer(*steering, note, expected, actor, out),
             Command::RegisterSupplier(_)
@@ -126,6 +127,7 @@ impl Engine {
                 Due::Yield(attempt) => self.yield_due(attempt, out),
                 Due::Room => self.sched.plan_again(),
                 Due::Upkeep => self.upkeep_due(out),
+                Due::Budget(number) => self.budget_due(number, out),
             }
         }
     }

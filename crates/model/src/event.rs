@@ -108,6 +108,20 @@ pub enum EventKind {
         stop_at: Timestamp,
     },
     BalanceRestored,
+    /// So much of a budget is spent in its period.
+    BudgetAlert {
+        budget: u64,
+        percent: u32,
+        spent: Money,
+        amount: Money,
+        /// End of the period.
+        until: Timestamp,
+    },
+    /// A hard budget is used up, and the policy stops its work at `stop_at`.
+    BudgetStop {
+        budget: u64,
+        stop_at: Timestamp,
+    },
     TimeLimitWarning {
         signal: i32,
     },

@@ -121,6 +121,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
             Record::Upkeep(x) => snapshot.upkeep.contains(x),
             Record::PriceBook(x) => snapshot.books.contains(x),
             Record::Statement(x) => snapshot.settlements.contains(x),
+            Record::Budget(x) => snapshot.budgets.contains(x),
             Record::Volumes { tenant, book, volumes } => snapshot.volumes.contains(&(*tenant, *book, volumes.clone())),
             Record::Policy(x) => snapshot.policy.as_ref() == Some(x.as_ref()),
             Record::Spec { id, spec } => snapshot.specs.contains(&(*id, spec.clone())),
@@ -140,6 +141,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
     let prices = books.len() + snapshot.volumes.len();
     let supply = usize::from(snapshot.policy.is_some())
         + snapshot.settlements.len()
+        + snapshot.budgets.len()
         + suppliers.len()
         + clusters.len()
         + pools.len()
@@ -366,6 +368,11 @@ pub fn supply() -> Vec<Record> {
             "currency": "CNY", "state": "open", "revision": 1, "lines": 1, "open": 1, "imported_at": 5,
             "sums": [{"verdict": "only_theirs", "lines": 1, "ours": 0, "theirs": 7}],
         }))),
+        Record::Budget(of(json!({
+            "number": 1, "tenant": TenantId::from_u128(1), "kind": "hard", "period": {"every": "once", "from": 1, "to": 9},
+            "offset": "+08:00", "amount": 7, "alerts": [50, 100], "set_at": 2,
+            "spent": [{"from": 1, "to": 9, "since": 4, "alerted": [50], "stop_at": 5}],
+        }))),
         Record::StatementLine(of(json!({
             "settlement": 1, "line": 1, "verdict": "only_theirs", "dispute": "open",
             "theirs": {"source": 3, "quantities": [{"meter": "card", "micros": 5}], "amount": 7},
@@ -416,7 +423,7 @@ pub fn job(number: u64, name: &str) -> Vec<Record> {
         actor: Actor::User(user),
         what: EventKind::Submitted { hold: Money(5) },
     };
-    let report = Report::Submitted { job: id(number), number, elements: 1, hold: Money(5) };
+    let report = Report::Submitted { job: id(number), number, elements: 1, hold: Money(5), warnings: Vec::new() };
     let row = JobRow {
         job,
         name: name.into(),

@@ -4,6 +4,7 @@
 
 pub mod assets;
 pub mod book;
+pub mod budget;
 pub mod charge;
 pub mod cost;
 pub mod fee;
@@ -16,6 +17,7 @@ pub mod volumes;
 
 pub use assets::{NodeCost, OwnCost, Stage};
 pub use book::{Missing, PriceBook, PriceList, Rates, Sale};
+pub use budget::{Budget, BudgetKind, Period};
 pub use charge::{Interval, Meter};
 pub use cost::{CostParts, PoolCost, RunCost};
 pub use fee::SupplierFee;

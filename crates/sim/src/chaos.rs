@@ -10,12 +10,14 @@ use base::{
     AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Resources, Seed, Span, Stream,
 };
 use base::{SupplierId, TenantId, UserId};
+use engine::{BudgetScope, Budgeting, MoneyRules, OverBudget};
 use engine::{ByClass, Command, Envelope, Policy, Preemption, Replacement, Steering, Waiting};
 use model::{
     Actor, BackendKind, Chip, Cluster, ClusterHealth, Node, NodeState, Outcome, Pool, PriorityClass, Role, Service,
     Supplier, SupplyMode, User,
 };
-use rating::{NodeCost, OwnCost, PoolCost, PriceBook, PriceList, SupplierFee};
+use rating::tariff::calendar::UtcOffset;
+use rating::{BudgetKind, NodeCost, OwnCost, Period, PoolCost, PriceBook, PriceList, SupplierFee};
 
 use crate::audit;
 use crate::world::{Crash, Delivery, Doing, World};
@@ -213,6 +215,7 @@ impl Chaos {
             self.operator(Command::CreateUser { user: person, password: None });
             self.operator(Command::TopUp { tenant: id, amount: Money::from_units(balance), memo: String::new() });
             self.tenants.push((id, user));
+            self.set_budgets(None);
         }
         let local = self.cluster("local", SupplyMode::Own);
         let far = self.cluster("far", SupplyMode::Partner);
@@ -220,6 +223,21 @@ impl Chaos {
         self.pool("main", local, 3, Resources::new(8, Bytes::from_gib(32), 0), None);
         self.pool("gpu", local, 2, Resources::new(16, Bytes::from_gib(64), 4), "nvidia-a100-80g".parse().ok());
         self.pool("far", far, 4, Resources::new(4, Bytes::from_gib(16), 0), None);
+    }
+
+    /// A soft budget of each tenant and a hard one of its user; with an amount all of them have that.
+    fn set_budgets(&mut self, amount: Option<Money>) {
+        for (tenant, user) in self.tenants.clone() {
+            for (kind, period, user, usual) in
+                [(BudgetKind::Soft, Period::Quarter, None, 3), (BudgetKind::Hard, Period::Month, Some(user), 12)]
+            {
+                let scope = BudgetScope { tenant, project: None, user };
+                let (offset, alerts) = (UtcOffset::UTC, vec![10, 50, 90]);
+                let amount = amount.unwrap_or(Money::from_units(usual));
+                let set = Budgeting::Set { scope, kind, period, offset, amount, alerts };
+                self.operator(Command::Budget(Box::new(set)));
+            }
+        }
     }
 
     fn cluster(&mut self, name: &str, mode: SupplyMode) -> ClusterId {
@@ -453,6 +471,7 @@ impl Chaos {
             let amount = Money::from_units(1_000_000);
             self.operator(Command::TopUp { tenant, amount, memo: String::new() });
         }
+        self.set_budgets(Some(Money::from_units(1_000_000)));
         // One for now, and one after the last of those that were published ahead.
         self.publish(Span::ZERO, true);
         self.publish(Span::from_hours(2), true);
@@ -507,7 +526,8 @@ fn policy() -> Policy {
         again_after: Span::from_mins(3),
         ..Preemption::default()
     };
-    let steering = Steering { replacement, waiting, preemption, reserve_permille: 250, ..Steering::default() };
+    let money = MoneyRules { over_budget: OverBudget::Stop };
+    let steering = Steering { replacement, waiting, preemption, reserve_permille: 250, money, ..Steering::default() };
     Policy { steering, ..Policy::default() }
 }
 

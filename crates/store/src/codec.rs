@@ -49,6 +49,7 @@ docs! {
     Upkeep, "stretch of a pool";
     Volumes, "tenant's quantities";
     PolicyVersion, "policy";
+    rating::Budget, "budget";
     rating::settlement::Statement, "settlement";
     rating::settlement::Line, "line of a settlement";
     JobSpec, "job specification";

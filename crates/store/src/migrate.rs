@@ -27,6 +27,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { version: 8, name: "daily", sql: include_str!("../migrations/0008_daily/up.sql") },
     Step { version: 9, name: "settlements", sql: include_str!("../migrations/0009_settlements/up.sql") },
     Step { version: 10, name: "prices", sql: include_str!("../migrations/0010_prices/up.sql") },
+    Step { version: 11, name: "budgets", sql: include_str!("../migrations/0011_budgets/up.sql") },
 ];
 
 /// Two servers that start together wait for one another here: the first eight bytes of "headworks" as a number.

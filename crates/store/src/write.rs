@@ -76,6 +76,7 @@ tables! {
     Policies Refuse "policies" ["number"] ["v" "doc"];
     Settlements Replace "settlements" ["number"] ["state" "v" "doc"];
     SettlementLines Replace "settlement_lines" ["settlement" "line"] ["verdict" "dispute" "job" "attempt" "v" "doc"];
+    Budgets Replace "budgets" ["number"] ["tenant" "v" "doc"];
     Scripts Keep "scripts" ["id"] ["body"];
     Specs Keep "specs" ["id"] ["v" "doc"];
     Jobs Replace "jobs" ["number"] ["id" "tenant" "project" "user_id" "spec" "array_root" "array_number" "array_index"
@@ -275,6 +276,7 @@ fn place(record: &Record) -> (T, Option<(u128, u128)>) {
         Record::PriceBook(_) => (T::PriceBooks, None),
         Record::Volumes { tenant, book, .. } => (T::Volumes, Some((tenant.as_u128(), book.as_u128()))),
         Record::Policy(_) => (T::Policies, None),
+        Record::Budget(budget) => (T::Budgets, one(u128::from(budget.number))),
         Record::Statement(statement) => (T::Settlements, one(u128::from(statement.number))),
         Record::StatementLine(line) => (T::SettlementLines, Some((u128::from(line.settlement), u128::from(line.line)))),
         Record::Spec { id, .. } => (T::Specs, one(id.as_u128())),
@@ -392,6 +394,11 @@ fn encode_supply(record: &Record, args: &mut Args) -> Encoded {
         Record::PriceBook(book) => {
             args.id(book.id.as_u128());
             codec::put(args, book)
+        }
+        Record::Budget(budget) => {
+            args.int(codec::natural(budget.number));
+            args.id(budget.tenant.as_u128());
+            codec::put(args, budget.as_ref())
         }
         Record::Statement(statement) => codec::put_statement(args, statement),
         Record::StatementLine(line) => codec::put_statement_line(args, line),

@@ -1,6 +1,7 @@
 //! The words of the HTTP API: request and response types with their schemas, error codes, and the texts of both languages.
 //! Refuses to know: the domain's own types, the engine, the store, and how anything is sent.
 
+pub mod budget;
 pub mod cluster;
 pub mod common;
 pub mod cost;

@@ -84,6 +84,10 @@ words! {
     LogStream("snake_case") { Stdout = "stdout", Stderr = "stderr" }
     /// What an explanation explains: the choice to come, or the one that was made.
     ExplainPhase("snake_case") { Pending = "pending", Placed = "placed" }
+    /// Whether work beyond a budget is refused, or only told.
+    BudgetKind("snake_case") { Hard = "hard", Soft = "soft" }
+    /// In what stretches of time a budget is counted.
+    BudgetPeriod("snake_case") { Month = "month", Quarter = "quarter", Year = "year", Once = "once" }
     /// How a bill is written.
     BillFormat("snake_case") { Json = "json", Csv = "csv" }
     /// What a price is for: an hour of a core, a GiB of memory, a card, a whole node; a GiB kept for a month; a GiB moved; a request; a

@@ -30,6 +30,7 @@ catalogue! {
     Accepted "Accepted" "结算时间";
     Address "Address" "地址";
     Agreed "Agreed" "核定金额";
+    Alerted "Alerts" "提醒阈值";
     Amount "Amount" "金额";
     Api "API of the server" "服务器 API";
     Arguments "Arguments" "参数";
@@ -68,6 +69,11 @@ catalogue! {
     CreditLimit "Credit limit" "信用额度";
     Currency "Currency" "币种";
     Datacentre "Data centre" "机房费";
+    Left "Left" "剩余";
+    Period "Period" "周期";
+    Promised "Promised" "已承诺";
+    Spent "Spent" "已用";
+    StopsAt "Stops at" "停止时间";
     Unused "Unused nodes" "闲置成本";
     Line "Product line" "产品线";
     WorkKind "Kind of work" "训练/推理";
@@ -396,6 +402,7 @@ catalogue! {
     PricesPublished "Prices {name} in {currency} are published." "{currency} 价目 {name} 已发布。";
     FilesPut "{n} files ({size}) are in the file space; {sent} had to be sent." "{n} 个文件（{size}）已在文件空间；实际传输 {sent}。";
     FilesGot "{n} files ({size}) are here." "{n} 个文件（{size}）已取回。";
+    BudgetRemoved "Budget {n} is removed." "预算 {n} 已删除。";
     FilesRemoved "{n} files are removed." "已删除 {n} 个文件。";
     LinkLeftOut "{path}: a link, left out" "{path}：符号链接，已跳过";
     ReallyRemove "Remove {path} and everything below it?" "确定删除 {path} 及其下全部内容吗？";

@@ -1,6 +1,7 @@
 //! The product's own verbs, one file per group; this one only names them and hands on.
 
 pub mod account;
+pub mod budgets;
 pub mod cluster;
 pub mod costs;
 pub mod files;
@@ -105,6 +106,8 @@ pub enum Verb {
     Tokens(account::Tokens),
     /// A tenant's wallet: balance, top-ups, movements
     Wallet(money::Wallet),
+    /// Budgets of a tenant, its projects and users: list, set, remove
+    Budgets(budgets::Budgets),
     /// What pools cost: own nodes, or a partner's fee: show, set
     Costs(costs::Costs),
     /// Selling prices: show, publish, try
@@ -201,6 +204,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Users(args) => people::users(desk, args).await,
         Verb::Tokens(args) => account::tokens(desk, args).await,
         Verb::Wallet(args) => money::wallet(desk, args).await,
+        Verb::Budgets(args) => budgets::budgets(desk, args).await,
         Verb::Costs(args) => costs::costs(desk, args).await,
         Verb::Prices(args) => prices::prices(desk, args).await,
         Verb::Policy(args) => policy::policies(desk, args).await,

@@ -142,6 +142,19 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
             told("balance_low", values, detail)
         }
         EventKind::BalanceRestored => plain("balance_restored"),
+        EventKind::BudgetAlert { budget, percent, spent, amount, until } => {
+            let (until, number) = (until.rfc3339(), same(budget.to_string()));
+            let detail = json!({ "budget": budget, "percent": percent, "spent": spent.to_string(),
+                "amount": amount.to_string(), "until": until });
+            let amounts = [("spent", money(spent)), ("amount", money(amount))];
+            let rest = [("budget", number), ("percent", same(percent.to_string())), ("until", same(until))];
+            told("budget_alert", amounts.into_iter().chain(rest).collect(), detail)
+        }
+        EventKind::BudgetStop { budget, stop_at } => {
+            let stop = stop_at.rfc3339();
+            let detail = json!({ "budget": budget, "stop_at": stop });
+            told("budget_stop", vec![("budget", same(budget.to_string())), ("stop_at", same(stop))], detail)
+        }
         EventKind::TimeLimitWarning { signal } => {
             told("time_limit_warning", vec![("signal", same(signal.to_string()))], json!({ "signal": signal }))
         }
@@ -396,6 +409,8 @@ mod tests {
             EventKind::Returned { attempt, pool },
             EventKind::LateAnswer { attempt, outcome: None },
             EventKind::BalanceRestored,
+            EventKind::BudgetAlert { budget: 1, percent: 80, spent: one, amount: one, until: Timestamp::from_secs(1) },
+            EventKind::BudgetStop { budget: 1, stop_at: Timestamp::from_secs(1) },
             EventKind::TimeLimitWarning { signal: 10 },
             EventKind::PriorityChanged,
             EventKind::TimeLimitChanged { micros: 60_000_000 },

@@ -2,6 +2,7 @@
 //! Pure functions of rows and names; reads nothing.
 
 pub mod bill;
+pub mod budget;
 pub mod cluster;
 pub mod cost;
 pub mod event;

@@ -1,6 +1,7 @@
 //! The routes under `/v1`, one file per noun, and what surrounds them: request ids, bounds, and the completion of
 //! problem documents. Handlers read top to bottom: proof, input, one question or command, answer.
 
+mod budgets;
 mod bytes;
 mod clusters;
 mod costs;
@@ -128,6 +129,8 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(money::wallet))
         .routes(routes!(money::top_up))
         .routes(routes!(money::transfers))
+        .routes(routes!(budgets::list, budgets::set))
+        .routes(routes!(budgets::remove))
         .routes(routes!(money::bill))
         .routes(routes!(money::margin))
         .routes(routes!(settlements::import, settlements::list))

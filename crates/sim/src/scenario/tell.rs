@@ -86,6 +86,12 @@ fn what(tables: &Tables, names: &Names, kind: &EventKind) -> String {
             format!("balance low: {available} available, {needed} more needed, stops at {}", clock(*stop_at))
         }
         EventKind::BalanceRestored => "balance restored".into(),
+        EventKind::BudgetAlert { budget, percent, spent, amount, .. } => {
+            format!("budget {budget}: {percent} % of {amount} reached, {spent} spent")
+        }
+        EventKind::BudgetStop { budget, stop_at } => {
+            format!("budget {budget} is used up, its work is stopped at {}", clock(*stop_at))
+        }
         EventKind::TimeLimitWarning { signal } => format!("warned of the time limit by signal {signal}"),
         EventKind::Interrupted { attempt, outcome, text } => {
             let words = text.as_ref().map_or_else(String::new, |t| format!(": {t}"));

@@ -2,6 +2,7 @@
 //! Answers are nouns of the model or plain structs of this crate; nothing here changes anything.
 
 pub(crate) mod audit;
+pub(crate) mod budgets;
 pub(crate) mod build;
 pub(crate) mod events;
 pub(crate) mod jobs;
