@@ -394,3 +394,9 @@ CREATE TABLE budgets (
     doc TEXT NOT NULL
 );
 CREATE INDEX budgets_tenant ON budgets (tenant);
+
+CREATE TABLE supplier_terms (
+    supplier BYTEA PRIMARY KEY,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);

@@ -81,6 +81,8 @@ mod tests {
             "hw budgets",
             "hw budgets set 100 --hard --period quarter -u ann --utc-offset -03:00 --alerts 50,90",
             "hw budgets --tenant bio remove 3",
+            "hw suppliers",
+            "hw suppliers set harbour --settles quarter --minimum 5000 --from 2026-10-01 --to 2027-10-01",
             "hw prices publish prices.toml",
             "hw bill --csv --from 2026-11-01 --job 12",
             "hw margin --by pool",

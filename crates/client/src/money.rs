@@ -8,6 +8,7 @@ use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, SizingAsk, Siz
 use wire::settlement::{
     LinesQuery, LinesResolve, Settlement, SettlementLine, SettlementNote, SettlementPay, StatementImport,
 };
+use wire::suppliers::{Supplier, SupplierTermsSet};
 use wire::twin::PlatformState;
 
 use crate::jobs::filters;
@@ -58,6 +59,14 @@ impl Client {
     /// Changes nothing.
     pub async fn report_sizing(&self, ask: &SizingAsk) -> Result<SizingDone, ClientError> {
         self.read(self.post(&["v1", "reports", "sizing"]).json(ask).repeatable()).await
+    }
+    /// By name.
+    pub fn suppliers(&self) -> Pages<Supplier> {
+        Pages::new(self, &["v1", "suppliers"], Vec::new())
+    }
+    /// `supplier` is a name or an id.
+    pub async fn set_supplier_terms(&self, supplier: &str, set: &SupplierTermsSet) -> Result<Supplier, ClientError> {
+        self.read(self.put(&["v1", "suppliers", supplier, "terms"]).json(set).once(None)).await
     }
     /// Takes a supplier's statement in. `key` names the act: repeated under the same key it happens once.
     pub async fn import_statement(

@@ -37,6 +37,8 @@ pub(crate) enum Book {
     SupplierPayable(SupplierId),
     /// What accepted statements came to beyond what was accrued.
     SettlementDifference(SupplierId),
+    /// What a supplier's fees fell behind the minimum purchase.
+    Minimum(SupplierId),
 }
 
 impl Book {
@@ -56,6 +58,7 @@ impl Book {
             Self::SupplierAccrued(supplier) => format!("supplier/{supplier}/accrued"),
             Self::SupplierPayable(supplier) => format!("supplier/{supplier}/payable"),
             Self::SettlementDifference(supplier) => format!("supplier/{supplier}/settlement-difference"),
+            Self::Minimum(supplier) => format!("supplier/{supplier}/cost/minimum"),
         }
     }
     /// What tells books apart: a number for the sort and the id of whose it is.
@@ -75,6 +78,7 @@ impl Book {
             Self::Unused(pool, cause) => (11 + cause as u8, pool.as_u128()),
             Self::SupplierPayable(supplier) => (20, supplier.as_u128()),
             Self::SettlementDifference(supplier) => (21, supplier.as_u128()),
+            Self::Minimum(supplier) => (30, supplier.as_u128()),
         }
     }
     const fn kind(self) -> AccountKind {
@@ -84,7 +88,7 @@ impl Book {
             Self::Uncollected | Self::Abandoned(_) | Self::Depreciation(_) | Self::Datacentre(_) => {
                 AccountKind::Expense
             }
-            Self::Unused(..) | Self::Fee(_) | Self::SettlementDifference(_) => AccountKind::Expense,
+            Self::Unused(..) | Self::Fee(_) | Self::SettlementDifference(_) | Self::Minimum(_) => AccountKind::Expense,
             Self::DatacentrePayable | Self::Wallet(_) | Self::SupplierAccrued(_) | Self::SupplierPayable(_) => {
                 AccountKind::Liability
             }

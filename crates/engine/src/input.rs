@@ -191,6 +191,7 @@ pub enum Command {
     },
 
     RegisterSupplier(Supplier),
+    SetSupplierTerms(Box<crate::purchase::NewTerms>),
     RegisterCluster(Cluster),
     /// Registers a cluster with the way to it, or another way to a known one. A new one is tested before it serves; what a
     /// trial showed of the old way no longer counts.
@@ -254,6 +255,7 @@ impl Command {
             Self::Budget(_) => "budget",
             Self::Steer { .. } => "policy.set",
             Self::RegisterSupplier(_) => "supplier.register",
+            Self::SetSupplierTerms(_) => "supplier.terms",
             Self::RegisterCluster(_) => "cluster.register",
             Self::ConnectCluster { .. } => "cluster.connect",
             Self::SetService { .. } => "cluster.service",

@@ -219,6 +219,7 @@ impl Engine {
 
     fn note_interval(&mut self, interval: Interval, worked: Span, out: &mut Batch) {
         self.count_spent(&interval, out);
+        self.count_purchase(&interval, out);
         let job = self.jobs.get(&interval.attempt.job);
         // A run whose job is over is nobody's any more but its pool's.
         let project = job.map_or(ProjectId::from_u128(0), |entry| entry.job.project);

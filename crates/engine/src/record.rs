@@ -36,6 +36,8 @@ pub enum Record {
         at: Timestamp,
     },
     Supplier(Supplier),
+    /// What is agreed on with a supplier, and what was bought.
+    SupplierTerms(Box<rating::SupplierTerms>),
     Cluster(Cluster),
     ClusterLink(ClusterLink),
     /// Append.
@@ -252,6 +254,8 @@ pub struct Snapshot {
     /// Suppliers' statements without their lines.
     #[serde(default)]
     pub settlements: Vec<rating::settlement::Statement>,
+    #[serde(default)]
+    pub supplier_terms: Vec<rating::SupplierTerms>,
     #[serde(default)]
     pub budgets: Vec<rating::Budget>,
     pub clusters: Vec<Cluster>,

@@ -37,6 +37,7 @@ impl Engine {
         engine.suppliers = snapshot.suppliers.into_iter().map(|s| (s.id, s)).collect();
         engine.settlements = snapshot.settlements.into_iter().map(|s| (s.number, s)).collect();
         engine.restore_budgets(snapshot.budgets);
+        engine.restore_supplier_terms(snapshot.supplier_terms);
         for mut cluster in snapshot.clusters {
             cluster.health = ClusterHealth::Unreachable;
             engine.clusters.insert(cluster.id, cluster);

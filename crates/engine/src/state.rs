@@ -95,6 +95,8 @@ pub(crate) enum Due {
     Upkeep,
     /// The grace after a hard budget was used up is over.
     Budget(u64),
+    /// A supplier's period is to be closed, or its term ends.
+    Supplier(SupplierId),
 }
 
 /// Ends remembered for dependencies named after the fact, and answers remembered for repeated requests.
@@ -113,6 +115,7 @@ pub struct Engine {
     pub(crate) suppliers: BTreeMap<SupplierId, Supplier>,
     /// Suppliers' statements without their lines, by our number.
     pub(crate) settlements: BTreeMap<u64, rating::settlement::Statement>,
+    pub(crate) supplier_terms: BTreeMap<SupplierId, rating::SupplierTerms>,
     /// What work may cost, and what of it was spent and promised.
     pub(crate) budgets: crate::budget::Budgets,
     pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
@@ -186,6 +189,7 @@ impl Engine {
             accounts: IdMap::default(),
             suppliers: BTreeMap::new(),
             settlements: BTreeMap::new(),
+            supplier_terms: BTreeMap::new(),
             budgets: Default::default(),
             clusters: BTreeMap::new(),
             pools: BTreeMap::new(),

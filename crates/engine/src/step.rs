@@ -99,6 +99,7 @@ impl Engine {
             Command::Budget(what) => self.budget(*what, actor, out),
             Command::PublishPrices(book) => self.publish_prices(book, actor, out),
             Command::Steer { steering, note, expected } => self.steer(*steering, note, expected, actor, out),
+            Command::SetSupplierTerms(terms) => self.set_supplier_terms(*terms, actor, out),
             Command::RegisterSupplier(_)
             | Command::RegisterCluster(_)
             | Command::ConnectCluster { .. }
@@ -128,6 +129,7 @@ impl Engine {
                 Due::Room => self.sched.plan_again(),
                 Due::Upkeep => self.upkeep_due(out),
                 Due::Budget(number) => self.budget_due(number, out),
+                Due::Supplier(supplier) => self.supplier_due(supplier, out),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{AttemptId, ClusterId, JobId, Money, PoolId, TenantId, Timestamp, UserId};
+use base::{AttemptId, ClusterId, JobId, Money, PoolId, SupplierId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::job::{EndCause, Exit, Holder, Outcome, StateCode};
@@ -231,6 +231,11 @@ pub enum EventKind {
     },
     ClusterReachable {
         cluster: ClusterId,
+    },
+    /// What was agreed on with the supplier of a pool is over; the pool serves on.
+    SupplierTermOver {
+        supplier: SupplierId,
+        pool: PoolId,
     },
     TenantChanged,
     UserChanged {

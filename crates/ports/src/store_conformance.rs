@@ -122,6 +122,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
             Record::PriceBook(x) => snapshot.books.contains(x),
             Record::Statement(x) => snapshot.settlements.contains(x),
             Record::Budget(x) => snapshot.budgets.contains(x),
+            Record::SupplierTerms(x) => snapshot.supplier_terms.contains(x),
             Record::Volumes { tenant, book, volumes } => snapshot.volumes.contains(&(*tenant, *book, volumes.clone())),
             Record::Policy(x) => snapshot.policy.as_ref() == Some(x.as_ref()),
             Record::Spec { id, spec } => snapshot.specs.contains(&(*id, spec.clone())),
@@ -142,6 +143,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
     let supply = usize::from(snapshot.policy.is_some())
         + snapshot.settlements.len()
         + snapshot.budgets.len()
+        + snapshot.supplier_terms.len()
         + suppliers.len()
         + clusters.len()
         + pools.len()
@@ -367,6 +369,10 @@ pub fn supply() -> Vec<Record> {
             "number": 1, "supplier": "sup_00000000000000000000000000000001", "statement": "2026-10/7", "from": 1, "to": 2,
             "currency": "CNY", "state": "open", "revision": 1, "lines": 1, "open": 1, "imported_at": 5,
             "sums": [{"verdict": "only_theirs", "lines": 1, "ours": 0, "theirs": 7}],
+        }))),
+        Record::SupplierTerms(of(json!({
+            "supplier": "sup_00000000000000000000000000000001", "from": 1, "to": 9, "settles": "quarter", "offset": "+08:00",
+            "minimum": 7, "counts_from": 1, "periods": [{"from": 1, "to": 9, "fees": 4, "minimum": 7, "accrued": 3, "bookings": 1}],
         }))),
         Record::Budget(of(json!({
             "number": 1, "tenant": TenantId::from_u128(1), "kind": "hard", "period": {"every": "once", "from": 1, "to": 9},

@@ -50,12 +50,37 @@ fn pools_cost_what_they_cost(tables: &Tables) -> Vec<String> {
     wrong
 }
 
-/// What is accrued to suppliers is the fees of the intervals.
+/// What is accrued to suppliers is the fees of the intervals, and what these fell behind the minimum purchase in each period that
+/// is closed.
 fn suppliers_are_owed_their_fees(tables: &Tables) -> Vec<String> {
     let fees: Money = tables.intervals.values().flatten().map(|i| i.cost.fee).sum();
-    let accrued = tables.accounts.values().filter(|a| a.code.as_str().ends_with("/accrued"));
-    let accrued: Money = accrued.map(|a| a.balance()).sum();
-    if fees == accrued { Vec::new() } else { vec![format!("fees of {fees}, accrued {accrued}")] }
+    let of = |end: &'static str| {
+        tables.accounts.values().filter(move |a| a.code.as_str().ends_with(end)).map(|a| a.balance()).sum::<Money>()
+    };
+    let mut wrong = Vec::new();
+    let mut short = Money::ZERO;
+    for terms in tables.supplier_terms.values() {
+        let supplier_of = |attempt: AttemptId| {
+            let cluster = tables.attempts.get(&attempt).map(|a| a.cluster);
+            cluster.and_then(|id| tables.clusters.get(&id)).map(|cluster| cluster.supplier)
+        };
+        let own: Vec<&Interval> =
+            tables.intervals.values().flatten().filter(|i| supplier_of(i.attempt) == Some(terms.supplier)).collect();
+        for p in &terms.periods {
+            let within = |i: &&&Interval| p.from < i.to && i.to <= p.to;
+            let bought: Money = own.iter().filter(within).map(|i| i.cost.fee).sum();
+            let owed = p.minimum.map_or(Money::ZERO, |minimum| (minimum - bought).max(Money::ZERO));
+            if (p.fees, p.accrued) != (bought, owed) {
+                wrong.push(format!("from {} were bought {bought}, {owed} short, and is kept as {p:?}", p.from));
+            }
+            short += owed;
+        }
+    }
+    if fees + short != of("/accrued") || short != of("/cost/minimum") {
+        let (accrued, minimum) = (of("/accrued"), of("/cost/minimum"));
+        wrong.push(format!("fees of {fees}, {short} short; accrued {accrued}, of that {minimum} for minima"));
+    }
+    wrong
 }
 
 /// What was spent of a budget in each of its periods is the sum of its work's intervals that end there, each threshold that it has

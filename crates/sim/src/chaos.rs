@@ -10,14 +10,14 @@ use base::{
     AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Resources, Seed, Span, Stream,
 };
 use base::{SupplierId, TenantId, UserId};
-use engine::{BudgetScope, Budgeting, MoneyRules, OverBudget};
+use engine::{BudgetScope, Budgeting, MoneyRules, NewTerms, OverBudget};
 use engine::{ByClass, Command, Envelope, Policy, Preemption, Replacement, Steering, Waiting};
 use model::{
     Actor, BackendKind, Chip, Cluster, ClusterHealth, Node, NodeState, Outcome, Pool, PriorityClass, Role, Service,
     Supplier, SupplyMode, User,
 };
 use rating::tariff::calendar::UtcOffset;
-use rating::{BudgetKind, NodeCost, OwnCost, Period, PoolCost, PriceBook, PriceList, SupplierFee};
+use rating::{BudgetKind, NodeCost, OwnCost, Period, PoolCost, PriceBook, PriceList, Settles, SupplierFee};
 
 use crate::audit;
 use crate::world::{Crash, Delivery, Doing, World};
@@ -243,6 +243,14 @@ impl Chaos {
     fn cluster(&mut self, name: &str, mode: SupplyMode) -> ClusterId {
         let (supplier, id) = (SupplierId::from_u128(self.ids.u128()), ClusterId::from_u128(self.ids.u128()));
         self.operator(Command::RegisterSupplier(Supplier { id: supplier, name: name.into(), mode }));
+        if mode == SupplyMode::Partner {
+            // A term of two hours: it ends while work runs, and its only period is closed and corrected.
+            let now = self.world.shown();
+            let (from, to) = (None, Some(now + Span::from_hours(2)));
+            let (settles, offset, minimum) = (Settles::Month, UtcOffset::UTC, Money::from_units(500));
+            let terms = NewTerms { supplier, from, to, settles, offset, minimum };
+            self.operator(Command::SetSupplierTerms(Box::new(terms)));
+        }
         let (backend, health) = (BackendKind::Slurm, ClusterHealth::Unreachable);
         let cluster = Cluster {
             id,
@@ -281,7 +289,8 @@ impl Chaos {
             past_use: Default::default(),
             terms: Default::default(),
         };
-        let cost = match mode {
+        let paid = if name == "far" { SupplyMode::Partner } else { mode };
+        let cost = match paid {
             SupplyMode::Own => PoolCost::Own(OwnCost {
                 node: NodeCost {
                     purchase_price: Money::from_units(100_000),

@@ -70,6 +70,7 @@ pub struct Tables {
     pub volumes: BTreeMap<(TenantId, PriceBookId), Volumes>,
     pub policies: Vec<engine::PolicyVersion>,
     pub settlements: BTreeMap<u64, rating::settlement::Statement>,
+    pub supplier_terms: BTreeMap<SupplierId, rating::SupplierTerms>,
     pub budgets: BTreeMap<u64, rating::Budget>,
     pub tenants: BTreeMap<TenantId, Tenant>,
     pub projects: BTreeMap<ProjectId, Project>,
@@ -177,6 +178,7 @@ impl Tables {
             Record::Upkeep(open) => drop(self.upkeep.insert(open.pool, open.as_ref().clone())),
             Record::Stretch(stretch) => self.store_stretch(stretch)?,
             Record::Statement(statement) => drop(self.settlements.insert(statement.number, statement.as_ref().clone())),
+            Record::SupplierTerms(terms) => drop(self.supplier_terms.insert(terms.supplier, terms.as_ref().clone())),
             Record::Budget(budget) => drop(self.budgets.insert(budget.number, budget.as_ref().clone())),
             Record::Policy(version) => self.policies.push(version.as_ref().clone()),
             Record::PriceBook(book) => {
@@ -315,6 +317,7 @@ impl Tables {
             policy: self.policies.last().cloned(),
             suppliers: self.suppliers.values().cloned().collect(),
             settlements: self.settlements.values().cloned().collect(),
+            supplier_terms: self.supplier_terms.values().cloned().collect(),
             budgets: self.budgets.values().cloned().collect(),
             clusters: self.clusters.values().cloned().collect(),
             pools: self.pools.values().map(|p| (p.clone(), self.costs.get(&p.id).cloned().flatten())).collect(),

@@ -50,6 +50,7 @@ docs! {
     Volumes, "tenant's quantities";
     PolicyVersion, "policy";
     rating::Budget, "budget";
+    rating::SupplierTerms, "supplier's terms";
     rating::settlement::Statement, "settlement";
     rating::settlement::Line, "line of a settlement";
     JobSpec, "job specification";

@@ -39,6 +39,7 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
     let mut snapshot = Snapshot {
         policy: docs(pool, "SELECT v, doc FROM policies ORDER BY number DESC LIMIT 1").await?.pop(),
         settlements: docs(pool, "SELECT v, doc FROM settlements ORDER BY number").await?,
+        supplier_terms: docs(pool, "SELECT v, doc FROM supplier_terms ORDER BY supplier").await?,
         budgets: docs(pool, "SELECT v, doc FROM budgets ORDER BY number").await?,
         suppliers: docs(pool, "SELECT v, doc FROM suppliers ORDER BY id").await?,
         clusters: docs(pool, "SELECT v, doc FROM clusters ORDER BY id").await?,

@@ -76,6 +76,7 @@ tables! {
     Policies Refuse "policies" ["number"] ["v" "doc"];
     Settlements Replace "settlements" ["number"] ["state" "v" "doc"];
     SettlementLines Replace "settlement_lines" ["settlement" "line"] ["verdict" "dispute" "job" "attempt" "v" "doc"];
+    SupplierTerms Replace "supplier_terms" ["supplier"] ["v" "doc"];
     Budgets Replace "budgets" ["number"] ["tenant" "v" "doc"];
     Scripts Keep "scripts" ["id"] ["body"];
     Specs Keep "specs" ["id"] ["v" "doc"];
@@ -276,6 +277,7 @@ fn place(record: &Record) -> (T, Option<(u128, u128)>) {
         Record::PriceBook(_) => (T::PriceBooks, None),
         Record::Volumes { tenant, book, .. } => (T::Volumes, Some((tenant.as_u128(), book.as_u128()))),
         Record::Policy(_) => (T::Policies, None),
+        Record::SupplierTerms(terms) => (T::SupplierTerms, one(terms.supplier.as_u128())),
         Record::Budget(budget) => (T::Budgets, one(u128::from(budget.number))),
         Record::Statement(statement) => (T::Settlements, one(u128::from(statement.number))),
         Record::StatementLine(line) => (T::SettlementLines, Some((u128::from(line.settlement), u128::from(line.line)))),
@@ -358,6 +360,10 @@ fn encode_supply(record: &Record, args: &mut Args) -> Encoded {
         Record::Supplier(supplier) => {
             args.id(supplier.id.as_u128());
             codec::put(args, supplier)
+        }
+        Record::SupplierTerms(terms) => {
+            args.id(terms.supplier.as_u128());
+            codec::put(args, terms.as_ref())
         }
         Record::Cluster(cluster) => {
             args.id(cluster.id.as_u128());

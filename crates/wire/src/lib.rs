@@ -19,6 +19,7 @@ pub mod session;
 pub mod settlement;
 pub mod sites;
 pub mod submit;
+pub mod suppliers;
 pub mod supply;
 pub mod text;
 pub mod twin;

@@ -35,7 +35,8 @@ pub struct ReportRow {
     pub uncollected: MoneyText,
     pub depreciation: MoneyText,
     pub datacentre: MoneyText,
-    /// What suppliers take, with what statements that were accepted within the period corrected.
+    /// What suppliers take, with what statements that were accepted within the period corrected, and what fees fell behind minimum
+    /// purchases in periods that ended in it.
     pub fee: MoneyText,
     /// What own nodes cost that no work carried.
     pub unused: MoneyText,

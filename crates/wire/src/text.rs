@@ -237,6 +237,11 @@ pub const EVENTS: &[Entry] = &[
         "预算 {budget} 已使用 {percent}%：{amount} 中的 {spent}，截至 {until}",
     ),
     entry(
+        "supplier_term_over",
+        "the term agreed on with {supplier} is over; its pool {pool} serves on",
+        "与 {supplier} 约定的期限已到；其资源池 {pool} 继续服务",
+    ),
+    entry(
         "budget_stop",
         "budget {budget} is used up: its running work is stopped at {stop_at}",
         "预算 {budget} 已用完：其运行中的作业将于 {stop_at} 停止",

@@ -88,6 +88,8 @@ words! {
     BudgetKind("snake_case") { Hard = "hard", Soft = "soft" }
     /// In what stretches of time a budget is counted.
     BudgetPeriod("snake_case") { Month = "month", Quarter = "quarter", Year = "year", Once = "once" }
+    /// By which periods a supplier is settled with.
+    SettlesBy("snake_case") { Month = "month", Quarter = "quarter" }
     /// How a bill is written.
     BillFormat("snake_case") { Json = "json", Csv = "csv" }
     /// What a price is for: an hour of a core, a GiB of memory, a card, a whole node; a GiB kept for a month; a GiB moved; a request; a

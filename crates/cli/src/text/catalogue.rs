@@ -28,6 +28,7 @@ macro_rules! catalogue {
 catalogue! {
     // Labels; headings of tables are the same in capitals.
     Accepted "Accepted" "结算时间";
+    Accrued "Accrued" "已计提";
     Address "Address" "地址";
     Agreed "Agreed" "核定金额";
     Alerted "Alerts" "提醒阈值";
@@ -41,6 +42,7 @@ catalogue! {
     Backend "Kind" "后端";
     Balance "Balance" "余额";
     Begin "Not before" "最早开始";
+    Bought "Bought" "采购额";
     Candidates "Candidates" "候选资源池";
     CardHour "Card-hour" "卡时价";
     CardHours "Card-hours" "卡时";
@@ -70,8 +72,11 @@ catalogue! {
     Currency "Currency" "币种";
     Datacentre "Data centre" "机房费";
     Left "Left" "剩余";
+    Minimum "Minimum" "最低采购额";
     Period "Period" "周期";
     Promised "Promised" "已承诺";
+    SettlesBy "Settled by" "结算周期";
+    Short "Short" "差额";
     Spent "Spent" "已用";
     StopsAt "Stops at" "停止时间";
     Unused "Unused nodes" "闲置成本";

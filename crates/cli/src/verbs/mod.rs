@@ -17,6 +17,7 @@ pub mod settle;
 pub mod show;
 pub mod sites;
 pub mod submit;
+pub mod suppliers;
 pub mod supply;
 pub mod wait;
 
@@ -108,6 +109,8 @@ pub enum Verb {
     Wallet(money::Wallet),
     /// Budgets of a tenant, its projects and users: list, set, remove
     Budgets(budgets::Budgets),
+    /// Suppliers: what is owed, the terms agreed on, minimum purchases: show, set
+    Suppliers(suppliers::Suppliers),
     /// What pools cost: own nodes, or a partner's fee: show, set
     Costs(costs::Costs),
     /// Selling prices: show, publish, try
@@ -205,6 +208,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Tokens(args) => account::tokens(desk, args).await,
         Verb::Wallet(args) => money::wallet(desk, args).await,
         Verb::Budgets(args) => budgets::budgets(desk, args).await,
+        Verb::Suppliers(args) => suppliers::suppliers(desk, args).await,
         Verb::Costs(args) => costs::costs(desk, args).await,
         Verb::Prices(args) => prices::prices(desk, args).await,
         Verb::Policy(args) => policy::policies(desk, args).await,

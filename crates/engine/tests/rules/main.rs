@@ -1,6 +1,7 @@
 //! Rules of the engine that are easier to state against it alone than in a simulated world: bounds, repeats, refusals.
 
 mod prices;
+mod purchases;
 mod steering;
 mod supply;
 

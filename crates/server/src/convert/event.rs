@@ -190,6 +190,11 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         EventKind::NodeChanged { pool, node, state } => mentioned.node_changed(*pool, node, node_state(*state)),
         EventKind::ClusterUnreachable { cluster } => mentioned.cluster("cluster_unreachable", *cluster),
         EventKind::ClusterReachable { cluster } => mentioned.cluster("cluster_reachable", *cluster),
+        EventKind::SupplierTermOver { supplier, pool } => {
+            let (name, of) = (mentioned.supply.supplier_name(*supplier), mentioned.supply.pool_name(*pool));
+            let detail = json!({ "supplier": supplier, "supplier_name": name, "pool": pool, "pool_name": of });
+            told("supplier_term_over", vec![("supplier", same(name)), ("pool", same(of))], detail)
+        }
         EventKind::TenantChanged => plain("tenant_changed"),
         EventKind::UserChanged { user } => {
             told("user_changed", vec![("user", same(mentioned.user(*user)))], json!({ "user": user }))
@@ -419,6 +424,7 @@ mod tests {
             EventKind::NodeChanged { pool, node: "n1".into(), state: NodeState::Drained },
             EventKind::ClusterUnreachable { cluster },
             EventKind::ClusterReachable { cluster },
+            EventKind::SupplierTermOver { supplier: base::SupplierId::from_u128(1), pool },
             EventKind::TenantChanged,
             EventKind::UserChanged { user: UserId::from_u128(1) },
             EventKind::PricesChanged,

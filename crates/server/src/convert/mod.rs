@@ -12,6 +12,7 @@ pub mod order;
 pub mod prices;
 pub mod report;
 pub mod settlement;
+pub mod suppliers;
 pub mod supply;
 
 /// Writes the conversions between an enum of the model and its words, exhaustively, one way or both.

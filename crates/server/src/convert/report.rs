@@ -31,6 +31,26 @@ pub struct Legend<'a> {
     pub cost_currency: Currency,
 }
 
+/// What a supplier's fees fell behind its minimum in a period that ended then.
+#[derive(Clone, Copy, Debug)]
+pub struct Short {
+    pub supplier: SupplierId,
+    pub at: Timestamp,
+    pub amount: Money,
+}
+
+impl Short {
+    /// Of the periods that ended within `from < end <= to`.
+    pub fn within(terms: &[rating::SupplierTerms], from: Timestamp, to: Timestamp) -> Vec<Short> {
+        let of = |terms: &rating::SupplierTerms| {
+            let supplier = terms.supplier;
+            let ended = terms.periods.iter().filter(move |p| from < p.to && p.to <= to);
+            ended.map(move |p| Short { supplier, at: p.to, amount: p.accrued }).collect::<Vec<_>>()
+        };
+        terms.iter().flat_map(of).filter(|short| short.amount != Money::ZERO).collect()
+    }
+}
+
 /// Belongs to none of what is told apart.
 const NONE: &str = "-";
 
@@ -96,6 +116,7 @@ impl Legend<'_> {
         earned: &[EarnedRow],
         time: &[PoolTimeRow],
         settled: &[Statement],
+        short: &[Short],
     ) -> (Vec<shown::ReportRow>, Vec<shown::ReportRow>) {
         let mut sums: BTreeMap<(Vec<String>, String), Sum> = BTreeMap::new();
         let mut add = |keys: &[String], currency: Currency, part: Sum| {
@@ -122,6 +143,10 @@ impl Legend<'_> {
             let Some(at) = statement.accepted_at else { continue };
             let cost = CostParts { fee: statement.payable - statement.cleared, ..CostParts::default() };
             add(&self.keys_of_supplier(at, statement.supplier), statement.currency, Sum { cost, ..Sum::default() });
+        }
+        for short in short {
+            let cost = CostParts { fee: short.amount, ..CostParts::default() };
+            add(&self.keys_of_supplier(short.at, short.supplier), self.cost_currency, Sum { cost, ..Sum::default() });
         }
         let mut total: BTreeMap<String, Sum> = BTreeMap::new();
         for ((_, currency), part) in &sums {

@@ -19,6 +19,7 @@ mod session;
 mod settlements;
 mod sites;
 mod submit;
+mod suppliers;
 mod supply;
 mod twin;
 
@@ -110,6 +111,8 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(clusters::report))
         .routes(routes!(supply::pools))
         .routes(routes!(supply::set_node))
+        .routes(routes!(suppliers::list))
+        .routes(routes!(suppliers::set))
         .routes(routes!(costs::set))
         .routes(routes!(reports::margin))
         .routes(routes!(reports::pools))

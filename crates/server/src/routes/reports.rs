@@ -14,7 +14,7 @@ use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, SizingAsk, Siz
 use super::money::{amount, period};
 
 use crate::access::{AuditAccess, Body, Params, Supply};
-use crate::convert::report::{Legend, Payer};
+use crate::convert::report::{Legend, Payer, Short};
 use crate::problem::Failure;
 
 const BY_MAX: usize = 4;
@@ -39,11 +39,12 @@ pub(super) async fn margin(access: AuditAccess, Params(query): Params<ReportQuer
     let earned = store.earned(apart, from, to).await?;
     let time = store.pool_time(apart.day, from, to).await?;
     let settled = store.accepted(from, to).await?;
+    let short = Short::within(&store.supplier_terms().await?, from, to);
     let payers = payers(&access, earned.iter().map(|row| row.project)).await?;
     let supply = access.names().supply().await?;
     let cost_currency = access.app().settings.cost_currency;
     let legend = Legend { by: &by, supply: &supply, payers: &payers, cost_currency };
-    let (rows, total) = legend.report(&earned, &time, &settled);
+    let (rows, total) = legend.report(&earned, &time, &settled, &short);
     Ok(Json(Report { from: from.into(), to: to.into(), rows, total, by }))
 }
 

@@ -12,5 +12,6 @@ mod policy;
 mod reports;
 mod settlements;
 mod streams;
+mod suppliers;
 mod supply;
 mod support;

@@ -133,6 +133,9 @@ fn what(tables: &Tables, names: &Names, kind: &EventKind) -> String {
         EventKind::NodeChanged { pool, node, state } => {
             format!("node {}/{node} {}", pool_name(tables, *pool), format!("{state:?}").to_lowercase())
         }
+        EventKind::SupplierTermOver { pool, .. } => {
+            format!("the term of its supplier is over: {}", pool_name(tables, *pool))
+        }
         EventKind::ClusterUnreachable { .. } => "cluster does not answer".into(),
         EventKind::ClusterReachable { .. } => "cluster answers".into(),
         EventKind::TenantChanged => "tenant changed".into(),
