@@ -2,6 +2,7 @@
 
 use wire::budget::{Budget, BudgetSet};
 use wire::money::{Bill, BillQuery, Margin, MarginQuery, TopUp, TopUpDone, Transfer, Wallet};
+use wire::overview::{AgeingReport, MixReport, TenantsReport};
 use wire::policy::{Policy, PolicySet, PolicySetDone};
 use wire::prices::{PriceBook, PriceCreate, PriceCreated, PriceTrial, PriceTry};
 use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, SizingAsk, SizingDone};
@@ -55,6 +56,15 @@ impl Client {
     }
     pub async fn report_pools(&self, query: &PeriodQuery) -> Result<PoolsReport, ClientError> {
         self.read(self.get(&["v1", "reports", "pools"]).pairs(&filters(&["from", "to"], query))).await
+    }
+    pub async fn report_tenants(&self, query: &PeriodQuery) -> Result<TenantsReport, ClientError> {
+        self.read(self.get(&["v1", "reports", "tenants"]).pairs(&filters(&["from", "to"], query))).await
+    }
+    pub async fn report_mix(&self, query: &PeriodQuery) -> Result<MixReport, ClientError> {
+        self.read(self.get(&["v1", "reports", "mix"]).pairs(&filters(&["from", "to"], query))).await
+    }
+    pub async fn report_ageing(&self) -> Result<AgeingReport, ClientError> {
+        self.read(self.get(&["v1", "reports", "ageing"])).await
     }
     /// Changes nothing.
     pub async fn report_sizing(&self, ask: &SizingAsk) -> Result<SizingDone, ClientError> {

@@ -11,7 +11,7 @@ use crate::codec;
 use crate::db::{Args, Kind};
 use crate::write::placeholders;
 
-const DAY_US: i64 = 86_400_000_000;
+pub(crate) const DAY_US: i64 = 86_400_000_000;
 
 /// The day in which an interval ends, in days since 1970 (UTC). Midnight belongs to the day that it ends.
 pub fn day_of(end: Timestamp) -> i64 {

@@ -9,6 +9,7 @@ pub mod events;
 pub mod files;
 pub mod job;
 pub mod money;
+pub mod overview;
 pub mod page;
 pub mod people;
 pub mod policy;

@@ -12,7 +12,8 @@ use crate::words::{ReportBy, SupplyMode};
 #[into_params(parameter_in = Query)]
 pub struct ReportQuery {
     /// What to tell apart, by commas, at most four: `tenant`, `project`, `line` (product line), `work` (training, inference, other),
-    /// `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`; the tenant when left out.
+    /// `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`, `season` (quarter), `user` (not with `line` and `work`, and
+    /// without hours); the tenant when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(max_length = 100)]
     pub by: Option<String>,

@@ -106,6 +106,7 @@ words! {
     ReportBy("snake_case") {
         Tenant = "tenant", Project = "project", Line = "line", Work = "work", Pool = "pool", Cluster = "cluster",
         Supplier = "supplier", Mode = "mode", Region = "region", Day = "day", Month = "month",
+        Season = "season", User = "user",
     }
     MarginBy("snake_case") { Job = "job", Tenant = "tenant", Pool = "pool", Project = "project" }
     /// Where a supplier's statement stands.

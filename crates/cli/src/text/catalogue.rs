@@ -29,6 +29,7 @@ catalogue! {
     // Labels; headings of tables are the same in capitals.
     Accepted "Accepted" "结算时间";
     Accrued "Accrued" "已计提";
+    ActiveUsers "Active users" "活跃用户";
     Address "Address" "地址";
     Agreed "Agreed" "核定金额";
     Alerted "Alerts" "提醒阈值";
@@ -73,14 +74,23 @@ catalogue! {
     Datacentre "Data centre" "机房费";
     Left "Left" "剩余";
     Minimum "Minimum" "最低采购额";
+    Over90 "Over 90 days" "90 天以上";
+    Owed "Owed by it" "应收";
+    OwedSince "Unpaid since" "欠费起始";
     Period "Period" "周期";
     Promised "Promised" "已承诺";
+    RevenuePerUser "Revenue a user" "户均收入";
+    Season "Quarter" "季度";
     SettlesBy "Settled by" "结算周期";
+    Share "Share, %" "占比%";
     Short "Short" "差额";
     Spent "Spent" "已用";
     StopsAt "Stops at" "停止时间";
     Unused "Unused nodes" "闲置成本";
     Line "Product line" "产品线";
+    UpTo30 "0-30 days" "30 天内";
+    UpTo60 "31-60 days" "31–60 天";
+    UpTo90 "61-90 days" "61–90 天";
     WorkKind "Kind of work" "训练/推理";
     Region "Region" "地域";
     Day "Day" "日期";

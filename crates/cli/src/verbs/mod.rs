@@ -9,6 +9,7 @@ pub mod house;
 pub mod jobs;
 pub mod logs;
 pub mod money;
+pub mod overview;
 pub mod people;
 pub mod policy;
 pub mod prices;

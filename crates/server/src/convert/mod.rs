@@ -9,6 +9,7 @@ pub mod event;
 pub mod explain;
 pub mod job;
 pub mod order;
+pub mod overview;
 pub mod prices;
 pub mod report;
 pub mod settlement;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{Currency, Money, PoolId, ProjectId, SupplierId, Timestamp};
+use base::{Currency, Money, PoolId, ProjectId, SupplierId, Timestamp, UserId};
 use model::{Pool, ProductLine, SupplyMode};
 use rating::CostParts;
 use rating::settlement::Statement;
@@ -27,6 +27,8 @@ pub struct Legend<'a> {
     pub by: &'a [ReportBy],
     pub supply: &'a Supply,
     pub payers: &'a BTreeMap<ProjectId, Payer>,
+    /// Where users are told apart.
+    pub users: &'a BTreeMap<UserId, String>,
     /// The operator's costs are in this currency.
     pub cost_currency: Currency,
 }
@@ -50,6 +52,9 @@ impl Short {
         terms.iter().flat_map(of).filter(|short| short.amount != Money::ZERO).collect()
     }
 }
+
+/// Whose work it is, of which product line, and by which user, as far as that is known.
+type Work<'a> = (Option<&'a Payer>, Option<usize>, Option<UserId>);
 
 /// Belongs to none of what is told apart.
 const NONE: &str = "-";
@@ -78,16 +83,18 @@ impl Legend<'_> {
         text.unwrap_or_else(|| NONE.to_owned())
     }
 
-    fn key(&self, by: ReportBy, day: i64, pool: PoolId, work: Option<(Option<&Payer>, Option<usize>)>) -> String {
+    fn key(&self, by: ReportBy, day: i64, pool: PoolId, work: Option<Work>) -> String {
         let line = |line: Option<usize>| line.and_then(|n| ProductLine::ALL.get(n).copied());
         let text = match (by, work) {
             (ReportBy::Day, _) => Some(date(day).0),
             (ReportBy::Month, _) => Some(date(day).1),
-            (ReportBy::Tenant, Some((payer, _))) => payer.map(|payer| payer.tenant.clone()),
-            (ReportBy::Project, Some((payer, _))) => payer.map(|payer| payer.project.clone()),
-            (ReportBy::Line, Some((_, n))) => line(n).map(|line| super::line(line).as_str().to_owned()),
-            (ReportBy::Work, Some((_, n))) => line(n).map(|line| work_of(line).to_owned()),
-            (ReportBy::Tenant | ReportBy::Project | ReportBy::Line | ReportBy::Work, None) => None,
+            (ReportBy::Season, _) => Some(season(day)),
+            (ReportBy::Tenant, Some((payer, ..))) => payer.map(|payer| payer.tenant.clone()),
+            (ReportBy::Project, Some((payer, ..))) => payer.map(|payer| payer.project.clone()),
+            (ReportBy::User, Some((.., user))) => user.and_then(|id| self.users.get(&id).cloned()),
+            (ReportBy::Line, Some((_, n, _))) => line(n).map(|line| super::line(line).as_str().to_owned()),
+            (ReportBy::Work, Some((_, n, _))) => line(n).map(|line| work_of(line).to_owned()),
+            (ReportBy::Tenant | ReportBy::Project | ReportBy::User | ReportBy::Line | ReportBy::Work, None) => None,
             _ => Some(self.place(by, pool)),
         };
         text.unwrap_or_else(|| NONE.to_owned())
@@ -99,6 +106,7 @@ impl Legend<'_> {
         let key = |by: &ReportBy| match by {
             ReportBy::Day => date(day_of(at)).0,
             ReportBy::Month => date(day_of(at)).1,
+            ReportBy::Season => season(day_of(at)),
             ReportBy::Supplier => self.supply.supplier_name(supplier),
             ReportBy::Mode => known.map_or(NONE, |known| known.mode.as_str()).to_owned(),
             _ => NONE.to_owned(),
@@ -106,7 +114,7 @@ impl Legend<'_> {
         self.by.iter().map(key).collect()
     }
 
-    fn keys(&self, day: i64, pool: PoolId, work: Option<(Option<&Payer>, Option<usize>)>) -> Vec<String> {
+    fn keys(&self, day: i64, pool: PoolId, work: Option<Work>) -> Vec<String> {
         self.by.iter().map(|by| self.key(*by, day, pool, work)).collect()
     }
 
@@ -124,7 +132,7 @@ impl Legend<'_> {
         };
         for row in earned {
             let payer = self.payers.get(&row.project);
-            let keys = self.keys(row.day, row.pool, Some((payer, row.line)));
+            let keys = self.keys(row.day, row.pool, Some((payer, row.line, row.user)));
             let income = Sum {
                 revenue: row.charge.saturating_sub(row.uncollected),
                 uncollected: row.uncollected,
@@ -269,6 +277,13 @@ const fn work_of(line: ProductLine) -> &'static str {
         ProductLine::Maas => "inference",
         _ => "other",
     }
+}
+
+/// `2026-Q4` of a day since 1970.
+fn season(day: i64) -> String {
+    let month = date(day).1;
+    let number: u32 = month.get(5..).and_then(|text| text.parse().ok()).unwrap_or(1);
+    format!("{}-Q{}", month.get(..4).unwrap_or_default(), (number + 2) / 3)
 }
 
 /// `2026-11-22` and `2026-11` of a day since 1970.

@@ -11,6 +11,7 @@ mod job_files;
 mod jobs;
 mod logs;
 mod money;
+mod overviews;
 mod people;
 mod policy;
 mod prices;
@@ -117,6 +118,9 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(reports::margin))
         .routes(routes!(reports::pools))
         .routes(routes!(reports::sizing))
+        .routes(routes!(overviews::tenants))
+        .routes(routes!(overviews::mix))
+        .routes(routes!(overviews::ageing))
         .routes(routes!(sites::enroll, sites::list))
         .routes(routes!(sites::revoke))
         .routes(routes!(prices::list, prices::publish))

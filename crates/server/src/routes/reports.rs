@@ -27,23 +27,34 @@ const BY_MAX: usize = 4;
 pub(super) async fn margin(access: AuditAccess, Params(query): Params<ReportQuery>) -> Result<Json<Report>, Failure> {
     let by = told_apart(query.by.as_deref().unwrap_or("tenant"))?;
     let (from, to) = days(query.from.map(|t| t.0), query.to.map(|t| t.0), access.app().clock.now())?;
+    let by_user = by.contains(&ReportBy::User);
+    if by_user && (by.contains(&ReportBy::Line) || by.contains(&ReportBy::Work)) {
+        return Err(Failure::invalid("by", "`user` does not go with `line` and `work`"));
+    }
     let any = |words: &[ReportBy]| by.iter().any(|by| words.contains(by));
     let apart = Apart {
-        day: any(&[ReportBy::Day, ReportBy::Month]),
+        day: any(&[ReportBy::Day, ReportBy::Month, ReportBy::Season]),
         // Currencies are the tenants'.
         project: true,
         pool: any(&[ReportBy::Pool, ReportBy::Cluster, ReportBy::Supplier, ReportBy::Mode, ReportBy::Region]),
         line: any(&[ReportBy::Line, ReportBy::Work]),
     };
     let store = &access.app().store;
-    let earned = store.earned(apart, from, to).await?;
+    let earned =
+        if by_user { store.earned_by_user(apart, from, to).await? } else { store.earned(apart, from, to).await? };
+    let mut users = BTreeMap::new();
+    for id in earned.iter().filter_map(|row| row.user) {
+        if let std::collections::btree_map::Entry::Vacant(place) = users.entry(id) {
+            place.insert(access.names().user_name(id).await?);
+        }
+    }
     let time = store.pool_time(apart.day, from, to).await?;
     let settled = store.accepted(from, to).await?;
     let short = Short::within(&store.supplier_terms().await?, from, to);
     let payers = payers(&access, earned.iter().map(|row| row.project)).await?;
     let supply = access.names().supply().await?;
     let cost_currency = access.app().settings.cost_currency;
-    let legend = Legend { by: &by, supply: &supply, payers: &payers, cost_currency };
+    let legend = Legend { by: &by, supply: &supply, payers: &payers, users: &users, cost_currency };
     let (rows, total) = legend.report(&earned, &time, &settled, &short);
     Ok(Json(Report { from: from.into(), to: to.into(), rows, total, by }))
 }
@@ -64,7 +75,8 @@ pub(super) async fn pools(
     let payers = payers(&access, earned.iter().map(|row| row.project)).await?;
     let supply = access.names().supply().await?;
     let cost_currency = access.app().settings.cost_currency;
-    let rows = Legend { by: &[], supply: &supply, payers: &payers, cost_currency }.pools(&earned, &time);
+    let users = BTreeMap::new();
+    let rows = Legend { by: &[], supply: &supply, payers: &payers, users: &users, cost_currency }.pools(&earned, &time);
     Ok(Json(PoolsReport { from: from.into(), to: to.into(), rows }))
 }
 
@@ -154,7 +166,11 @@ fn told_apart(text: &str) -> Result<Vec<ReportBy>, Failure> {
 }
 
 /// The days that a period touches, from the first moment of the first to the last of the last.
-fn days(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> Result<(Timestamp, Timestamp), Failure> {
+pub(super) fn days(
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp), Failure> {
     const DAY_US: i64 = 86_400_000_000;
     let (from, to) = period(from, to, now)?;
     let from = from.as_micros().div_euclid(DAY_US).saturating_mul(DAY_US);
@@ -162,7 +178,7 @@ fn days(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> Resul
     Ok((Timestamp::from_micros(from), Timestamp::from_micros(to)))
 }
 
-async fn payers(
+pub(super) async fn payers(
     access: &AuditAccess,
     projects: impl Iterator<Item = ProjectId>,
 ) -> Result<BTreeMap<ProjectId, Payer>, Failure> {

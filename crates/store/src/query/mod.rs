@@ -9,6 +9,7 @@ pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod metered;
 pub(crate) mod money;
+pub(crate) mod overview;
 pub(crate) mod page;
 pub(crate) mod people;
 pub(crate) mod report;
