@@ -714,6 +714,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/reports/ageing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who owes what, and who is owed what, by age: wallets below zero by the age of their unpaid charges, suppliers by the age of their
+         *     accepted statements.
+         */
+        get: operations["report_ageing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/reports/margin": {
         parameters: {
             query?: never;
@@ -723,6 +743,23 @@ export interface paths {
         };
         /** Revenue, cost and margin by any of several things, by days (UTC). Costs that no work carried stand under `-` where work is told apart. */
         get: operations["report_margin"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reports/mix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Own against partners' supply by month: hours, cost and revenue with their shares, by days (UTC). */
+        get: operations["report_mix"];
         put?: never;
         post?: never;
         delete?: never;
@@ -759,6 +796,23 @@ export interface paths {
         put?: never;
         /** How many cards a model service needs, and what a month of it earns at the present prices. */
         post: operations["report_sizing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reports/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each tenant brought and cost, with its active users and what one of them brought, by days (UTC). */
+        get: operations["report_tenants"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -962,6 +1016,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/suppliers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Suppliers with what they are owed, what was agreed on and what was bought. */
+        get: operations["suppliers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/suppliers/{supplier}/terms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set what is agreed on with a supplier: term, settlement period, minimum purchase. */
+        put: operations["set_supplier_terms"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/systems": {
         parameters: {
             query?: never;
@@ -1013,6 +1101,44 @@ export interface paths {
         head?: never;
         /** Change a tenant's shares, status, credit limit, contract tier or regions. */
         patch: operations["change_tenant"];
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Budgets of a tenant with what was spent in their present periods. */
+        get: operations["budgets"];
+        put?: never;
+        /**
+         * Set a budget; the one for the same work, of the same kind and the same periods is changed. What was billed in the running
+         *     period before counts too.
+         */
+        post: operations["set_budget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/budgets/{budget}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a budget: from now on nothing is refused or told by it. */
+        delete: operations["remove_budget"];
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/tenants/{tenant}/projects": {
@@ -1182,6 +1308,18 @@ export interface components {
             kind: string;
             name?: string | null;
         };
+        AgeingReport: {
+            at: components["schemas"]["Time"];
+            payables: components["schemas"]["Payable"][];
+            receivables: components["schemas"]["Receivable"][];
+        };
+        /** @description An amount by its age in days. */
+        Ages: {
+            over_90: components["schemas"]["Money"];
+            up_to_30: components["schemas"]["Money"];
+            up_to_60: components["schemas"]["Money"];
+            up_to_90: components["schemas"]["Money"];
+        };
         /** @description Amounts of computing resources. */
         Amounts: {
             /**
@@ -1291,6 +1429,70 @@ export interface components {
         BillTotal: {
             currency: string;
             total: components["schemas"]["Money"];
+        };
+        /** @description A budget and what was spent of it. */
+        Budget: {
+            /** @description Those that were told in this period. */
+            alerted: number[];
+            /** @description Thresholds, per cent of the amount. */
+            alerts: number[];
+            amount: components["schemas"]["Money"];
+            currency: string;
+            /** @description The present period; of a budget for once its only one. */
+            from: components["schemas"]["Time"];
+            kind: components["schemas"]["BudgetKind"];
+            /** @description Amount less both; below zero when work went beyond it. */
+            left: components["schemas"]["Money"];
+            /** Format: int64 */
+            number: number;
+            /** @description Earlier periods, newest first. */
+            past?: components["schemas"]["BudgetSpent"][];
+            period: components["schemas"]["BudgetPeriod"];
+            /** @description Name of the project whose work it is for; `null`: all projects. */
+            project?: string | null;
+            /** @description What open jobs still have set aside. */
+            promised: components["schemas"]["Money"];
+            set_at: components["schemas"]["Time"];
+            /** @description Charges of the period less what was given back. */
+            spent: components["schemas"]["Money"];
+            stop_at?: components["schemas"]["Time"] | null;
+            to: components["schemas"]["Time"];
+            /** @description Name of the user whose work it is for; `null`: all users. */
+            user?: string | null;
+            utc_offset: string;
+        };
+        /**
+         * @description Whether work beyond a budget is refused, or only told.
+         * @enum {string}
+         */
+        BudgetKind: "hard" | "soft";
+        /**
+         * @description In what stretches of time a budget is counted.
+         * @enum {string}
+         */
+        BudgetPeriod: "month" | "quarter" | "year" | "once";
+        /** @description Sets a budget. One for the same work, of the same kind and the same periods is changed. */
+        BudgetSet: {
+            /** @description Per cent of the amount at which it is told; 50, 80 and 100 when left out. A hard budget always tells at 100. */
+            alerts?: number[] | null;
+            /** @description In the tenant's currency, more than zero. */
+            amount: components["schemas"]["Money"];
+            from?: components["schemas"]["Time"] | null;
+            kind: components["schemas"]["BudgetKind"];
+            period: components["schemas"]["BudgetPeriod"];
+            /** @description Only this project's work: name or id. */
+            project?: string | null;
+            to?: components["schemas"]["Time"] | null;
+            /** @description Only this user's work: name or id. */
+            user?: string | null;
+            /** @description Of the calendar in which months, quarters and years begin: `+08:00`; UTC when left out. */
+            utc_offset?: string | null;
+        };
+        /** @description What was spent in one period. */
+        BudgetSpent: {
+            from: components["schemas"]["Time"];
+            spent: components["schemas"]["Money"];
+            to: components["schemas"]["Time"];
         };
         BulkCancel: {
             /** @description Up to 1000 jobs by id, number or array element. */
@@ -1524,7 +1726,7 @@ export interface components {
          * @description The stable code of a problem. Each has a page under the problem's `type`.
          * @enum {string}
          */
-        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
+        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "over_budget" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
         Event: {
             actor: components["schemas"]["Actor"];
             at: components["schemas"]["Time"];
@@ -1910,6 +2112,30 @@ export interface components {
          * @enum {string}
          */
         Meter: "core" | "card" | "node";
+        MixReport: {
+            from: components["schemas"]["Time"];
+            rows: components["schemas"]["MixRow"][];
+            to: components["schemas"]["Time"];
+        };
+        /** @description Own or partners' supply in one month, with its shares of the month. */
+        MixRow: {
+            /** Format: double */
+            card_hours: number;
+            /** @description Of the month over all modes, per cent with two places; `null` where there was nothing. Money within its currency. */
+            card_hours_percent?: string | null;
+            /** Format: double */
+            core_hours: number;
+            core_hours_percent?: string | null;
+            cost: components["schemas"]["Money"];
+            cost_percent?: string | null;
+            currency: string;
+            /** @description `own`, `partner`, or `-` for work whose pool is not known any more. */
+            mode: string;
+            /** @description `2026-11`. */
+            month: string;
+            revenue: components["schemas"]["Money"];
+            revenue_percent?: string | null;
+        };
         /**
          * @description Decimal units of the currency that stands beside it, at most six places.
          * @example 12.50
@@ -1977,6 +2203,41 @@ export interface components {
                 seq: number;
                 target: string;
                 tenant?: string | null;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_Budget: {
+            items: {
+                /** @description Those that were told in this period. */
+                alerted: number[];
+                /** @description Thresholds, per cent of the amount. */
+                alerts: number[];
+                amount: components["schemas"]["Money"];
+                currency: string;
+                /** @description The present period; of a budget for once its only one. */
+                from: components["schemas"]["Time"];
+                kind: components["schemas"]["BudgetKind"];
+                /** @description Amount less both; below zero when work went beyond it. */
+                left: components["schemas"]["Money"];
+                /** Format: int64 */
+                number: number;
+                /** @description Earlier periods, newest first. */
+                past?: components["schemas"]["BudgetSpent"][];
+                period: components["schemas"]["BudgetPeriod"];
+                /** @description Name of the project whose work it is for; `null`: all projects. */
+                project?: string | null;
+                /** @description What open jobs still have set aside. */
+                promised: components["schemas"]["Money"];
+                set_at: components["schemas"]["Time"];
+                /** @description Charges of the period less what was given back. */
+                spent: components["schemas"]["Money"];
+                stop_at?: components["schemas"]["Time"] | null;
+                to: components["schemas"]["Time"];
+                /** @description Name of the user whose work it is for; `null`: all users. */
+                user?: string | null;
+                utc_offset: string;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -2348,6 +2609,22 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_Supplier: {
+            items: {
+                /** @description Owed for what was used and for minimum purchases, before statements are settled. */
+                accrued: components["schemas"]["Money"];
+                currency: string;
+                id: string;
+                mode: components["schemas"]["SupplyMode"];
+                name: string;
+                /** @description Owed by accepted statements. */
+                payable: components["schemas"]["Money"];
+                terms?: components["schemas"]["SupplierTerms"] | null;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
         Page_Tenant: {
             items: {
                 currency: string;
@@ -2424,6 +2701,18 @@ export interface components {
             new: string;
             /** Format: password */
             old: string;
+        };
+        /** @description What a supplier is owed. */
+        Payable: {
+            /** @description Accrued and in no accepted statement yet. */
+            accrued: components["schemas"]["Money"];
+            /** @description Since the statements were accepted. */
+            ages: components["schemas"]["Ages"];
+            currency: string;
+            name: string;
+            /** @description By accepted statements that are not paid. */
+            owed: components["schemas"]["Money"];
+            supplier: string;
         };
         /** @description Everything that decides when open work starts, as of one moment. Scripts, variables and arguments of jobs are not in it. */
         PlatformState: {
@@ -2750,6 +3039,16 @@ export interface components {
         ProjectCreated: {
             project: string;
         };
+        /** @description What was bought in one period. */
+        Purchase: {
+            /** @description Fees of what was used in it. */
+            fees: components["schemas"]["Money"];
+            from: components["schemas"]["Time"];
+            minimum?: components["schemas"]["Money"] | null;
+            /** @description What of the shortfall is accrued. */
+            short: components["schemas"]["Money"];
+            to: components["schemas"]["Time"];
+        };
         /** @description How long a cluster's own queue lets work wait that was handed to it. */
         QueueForecast: {
             /** Format: int64 */
@@ -2794,6 +3093,15 @@ export interface components {
             text_en: string;
             text_zh: string;
         };
+        /** @description What a tenant owes: its wallet is below zero. The newest charges are the unpaid ones. */
+        Receivable: {
+            ages: components["schemas"]["Ages"];
+            currency: string;
+            name: string;
+            owed: components["schemas"]["Money"];
+            since?: components["schemas"]["Time"] | null;
+            tenant: string;
+        };
         Report: {
             by: components["schemas"]["ReportBy"][];
             from: components["schemas"]["Time"];
@@ -2807,7 +3115,7 @@ export interface components {
          *     What a report tells apart.
          * @enum {string}
          */
-        ReportBy: "tenant" | "project" | "line" | "work" | "pool" | "cluster" | "supplier" | "mode" | "region" | "day" | "month";
+        ReportBy: "tenant" | "project" | "line" | "work" | "pool" | "cluster" | "supplier" | "mode" | "region" | "day" | "month" | "season" | "user";
         /**
          * @description What was made: a look at a cluster, or real jobs on it.
          * @enum {string}
@@ -2823,7 +3131,10 @@ export interface components {
             currency: string;
             datacentre: components["schemas"]["Money"];
             depreciation: components["schemas"]["Money"];
-            /** @description What suppliers take. */
+            /**
+             * @description What suppliers take, with what statements that were accepted within the period corrected, and what fees fell behind minimum
+             *     purchases in periods that ended in it.
+             */
             fee: components["schemas"]["Money"];
             /**
              * @description One for each thing told apart, in the order asked; `-` for what belongs to none, such as nodes that nobody used in a report by
@@ -3008,6 +3319,11 @@ export interface components {
             theirs: components["schemas"]["Money"];
             verdict: components["schemas"]["LineVerdict"];
         };
+        /**
+         * @description By which periods a supplier is settled with.
+         * @enum {string}
+         */
+        SettlesBy: "month" | "quarter";
         SignIn: {
             name: string;
             /** Format: password */
@@ -3280,6 +3596,17 @@ export interface components {
             /** @description Of one node, as Slurm's TRES. */
             shape: string;
         };
+        Supplier: {
+            /** @description Owed for what was used and for minimum purchases, before statements are settled. */
+            accrued: components["schemas"]["Money"];
+            currency: string;
+            id: string;
+            mode: components["schemas"]["SupplyMode"];
+            name: string;
+            /** @description Owed by accepted statements. */
+            payable: components["schemas"]["Money"];
+            terms?: components["schemas"]["SupplierTerms"] | null;
+        };
         /** @description What a partner takes for what is used. What is left out costs nothing. */
         SupplierFee: {
             card_hour?: components["schemas"]["Money"] | null;
@@ -3296,6 +3623,29 @@ export interface components {
              * @description The time of a run is rounded up to a multiple of this; 0 counts microseconds.
              */
             round_up_seconds?: number;
+        };
+        SupplierTerms: {
+            /** @description Purchases count from here on. */
+            counts_from: components["schemas"]["Time"];
+            from: components["schemas"]["Time"];
+            /** @description The term has ended. */
+            is_over: boolean;
+            minimum: components["schemas"]["Money"];
+            /** @description Newest first. */
+            periods: components["schemas"]["Purchase"][];
+            settles: components["schemas"]["SettlesBy"];
+            to?: components["schemas"]["Time"] | null;
+            utc_offset: string;
+        };
+        /** @description Terms agreed on with a supplier, in place of those there are. */
+        SupplierTermsSet: {
+            from?: components["schemas"]["Time"] | null;
+            minimum?: components["schemas"]["Money"] | null;
+            /** @description Changes with a new term only. */
+            settles: components["schemas"]["SettlesBy"];
+            to?: components["schemas"]["Time"] | null;
+            /** @description Of the calendar in which periods begin: `+08:00`; UTC when left out. */
+            utc_offset?: string | null;
         };
         /**
          * @description Own (共建) or bought in from a partner (外购/纳管).
@@ -3355,8 +3705,31 @@ export interface components {
             status?: components["schemas"]["TenantStatus"] | null;
             tier?: components["schemas"]["ContractTier"] | null;
         };
+        /** @description What a tenant brought and cost. A tenant that does not pay in the currency of costs has a row in each. */
+        TenantRow: {
+            /**
+             * Format: int64
+             * @description Users of whose work something was metered.
+             */
+            active_users: number;
+            cost: components["schemas"]["Money"];
+            currency: string;
+            margin: components["schemas"]["Money"];
+            margin_percent?: string | null;
+            revenue: components["schemas"]["Money"];
+            revenue_per_user?: components["schemas"]["Money"] | null;
+            /** @description Name; `-` for costs that no work carried. */
+            tenant: string;
+        };
         /** @enum {string} */
         TenantStatus: "active" | "suspended";
+        TenantsReport: {
+            from: components["schemas"]["Time"];
+            rows: components["schemas"]["TenantRow"][];
+            to: components["schemas"]["Time"];
+            /** @description One per currency; active users are those of the tenants that pay in it. */
+            total: components["schemas"]["TenantRow"][];
+        };
         /**
          * Format: date-time
          * @example 2026-11-21T08:00:00.000000Z
@@ -3947,7 +4320,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -4200,7 +4573,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -4562,7 +4935,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -4711,7 +5084,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -5203,7 +5576,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -5470,7 +5843,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -5731,7 +6104,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -6026,7 +6399,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -6179,7 +6552,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -6329,7 +6702,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -6586,7 +6959,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -6738,7 +7111,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -7353,7 +7726,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -7849,7 +8222,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -7983,7 +8356,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -8219,7 +8592,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -8635,7 +9008,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -9021,7 +9394,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -9179,7 +9552,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -9447,7 +9820,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -9597,7 +9970,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -9707,12 +10080,96 @@ export interface operations {
             };
         };
     };
+    report_ageing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgeingReport"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     report_margin: {
         parameters: {
             query?: {
                 /**
                  * @description What to tell apart, by commas, at most four: `tenant`, `project`, `line` (product line), `work` (training, inference, other),
-                 *     `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`; the tenant when left out.
+                 *     `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`, `season` (quarter), `user` (not with `line` and `work`, and
+                 *     without hours); the tenant when left out.
                  */
                 by?: string;
                 /** @description Work done from the beginning of this day (UTC) on. */
@@ -9733,6 +10190,119 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_mix: {
+        parameters: {
+            query?: {
+                from?: components["schemas"]["Time"];
+                to?: components["schemas"]["Time"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MixReport"];
                 };
             };
             /** @description Codes: malformed, bad_cursor */
@@ -9980,7 +10550,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -10036,6 +10606,119 @@ export interface operations {
             };
             /** @description Codes: unsupported_media_type */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_tenants: {
+        parameters: {
+            query?: {
+                from?: components["schemas"]["Time"];
+                to?: components["schemas"]["Time"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantsReport"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10213,7 +10896,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -10357,7 +11040,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -10598,7 +11281,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -10858,7 +11541,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -11014,7 +11697,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -11288,7 +11971,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -11444,7 +12127,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -11709,7 +12392,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -11858,7 +12541,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -11988,6 +12671,277 @@ export interface operations {
             };
             /** @description Codes: target_too_long */
             414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    suppliers: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of suppliers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Supplier"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_supplier_terms: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Name or id */
+                supplier: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SupplierTermsSet"];
+            };
+        };
+        responses: {
+            /** @description The supplier afterwards */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Supplier"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12274,7 +13228,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -12529,7 +13483,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -12585,6 +13539,411 @@ export interface operations {
             };
             /** @description Codes: unsupported_media_type */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    budgets: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of budgets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Budget"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_budget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Name or id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetSet"];
+            };
+        };
+        responses: {
+            /** @description The budget */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+                /** @description Its number */
+                budget: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12803,7 +14162,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -13181,7 +14540,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -13446,7 +14805,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -13593,7 +14952,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -13843,7 +15202,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -13991,7 +15350,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -14142,7 +15501,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;

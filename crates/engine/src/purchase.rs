@@ -45,7 +45,7 @@ impl Engine {
         let counts_from = running.map_or(from.max(self.now), |terms| terms.counts_from);
         let periods = known.map(|terms| terms.periods.clone()).unwrap_or_default();
         let told_over = false;
-        let terms = SupplierTerms { supplier, from, to, settles, offset, minimum, counts_from, told_over, periods };
+        let mut terms = SupplierTerms { supplier, from, to, settles, offset, minimum, counts_from, told_over, periods };
         if let Some(fault) = terms.fault() {
             return Err(Denied::Invalid(fault));
         }
@@ -53,6 +53,7 @@ impl Engine {
             return Err(Denied::Invalid("the term would be over already"));
         }
         // From here on nothing fails.
+        terms.refit();
         let until = to.map_or_else(|| "further notice".to_owned(), Timestamp::rfc3339);
         let (by, currency) = (settles.as_str(), self.policy.cost_currency);
         let detail = format!("{name}: {} to {until}, by the {by}, at least {minimum} {currency}", from.rfc3339());

@@ -119,6 +119,14 @@ impl SupplierTerms {
         self.periods.get_mut(place)
     }
 
+    /// Periods that are open end where the term, which was changed, now has them end.
+    pub fn refit(&mut self) {
+        let ends: Vec<_> = self.periods.iter().map(|p| self.around(p.from + Span::from_micros(1))).collect();
+        for (p, around) in self.periods.iter_mut().zip(ends).filter(|(p, _)| p.minimum.is_none()) {
+            p.to = around.filter(|(from, _)| *from == p.from).map_or(p.to, |(_, to)| to);
+        }
+    }
+
     /// Counts a fee, or what is taken back of one, of an interval that ends at `to`; false where it is outside the term.
     pub fn count(&mut self, to: Timestamp, fee: Money) -> bool {
         let Some(purchase) = self.entry(to) else { return false };
@@ -218,6 +226,18 @@ mod tests {
         assert!(t.is_over(at("2026-12-16T12:00:00Z")));
         t.told_over = true;
         assert_eq!(t.next_due(at("2027-02-01T00:00:00Z")), None);
+    }
+
+    #[test]
+    fn an_open_period_follows_a_change_of_the_terms_end() {
+        let mut t = terms("2026-10-01T00:00:00Z", None);
+        t.count(at("2026-10-05T00:00:00Z"), Money::from_units(10));
+        t.to = Some(at("2026-10-11T00:00:00Z"));
+        t.refit();
+        assert_eq!(t.close(at("2026-10-11T00:15:00Z"))[0].amount, Money::from_units(90), "ten of 31 days");
+        t.to = None;
+        t.refit();
+        assert_eq!(t.periods[0].to, at("2026-10-11T00:00:00Z"), "what is closed stays");
     }
 
     #[test]

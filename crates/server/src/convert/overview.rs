@@ -3,26 +3,25 @@
 
 use std::collections::BTreeMap;
 
-use base::{Money, Timestamp};
+use base::{Currency, Money, Timestamp};
 use wire::overview::{Ages, MixRow, TenantRow};
 use wire::report::ReportRow;
 use wire::{MoneyText, overview};
 
 const DAY_US: i64 = 86_400_000_000;
 
-/// Rows of the margin report by tenant, with active users by tenant's name. In a sum they are those of its currency.
+/// Rows of the margin report by tenant, with active users by tenant's name and the currency in which it pays, where they count. In
+/// a sum they are those of its currency.
 pub fn tenants(
     rows: &[ReportRow],
     total: &[ReportRow],
-    users: &BTreeMap<String, u64>,
+    users: &BTreeMap<String, (u64, Currency)>,
 ) -> (Vec<TenantRow>, Vec<TenantRow>) {
     let mut of_currency: BTreeMap<&str, u64> = BTreeMap::new();
     let mut told = Vec::new();
     for one in rows {
         let tenant = one.keys.first().map_or("-", String::as_str);
-        // A tenant's users count where it pays.
-        let pays = one.revenue.0 != Money::ZERO || one.uncollected.0 != Money::ZERO;
-        let active = users.get(tenant).copied().filter(|_| pays).unwrap_or(0);
+        let active = users.get(tenant).filter(|(_, pays)| pays.as_str() == one.currency).map_or(0, |(count, _)| *count);
         *of_currency.entry(&one.currency).or_default() += active;
         told.push(tenant_row(tenant.to_owned(), one, active));
     }

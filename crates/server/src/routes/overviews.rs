@@ -30,7 +30,9 @@ pub(super) async fn tenants(
     let (rows, total) = margin(&access, &[ReportBy::Tenant], from, to).await?;
     let mut users = BTreeMap::new();
     for (tenant, count) in access.app().store.active_users(from, to).await? {
-        users.insert(access.names().tenant_name(tenant).await?, count);
+        if let Some(tenant) = access.names().tenant(tenant).await? {
+            users.insert(tenant.name.to_string(), (count, tenant.currency));
+        }
     }
     let (rows, total) = show::tenants(&rows, &total, &users);
     Ok(Json(TenantsReport { from: from.into(), to: to.into(), rows, total }))

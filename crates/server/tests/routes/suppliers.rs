@@ -48,5 +48,6 @@ async fn a_minimum_purchase_is_accrued_once_and_reported() {
     let wrong = json!({ "settles": "month", "minimum": "-1" });
     platform.put(&admin, &path, wrong).await.problem("invalid");
     platform.put(&admin, "/v1/suppliers/nobody/terms", terms.clone()).await.problem("not_found");
+    let anna = platform.token("anna", model::TokenScope::Full).await;
     platform.put(&anna, &path, terms).await.problem("forbidden");
 }
