@@ -400,3 +400,11 @@ CREATE TABLE supplier_terms (
     v BIGINT NOT NULL,
     doc TEXT NOT NULL
 );
+
+CREATE TABLE daily_used (
+    day BIGINT NOT NULL,
+    pool BYTEA NOT NULL,
+    used_ms BIGINT NOT NULL,
+    known_ms BIGINT NOT NULL,
+    PRIMARY KEY (day, pool)
+);

@@ -2860,6 +2860,14 @@ export interface components {
             total_hours: number;
             /** @description What the hours below are of: `card` or `core`. */
             unit: string;
+            /**
+             * Format: double
+             * @description Core-hours that work used of those that it had, by what clusters told of the processor time of attempts that ended in the period;
+             *     `null` where none told, and where the hours are of cards.
+             */
+            used_hours?: number | null;
+            /** @description Of the core-hours of attempts that ended in the period and told: how much they used, per cent. */
+            used_percent?: string | null;
             /** @description Allocated of total; `null` where there was nothing. */
             utilisation_percent?: string | null;
             /** @description What work carried: depreciation, data centre, fee. */

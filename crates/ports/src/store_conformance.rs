@@ -370,6 +370,19 @@ pub fn supply() -> Vec<Record> {
             "currency": "CNY", "state": "open", "revision": 1, "lines": 1, "open": 1, "imported_at": 5,
             "sums": [{"verdict": "only_theirs", "lines": 1, "ours": 0, "theirs": 7}],
         }))),
+        Record::StatementLine(of(json!({
+            "settlement": 1, "line": 1, "verdict": "only_theirs", "dispute": "open",
+            "theirs": {"source": 3, "quantities": [{"meter": "card", "micros": 5}], "amount": 7},
+        }))),
+    ];
+    records.extend(prices());
+    records.extend(agreed());
+    records
+}
+
+/// Terms of a supplier and a budget, with what came of them.
+fn agreed() -> Vec<Record> {
+    vec![
         Record::SupplierTerms(of(json!({
             "supplier": "sup_00000000000000000000000000000001", "from": 1, "to": 9, "settles": "quarter", "offset": "+08:00",
             "minimum": 7, "counts_from": 1, "periods": [{"from": 1, "to": 9, "fees": 4, "minimum": 7, "accrued": 3, "bookings": 1}],
@@ -379,13 +392,7 @@ pub fn supply() -> Vec<Record> {
             "offset": "+08:00", "amount": 7, "alerts": [50, 100], "set_at": 2,
             "spent": [{"from": 1, "to": 9, "since": 4, "alerted": [50], "stop_at": 5}],
         }))),
-        Record::StatementLine(of(json!({
-            "settlement": 1, "line": 1, "verdict": "only_theirs", "dispute": "open",
-            "theirs": {"source": 3, "quantities": [{"meter": "card", "micros": 5}], "amount": 7},
-        }))),
-    ];
-    records.extend(prices());
-    records
+    ]
 }
 
 /// Two price books, in the short form and of items, and what a tenant bought in a month by the second.

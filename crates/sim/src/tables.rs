@@ -177,9 +177,7 @@ impl Tables {
             Record::PoolCost { pool, cost } => drop(self.costs.insert(*pool, cost.clone())),
             Record::Upkeep(open) => drop(self.upkeep.insert(open.pool, open.as_ref().clone())),
             Record::Stretch(stretch) => self.store_stretch(stretch)?,
-            Record::Statement(statement) => drop(self.settlements.insert(statement.number, statement.as_ref().clone())),
-            Record::SupplierTerms(terms) => drop(self.supplier_terms.insert(terms.supplier, terms.as_ref().clone())),
-            Record::Budget(budget) => drop(self.budgets.insert(budget.number, budget.as_ref().clone())),
+            Record::Statement(_) | Record::Budget(_) | Record::SupplierTerms(_) => self.store_agreed(record),
             Record::Policy(version) => self.policies.push(version.as_ref().clone()),
             Record::PriceBook(book) => {
                 if self.books.insert(book.id, book.clone()).is_some() {
@@ -231,6 +229,15 @@ impl Tables {
             Record::Share { tenant, used, at } => drop(self.shares.insert(*tenant, (*used, *at))),
         }
         Ok(())
+    }
+
+    fn store_agreed(&mut self, record: &Record) {
+        match record {
+            Record::Statement(of) => drop(self.settlements.insert(of.number, of.as_ref().clone())),
+            Record::Budget(of) => drop(self.budgets.insert(of.number, of.as_ref().clone())),
+            Record::SupplierTerms(of) => drop(self.supplier_terms.insert(of.supplier, of.as_ref().clone())),
+            _ => {}
+        }
     }
 
     fn store_interval(&mut self, interval: &Interval) -> Result<(), Conflict> {

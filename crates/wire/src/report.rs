@@ -89,6 +89,11 @@ pub struct PoolReport {
     pub maintenance_hours: f64,
     pub reserve_hours: f64,
     pub allocated_hours: f64,
+    /// Core-hours that work used of those that it had, by what clusters told of the processor time of attempts that ended in the period;
+    /// `null` where none told, and where the hours are of cards.
+    pub used_hours: Option<f64>,
+    /// Of the core-hours of attempts that ended in the period and told: how much they used, per cent.
+    pub used_percent: Option<String>,
     /// Allocated of total; `null` where there was nothing.
     pub utilisation_percent: Option<String>,
     pub revenue: MoneyText,

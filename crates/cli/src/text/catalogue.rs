@@ -97,6 +97,7 @@ catalogue! {
     Month "Month" "月份";
     Unit "Unit" "单位";
     HoursTotal "Hours" "总时数";
+    HoursUsed "Hours used" "实用小时";
     HoursAllocated "Allocated" "已分配";
     Utilisation "Utilisation %" "利用率 %";
     Carried "Carried by work" "作业承担";

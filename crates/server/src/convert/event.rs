@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{ClusterId, Currency, Money, PoolId, Span, TenantId, UserId};
+use base::{ClusterId, Currency, Money, PoolId, Span, SupplierId, TenantId, UserId};
 use engine::AuditEntry;
 use model::{Actor, EndCause, Event, EventKind, Holder, NodeState, Outcome, Precedence};
 use ports::StoreError;
@@ -142,19 +142,7 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
             told("balance_low", values, detail)
         }
         EventKind::BalanceRestored => plain("balance_restored"),
-        EventKind::BudgetAlert { budget, percent, spent, amount, until } => {
-            let (until, number) = (until.rfc3339(), same(budget.to_string()));
-            let detail = json!({ "budget": budget, "percent": percent, "spent": spent.to_string(),
-                "amount": amount.to_string(), "until": until });
-            let amounts = [("spent", money(spent)), ("amount", money(amount))];
-            let rest = [("budget", number), ("percent", same(percent.to_string())), ("until", same(until))];
-            told("budget_alert", amounts.into_iter().chain(rest).collect(), detail)
-        }
-        EventKind::BudgetStop { budget, stop_at } => {
-            let stop = stop_at.rfc3339();
-            let detail = json!({ "budget": budget, "stop_at": stop });
-            told("budget_stop", vec![("budget", same(budget.to_string())), ("stop_at", same(stop))], detail)
-        }
+        EventKind::BudgetAlert { .. } | EventKind::BudgetStop { .. } => budget(what, money),
         EventKind::TimeLimitWarning { signal } => {
             told("time_limit_warning", vec![("signal", same(signal.to_string()))], json!({ "signal": signal }))
         }
@@ -190,16 +178,39 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         EventKind::NodeChanged { pool, node, state } => mentioned.node_changed(*pool, node, node_state(*state)),
         EventKind::ClusterUnreachable { cluster } => mentioned.cluster("cluster_unreachable", *cluster),
         EventKind::ClusterReachable { cluster } => mentioned.cluster("cluster_reachable", *cluster),
-        EventKind::SupplierTermOver { supplier, pool } => {
-            let (name, of) = (mentioned.supply.supplier_name(*supplier), mentioned.supply.pool_name(*pool));
-            let detail = json!({ "supplier": supplier, "supplier_name": name, "pool": pool, "pool_name": of });
-            told("supplier_term_over", vec![("supplier", same(name)), ("pool", same(of))], detail)
-        }
+        EventKind::SupplierTermOver { supplier, pool } => mentioned.term_over(*supplier, *pool),
         EventKind::TenantChanged => plain("tenant_changed"),
         EventKind::UserChanged { user } => {
             told("user_changed", vec![("user", same(mentioned.user(*user)))], json!({ "user": user }))
         }
         EventKind::PricesChanged => plain("prices_changed"),
+    }
+}
+
+/// What a budget has reached.
+fn budget(what: &EventKind, money: impl Fn(&Money) -> Both) -> Told {
+    match what {
+        EventKind::BudgetAlert { budget, percent, spent, amount, until } => {
+            let until = until.rfc3339();
+            let detail = json!({ "budget": budget, "percent": percent, "spent": spent.to_string(),
+                "amount": amount.to_string(), "until": until });
+            let values = vec![
+                ("budget", same(budget.to_string())),
+                ("percent", same(percent.to_string())),
+                ("spent", money(spent)),
+                ("amount", money(amount)),
+                ("until", same(until)),
+            ];
+            Told { kind: "budget_alert", values, detail }
+        }
+        EventKind::BudgetStop { budget, stop_at } => {
+            let stop = stop_at.rfc3339();
+            let detail = json!({ "budget": budget, "stop_at": stop });
+            let values = vec![("budget", same(budget.to_string())), ("stop_at", same(stop))];
+            Told { kind: "budget_stop", values, detail }
+        }
+        // Nothing else is about budgets.
+        _ => Told { kind: "budget_stop", values: Vec::new(), detail: json!({}) },
     }
 }
 
@@ -321,6 +332,12 @@ impl Mentioned {
             // Nothing else is an attempt's.
             _ => told("remark", vec![("text", same("-"))], json!({})),
         }
+    }
+
+    fn term_over(&self, supplier: SupplierId, pool: PoolId) -> Told {
+        let (name, of) = (self.supply.supplier_name(supplier), self.supply.pool_name(pool));
+        let detail = json!({ "supplier": supplier, "supplier_name": name, "pool": pool, "pool_name": of });
+        Told { kind: "supplier_term_over", values: vec![("supplier", same(name)), ("pool", same(of))], detail }
     }
 
     fn pool_changed(&self, pool: PoolId) -> Told {

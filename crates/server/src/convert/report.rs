@@ -166,7 +166,12 @@ impl Legend<'_> {
     }
 
     /// One row for each pool of which something is known.
-    pub fn pools(&self, earned: &[EarnedRow], time: &[PoolTimeRow]) -> Vec<shown::PoolReport> {
+    pub fn pools(
+        &self,
+        earned: &[EarnedRow],
+        time: &[PoolTimeRow],
+        used: &[(PoolId, i64, i64)],
+    ) -> Vec<shown::PoolReport> {
         let mut rows = Vec::new();
         let mut incomes: BTreeMap<PoolId, Vec<&EarnedRow>> = BTreeMap::new();
         earned.iter().for_each(|row| incomes.entry(row.pool).or_default().push(row));
@@ -175,14 +180,21 @@ impl Legend<'_> {
             let income = incomes.get(&pool.id).map_or(&[][..], Vec::as_slice);
             let care = cares.get(&pool.id).copied();
             if !income.is_empty() || care.is_some() {
-                rows.push(self.pool(pool, income, care));
+                let used = used.iter().find(|(id, ..)| *id == pool.id).map(|(_, used, had)| (*used, *had));
+                rows.push(self.pool(pool, income, care, used));
             }
         }
         rows.sort_by(|a, b| a.name.cmp(&b.name));
         rows
     }
 
-    fn pool(&self, pool: &Pool, income: &[&EarnedRow], care: Option<&PoolTimeRow>) -> shown::PoolReport {
+    fn pool(
+        &self,
+        pool: &Pool,
+        income: &[&EarnedRow],
+        care: Option<&PoolTimeRow>,
+        told: Option<(i64, i64)>,
+    ) -> shown::PoolReport {
         let by_card = pool.shape.gpus > 0;
         let each = if by_card { f64::from(pool.shape.gpus) } else { pool.shape.cpu.0 as f64 / 1_000.0 };
         let hours = |n: usize| care.map_or(0.0, |care| care.nodes_ms[n] as f64 / HOUR_MS * each);
@@ -215,6 +227,8 @@ impl Legend<'_> {
             maintenance_hours: hours(2),
             reserve_hours: hours(3),
             allocated_hours: allocated,
+            used_hours: told.filter(|_| !by_card).map(|(used, _)| used as f64 / HOUR_MS),
+            used_percent: told.filter(|_| !by_card).and_then(|(used, had)| share(used as f64, had as f64)),
             utilisation_percent: share(allocated, hours(0)),
             revenue: revenue.into(),
             worked: worked.into(),

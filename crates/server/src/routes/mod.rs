@@ -112,15 +112,10 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(clusters::report))
         .routes(routes!(supply::pools))
         .routes(routes!(supply::set_node))
-        .routes(routes!(suppliers::list))
-        .routes(routes!(suppliers::set))
         .routes(routes!(costs::set))
         .routes(routes!(reports::margin))
         .routes(routes!(reports::pools))
         .routes(routes!(reports::sizing))
-        .routes(routes!(overviews::tenants))
-        .routes(routes!(overviews::mix))
-        .routes(routes!(overviews::ageing))
         .routes(routes!(sites::enroll, sites::list))
         .routes(routes!(sites::revoke))
         .routes(routes!(prices::list, prices::publish))
@@ -136,8 +131,6 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(money::wallet))
         .routes(routes!(money::top_up))
         .routes(routes!(money::transfers))
-        .routes(routes!(budgets::list, budgets::set))
-        .routes(routes!(budgets::remove))
         .routes(routes!(money::bill))
         .routes(routes!(money::margin))
         .routes(routes!(settlements::import, settlements::list))
@@ -148,6 +141,19 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(settlements::withdraw))
         .routes(routes!(settlements::pay))
         .routes(routes!(description))
+        .merge(agreed())
+}
+
+/// What was agreed on with tenants and suppliers, and what came of it.
+fn agreed() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(suppliers::list))
+        .routes(routes!(suppliers::set))
+        .routes(routes!(overviews::tenants))
+        .routes(routes!(overviews::mix))
+        .routes(routes!(overviews::ageing))
+        .routes(routes!(budgets::list, budgets::set))
+        .routes(routes!(budgets::remove))
 }
 
 /// The API's description as OpenAPI 3.1.

@@ -72,11 +72,13 @@ pub(super) async fn pools(
     let store = &access.app().store;
     let earned = store.earned(Apart { project: true, pool: true, ..Apart::default() }, from, to).await?;
     let time = store.pool_time(false, from, to).await?;
+    let used = store.used(from, to).await?;
     let payers = payers(&access, earned.iter().map(|row| row.project)).await?;
     let supply = access.names().supply().await?;
     let cost_currency = access.app().settings.cost_currency;
     let users = BTreeMap::new();
-    let rows = Legend { by: &[], supply: &supply, payers: &payers, users: &users, cost_currency }.pools(&earned, &time);
+    let rows =
+        Legend { by: &[], supply: &supply, payers: &payers, users: &users, cost_currency }.pools(&earned, &time, &used);
     Ok(Json(PoolsReport { from: from.into(), to: to.into(), rows }))
 }
 

@@ -69,6 +69,7 @@ async fn reports_add_up_to_the_ledger() {
         .into_iter()
         .sum();
     assert_eq!(causes, cost);
+    assert!(row["used_hours"].is_null() || row["used_hours"].as_f64().unwrap() > 0.0, "{row}");
     assert!(money(&row["maintenance"]) > Money::ZERO, "it was drained for a while: {row}");
 
     let tenants = platform.get(admin, "/v1/reports/tenants").await.expect(200);

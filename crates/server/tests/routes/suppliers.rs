@@ -42,6 +42,9 @@ async fn a_minimum_purchase_is_accrued_once_and_reported() {
         .sum();
     let report = platform.get(&admin, "/v1/reports/margin?by=supplier").await.expect(200);
     assert_eq!(money(&report["total"][0]["cost"]), cost, "{report}");
+    // Two cores for a program that keeps one busy.
+    let pools = platform.get(&admin, "/v1/reports/pools").await.expect(200);
+    assert_eq!(pools["rows"][0]["used_percent"], "50.00", "{pools}");
     let events = platform.get(&admin, "/v1/events/list").await.expect(200);
     let over = events["items"].as_array().unwrap().iter().filter(|e| e["kind"] == "supplier_term_over").count();
     assert_eq!(over, 1, "{events}");

@@ -26,6 +26,16 @@ impl SqlStore {
         self.list(select.text, select.args, read).await
     }
 
+    /// Core-milliseconds that attempts used which ended within the days of `from..to`, and had, by pool; of those whose clusters told.
+    pub async fn used(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(PoolId, i64, i64)>, StoreError> {
+        let sql = "SELECT pool, CAST(SUM(used_ms) AS BIGINT), CAST(SUM(known_ms) AS BIGINT) FROM daily_used";
+        let mut select = Select::new(self.kind(), sql);
+        select.filter("day >= ").int(day_of(from + base::Span::from_micros(1)));
+        select.filter("day <= ").int(day_of(to)).push(" GROUP BY pool ORDER BY pool");
+        let read = |row: &Row| -> Sql<_> { Ok((PoolId::from_u128(row.id(0)?), row.int(1)?, row.int(2)?)) };
+        self.list(select.text, select.args, read).await
+    }
+
     /// What a tenant was charged, less what was written off, by day, newest first: the end of each day and its amount.
     pub async fn charged_by_day(&self, tenant: TenantId) -> Result<Vec<(Timestamp, Money)>, StoreError> {
         let sql = "SELECT d.day, CAST(SUM(d.charge - d.uncollected) AS BIGINT) FROM daily d \
