@@ -432,3 +432,25 @@ CREATE TABLE corrections (
 CREATE INDEX corrections_at ON corrections (at, id);
 CREATE INDEX corrections_tenant ON corrections (tenant, at, id);
 CREATE INDEX corrections_job ON corrections (job, at) WHERE job IS NOT NULL;
+
+CREATE TABLE budgets (
+    number BIGINT PRIMARY KEY,
+    tenant BYTEA NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX budgets_tenant ON budgets (tenant);
+
+CREATE TABLE supplier_terms (
+    supplier BYTEA PRIMARY KEY,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+
+CREATE TABLE daily_used (
+    day BIGINT NOT NULL,
+    pool BYTEA NOT NULL,
+    used_ms BIGINT NOT NULL,
+    known_ms BIGINT NOT NULL,
+    PRIMARY KEY (day, pool)
+);

@@ -117,7 +117,7 @@ fn of_code(code: ErrorCode) -> NextMove {
         C::Unauthenticated | C::SignInFailed | C::CsrfMissing | C::Forbidden | C::ScopeTooNarrow | C::OperatorOnly => {
             NextMove::Access
         }
-        C::InsufficientFunds => NextMove::Money,
+        C::InsufficientFunds | C::OverBudget => NextMove::Money,
         C::NotFound | C::JobNotFound | C::LogNotFound | C::FileNotFound | C::RouteNotFound => NextMove::NotFound,
         C::WrongState
         | C::WrongOffset

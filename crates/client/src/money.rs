@@ -1,13 +1,16 @@
-//! Wallets, bills, margins, prices, settlements with suppliers, the policy.
+//! Wallets, budgets, bills, margins, prices, settlements with suppliers, the policy.
 
+use wire::budget::{Budget, BudgetSet};
 use wire::contract::{Contract, ContractCreate, ContractDetail, ContractEnd};
 use wire::money::{Bill, BillQuery, Margin, MarginQuery, TopUp, TopUpDone, Transfer, Wallet};
+use wire::overview::{AgeingReport, MixReport, TenantsReport};
 use wire::policy::{Policy, PolicySet, PolicySetDone};
 use wire::prices::{PriceBook, PriceCreate, PriceCreated, PriceTrial, PriceTry};
 use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, SizingAsk, SizingDone};
 use wire::settlement::{
     LinesQuery, LinesResolve, Settlement, SettlementLine, SettlementNote, SettlementPay, StatementImport,
 };
+use wire::suppliers::{Supplier, SupplierTermsSet};
 use wire::twin::PlatformState;
 
 use crate::jobs::filters;
@@ -27,6 +30,17 @@ impl Client {
     pub fn transfers(&self, tenant: &str) -> Pages<Transfer> {
         Pages::new(self, &["v1", "tenants", tenant, "transfers"], Vec::new())
     }
+    /// By number.
+    pub fn budgets(&self, tenant: &str) -> Pages<Budget> {
+        Pages::new(self, &["v1", "tenants", tenant, "budgets"], Vec::new())
+    }
+    /// Sets a budget, or changes the one for the same work and periods.
+    pub async fn set_budget(&self, tenant: &str, set: &BudgetSet) -> Result<Budget, ClientError> {
+        self.read(self.post(&["v1", "tenants", tenant, "budgets"]).json(set).once(None)).await
+    }
+    pub async fn remove_budget(&self, tenant: &str, number: u64) -> Result<(), ClientError> {
+        self.done(self.delete(&["v1", "tenants", tenant, "budgets", &number.to_string()])).await
+    }
     /// `format` of the query is not used.
     pub async fn bill(&self, query: &BillQuery) -> Result<Bill, ClientError> {
         self.read(self.get(&["v1", "bill"]).pairs(&filters(BILL_FILTERS, query)).query("format", Some("json"))).await
@@ -44,9 +58,26 @@ impl Client {
     pub async fn report_pools(&self, query: &PeriodQuery) -> Result<PoolsReport, ClientError> {
         self.read(self.get(&["v1", "reports", "pools"]).pairs(&filters(&["from", "to"], query))).await
     }
+    pub async fn report_tenants(&self, query: &PeriodQuery) -> Result<TenantsReport, ClientError> {
+        self.read(self.get(&["v1", "reports", "tenants"]).pairs(&filters(&["from", "to"], query))).await
+    }
+    pub async fn report_mix(&self, query: &PeriodQuery) -> Result<MixReport, ClientError> {
+        self.read(self.get(&["v1", "reports", "mix"]).pairs(&filters(&["from", "to"], query))).await
+    }
+    pub async fn report_ageing(&self) -> Result<AgeingReport, ClientError> {
+        self.read(self.get(&["v1", "reports", "ageing"])).await
+    }
     /// Changes nothing.
     pub async fn report_sizing(&self, ask: &SizingAsk) -> Result<SizingDone, ClientError> {
         self.read(self.post(&["v1", "reports", "sizing"]).json(ask).repeatable()).await
+    }
+    /// By name.
+    pub fn suppliers(&self) -> Pages<Supplier> {
+        Pages::new(self, &["v1", "suppliers"], Vec::new())
+    }
+    /// `supplier` is a name or an id.
+    pub async fn set_supplier_terms(&self, supplier: &str, set: &SupplierTermsSet) -> Result<Supplier, ClientError> {
+        self.read(self.put(&["v1", "suppliers", supplier, "terms"]).json(set).once(None)).await
     }
     /// Takes a supplier's statement in. `key` names the act: repeated under the same key it happens once.
     pub async fn import_statement(

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use base::{Currency, HoldId, IdMap, JobId, Money, Span, SpecId, TenantId};
+use base::{Currency, HoldId, IdMap, JobId, Money, ProjectId, Span, SpecId, TenantId};
 use ledger::NewHold;
 use model::{
     Actor, ArrayRef, Dependency, EventKind, Holder, Job, JobSpec, Outcome, PriorityClass, ProductLine, Request,
@@ -49,6 +49,15 @@ impl Cache {
     }
 }
 
+/// What is set aside for a submission.
+struct Cover {
+    /// For one job without contracts.
+    hold: Money,
+    covered: Option<Covered>,
+    total: Money,
+    warnings: Vec<String>,
+}
+
 /// What the wallet is to hold for so many jobs, of which contracts cover some.
 fn total_hold(hold: Money, elements: u32, covered: Option<Covered>) -> Option<Money> {
     let (rest, jobs) = covered.map_or((Money::ZERO, 0), |c| (c.rest, c.jobs.min(elements)));
@@ -74,10 +83,7 @@ impl Engine {
         }
         let elements = self.check_shape(&s.spec)?;
         let dependencies = self.resolve(&s)?;
-        let hold = self.admission(tenant, s.spec_id, &s.spec)?;
-        let covered = self.covered(tenant, &s.spec);
-        let total = total_hold(hold, elements, covered).ok_or(Denied::MoneyRange)?;
-        self.check_funds(tenant, total)?;
+        let Cover { hold, covered, total, warnings } = self.check_money(&s, (tenant, project), elements)?;
         // From here on nothing fails.
         self.note_ends(&s, &dependencies);
         let (entry, new_spec) = self.spec_entry(s.spec_id, &s.spec);
@@ -117,6 +123,7 @@ impl Engine {
             if let Some(covered) = covered {
                 self.promise(id, covered.key, covered.value, out);
             }
+            self.count_promised(id);
             self.write_job(out, id);
             self.job_event(out, actor, id, EventKind::Submitted { hold });
             ids.push(id);
@@ -126,7 +133,22 @@ impl Engine {
             self.refresh(id);
             self.abandon_if_hopeless(id, out);
         }
-        Ok(Report::Submitted { job: s.id, number, elements, hold: total })
+        Ok(Report::Submitted { job: s.id, number, elements, hold: total, warnings })
+    }
+
+    /// What is set aside for the jobs of a submission, where the wallet and the budgets have room for it.
+    fn check_money(
+        &mut self,
+        s: &Submission,
+        (tenant, project): (TenantId, ProjectId),
+        elements: u32,
+    ) -> Result<Cover, Denied> {
+        let hold = self.admission(tenant, s.spec_id, &s.spec)?;
+        let covered = self.covered(tenant, &s.spec);
+        let total = total_hold(hold, elements, covered).ok_or(Denied::MoneyRange)?;
+        self.check_funds(tenant, total)?;
+        let warnings = self.check_budgets((tenant, project, s.user), total, Money::ZERO)?;
+        Ok(Cover { hold, covered, total, warnings })
     }
 
     pub(crate) fn check_tenant(&self, tenant: TenantId) -> Result<(), Denied> {

@@ -44,6 +44,8 @@ pub(crate) enum Book {
     ContractFees,
     /// Of commitments, what was paid for and not used.
     UnusedCommitment,
+    /// What a supplier's fees fell behind the minimum purchase.
+    Minimum(SupplierId),
 }
 
 impl Book {
@@ -68,6 +70,7 @@ impl Book {
             }
             Self::ContractFees => format!("operator/{currency}/revenue/contract-fees"),
             Self::UnusedCommitment => format!("operator/{currency}/revenue/unused-commitments"),
+            Self::Minimum(supplier) => format!("supplier/{supplier}/cost/minimum"),
         }
     }
     /// What tells books apart: a number for the sort and the id of whose it is.
@@ -90,6 +93,7 @@ impl Book {
             Self::Deferred(key) => (22, key.packed()),
             Self::ContractFees => (23, 0),
             Self::UnusedCommitment => (24, 0),
+            Self::Minimum(supplier) => (30, supplier.as_u128()),
         }
     }
     const fn kind(self) -> AccountKind {
@@ -99,7 +103,7 @@ impl Book {
             Self::Uncollected | Self::Abandoned(_) | Self::Depreciation(_) | Self::Datacentre(_) => {
                 AccountKind::Expense
             }
-            Self::Unused(..) | Self::Fee(_) | Self::SettlementDifference(_) => AccountKind::Expense,
+            Self::Unused(..) | Self::Fee(_) | Self::SettlementDifference(_) | Self::Minimum(_) => AccountKind::Expense,
             Self::DatacentrePayable | Self::Wallet(_) | Self::SupplierAccrued(_) | Self::SupplierPayable(_) => {
                 AccountKind::Liability
             }
@@ -205,6 +209,7 @@ impl Engine {
         let Some(hold) = self.jobs.get_mut(&job).and_then(|e| e.hold.take()) else { return };
         // A hold that is closed already is what was asked for.
         let _ = self.ledger.release_onto(hold, &mut out.records);
+        self.count_promised(job);
     }
 
     pub(crate) fn top_up(

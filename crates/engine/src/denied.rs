@@ -50,6 +50,8 @@ pub enum Denied {
         "the balance does not cover the work: {needed} {currency} needed, {available} {currency} available, {missing} {currency} missing"
     )]
     InsufficientFunds { needed: Money, available: Money, missing: Money, currency: Currency },
+    #[error("{0}")]
+    OverBudget(Box<crate::budget::Refused>),
     #[error("no pool can ever run this: {}", pools.join("; "))]
     NoFeasiblePool { pools: Vec<String> },
     #[error(
@@ -140,7 +142,7 @@ impl Denied {
             | Self::Disputed { .. }
             | Self::Overpaid { .. }
             | Self::KeyReused => NextMove::Conflict,
-            Self::InsufficientFunds { .. } => NextMove::Pay,
+            Self::InsufficientFunds { .. } | Self::OverBudget(_) => NextMove::Pay,
             Self::NoPrice { .. } | Self::NoPriceBook(_) | Self::QueueFull { .. } => NextMove::Wait,
         }
     }
@@ -174,6 +176,7 @@ impl Denied {
             Self::UserDisabled => "user_disabled",
             Self::ForeignProject => "foreign_project",
             Self::InsufficientFunds { .. } => "insufficient_funds",
+            Self::OverBudget(_) => "over_budget",
             Self::NoFeasiblePool { .. } => "no_feasible_pool",
             Self::RegionNotAllowed { .. } => "region_not_allowed",
             Self::NoPrice { .. } | Self::NoPriceBook(_) => "no_price",

@@ -186,6 +186,8 @@ pub enum Command {
     Contract(Box<crate::contract::Contracting>),
     /// Something about a supplier's statement.
     Settle(Box<crate::settle::Settling>),
+    /// Something about a budget.
+    Budget(Box<crate::budget::Budgeting>),
     /// Puts another policy into force; refused when `expected` is no longer the version in force.
     Steer {
         steering: Box<Steering>,
@@ -194,6 +196,7 @@ pub enum Command {
     },
 
     RegisterSupplier(Supplier),
+    SetSupplierTerms(Box<crate::purchase::NewTerms>),
     RegisterCluster(Cluster),
     /// Registers a cluster with the way to it, or another way to a known one. A new one is tested before it serves; what a
     /// trial showed of the old way no longer counts.
@@ -256,8 +259,10 @@ impl Command {
             Self::Bill(_) => "statement",
             Self::Contract(_) => "contract",
             Self::Settle(_) => "settlement",
+            Self::Budget(_) => "budget",
             Self::Steer { .. } => "policy.set",
             Self::RegisterSupplier(_) => "supplier.register",
+            Self::SetSupplierTerms(_) => "supplier.terms",
             Self::RegisterCluster(_) => "cluster.register",
             Self::ConnectCluster { .. } => "cluster.connect",
             Self::SetService { .. } => "cluster.service",
@@ -280,6 +285,9 @@ pub enum Report {
         number: u64,
         elements: u32,
         hold: Money,
+        /// What soft budgets say about it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
     },
     /// `changed` is false when the job was already as asked. For arrays, how many elements changed.
     Job {
@@ -326,6 +334,9 @@ pub enum Report {
     Corrected {
         transfer: TransferId,
         balance: Money,
+    },
+    Budget {
+        budget: u64,
     },
     /// The version in force now, and what it changed; unchanged when nothing did.
     Policy {

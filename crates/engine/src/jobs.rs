@@ -32,7 +32,10 @@ impl Engine {
 
     pub(crate) fn requeue(&mut self, job: JobId, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
         let tenant = self.tenant_of(job);
-        let changed = self.each(job, |engine, id| engine.end_job(id, EndCause::Requeued, actor, out))?;
+        let changed = self.each(job, |engine, id| {
+            engine.check_budgets_again(id)?;
+            engine.end_job(id, EndCause::Requeued, actor, out)
+        })?;
         self.audit_job(out, actor, "job.requeue", job, tenant);
         Ok(Report::Job { job, changed })
     }
@@ -40,19 +43,21 @@ impl Engine {
     pub(crate) fn hold(&mut self, job: JobId, actor: Actor, operator: bool, out: &mut Batch) -> Result<Report, Denied> {
         let tenant = self.tenant_of(job);
         let by = if operator { Holder::Operator } else { Holder::User };
-        let changed = self.each(job, |engine, id| {
-            let transition = engine.apply(id, JobInput::Hold { by })?;
-            if transition == Transition::Unchanged {
-                return Ok(false);
-            }
-            if let Transition::WithdrawRequested { attempt } = transition {
-                engine.order_end(base::AttemptId::new(id, attempt), EndCause::Withdrawn, out);
-            }
-            engine.queue_changed(id, actor, EventKind::Held { by }, out);
-            Ok(true)
-        })?;
+        let changed = self.each(job, |engine, id| engine.hold_one(id, by, actor, out))?;
         self.audit_job(out, actor, "job.hold", job, tenant);
         Ok(Report::Job { job, changed })
+    }
+
+    pub(crate) fn hold_one(&mut self, id: JobId, by: Holder, actor: Actor, out: &mut Batch) -> Result<bool, Denied> {
+        let transition = self.apply(id, JobInput::Hold { by })?;
+        if transition == Transition::Unchanged {
+            return Ok(false);
+        }
+        if let Transition::WithdrawRequested { attempt } = transition {
+            self.order_end(base::AttemptId::new(id, attempt), EndCause::Withdrawn, out);
+        }
+        self.queue_changed(id, actor, EventKind::Held { by }, out);
+        Ok(true)
     }
 
     pub(crate) fn release(
@@ -64,6 +69,7 @@ impl Engine {
     ) -> Result<Report, Denied> {
         let tenant = self.tenant_of(job);
         let changed = self.each(job, |engine, id| {
+            engine.check_budgets_again(id)?;
             engine.apply(id, JobInput::Release { operator })?;
             engine.queue_changed(id, actor, EventKind::Released, out);
             Ok(true)

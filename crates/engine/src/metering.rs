@@ -242,7 +242,9 @@ impl Engine {
         self.note_interval(interval, worked, out);
     }
 
-    fn note_interval(&self, interval: Interval, worked: Span, out: &mut Batch) {
+    fn note_interval(&mut self, interval: Interval, worked: Span, out: &mut Batch) {
+        self.count_spent(&interval, out);
+        self.count_purchase(&interval, out);
         let job = self.jobs.get(&interval.attempt.job);
         // A run whose job is over is nobody's any more but its pool's.
         let project = job.map_or(ProjectId::from_u128(0), |entry| entry.job.project);
@@ -410,13 +412,16 @@ impl Engine {
         let Some(entry) = self.jobs.get(&job) else { return false };
         let tenant = entry.job.tenant;
         if let Some(hold) = entry.hold {
-            return self.ledger.extend_hold_onto(hold, to, &mut out.records).is_ok();
+            let raised = self.ledger.extend_hold_onto(hold, to, &mut out.records).is_ok();
+            self.count_promised(job);
+            return raised;
         }
         // Admitted for nothing, and now it costs something.
         let hold = self.open_hold(job, tenant, to, out);
         if let Some(entry) = self.jobs.get_mut(&job) {
             entry.hold = hold;
         }
+        self.count_promised(job);
         self.write_job(out, job);
         hold.is_some()
     }

@@ -36,6 +36,8 @@ pub enum Record {
         at: Timestamp,
     },
     Supplier(Supplier),
+    /// What is agreed on with a supplier, and what was bought.
+    SupplierTerms(Box<rating::SupplierTerms>),
     Cluster(Cluster),
     ClusterLink(ClusterLink),
     /// Append.
@@ -66,6 +68,8 @@ pub enum Record {
     /// A tenant's contract, and a month of one of its lines.
     Contract(Box<rating::contract::Contract>),
     Period(Box<rating::contract::Period>),
+    /// A budget with what was spent of it.
+    Budget(Box<rating::Budget>),
     /// A supplier's statement, and one line of it by settlement and line.
     Statement(Box<rating::settlement::Statement>),
     StatementLine(Box<rating::settlement::Line>),
@@ -267,6 +271,10 @@ pub struct Snapshot {
     /// Months of contracts' lines.
     #[serde(default)]
     pub periods: Vec<rating::contract::Period>,
+    #[serde(default)]
+    pub supplier_terms: Vec<rating::SupplierTerms>,
+    #[serde(default)]
+    pub budgets: Vec<rating::Budget>,
     pub clusters: Vec<Cluster>,
     pub pools: Vec<(Pool, Option<PoolCost>)>,
     /// The open stretch of each pool.

@@ -39,6 +39,8 @@ impl Engine {
         engine.enter_statements(snapshot.statements, snapshot.invoiced);
         snapshot.contracts.into_iter().for_each(|contract| engine.enter_contract(contract));
         engine.periods = snapshot.periods.into_iter().map(|p| (p.key, p)).collect();
+        engine.restore_budgets(snapshot.budgets);
+        engine.restore_supplier_terms(snapshot.supplier_terms);
         for mut cluster in snapshot.clusters {
             cluster.health = ClusterHealth::Unreachable;
             engine.clusters.insert(cluster.id, cluster);
@@ -76,6 +78,7 @@ impl Engine {
         engine.restore_promises();
         let signed: Vec<u64> = engine.contracts.keys().copied().collect();
         signed.into_iter().for_each(|number| engine.set_contract_timer(number));
+        engine.promise_all();
         // Where a stretch has ended without an event, time has come as far as that.
         engine.now = snapshot.upkeep.iter().map(|open| open.from).fold(engine.now, Ord::max);
         engine.upkeep = snapshot.upkeep.into_iter().map(|open| (open.pool, open)).collect();

@@ -97,6 +97,10 @@ pub(crate) enum Due {
     Upkeep,
     /// A month of a contract begins or is to be closed.
     Contract(u64),
+    /// The grace after a hard budget was used up is over.
+    Budget(u64),
+    /// A supplier's period is to be closed, or its term ends.
+    Supplier(SupplierId),
 }
 
 /// Ends remembered for dependencies named after the fact, and answers remembered for repeated requests.
@@ -122,6 +126,9 @@ pub struct Engine {
     pub(crate) periods: BTreeMap<rating::contract::PeriodKey, rating::contract::Period>,
     /// Those that are not over.
     pub(crate) contracts_of: BTreeMap<TenantId, BTreeSet<u64>>,
+    pub(crate) supplier_terms: BTreeMap<SupplierId, rating::SupplierTerms>,
+    /// What work may cost, and what of it was spent and promised.
+    pub(crate) budgets: crate::budget::Budgets,
     pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
     pub(crate) pools: BTreeMap<PoolId, PoolEntry>,
     pub(crate) books: Vec<PriceBook>,
@@ -197,6 +204,8 @@ impl Engine {
             contracts: BTreeMap::new(),
             periods: BTreeMap::new(),
             contracts_of: BTreeMap::new(),
+            supplier_terms: BTreeMap::new(),
+            budgets: Default::default(),
             clusters: BTreeMap::new(),
             pools: BTreeMap::new(),
             books: Vec::new(),

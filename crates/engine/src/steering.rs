@@ -41,6 +41,7 @@ pub struct Steering {
     /// What tenants are promised by their contracts, by name. A name that no tenant has waits for one.
     pub contracts: BTreeMap<String, sched::Promise>,
     pub links: Network,
+    pub money: crate::budget::MoneyRules,
 }
 
 /// On whose pools the work of tenants runs, by what they have agreed on.

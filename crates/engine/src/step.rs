@@ -98,8 +98,10 @@ impl Engine {
             Command::Bill(what) => self.bill_command(*what, actor, out),
             Command::Contract(what) => self.contracting(*what, actor, out),
             Command::Settle(what) => self.settle(*what, actor, out),
+            Command::Budget(what) => self.budget(*what, actor, out),
             Command::PublishPrices(book) => self.publish_prices(book, actor, out),
             Command::Steer { steering, note, expected } => self.steer(*steering, note, expected, actor, out),
+            Command::SetSupplierTerms(terms) => self.set_supplier_terms(*terms, actor, out),
             Command::RegisterSupplier(_)
             | Command::RegisterCluster(_)
             | Command::ConnectCluster { .. }
@@ -129,6 +131,8 @@ impl Engine {
                 Due::Room => self.sched.plan_again(),
                 Due::Upkeep => self.upkeep_due(out),
                 Due::Contract(number) => self.contract_due(number, out),
+                Due::Budget(number) => self.budget_due(number, out),
+                Due::Supplier(supplier) => self.supplier_due(supplier, out),
             }
         }
     }

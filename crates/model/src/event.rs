@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{AttemptId, ClusterId, JobId, Money, PoolId, TenantId, Timestamp, UserId};
+use base::{AttemptId, ClusterId, JobId, Money, PoolId, SupplierId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::job::{EndCause, Exit, Holder, Outcome, StateCode};
@@ -108,6 +108,20 @@ pub enum EventKind {
         stop_at: Timestamp,
     },
     BalanceRestored,
+    /// So much of a budget is spent in its period.
+    BudgetAlert {
+        budget: u64,
+        percent: u32,
+        spent: Money,
+        amount: Money,
+        /// End of the period.
+        until: Timestamp,
+    },
+    /// A hard budget is used up, and the policy stops its work at `stop_at`.
+    BudgetStop {
+        budget: u64,
+        stop_at: Timestamp,
+    },
     TimeLimitWarning {
         signal: i32,
     },
@@ -228,6 +242,11 @@ pub enum EventKind {
     },
     ClusterReachable {
         cluster: ClusterId,
+    },
+    /// What was agreed on with the supplier of a pool is over; the pool serves on.
+    SupplierTermOver {
+        supplier: SupplierId,
+        pool: PoolId,
     },
     TenantChanged,
     UserChanged {

@@ -125,6 +125,8 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
             Record::Statement(x) => snapshot.settlements.contains(x),
             Record::TenantStatement(x) => snapshot.statements.contains(x),
             Record::Invoice(x) => snapshot.invoiced.contains(&x.statement),
+            Record::Budget(x) => snapshot.budgets.contains(x),
+            Record::SupplierTerms(x) => snapshot.supplier_terms.contains(x),
             Record::Volumes { tenant, book, volumes } => snapshot.volumes.contains(&(*tenant, *book, volumes.clone())),
             Record::Policy(x) => snapshot.policy.as_ref() == Some(x.as_ref()),
             Record::Spec { id, spec } => snapshot.specs.contains(&(*id, spec.clone())),
@@ -148,6 +150,8 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
         + snapshot.invoiced.len()
         + snapshot.contracts.len()
         + snapshot.periods.len()
+        + snapshot.budgets.len()
+        + snapshot.supplier_terms.len()
         + suppliers.len()
         + clusters.len()
         + pools.len()
@@ -383,6 +387,7 @@ pub fn supply() -> Vec<Record> {
     records.extend(prices());
     records.extend(contracts());
     records.extend(statements());
+    records.extend(agreed());
     records
 }
 
@@ -419,6 +424,21 @@ fn statements() -> Vec<Record> {
         Record::Correction(of(json!({
             "transfer": "trf_00000000000000000000000000000005", "tenant": tenant, "at": 4, "amount": -1, "currency": "CNY",
             "reason": "the filesystem was slow",
+        }))),
+    ]
+}
+
+/// Terms of a supplier and a budget, with what came of them.
+fn agreed() -> Vec<Record> {
+    vec![
+        Record::SupplierTerms(of(json!({
+            "supplier": "sup_00000000000000000000000000000001", "from": 1, "to": 9, "settles": "quarter", "offset": "+08:00",
+            "minimum": 7, "counts_from": 1, "periods": [{"from": 1, "to": 9, "fees": 4, "minimum": 7, "accrued": 3, "bookings": 1}],
+        }))),
+        Record::Budget(of(json!({
+            "number": 1, "tenant": TenantId::from_u128(1), "kind": "hard", "period": {"every": "once", "from": 1, "to": 9},
+            "offset": "+08:00", "amount": 7, "alerts": [50, 100], "set_at": 2,
+            "spent": [{"from": 1, "to": 9, "since": 4, "alerted": [50], "stop_at": 5}],
         }))),
     ]
 }
@@ -464,7 +484,7 @@ pub fn job(number: u64, name: &str) -> Vec<Record> {
         actor: Actor::User(user),
         what: EventKind::Submitted { hold: Money(5) },
     };
-    let report = Report::Submitted { job: id(number), number, elements: 1, hold: Money(5) };
+    let report = Report::Submitted { job: id(number), number, elements: 1, hold: Money(5), warnings: Vec::new() };
     let row = JobRow {
         job,
         name: name.into(),

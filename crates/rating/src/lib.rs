@@ -4,10 +4,12 @@
 
 pub mod assets;
 pub mod book;
+pub mod budget;
 pub mod charge;
 pub mod contract;
 pub mod cost;
 pub mod fee;
+pub mod purchase;
 pub mod settlement;
 pub mod sizing;
 pub mod statement;
@@ -18,9 +20,11 @@ pub mod volumes;
 
 pub use assets::{NodeCost, OwnCost, Stage};
 pub use book::{Missing, PriceBook, PriceList, Rates, Sale};
+pub use budget::{Budget, BudgetKind, Period};
 pub use charge::{Interval, Meter};
 pub use cost::{CostParts, PoolCost, RunCost};
 pub use fee::SupplierFee;
+pub use purchase::{Settles, SupplierTerms};
 pub use tariff::Tariff;
 pub use trial::Trial;
 pub use upkeep::{Cause, NodeCounts, Stretch, Upkeep};

@@ -100,6 +100,7 @@ pub fn events(events: &[Event]) {
             EventKind::Moved { .. } | EventKind::Twinned { .. } => "moved",
             EventKind::LateAnswer { .. } => "late_answer",
             EventKind::BalanceLow { .. } => "balance_low",
+            EventKind::BudgetAlert { .. } => "budget_alert",
             EventKind::ClusterUnreachable { .. } => "cluster_unreachable",
             _ => "other",
         };

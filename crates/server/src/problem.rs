@@ -185,6 +185,15 @@ impl From<Denied> for Failure {
                 })),
                 ..plain(ErrorCode::InsufficientFunds)
             },
+            Denied::OverBudget(refused) => Self {
+                amounts: Some(Box::new(Amounts {
+                    needed: refused.needed,
+                    available: refused.left,
+                    missing: refused.needed - refused.left,
+                    currency: refused.currency,
+                })),
+                ..plain(ErrorCode::OverBudget)
+            },
             Denied::NoFeasiblePool { pools } => Self {
                 errors: pools
                     .iter()
@@ -338,6 +347,14 @@ mod tests {
                 missing: Money(2_000_000),
                 currency: Currency::CNY,
             },
+            Denied::OverBudget(Box::new(engine::budget::Refused {
+                budget: 1,
+                of: "whole tenant, by the month".into(),
+                until: base::Timestamp::ZERO,
+                left: Money(1),
+                needed: Money(2),
+                currency: Currency::CNY,
+            })),
             Denied::NoFeasiblePool { pools: vec!["a: too small".into()] },
             Denied::NoPrice {
                 pool: PoolId::from_u128(1),

@@ -26,6 +26,7 @@ pub fn after_quiescence(world: &World) -> Vec<String> {
     wrong.extend(pools_cost_what_they_cost(tables));
     wrong.extend(suppliers_are_owed_their_fees(tables));
     wrong.extend(contracts_are_kept(tables));
+    wrong.extend(budgets_have_what_was_billed(tables));
     wrong
 }
 
@@ -106,12 +107,82 @@ fn pools_cost_what_they_cost(tables: &Tables) -> Vec<String> {
     wrong
 }
 
-/// What is accrued to suppliers is the fees of the intervals.
+/// What is accrued to suppliers is the fees of the intervals, and what these fell behind the minimum purchase in each period that
+/// is closed.
 fn suppliers_are_owed_their_fees(tables: &Tables) -> Vec<String> {
     let fees: Money = tables.intervals.values().flatten().map(|i| i.cost.fee).sum();
-    let accrued = tables.accounts.values().filter(|a| a.code.as_str().ends_with("/accrued"));
-    let accrued: Money = accrued.map(|a| a.balance()).sum();
-    if fees == accrued { Vec::new() } else { vec![format!("fees of {fees}, accrued {accrued}")] }
+    let of = |end: &'static str| {
+        tables.accounts.values().filter(move |a| a.code.as_str().ends_with(end)).map(|a| a.balance()).sum::<Money>()
+    };
+    let mut wrong = Vec::new();
+    let mut short = Money::ZERO;
+    for terms in tables.supplier_terms.values() {
+        let supplier_of = |attempt: AttemptId| {
+            let cluster = tables.attempts.get(&attempt).map(|a| a.cluster);
+            cluster.and_then(|id| tables.clusters.get(&id)).map(|cluster| cluster.supplier)
+        };
+        let own: Vec<&Interval> =
+            tables.intervals.values().flatten().filter(|i| supplier_of(i.attempt) == Some(terms.supplier)).collect();
+        for p in &terms.periods {
+            let within = |i: &&&Interval| p.from < i.to && i.to <= p.to;
+            let bought: Money = own.iter().filter(within).map(|i| i.cost.fee).sum();
+            let owed = p.minimum.map_or(Money::ZERO, |minimum| (minimum - bought).max(Money::ZERO));
+            if (p.fees, p.accrued) != (bought, owed) {
+                wrong.push(format!("from {} were bought {bought}, {owed} short, and is kept as {p:?}", p.from));
+            }
+            short += owed;
+        }
+    }
+    if fees + short != of("/accrued") || short != of("/cost/minimum") {
+        let (accrued, minimum) = (of("/accrued"), of("/cost/minimum"));
+        wrong.push(format!("fees of {fees}, {short} short; accrued {accrued}, of that {minimum} for minima"));
+    }
+    wrong
+}
+
+/// What was spent of a budget in each of its periods is the sum of its work's intervals that end there, each threshold that it has
+/// reached was told once, and none that it never reached. For budgets that were set before anything was billed.
+fn budgets_have_what_was_billed(tables: &Tables) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let first = tables.intervals.values().flatten().map(|i| i.from).min();
+    let told = |number: u64, percent: u32, until: Timestamp| {
+        let is_it = |e: &&Event| {
+            matches!(e.what, EventKind::BudgetAlert { budget, percent: p, until: u, .. }
+                if (budget, p, u) == (number, percent, until))
+        };
+        tables.events.iter().filter(is_it).count()
+    };
+    for budget in tables.budgets.values().filter(|b| first.is_some_and(|first| b.set_at <= first)) {
+        let number = budget.number;
+        let mut sums: BTreeMap<(Timestamp, Timestamp), Money> = BTreeMap::new();
+        for interval in tables.intervals.values().flatten() {
+            let Some(job) = tables.jobs.get(&interval.attempt.job).map(|row| &row.job) else { continue };
+            if let Some(period) = budget.around(interval.to)
+                && budget.is_for(job.tenant, job.project, job.user)
+            {
+                *sums.entry(period).or_default() += interval.charge - interval.drawn_value();
+            }
+        }
+        for spent in &budget.spent {
+            let billed = sums.remove(&(spent.from, spent.to)).unwrap_or(Money::ZERO);
+            if spent.total() != billed {
+                wrong.push(format!("{} of budget {number} are spent, its intervals are {billed}", spent.total()));
+            }
+            for percent in &budget.alerts {
+                let wanted = usize::from(spent.alerted.contains(percent));
+                let (reached, times) =
+                    (billed.0 >= budget.amount.0 / 100 * i64::from(*percent), told(number, *percent, spent.to));
+                if times != wanted || (reached && wanted == 0) {
+                    wrong.push(format!("{percent} % of budget {number} was told {times} times"));
+                }
+            }
+        }
+        sums.retain(|_, sum| *sum != Money::ZERO);
+        if !sums.is_empty() {
+            wrong.push(format!("budget {number} has not counted {sums:?}"));
+        }
+    }
+    wrong
 }
 
 /// What must hold at any moment of a run.
@@ -456,6 +527,10 @@ pub fn restored_equals_live(world: &World) -> Vec<String> {
     for (id, tenant) in &world.tables().tenants {
         let name = &tenant.name;
         differ(format!("wallet of {name}"), format!("{:?}", live.wallet(*id)), format!("{:?}", twin.wallet(*id)));
+    }
+    for id in world.tables().tenants.keys() {
+        let of = |e: &engine::Engine| format!("{:?}", e.budgets(*id));
+        differ(format!("budgets of {id}"), of(live), of(&twin));
     }
     for pool in live.pools() {
         let of = |e: &engine::Engine| format!("{:?}", e.pool_use(pool.id));

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use base::{AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, ProjectId, Resources, Seed, Span, Stream};
 use base::{SupplierId, TenantId, UserId};
-use engine::{ByClass, Command, Contracting, Envelope, Policy, Preemption, Replacement, Steering, Waiting};
+use engine::{BudgetScope, Budgeting, Contracting, MoneyRules, NewTerms, OverBudget};
+use engine::{ByClass, Command, Envelope, Policy, Preemption, Replacement, Steering, Waiting};
 use model::{
     Actor, BackendKind, Chip, Cluster, ClusterHealth, Node, NodeState, Outcome, Pool, PriorityClass, Role, Service,
     Supplier, SupplyMode, User,
 };
-use rating::{NodeCost, OwnCost, PoolCost, SupplierFee};
+use rating::tariff::calendar::UtcOffset;
+use rating::{BudgetKind, NodeCost, OwnCost, Period, PoolCost, Settles, SupplierFee};
 
 use crate::audit;
 use crate::world::{Crash, Delivery, Doing, World};
@@ -216,6 +218,7 @@ impl Chaos {
             self.operator(Command::CreateUser { user: person, password: None });
             self.operator(Command::TopUp { tenant: id, amount: Money::from_units(balance), memo: String::new() });
             self.tenants.push((id, user));
+            self.set_budgets(None);
         }
         let local = self.cluster("local", SupplyMode::Own);
         let far = self.cluster("far", SupplyMode::Partner);
@@ -225,9 +228,32 @@ impl Chaos {
         self.pool("far", far, 4, Resources::new(4, Bytes::from_gib(16), 0), None);
     }
 
+    /// A soft budget of each tenant and a hard one of its user; with an amount all of them have that.
+    fn set_budgets(&mut self, amount: Option<Money>) {
+        for (tenant, user) in self.tenants.clone() {
+            for (kind, period, user, usual) in
+                [(BudgetKind::Soft, Period::Quarter, None, 3), (BudgetKind::Hard, Period::Month, Some(user), 12)]
+            {
+                let scope = BudgetScope { tenant, project: None, user };
+                let (offset, alerts) = (UtcOffset::UTC, vec![10, 50, 90]);
+                let amount = amount.unwrap_or(Money::from_units(usual));
+                let set = Budgeting::Set { scope, kind, period, offset, amount, alerts };
+                self.operator(Command::Budget(Box::new(set)));
+            }
+        }
+    }
+
     fn cluster(&mut self, name: &str, mode: SupplyMode) -> ClusterId {
         let (supplier, id) = (SupplierId::from_u128(self.ids.u128()), ClusterId::from_u128(self.ids.u128()));
         self.operator(Command::RegisterSupplier(Supplier { id: supplier, name: name.into(), mode }));
+        if mode == SupplyMode::Partner {
+            // A term of two hours: it ends while work runs, and its only period is closed and corrected.
+            let now = self.world.shown();
+            let (from, to) = (None, Some(now + Span::from_hours(2)));
+            let (settles, offset, minimum) = (Settles::Month, UtcOffset::UTC, Money::from_units(500));
+            let terms = NewTerms { supplier, from, to, settles, offset, minimum };
+            self.operator(Command::SetSupplierTerms(Box::new(terms)));
+        }
         let (backend, health) = (BackendKind::Slurm, ClusterHealth::Unreachable);
         let cluster = Cluster {
             id,
@@ -266,7 +292,8 @@ impl Chaos {
             past_use: Default::default(),
             terms: Default::default(),
         };
-        let cost = match mode {
+        let paid = if name == "far" { SupplyMode::Partner } else { mode };
+        let cost = match paid {
             SupplyMode::Own => PoolCost::Own(OwnCost {
                 node: NodeCost {
                     purchase_price: Money::from_units(100_000),
@@ -448,6 +475,7 @@ impl Chaos {
             let amount = Money::from_units(1_000_000);
             self.operator(Command::TopUp { tenant, amount, memo: String::new() });
         }
+        self.set_budgets(Some(Money::from_units(1_000_000)));
         // One for now, and one after the last of those that were published ahead.
         self.publish(Span::ZERO, true);
         self.publish(Span::from_hours(2), true);
@@ -506,7 +534,8 @@ fn policy() -> Policy {
         again_after: Span::from_mins(3),
         ..Preemption::default()
     };
-    let steering = Steering { replacement, waiting, preemption, reserve_permille: 250, ..Steering::default() };
+    let money = MoneyRules { over_budget: OverBudget::Stop };
+    let steering = Steering { replacement, waiting, preemption, reserve_permille: 250, money, ..Steering::default() };
     Policy { steering, ..Policy::default() }
 }
 

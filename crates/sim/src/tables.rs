@@ -75,6 +75,8 @@ pub struct Tables {
     pub corrections: Vec<rating::statement::Correction>,
     pub contracts: BTreeMap<u64, rating::contract::Contract>,
     pub months: BTreeMap<rating::contract::PeriodKey, rating::contract::Period>,
+    pub supplier_terms: BTreeMap<SupplierId, rating::SupplierTerms>,
+    pub budgets: BTreeMap<u64, rating::Budget>,
     pub tenants: BTreeMap<TenantId, Tenant>,
     pub projects: BTreeMap<ProjectId, Project>,
     pub users: BTreeMap<UserId, User>,
@@ -191,10 +193,12 @@ impl Tables {
             Record::PoolCost { pool, cost } => drop(self.costs.insert(*pool, cost.clone())),
             Record::Upkeep(open) => drop(self.upkeep.insert(open.pool, open.as_ref().clone())),
             Record::Stretch(stretch) => self.store_stretch(stretch)?,
-            Record::Contract(contract) => drop(self.contracts.insert(contract.number, contract.as_ref().clone())),
-            Record::Period(period) => drop(self.months.insert(period.key, period.as_ref().clone())),
-            Record::Statement(statement) => drop(self.settlements.insert(statement.number, statement.as_ref().clone())),
             Record::TenantStatement(_) | Record::Invoice(_) | Record::Correction(_) => self.store_billing(record),
+            Record::Statement(_)
+            | Record::Budget(_)
+            | Record::SupplierTerms(_)
+            | Record::Contract(_)
+            | Record::Period(_) => self.store_agreed(record),
             Record::Policy(version) => self.policies.push(version.as_ref().clone()),
             Record::PriceBook(book) => {
                 if self.books.insert(book.id, book.clone()).is_some() {
@@ -246,6 +250,17 @@ impl Tables {
             Record::Share { tenant, used, at } => drop(self.shares.insert(*tenant, (*used, *at))),
         }
         Ok(())
+    }
+
+    fn store_agreed(&mut self, record: &Record) {
+        match record {
+            Record::Statement(of) => drop(self.settlements.insert(of.number, of.as_ref().clone())),
+            Record::Contract(of) => drop(self.contracts.insert(of.number, of.as_ref().clone())),
+            Record::Period(of) => drop(self.months.insert(of.key, of.as_ref().clone())),
+            Record::Budget(of) => drop(self.budgets.insert(of.number, of.as_ref().clone())),
+            Record::SupplierTerms(of) => drop(self.supplier_terms.insert(of.supplier, of.as_ref().clone())),
+            _ => {}
+        }
     }
 
     fn store_interval(&mut self, interval: &Interval) -> Result<(), Conflict> {
@@ -355,6 +370,8 @@ impl Tables {
             invoiced: self.invoices.keys().copied().collect(),
             contracts: self.contracts.values().cloned().collect(),
             periods: self.months.values().cloned().collect(),
+            supplier_terms: self.supplier_terms.values().cloned().collect(),
+            budgets: self.budgets.values().cloned().collect(),
             clusters: self.clusters.values().cloned().collect(),
             pools: self.pools.values().map(|p| (p.clone(), self.costs.get(&p.id).cloned().flatten())).collect(),
             upkeep: self.upkeep.values().cloned().collect(),

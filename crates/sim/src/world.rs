@@ -512,7 +512,9 @@ impl World {
     /// What the snapshot lacks.
     pub fn restored_twin(&self) -> Result<Engine, engine::RestoreError> {
         // When attempts are looked at next is not stored: here they are not, since the live engine has not come to it either.
-        let policy = Policy { look_interval: Span::from_hours(24 * 365), ..self.policy.clone() };
+        let mut policy = Policy { look_interval: Span::from_hours(24 * 365), ..self.policy.clone() };
+        // Nor is when room was last searched for: it makes none.
+        policy.steering.preemption.by.clear();
         let mut twin = Engine::restore(policy, self.tables.snapshot())?;
         for ((pool, node), (cluster, busy)) in &self.foreign {
             let what = Observed::Foreign { pool: *pool, node: node.clone(), busy: *busy };

@@ -38,6 +38,7 @@ scenarios!(
     arrays,
     backfill,
     bought,
+    budgets,
     cancel_in_each_phase,
     clock_back,
     constraints,

@@ -51,6 +51,8 @@ docs! {
     PolicyVersion, "policy";
     rating::contract::Contract, "contract";
     rating::contract::Period, "month of a contract";
+    rating::Budget, "budget";
+    rating::SupplierTerms, "supplier's terms";
     rating::settlement::Statement, "settlement";
     rating::settlement::Line, "line of a settlement";
     rating::statement::TenantStatement, "statement";
@@ -278,56 +280,6 @@ pub(crate) fn put_attempt(args: &mut Args, attempt: &Attempt) -> Encoded {
     args.id(attempt.pool.as_u128());
     args.int(i64::from(attempt.phase.is_open()));
     put(args, attempt)
-}
-
-pub(crate) fn put_contract(args: &mut Args, contract: &rating::contract::Contract) -> Encoded {
-    args.int(natural(contract.number));
-    args.id(contract.tenant.as_u128());
-    put(args, contract)
-}
-
-pub(crate) fn put_period(args: &mut Args, period: &rating::contract::Period) -> Encoded {
-    args.int(natural(period.key.contract));
-    args.int(i64::from(period.key.line));
-    args.int(i64::from(period.key.month));
-    args.int(i64::from(period.key.carried));
-    args.opt_int(period.closed.map(|closing| closing.at.as_micros()));
-    args.int(period.closed.map_or(0, |closing| closing.lapsed.micros()));
-    put(args, period)
-}
-
-pub(crate) fn put_statement(args: &mut Args, statement: &rating::settlement::Statement) -> Encoded {
-    args.int(natural(statement.number));
-    args.int(crate::query::settlements::state_number(statement.state));
-    put(args, statement)
-}
-
-/// Verdicts as stored: their place in the list of all, which therefore only grows at its end; 0 matched.
-pub(crate) fn put_statement_line(args: &mut Args, line: &rating::settlement::Line) -> Encoded {
-    use rating::settlement::{Dispute, Verdict};
-    let settles = line.settles();
-    args.int(natural(line.settlement));
-    args.int(i64::from(line.line));
-    args.int(Verdict::ALL.iter().position(|v| *v == line.verdict).unwrap_or(Verdict::ALL.len()) as i64);
-    args.int(i64::from(line.dispute == Dispute::Open));
-    args.opt_id(settles.map(|attempt| attempt.job.as_u128()));
-    args.opt_int(settles.map(|attempt| i64::from(attempt.number)));
-    put(args, line)
-}
-
-pub(crate) fn put_tenant_statement(args: &mut Args, statement: &rating::statement::TenantStatement) -> Encoded {
-    args.int(natural(statement.number));
-    args.id(statement.tenant.as_u128());
-    args.text(statement.month.to_string());
-    put(args, statement)
-}
-
-pub(crate) fn put_correction(args: &mut Args, correction: &rating::statement::Correction) -> Encoded {
-    args.id(correction.transfer.as_u128());
-    args.id(correction.tenant.as_u128());
-    args.opt_id(correction.job.map(|of| of.job.as_u128()));
-    args.int(correction.at.as_micros());
-    put(args, correction)
 }
 
 pub(crate) fn put_interval(args: &mut Args, interval: &Interval) -> Encoded {

@@ -4,6 +4,7 @@
 //! Start reading at [`SqlStore`]. `db` is the only module that knows there are two databases, `write` turns a batch
 //! into statements, `load` turns tables into a snapshot, `query` answers the routes.
 
+mod agreed;
 mod checkpoints;
 mod codec;
 mod daily;

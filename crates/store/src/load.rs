@@ -43,6 +43,8 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
         invoiced: rows(pool, "SELECT number FROM tenant_invoices ORDER BY number", |row| row.natural(0)).await?,
         contracts: docs(pool, "SELECT v, doc FROM contracts ORDER BY number").await?,
         periods: docs(pool, "SELECT v, doc FROM contract_months ORDER BY contract, line, month, carried").await?,
+        supplier_terms: docs(pool, "SELECT v, doc FROM supplier_terms ORDER BY supplier").await?,
+        budgets: docs(pool, "SELECT v, doc FROM budgets ORDER BY number").await?,
         suppliers: docs(pool, "SELECT v, doc FROM suppliers ORDER BY id").await?,
         clusters: docs(pool, "SELECT v, doc FROM clusters ORDER BY id").await?,
         pools: pools(pool).await?,

@@ -81,6 +81,8 @@ tables! {
     Statements Refuse "tenant_statements" ["number"] ["tenant" "month" "v" "doc"];
     Invoices Refuse "tenant_invoices" ["number"] ["v" "doc"];
     Corrections Refuse "corrections" ["id"] ["tenant" "job" "at" "v" "doc"];
+    SupplierTerms Replace "supplier_terms" ["supplier"] ["v" "doc"];
+    Budgets Replace "budgets" ["number"] ["tenant" "v" "doc"];
     Scripts Keep "scripts" ["id"] ["body"];
     Specs Keep "specs" ["id"] ["v" "doc"];
     Jobs Replace "jobs" ["number"] ["id" "tenant" "project" "user_id" "spec" "array_root" "array_number" "array_index"
@@ -282,6 +284,8 @@ fn place(record: &Record) -> (T, Option<(u128, u128)>) {
         Record::Policy(_) => (T::Policies, None),
         Record::Contract(contract) => (T::Contracts, one(u128::from(contract.number))),
         Record::Period(period) => (T::ContractMonths, one(period.key.packed())),
+        Record::SupplierTerms(terms) => (T::SupplierTerms, one(terms.supplier.as_u128())),
+        Record::Budget(budget) => (T::Budgets, one(u128::from(budget.number))),
         Record::Statement(statement) => (T::Settlements, one(u128::from(statement.number))),
         Record::StatementLine(line) => (T::SettlementLines, Some((u128::from(line.settlement), u128::from(line.line)))),
         Record::TenantStatement(_) => (T::Statements, None),
@@ -403,16 +407,6 @@ fn encode_supply(record: &Record, args: &mut Args) -> Encoded {
             args.id(book.id.as_u128());
             codec::put(args, book)
         }
-        Record::TenantStatement(statement) => codec::put_tenant_statement(args, statement),
-        Record::Invoice(invoice) => {
-            args.int(codec::natural(invoice.statement));
-            codec::put(args, invoice.as_ref())
-        }
-        Record::Correction(correction) => codec::put_correction(args, correction),
-        Record::Contract(contract) => codec::put_contract(args, contract),
-        Record::Period(period) => codec::put_period(args, period),
-        Record::Statement(statement) => codec::put_statement(args, statement),
-        Record::StatementLine(line) => codec::put_statement_line(args, line),
         Record::Volumes { tenant, book, volumes } => {
             args.id(tenant.as_u128());
             args.id(book.as_u128());
@@ -422,7 +416,7 @@ fn encode_supply(record: &Record, args: &mut Args) -> Encoded {
             args.int(codec::natural(version.number));
             codec::put(args, version.as_ref())
         }
-        _ => encode_work(record, args),
+        _ => crate::agreed::encode(record, args).unwrap_or_else(|| encode_work(record, args)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The words of the HTTP API: request and response types with their schemas, error codes, and the texts of both languages.
 //! Refuses to know: the domain's own types, the engine, the store, and how anything is sent.
 
+pub mod budget;
 pub mod cluster;
 pub mod common;
 pub mod contract;
@@ -9,6 +10,7 @@ pub mod events;
 pub mod files;
 pub mod job;
 pub mod money;
+pub mod overview;
 pub mod page;
 pub mod people;
 pub mod policy;
@@ -21,6 +23,7 @@ pub mod sheet;
 pub mod sites;
 pub mod statement;
 pub mod submit;
+pub mod suppliers;
 pub mod supply;
 pub mod text;
 pub mod twin;

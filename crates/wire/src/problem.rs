@@ -39,6 +39,7 @@ error_codes! {
     Unauthenticated "unauthenticated" 401 "Sign in first" "请先登录";
     SignInFailed "sign_in_failed" 401 "Name or password is wrong" "用户名或密码错误";
     InsufficientFunds "insufficient_funds" 402 "The balance does not cover it" "余额不足";
+    OverBudget "over_budget" 402 "A budget does not allow it" "超出预算";
     CsrfMissing "csrf_missing" 403 "The header X-HW-CSRF is missing" "缺少 X-HW-CSRF 请求头";
     Forbidden "forbidden" 403 "Your role does not allow it" "角色权限不足";
     ScopeTooNarrow "scope_too_narrow" 403 "The token's scope does not allow it" "令牌权限不足";

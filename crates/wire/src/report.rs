@@ -12,7 +12,8 @@ use crate::words::{ReportBy, SupplyMode};
 #[into_params(parameter_in = Query)]
 pub struct ReportQuery {
     /// What to tell apart, by commas, at most four: `tenant`, `project`, `line` (product line), `work` (training, inference, other),
-    /// `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`; the tenant when left out.
+    /// `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`, `season` (quarter), `user` (not with `line` and `work`, and
+    /// without hours); the tenant when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(max_length = 100)]
     pub by: Option<String>,
@@ -35,7 +36,8 @@ pub struct ReportRow {
     pub uncollected: MoneyText,
     pub depreciation: MoneyText,
     pub datacentre: MoneyText,
-    /// What suppliers take, with what statements that were accepted within the period corrected.
+    /// What suppliers take, with what statements that were accepted within the period corrected, and what fees fell behind minimum
+    /// purchases in periods that ended in it.
     pub fee: MoneyText,
     /// What own nodes cost that no work carried.
     pub unused: MoneyText,
@@ -87,6 +89,11 @@ pub struct PoolReport {
     pub maintenance_hours: f64,
     pub reserve_hours: f64,
     pub allocated_hours: f64,
+    /// Core-hours that work used of those that it had, by what clusters told of the processor time of attempts that ended in the period;
+    /// `null` where none told, and where the hours are of cards.
+    pub used_hours: Option<f64>,
+    /// Of the core-hours of attempts that ended in the period and told: how much they used, per cent.
+    pub used_percent: Option<String>,
     /// Allocated of total; `null` where there was nothing.
     pub utilisation_percent: Option<String>,
     pub revenue: MoneyText,

@@ -34,8 +34,8 @@ pub const REASONS: &[Entry] = &[
     entry("held_operator", "held by the operator", "已被运营方挂起"),
     entry(
         "held_platform",
-        "held by the platform after too many failed starts; release it to try again",
-        "多次启动失败，已被平台挂起；释放后重试",
+        "held by the platform after too many failed starts, or because its budget is used up; release it to try again",
+        "多次启动失败或预算已用完，已被平台挂起；释放后重试",
     ),
     entry("begin_time", "starts at {at} at the earliest", "最早于 {at} 开始"),
     entry("dependency", "waits for job {on} to end", "等待作业 {on} 结束"),
@@ -230,6 +230,21 @@ pub const EVENTS: &[Entry] = &[
         "balance_low",
         "the balance is low: {available} available, {needed} needed; stops at {stop_at}",
         "余额不足：可用 {available}，需要 {needed}；将于 {stop_at} 停止",
+    ),
+    entry(
+        "budget_alert",
+        "budget {budget}: {percent} % are spent, {spent} of {amount}, until {until}",
+        "预算 {budget} 已使用 {percent}%：{amount} 中的 {spent}，截至 {until}",
+    ),
+    entry(
+        "supplier_term_over",
+        "the term agreed on with {supplier} is over; its pool {pool} serves on",
+        "与 {supplier} 约定的期限已到；其资源池 {pool} 继续服务",
+    ),
+    entry(
+        "budget_stop",
+        "budget {budget} is used up: its running work is stopped at {stop_at}",
+        "预算 {budget} 已用完：其运行中的作业将于 {stop_at} 停止",
     ),
     entry(
         "interrupted",

@@ -84,6 +84,12 @@ words! {
     LogStream("snake_case") { Stdout = "stdout", Stderr = "stderr" }
     /// What an explanation explains: the choice to come, or the one that was made.
     ExplainPhase("snake_case") { Pending = "pending", Placed = "placed" }
+    /// Whether work beyond a budget is refused, or only told.
+    BudgetKind("snake_case") { Hard = "hard", Soft = "soft" }
+    /// In what stretches of time a budget is counted.
+    BudgetPeriod("snake_case") { Month = "month", Quarter = "quarter", Year = "year", Once = "once" }
+    /// By which periods a supplier is settled with.
+    SettlesBy("snake_case") { Month = "month", Quarter = "quarter" }
     /// How a bill is written.
     BillFormat("snake_case") { Json = "json", Csv = "csv" }
     /// How a tenant's statement is written.
@@ -111,6 +117,7 @@ words! {
     ReportBy("snake_case") {
         Tenant = "tenant", Project = "project", Line = "line", Work = "work", Pool = "pool", Cluster = "cluster",
         Supplier = "supplier", Mode = "mode", Region = "region", Day = "day", Month = "month",
+        Season = "season", User = "user",
     }
     MarginBy("snake_case") { Job = "job", Tenant = "tenant", Pool = "pool", Project = "project" }
     /// Where a supplier's statement stands.

@@ -28,8 +28,11 @@ macro_rules! catalogue {
 catalogue! {
     // Labels; headings of tables are the same in capitals.
     Accepted "Accepted" "结算时间";
+    Accrued "Accrued" "已计提";
+    ActiveUsers "Active users" "活跃用户";
     Address "Address" "地址";
     Agreed "Agreed" "核定金额";
+    Alerted "Alerts" "提醒阈值";
     Amount "Amount" "金额";
     Api "API of the server" "服务器 API";
     Arguments "Arguments" "参数";
@@ -40,6 +43,7 @@ catalogue! {
     Backend "Kind" "后端";
     Balance "Balance" "余额";
     Begin "Not before" "最早开始";
+    Bought "Bought" "采购额";
     Candidates "Candidates" "候选资源池";
     CardHour "Card-hour" "卡时价";
     CardHours "Card-hours" "卡时";
@@ -81,6 +85,20 @@ catalogue! {
     CreditLimit "Credit limit" "信用额度";
     Currency "Currency" "币种";
     Datacentre "Data centre" "机房费";
+    Left "Left" "剩余";
+    Minimum "Minimum" "最低采购额";
+    Over90 "Over 90 days" "90 天以上";
+    Owed "Owed by it" "应收";
+    OwedSince "Unpaid since" "欠费起始";
+    Period "Period" "周期";
+    Promised "Promised" "已承诺";
+    RevenuePerUser "Revenue a user" "户均收入";
+    Season "Quarter" "季度";
+    SettlesBy "Settled by" "结算周期";
+    Share "Share, %" "占比%";
+    Short "Short" "差额";
+    Spent "Spent" "已用";
+    StopsAt "Stops at" "停止时间";
     Unused "Unused nodes" "闲置成本";
     Line "Product line" "产品线";
     Committed "Committed" "承诺量";
@@ -92,12 +110,16 @@ catalogue! {
     Lapsed "Lapsed" "失效";
     CarriedOn "Carried on" "结转";
     ClosedAt "Closed" "结清时间";
+    UpTo30 "0-30 days" "30 天内";
+    UpTo60 "31-60 days" "31–60 天";
+    UpTo90 "61-90 days" "61–90 天";
     WorkKind "Kind of work" "训练/推理";
     Region "Region" "地域";
     Day "Day" "日期";
     Month "Month" "月份";
     Unit "Unit" "单位";
     HoursTotal "Hours" "总时数";
+    HoursUsed "Hours used" "实用小时";
     HoursAllocated "Allocated" "已分配";
     Utilisation "Utilisation %" "利用率 %";
     Carried "Carried by work" "作业承担";
@@ -423,6 +445,7 @@ catalogue! {
     PricesPublished "Prices {name} in {currency} are published." "{currency} 价目 {name} 已发布。";
     FilesPut "{n} files ({size}) are in the file space; {sent} had to be sent." "{n} 个文件（{size}）已在文件空间；实际传输 {sent}。";
     FilesGot "{n} files ({size}) are here." "{n} 个文件（{size}）已取回。";
+    BudgetRemoved "Budget {n} is removed." "预算 {n} 已删除。";
     FilesRemoved "{n} files are removed." "已删除 {n} 个文件。";
     LinkLeftOut "{path}: a link, left out" "{path}：符号链接，已跳过";
     ReallyRemove "Remove {path} and everything below it?" "确定删除 {path} 及其下全部内容吗？";

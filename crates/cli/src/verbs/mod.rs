@@ -1,6 +1,7 @@
 //! The product's own verbs, one file per group; this one only names them and hands on.
 
 pub mod account;
+pub mod budgets;
 pub mod cluster;
 pub mod contracts;
 pub mod costs;
@@ -9,6 +10,7 @@ pub mod house;
 pub mod jobs;
 pub mod logs;
 pub mod money;
+pub mod overview;
 pub mod people;
 pub mod policy;
 pub mod prices;
@@ -18,6 +20,7 @@ pub mod show;
 pub mod sites;
 pub mod statements;
 pub mod submit;
+pub mod suppliers;
 pub mod supply;
 pub mod wait;
 
@@ -107,6 +110,10 @@ pub enum Verb {
     Tokens(account::Tokens),
     /// A tenant's wallet: balance, top-ups, movements
     Wallet(money::Wallet),
+    /// Budgets of a tenant, its projects and users: list, set, remove
+    Budgets(budgets::Budgets),
+    /// Suppliers: what is owed, the terms agreed on, minimum purchases: show, set
+    Suppliers(suppliers::Suppliers),
     /// What pools cost: own nodes, or a partner's fee: show, set
     Costs(costs::Costs),
     /// Tenants' contracts: list, show, sign, end
@@ -211,6 +218,8 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Users(args) => people::users(desk, args).await,
         Verb::Tokens(args) => account::tokens(desk, args).await,
         Verb::Wallet(args) => money::wallet(desk, args).await,
+        Verb::Budgets(args) => budgets::budgets(desk, args).await,
+        Verb::Suppliers(args) => suppliers::suppliers(desk, args).await,
         Verb::Costs(args) => costs::costs(desk, args).await,
         Verb::Contracts(args) => contracts::contracts(desk, args).await,
         Verb::Prices(args) => prices::prices(desk, args).await,

@@ -28,6 +28,12 @@ pub enum ReportAct {
     },
     /// What each pool's time cost and earned: use, cost by cause, unit cost, break-even
     Pools(Period),
+    /// What each tenant brought and cost, with its active users
+    Tenants(Period),
+    /// Own against partners' supply by month: hours, cost, revenue and their shares
+    Mix(Period),
+    /// Who owes what, and what suppliers are owed, by age
+    Ageing,
     /// How many cards a model service needs, and what a month of it earns
     Sizing(Sizing),
 }
@@ -113,6 +119,15 @@ pub async fn reports(desk: &Desk, args: Reports) -> Result<View, Fault> {
             rows.iter_mut().zip(money.1).for_each(|(row, more)| row.extend(more.into_iter().skip(1)));
             Ok(View::table(&report, Table::new("pool", &heads).with(rows)))
         }
+        ReportAct::Tenants(period) => {
+            let query = PeriodQuery { from: at(&period.from), to: at(&period.to) };
+            Ok(super::overview::tenants(&client.report_tenants(&query).await?))
+        }
+        ReportAct::Mix(period) => {
+            let query = PeriodQuery { from: at(&period.from), to: at(&period.to) };
+            Ok(super::overview::mix(&client.report_mix(&query).await?))
+        }
+        ReportAct::Ageing => Ok(super::overview::ageing(&client.report_ageing().await?)),
         ReportAct::Sizing(args) => sizing(desk, args).await,
     }
 }
@@ -145,6 +160,8 @@ fn head(by: ReportBy) -> Word {
         ReportBy::Region => Word::Region,
         ReportBy::Day => Word::Day,
         ReportBy::Month => Word::Month,
+        ReportBy::Season => Word::Season,
+        ReportBy::User => Word::User,
     }
 }
 
@@ -171,6 +188,7 @@ fn pools_tables(rows: &[PoolReport]) -> [(Vec<Word>, Vec<Vec<Cell>>); 2] {
             Cell::text(&one.unit),
             hours(one.total_hours),
             hours(one.allocated_hours),
+            Cell::maybe(one.used_hours, hours),
             Cell::maybe(one.utilisation_percent.as_ref(), Cell::number),
             Cell::maybe(one.revenue_per_hour, Cell::Money),
             Cell::maybe(one.cost_per_hour, Cell::Money),
@@ -189,6 +207,7 @@ fn pools_tables(rows: &[PoolReport]) -> [(Vec<Word>, Vec<Vec<Cell>>); 2] {
         Word::Unit,
         Word::HoursTotal,
         Word::HoursAllocated,
+        Word::HoursUsed,
         Word::Utilisation,
         Word::RevenuePerHour,
         Word::CostPerHour,

@@ -2,6 +2,7 @@
 
 mod billing;
 mod prices;
+mod purchases;
 mod steering;
 mod supply;
 

@@ -206,7 +206,7 @@ impl Terms {
 
     /// The month of the calendar in which its n-th lies.
     pub fn calendar_month(&self, n: u16) -> Month {
-        self.utc_offset.month_of(self.from).plus(n)
+        self.utc_offset.month_of(self.from).plus(i32::from(n))
     }
 
     /// So much of an amount for a whole month as its n-th is of one, rounded down.

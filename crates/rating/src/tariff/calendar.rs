@@ -155,12 +155,17 @@ impl Month {
         Month(self.0 + 1)
     }
     #[must_use]
-    pub const fn plus(self, months: u16) -> Month {
-        Month(self.0 + months as i32)
-    }
-    #[must_use]
     pub const fn previous(self) -> Month {
         Month(self.0 - 1)
+    }
+    #[must_use]
+    pub const fn plus(self, months: i32) -> Month {
+        Month(self.0 + months)
+    }
+    /// The first month of its quarter or year, which begin with January and have so many months.
+    #[must_use]
+    pub const fn first_of(self, months: i32) -> Month {
+        Month(self.0.div_euclid(months) * months)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{ClusterId, Currency, Money, PoolId, Span, TenantId, UserId};
+use base::{ClusterId, Currency, Money, PoolId, Span, SupplierId, TenantId, UserId};
 use engine::AuditEntry;
 use model::{Actor, ContractStep, EndCause, Event, EventKind, Holder, NodeState, Outcome, Precedence};
 use ports::StoreError;
@@ -142,6 +142,7 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
             told("balance_low", values, detail)
         }
         EventKind::BalanceRestored => plain("balance_restored"),
+        EventKind::BudgetAlert { .. } | EventKind::BudgetStop { .. } => budget(what, money),
         EventKind::TimeLimitWarning { signal } => {
             told("time_limit_warning", vec![("signal", same(signal.to_string()))], json!({ "signal": signal }))
         }
@@ -165,11 +166,7 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         | EventKind::CheckpointFailed { .. } => results(what),
         EventKind::Preempting { .. } | EventKind::Spared { .. } => preemption(what),
         EventKind::PriorityChanged => plain("priority_changed"),
-        EventKind::TimeLimitChanged { micros } => {
-            let span = Span::from_micros(*micros);
-            let detail = json!({ "time_limit_seconds": span.as_secs_f64() });
-            told("time_limit_changed", vec![("time_limit", same(span.slurm()))], detail)
-        }
+        EventKind::TimeLimitChanged { micros } => time_limit(Span::from_micros(*micros)),
         EventKind::WalletChanged { .. }
         | EventKind::Corrected { .. }
         | EventKind::StatementClosed { .. }
@@ -178,12 +175,18 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         EventKind::NodeChanged { pool, node, state } => mentioned.node_changed(*pool, node, node_state(*state)),
         EventKind::ClusterUnreachable { cluster } => mentioned.cluster("cluster_unreachable", *cluster),
         EventKind::ClusterReachable { cluster } => mentioned.cluster("cluster_reachable", *cluster),
+        EventKind::SupplierTermOver { supplier, pool } => mentioned.term_over(*supplier, *pool),
         EventKind::TenantChanged => plain("tenant_changed"),
         EventKind::UserChanged { user } => {
             told("user_changed", vec![("user", same(mentioned.user(*user)))], json!({ "user": user }))
         }
         EventKind::ContractChanged { contract, step } => contract_changed(*contract, *step, money),
     }
+}
+
+fn time_limit(span: Span) -> Told {
+    let detail = json!({ "time_limit_seconds": span.as_secs_f64() });
+    Told { kind: "time_limit_changed", values: vec![("time_limit", same(span.slurm()))], detail }
 }
 
 fn contract_changed(contract: u64, step: ContractStep, money: impl Fn(&Money) -> Both) -> Told {
@@ -201,6 +204,33 @@ fn contract_changed(contract: u64, step: ContractStep, money: impl Fn(&Money) ->
         ContractStep::Over => "contract_over",
     };
     Told { kind, values, detail }
+}
+
+/// What a budget has reached.
+fn budget(what: &EventKind, money: impl Fn(&Money) -> Both) -> Told {
+    match what {
+        EventKind::BudgetAlert { budget, percent, spent, amount, until } => {
+            let until = until.rfc3339();
+            let detail = json!({ "budget": budget, "percent": percent, "spent": spent.to_string(),
+                "amount": amount.to_string(), "until": until });
+            let values = vec![
+                ("budget", same(budget.to_string())),
+                ("percent", same(percent.to_string())),
+                ("spent", money(spent)),
+                ("amount", money(amount)),
+                ("until", same(until)),
+            ];
+            Told { kind: "budget_alert", values, detail }
+        }
+        EventKind::BudgetStop { budget, stop_at } => {
+            let stop = stop_at.rfc3339();
+            let detail = json!({ "budget": budget, "stop_at": stop });
+            let values = vec![("budget", same(budget.to_string())), ("stop_at", same(stop))];
+            Told { kind: "budget_stop", values, detail }
+        }
+        // Nothing else is about budgets.
+        _ => Told { kind: "budget_stop", values: Vec::new(), detail: json!({}) },
+    }
 }
 
 /// That an attempt is to make room, or need not any more.
@@ -344,6 +374,12 @@ impl Mentioned {
         }
     }
 
+    fn term_over(&self, supplier: SupplierId, pool: PoolId) -> Told {
+        let (name, of) = (self.supply.supplier_name(supplier), self.supply.pool_name(pool));
+        let detail = json!({ "supplier": supplier, "supplier_name": name, "pool": pool, "pool_name": of });
+        Told { kind: "supplier_term_over", values: vec![("supplier", same(name)), ("pool", same(of))], detail }
+    }
+
     fn pool_changed(&self, pool: PoolId) -> Told {
         let name = self.supply.pool_name(pool);
         let detail = json!({ "pool": pool, "pool_name": name });
@@ -435,6 +471,8 @@ mod tests {
             EventKind::Returned { attempt, pool },
             EventKind::LateAnswer { attempt, outcome: None },
             EventKind::BalanceRestored,
+            EventKind::BudgetAlert { budget: 1, percent: 80, spent: one, amount: one, until: Timestamp::from_secs(1) },
+            EventKind::BudgetStop { budget: 1, stop_at: Timestamp::from_secs(1) },
             EventKind::TimeLimitWarning { signal: 10 },
             EventKind::PriorityChanged,
             EventKind::TimeLimitChanged { micros: 60_000_000 },
@@ -445,6 +483,7 @@ mod tests {
             EventKind::NodeChanged { pool, node: "n1".into(), state: NodeState::Drained },
             EventKind::ClusterUnreachable { cluster },
             EventKind::ClusterReachable { cluster },
+            EventKind::SupplierTermOver { supplier: base::SupplierId::from_u128(1), pool },
             EventKind::TenantChanged,
             EventKind::UserChanged { user: UserId::from_u128(1) },
             EventKind::PricesChanged,

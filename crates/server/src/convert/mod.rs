@@ -2,6 +2,7 @@
 //! Pure functions of rows and names; reads nothing.
 
 pub mod bill;
+pub mod budget;
 pub mod cluster;
 pub mod contract;
 pub mod cost;
@@ -9,10 +10,12 @@ pub mod event;
 pub mod explain;
 pub mod job;
 pub mod order;
+pub mod overview;
 pub mod prices;
 pub mod report;
 pub mod settlement;
 pub mod statement;
+pub mod suppliers;
 pub mod supply;
 
 /// Writes the conversions between an enum of the model and its words, exhaustively, one way or both.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{Currency, Money, PoolId, ProjectId, SupplierId, Timestamp};
+use base::{Currency, Money, PoolId, ProjectId, SupplierId, Timestamp, UserId};
 use model::{Pool, ProductLine, SupplyMode};
 use rating::CostParts;
 use rating::settlement::Statement;
@@ -31,14 +31,48 @@ pub struct Contracted {
     pub amount: Money,
 }
 
+/// What is earned and owed beside work and the time of pools.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// Statements of suppliers that were accepted.
+    pub settled: Vec<Statement>,
+    pub contracted: Vec<Contracted>,
+    pub short: Vec<Short>,
+}
+
 /// Names and currencies for one report.
 pub struct Legend<'a> {
     pub by: &'a [ReportBy],
     pub supply: &'a Supply,
     pub payers: &'a BTreeMap<ProjectId, Payer>,
+    /// Where users are told apart.
+    pub users: &'a BTreeMap<UserId, String>,
     /// The operator's costs are in this currency.
     pub cost_currency: Currency,
 }
+
+/// What a supplier's fees fell behind its minimum in a period that ended then.
+#[derive(Clone, Copy, Debug)]
+pub struct Short {
+    pub supplier: SupplierId,
+    pub at: Timestamp,
+    pub amount: Money,
+}
+
+impl Short {
+    /// Of the periods that ended within `from < end <= to`.
+    pub fn within(terms: &[rating::SupplierTerms], from: Timestamp, to: Timestamp) -> Vec<Short> {
+        let of = |terms: &rating::SupplierTerms| {
+            let supplier = terms.supplier;
+            let ended = terms.periods.iter().filter(move |p| from < p.to && p.to <= to);
+            ended.map(move |p| Short { supplier, at: p.to, amount: p.accrued }).collect::<Vec<_>>()
+        };
+        terms.iter().flat_map(of).filter(|short| short.amount != Money::ZERO).collect()
+    }
+}
+
+/// Whose work it is, of which product line, and by which user, as far as that is known.
+type Work<'a> = (Option<&'a Payer>, Option<usize>, Option<UserId>);
 
 /// Belongs to none of what is told apart.
 const NONE: &str = "-";
@@ -67,16 +101,18 @@ impl Legend<'_> {
         text.unwrap_or_else(|| NONE.to_owned())
     }
 
-    fn key(&self, by: ReportBy, day: i64, pool: PoolId, work: Option<(Option<&Payer>, Option<usize>)>) -> String {
+    fn key(&self, by: ReportBy, day: i64, pool: PoolId, work: Option<Work>) -> String {
         let line = |line: Option<usize>| line.and_then(|n| ProductLine::ALL.get(n).copied());
         let text = match (by, work) {
             (ReportBy::Day, _) => Some(date(day).0),
             (ReportBy::Month, _) => Some(date(day).1),
-            (ReportBy::Tenant, Some((payer, _))) => payer.map(|payer| payer.tenant.clone()),
-            (ReportBy::Project, Some((payer, _))) => payer.map(|payer| payer.project.clone()),
-            (ReportBy::Line, Some((_, n))) => line(n).map(|line| super::line(line).as_str().to_owned()),
-            (ReportBy::Work, Some((_, n))) => line(n).map(|line| work_of(line).to_owned()),
-            (ReportBy::Tenant | ReportBy::Project | ReportBy::Line | ReportBy::Work, None) => None,
+            (ReportBy::Season, _) => Some(season(day)),
+            (ReportBy::Tenant, Some((payer, ..))) => payer.map(|payer| payer.tenant.clone()),
+            (ReportBy::Project, Some((payer, ..))) => payer.map(|payer| payer.project.clone()),
+            (ReportBy::User, Some((.., user))) => user.and_then(|id| self.users.get(&id).cloned()),
+            (ReportBy::Line, Some((_, n, _))) => line(n).map(|line| super::line(line).as_str().to_owned()),
+            (ReportBy::Work, Some((_, n, _))) => line(n).map(|line| work_of(line).to_owned()),
+            (ReportBy::Tenant | ReportBy::Project | ReportBy::User | ReportBy::Line | ReportBy::Work, None) => None,
             _ => Some(self.place(by, pool)),
         };
         text.unwrap_or_else(|| NONE.to_owned())
@@ -88,6 +124,7 @@ impl Legend<'_> {
         let key = |by: &ReportBy| match by {
             ReportBy::Day => date(day_of(at)).0,
             ReportBy::Month => date(day_of(at)).1,
+            ReportBy::Season => season(day_of(at)),
             ReportBy::Supplier => self.supply.supplier_name(supplier),
             ReportBy::Mode => known.map_or(NONE, |known| known.mode.as_str()).to_owned(),
             _ => NONE.to_owned(),
@@ -100,13 +137,14 @@ impl Legend<'_> {
         let key = |by: &ReportBy| match by {
             ReportBy::Day => date(day_of(at)).0,
             ReportBy::Month => date(day_of(at)).1,
+            ReportBy::Season => season(day_of(at)),
             ReportBy::Tenant => tenant.to_owned(),
             _ => NONE.to_owned(),
         };
         self.by.iter().map(key).collect()
     }
 
-    fn keys(&self, day: i64, pool: PoolId, work: Option<(Option<&Payer>, Option<usize>)>) -> Vec<String> {
+    fn keys(&self, day: i64, pool: PoolId, work: Option<Work>) -> Vec<String> {
         self.by.iter().map(|by| self.key(*by, day, pool, work)).collect()
     }
 
@@ -115,8 +153,7 @@ impl Legend<'_> {
         &self,
         earned: &[EarnedRow],
         time: &[PoolTimeRow],
-        settled: &[Statement],
-        contracted: &[Contracted],
+        Beside { settled, contracted, short }: &Beside,
     ) -> (Vec<shown::ReportRow>, Vec<shown::ReportRow>) {
         let mut sums: BTreeMap<(Vec<String>, String), Sum> = BTreeMap::new();
         let mut add = |keys: &[String], currency: Currency, part: Sum| {
@@ -124,7 +161,7 @@ impl Legend<'_> {
         };
         for row in earned {
             let payer = self.payers.get(&row.project);
-            let keys = self.keys(row.day, row.pool, Some((payer, row.line)));
+            let keys = self.keys(row.day, row.pool, Some((payer, row.line, row.user)));
             let income = Sum {
                 revenue: row.charge.saturating_sub(row.uncollected),
                 uncollected: row.uncollected,
@@ -148,6 +185,10 @@ impl Legend<'_> {
             let income = Sum { revenue: one.amount, ..Sum::default() };
             add(&self.keys_of_tenant(one.at, &one.tenant), one.currency, income);
         }
+        for short in short {
+            let cost = CostParts { fee: short.amount, ..CostParts::default() };
+            add(&self.keys_of_supplier(short.at, short.supplier), self.cost_currency, Sum { cost, ..Sum::default() });
+        }
         let mut total: BTreeMap<String, Sum> = BTreeMap::new();
         for ((_, currency), part) in &sums {
             total.entry(currency.clone()).or_default().add(part);
@@ -158,7 +199,12 @@ impl Legend<'_> {
     }
 
     /// One row for each pool of which something is known.
-    pub fn pools(&self, earned: &[EarnedRow], time: &[PoolTimeRow]) -> Vec<shown::PoolReport> {
+    pub fn pools(
+        &self,
+        earned: &[EarnedRow],
+        time: &[PoolTimeRow],
+        used: &[(PoolId, i64, i64)],
+    ) -> Vec<shown::PoolReport> {
         let mut rows = Vec::new();
         let mut incomes: BTreeMap<PoolId, Vec<&EarnedRow>> = BTreeMap::new();
         earned.iter().for_each(|row| incomes.entry(row.pool).or_default().push(row));
@@ -167,14 +213,21 @@ impl Legend<'_> {
             let income = incomes.get(&pool.id).map_or(&[][..], Vec::as_slice);
             let care = cares.get(&pool.id).copied();
             if !income.is_empty() || care.is_some() {
-                rows.push(self.pool(pool, income, care));
+                let used = used.iter().find(|(id, ..)| *id == pool.id).map(|(_, used, had)| (*used, *had));
+                rows.push(self.pool(pool, income, care, used));
             }
         }
         rows.sort_by(|a, b| a.name.cmp(&b.name));
         rows
     }
 
-    fn pool(&self, pool: &Pool, income: &[&EarnedRow], care: Option<&PoolTimeRow>) -> shown::PoolReport {
+    fn pool(
+        &self,
+        pool: &Pool,
+        income: &[&EarnedRow],
+        care: Option<&PoolTimeRow>,
+        told: Option<(i64, i64)>,
+    ) -> shown::PoolReport {
         let by_card = pool.shape.gpus > 0;
         let each = if by_card { f64::from(pool.shape.gpus) } else { pool.shape.cpu.0 as f64 / 1_000.0 };
         let hours = |n: usize| care.map_or(0.0, |care| care.nodes_ms[n] as f64 / HOUR_MS * each);
@@ -207,6 +260,8 @@ impl Legend<'_> {
             maintenance_hours: hours(2),
             reserve_hours: hours(3),
             allocated_hours: allocated,
+            used_hours: told.filter(|_| !by_card).map(|(used, _)| used as f64 / HOUR_MS),
+            used_percent: told.filter(|_| !by_card).and_then(|(used, had)| share(used as f64, had as f64)),
             utilisation_percent: share(allocated, hours(0)),
             revenue: revenue.into(),
             worked: worked.into(),
@@ -269,6 +324,13 @@ const fn work_of(line: ProductLine) -> &'static str {
         ProductLine::Maas => "inference",
         _ => "other",
     }
+}
+
+/// `2026-Q4` of a day since 1970.
+fn season(day: i64) -> String {
+    let month = date(day).1;
+    let number: u32 = month.get(5..).and_then(|text| text.parse().ok()).unwrap_or(1);
+    format!("{}-Q{}", month.get(..4).unwrap_or_default(), (number + 2) / 3)
 }
 
 /// `2026-11-22` and `2026-11` of a day since 1970.

@@ -1,6 +1,7 @@
 //! The routes under `/v1`, one file per noun, and what surrounds them: request ids, bounds, and the completion of
 //! problem documents. Handlers read top to bottom: proof, input, one question or command, answer.
 
+mod budgets;
 mod bytes;
 mod clusters;
 mod contracts;
@@ -13,6 +14,7 @@ mod job_files;
 mod jobs;
 mod logs;
 mod money;
+mod overviews;
 mod people;
 mod policy;
 mod prices;
@@ -22,6 +24,7 @@ mod settlements;
 mod sites;
 mod statements;
 mod submit;
+mod suppliers;
 mod supply;
 mod twin;
 
@@ -114,10 +117,6 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(supply::pools))
         .routes(routes!(supply::set_node))
         .routes(routes!(costs::set))
-        .routes(routes!(contracts::of_tenant, contracts::sign))
-        .routes(routes!(contracts::list))
-        .routes(routes!(contracts::get))
-        .routes(routes!(contracts::end))
         .routes(routes!(reports::margin))
         .routes(routes!(reports::pools))
         .routes(routes!(reports::sizing))
@@ -157,6 +156,23 @@ fn all_of_money() -> OpenApiRouter<Shared> {
         .routes(routes!(settlements::accept))
         .routes(routes!(settlements::withdraw))
         .routes(routes!(settlements::pay))
+        .merge(agreed())
+}
+
+/// What was agreed on with tenants and suppliers, and what came of it.
+fn agreed() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(contracts::of_tenant, contracts::sign))
+        .routes(routes!(contracts::list))
+        .routes(routes!(contracts::get))
+        .routes(routes!(contracts::end))
+        .routes(routes!(suppliers::list))
+        .routes(routes!(suppliers::set))
+        .routes(routes!(overviews::tenants))
+        .routes(routes!(overviews::mix))
+        .routes(routes!(overviews::ageing))
+        .routes(routes!(budgets::list, budgets::set))
+        .routes(routes!(budgets::remove))
 }
 
 /// The API's description as OpenAPI 3.1.

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use base::{Currency, Money, PoolId, ProjectId, Span, Timestamp};
+use base::{Currency, Money, PoolId, ProjectId, Span, Timestamp, UserId};
 use model::SupplyMode;
 use rating::CostParts;
 use rating::book;
 use rating::sizing::{CardPrices, Demand};
 use store::{Apart, EarnedRow, Scope, day_of};
 use wire::ReportBy;
-use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, SizingAsk, SizingDone};
+use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, ReportRow, SizingAsk, SizingDone};
 
 use super::money::{amount, period};
 
 use crate::access::{AuditAccess, Body, Params, Supply};
-use crate::convert::report::{Contracted, Legend, Payer};
+use crate::convert::report::{Beside, Contracted, Legend, Payer, Short};
 use crate::problem::Failure;
 
 const BY_MAX: usize = 4;
@@ -30,28 +30,45 @@ const MOMENT: Span = Span::from_micros(1);
 pub(super) async fn margin(access: AuditAccess, Params(query): Params<ReportQuery>) -> Result<Json<Report>, Failure> {
     let by = told_apart(query.by.as_deref().unwrap_or("tenant"))?;
     let (from, to) = days(query.from.map(|t| t.0), query.to.map(|t| t.0), access.app().clock.now())?;
+    if by.contains(&ReportBy::User) && (by.contains(&ReportBy::Line) || by.contains(&ReportBy::Work)) {
+        return Err(Failure::invalid("by", "`user` does not go with `line` and `work`"));
+    }
+    let (rows, total) = margin_rows(&access, &by, from, to).await?;
+    Ok(Json(Report { from: from.into(), to: to.into(), rows, total, by }))
+}
+
+/// The rows and sums of a margin report.
+pub(super) async fn margin_rows(
+    access: &AuditAccess,
+    by: &[ReportBy],
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<(Vec<ReportRow>, Vec<ReportRow>), Failure> {
     let any = |words: &[ReportBy]| by.iter().any(|by| words.contains(by));
     let apart = Apart {
-        day: any(&[ReportBy::Day, ReportBy::Month]),
+        day: any(&[ReportBy::Day, ReportBy::Month, ReportBy::Season]),
         // Currencies are the tenants'.
         project: true,
         pool: any(&[ReportBy::Pool, ReportBy::Cluster, ReportBy::Supplier, ReportBy::Mode, ReportBy::Region]),
         line: any(&[ReportBy::Line, ReportBy::Work]),
     };
     let store = &access.app().store;
-    let mut earned = store.earned(apart, from, to).await?;
-    let corrected = store.corrections(Scope::All, from + MOMENT, to + MOMENT).await?;
+    let mut earned = match any(&[ReportBy::User]) {
+        true => store.earned_by_user(apart, from, to).await?,
+        false => store.earned(apart, from, to).await?,
+    };
+    let users = users(access, &earned).await?;
+    let payers = with_corrections(access, &mut earned, from, to).await?;
     let time = store.pool_time(apart.day, from, to).await?;
-    let settled = store.accepted(from, to).await?;
-    let contracted = contracted(&access, from, to).await?;
-    let known = earned.iter().map(|row| row.project).chain(corrected.iter().filter_map(|c| Some(c.job?.project)));
-    let mut payers = payers(&access, known).await?;
-    earned.extend(corrections(&access, &corrected, &mut payers).await?);
+    let beside = Beside {
+        settled: store.accepted(from, to).await?,
+        contracted: contracted(access, from, to).await?,
+        short: Short::within(&store.supplier_terms().await?, from, to),
+    };
     let supply = access.names().supply().await?;
     let cost_currency = access.app().settings.cost_currency;
-    let legend = Legend { by: &by, supply: &supply, payers: &payers, cost_currency };
-    let (rows, total) = legend.report(&earned, &time, &settled, &contracted);
-    Ok(Json(Report { from: from.into(), to: to.into(), rows, total, by }))
+    let legend = Legend { by, supply: &supply, payers: &payers, users: &users, cost_currency };
+    Ok(legend.report(&earned, &time, &beside))
 }
 
 /// What each pool's time cost and earned: hours by what became of them, cost by cause, unit cost, break-even utilisation.
@@ -66,14 +83,14 @@ pub(super) async fn pools(
     let (from, to) = days(query.from.map(|t| t.0), query.to.map(|t| t.0), access.app().clock.now())?;
     let store = &access.app().store;
     let mut earned = store.earned(Apart { project: true, pool: true, ..Apart::default() }, from, to).await?;
-    let corrected = store.corrections(Scope::All, from + MOMENT, to + MOMENT).await?;
+    let payers = with_corrections(&access, &mut earned, from, to).await?;
     let time = store.pool_time(false, from, to).await?;
-    let known = earned.iter().map(|row| row.project).chain(corrected.iter().filter_map(|c| Some(c.job?.project)));
-    let mut payers = payers(&access, known).await?;
-    earned.extend(corrections(&access, &corrected, &mut payers).await?);
+    let used = store.used(from, to).await?;
     let supply = access.names().supply().await?;
     let cost_currency = access.app().settings.cost_currency;
-    let rows = Legend { by: &[], supply: &supply, payers: &payers, cost_currency }.pools(&earned, &time);
+    let users = BTreeMap::new();
+    let rows =
+        Legend { by: &[], supply: &supply, payers: &payers, users: &users, cost_currency }.pools(&earned, &time, &used);
     Ok(Json(PoolsReport { from: from.into(), to: to.into(), rows }))
 }
 
@@ -163,12 +180,41 @@ fn told_apart(text: &str) -> Result<Vec<ReportBy>, Failure> {
 }
 
 /// The days that a period touches, from the first moment of the first to the last of the last.
-fn days(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> Result<(Timestamp, Timestamp), Failure> {
+pub(super) fn days(
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp), Failure> {
     const DAY_US: i64 = 86_400_000_000;
     let (from, to) = period(from, to, now)?;
     let from = from.as_micros().div_euclid(DAY_US).saturating_mul(DAY_US);
     let to = (to.as_micros() - 1).div_euclid(DAY_US).saturating_add(1).saturating_mul(DAY_US);
     Ok((Timestamp::from_micros(from), Timestamp::from_micros(to)))
+}
+
+/// Names of the users that are told apart.
+async fn users(access: &AuditAccess, earned: &[EarnedRow]) -> Result<BTreeMap<UserId, String>, Failure> {
+    let mut users = BTreeMap::new();
+    for id in earned.iter().filter_map(|row| row.user) {
+        if let std::collections::btree_map::Entry::Vacant(place) = users.entry(id) {
+            place.insert(access.names().user_name(id).await?);
+        }
+    }
+    Ok(users)
+}
+
+/// Whose the work is, when what was corrected has been put beside it.
+async fn with_corrections(
+    access: &AuditAccess,
+    earned: &mut Vec<EarnedRow>,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<BTreeMap<ProjectId, Payer>, Failure> {
+    let corrected = access.app().store.corrections(Scope::All, from + MOMENT, to + MOMENT).await?;
+    let known = earned.iter().map(|row| row.project).chain(corrected.iter().filter_map(|c| Some(c.job?.project)));
+    let mut payers = payers(access, known).await?;
+    earned.extend(corrections(access, &corrected, &mut payers).await?);
+    Ok(payers)
 }
 
 /// Corrections as what they are: revenue of the day on which they were made. One that names no job is its tenant's, and of no
@@ -190,6 +236,7 @@ async fn corrections(
             project,
             pool: one.job.and_then(|job| job.pool).unwrap_or(PoolId::from_u128(0)),
             line: one.job.map(|job| job.line as usize),
+            user: None,
             charge: one.amount,
             uncollected: Money::ZERO,
             cost: CostParts::default(),

@@ -30,7 +30,7 @@ use crate::problem::Failure;
     responses(
         (status = 201, description = "Accepted", body = JobAccepted),
         (status = 200, description = "What a submission would do (`dry_run`)", body = JobAccepted),
-        (status = 402, description = "Codes: insufficient_funds", body = Problem, content_type = "application/problem+json"),
+        (status = 402, description = "Codes: insufficient_funds, over_budget", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn submit(access: SubmitAccess, meta: Meta, body: Body<JobSubmit>) -> Result<Response, Failure> {
@@ -39,7 +39,7 @@ pub(super) async fn submit(access: SubmitAccess, meta: Meta, body: Body<JobSubmi
     let dry_run = request.dry_run;
     let (draft, project) = draft(&access, request).await?;
     let currency = who.currency.to_string();
-    let warnings = draft.warnings.iter().map(warning).collect();
+    let warnings: Vec<Warning> = draft.warnings.iter().map(warning).collect();
     let elements = elements(&draft);
     if dry_run {
         let (_, hold, _) = quoted(access.app(), who.tenant, &draft).await?;
@@ -60,7 +60,9 @@ pub(super) async fn submit(access: SubmitAccess, meta: Meta, body: Body<JobSubmi
         script: draft.script,
     };
     match access.submit(submission, meta.once(who.user, &raw)).await? {
-        Report::Submitted { job, number, elements, hold } => {
+        Report::Submitted { job, number, elements, hold, warnings: budgets } => {
+            let told = |message| Warning { line: None, option: None, message };
+            let warnings = warnings.into_iter().chain(budgets.into_iter().map(told)).collect();
             let accepted = JobAccepted { job: Some(job), number, elements, hold: hold.into(), currency, warnings };
             Ok((StatusCode::CREATED, Json(accepted)).into_response())
         }

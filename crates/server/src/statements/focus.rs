@@ -63,6 +63,24 @@ fn time(at: Timestamp) -> String {
     text
 }
 
+/// Something of a month that was closed before: work that was done then, or a correction of work that was over then or of none.
+fn is_earlier(from: Timestamp, line: &Line) -> bool {
+    match line.kind {
+        Kind::Correction => line.work.as_ref().is_none_or(|work| work.ended_at.is_some_and(|end| end < from)),
+        Kind::Refund => line.ran.is_some_and(|(begin, _)| begin < from),
+        _ => false,
+    }
+}
+
+fn described(line: &Line) -> String {
+    match (line.kind, line.work.as_ref()) {
+        (Kind::Correction | Kind::Fee, _) => line.note.to_string(),
+        (Kind::Refund, Some(work)) => format!("Job {} {}: given back", work.number, work.name),
+        (_, Some(work)) => format!("Job {} {}", work.number, work.name),
+        _ => "Compute".to_owned(),
+    }
+}
+
 /// The row of a line; nothing for movements that are not asked for. An empty field is null.
 pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
     if !line.kind.is_due() {
@@ -70,12 +88,7 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
     }
     let (by_hand, fee) = (line.kind == Kind::Correction, line.kind == Kind::Fee);
     let (from, to) = (of.from.0, of.to.0);
-    // Something of a month that was closed before: work that was done then, or a correction of work that was over then or of none.
-    let earlier = match line.kind {
-        Kind::Correction => line.work.as_ref().is_none_or(|work| work.ended_at.is_some_and(|end| end < from)),
-        Kind::Refund => line.ran.is_some_and(|(begin, _)| begin < from),
-        _ => false,
-    };
+    let earlier = is_earlier(from, line);
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let work = line.work.as_ref();
     let cost = line.amount.to_string();
@@ -83,12 +96,6 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
     let (quantity, unit) = if fee { ("1".to_owned(), "Units") } else { (hours(line.micros), "Hours") };
     let billed = if by_hand { String::new() } else { quantity };
     let unless = |absent: bool, text: &str| if absent { String::new() } else { text.to_owned() };
-    let what = match (line.kind, work) {
-        (Kind::Correction | Kind::Fee, _) => line.note.to_string(),
-        (Kind::Refund, Some(work)) => format!("Job {} {}: given back", work.number, work.name),
-        (_, Some(work)) => format!("Job {} {}", work.number, work.name),
-        _ => "Compute".to_owned(),
-    };
     let no_job = line.job.is_none();
     let fields: [String; COLUMNS.len()] = [
         cost.clone(),
@@ -104,7 +111,7 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
         }
         .to_owned(),
         unless(!earlier, "Correction"),
-        what,
+        described(line),
         match line.kind {
             Kind::Correction => "One-Time",
             Kind::Fee => "Recurring",

@@ -91,6 +91,8 @@ async fn outcome(platform: &Platform, column: &Column, method: &Method, path: &s
         .replace("{statement}", "1")
         .replace("{export}", "transfers")
         .replace("{contract}", "1")
+        .replace("{budget}", "1")
+        .replace("{supplier}", "harbour")
         .replace("{report}", "rep_none");
     assert!(!target.contains('{'), "{path}: a segment that this test does not know");
     let request = request.uri(target).header(header::CONTENT_TYPE, "application/json");

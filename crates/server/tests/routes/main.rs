@@ -1,6 +1,7 @@
 //! The routes against a real store and a real driver, with a cluster in memory. No socket: requests go into the router.
 
 mod access;
+mod budgets;
 mod clusters;
 mod contracts;
 mod files;
@@ -13,5 +14,6 @@ mod reports;
 mod settlements;
 mod statements;
 mod streams;
+mod suppliers;
 mod supply;
 mod support;

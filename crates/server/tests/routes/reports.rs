@@ -40,7 +40,18 @@ async fn reports_add_up_to_the_ledger() {
     let revenue: Money = of(AccountKind::Income).map(|a| a.balance()).sum::<Money>() - written_off;
     let cost: Money = of(AccountKind::Expense).map(|a| a.balance()).sum::<Money>() - written_off;
     assert!(revenue > Money::ZERO && cost > Money::ZERO);
-    for by in ["tenant", "tenant,pool", "line,work", "supplier,mode,region,cluster", "day", "month,project"] {
+    for by in [
+        "tenant",
+        "tenant,pool",
+        "line,work",
+        "supplier,mode,region,cluster",
+        "day",
+        "month,project",
+        "season",
+        "user",
+        "user,pool,day",
+        "season,user",
+    ] {
         let report = platform.get(admin, &format!("/v1/reports/margin?by={by}")).await.expect(200);
         for rows in [&report["rows"], &report["total"]] {
             assert_eq!((sum(rows, "revenue"), sum(rows, "cost")), (revenue, cost), "{by}: {report}");
@@ -58,12 +69,51 @@ async fn reports_add_up_to_the_ledger() {
         .into_iter()
         .sum();
     assert_eq!(causes, cost);
+    assert!(row["used_hours"].is_null() || row["used_hours"].as_f64().unwrap() > 0.0, "{row}");
     assert!(money(&row["maintenance"]) > Money::ZERO, "it was drained for a while: {row}");
 
+    let tenants = platform.get(admin, "/v1/reports/tenants").await.expect(200);
+    for rows in [&tenants["rows"], &tenants["total"]] {
+        assert_eq!((sum(rows, "revenue"), sum(rows, "cost")), (revenue, cost), "{tenants}");
+    }
+    let lab = tenants["rows"].as_array().unwrap().iter().find(|row| row["tenant"] == "lab").unwrap();
+    assert_eq!((&lab["active_users"], &lab["revenue_per_user"]), (&json!(1), &lab["revenue"]));
+    assert_eq!(tenants["total"][0]["active_users"], 2, "{tenants}");
+    let mix = platform.get(admin, "/v1/reports/mix").await.expect(200);
+    assert_eq!((sum(&mix["rows"], "revenue"), sum(&mix["rows"], "cost")), (revenue, cost), "{mix}");
+    assert_eq!((&mix["rows"][0]["mode"], &mix["rows"][0]["core_hours_percent"]), (&json!("own"), &json!("100.00")));
+    let ageing = platform.get(admin, "/v1/reports/ageing").await.expect(200);
+    assert_eq!(ageing["receivables"], json!([]), "everybody has paid: {ageing}");
+
+    platform.get(admin, "/v1/reports/margin?by=user,line").await.problem("invalid");
     platform.get(admin, "/v1/reports/margin?by=moon").await.problem("invalid");
     platform.get(admin, "/v1/reports/margin?by=day,month,line,pool,mode").await.problem("invalid");
     let lab = platform.user("owner", "owner", "lab").await;
     platform.get(&lab, "/v1/reports/pools").await.problem("forbidden");
+}
+
+#[tokio::test]
+async fn what_a_tenant_owes_is_as_old_as_its_unpaid_charges() {
+    let platform = Platform::start().await;
+    let abroad = json!({ "name": "lab", "credit_limit": "1000" });
+    platform.post(&platform.admin, "/v1/tenants", abroad).await.expect(201);
+    let anna = platform.user("anna", "member", "lab").await;
+    let job = platform.submit(&anna, WORKS).await;
+    platform.until(&anna, &job, &["RUNNING"]).await;
+    platform.machine.tick(Span::from_secs(90)).await;
+    let charged = platform.until(&anna, &job, &["COMPLETED"]).await["charged"].clone();
+    let ages = async |after: i64| {
+        platform.pass(Span::from_hours(after * 24)).await;
+        let admin = platform.token("admin", model::TokenScope::Full).await;
+        platform.get(&admin, "/v1/reports/ageing").await.expect(200)["receivables"][0].clone()
+    };
+    let young = ages(0).await;
+    assert_eq!((&young["name"], &young["owed"], &young["ages"]["up_to_30"]), (&json!("lab"), &charged, &charged));
+    let old = ages(35).await;
+    assert_eq!(
+        (&old["owed"], &old["ages"]["up_to_60"], &old["ages"]["up_to_30"]),
+        (&charged, &charged, &json!("0.00"))
+    );
 }
 
 #[tokio::test]

@@ -17,10 +17,10 @@ struct Work {
     accrued: Money,
 }
 
-const SUPPLIER: &str = "harbour";
+pub const SUPPLIER: &str = "harbour";
 
 /// A platform whose only pool is a partner's, who takes 3.60 a core-hour.
-async fn with_partner() -> Platform {
+pub async fn with_partner() -> Platform {
     let platform = Platform::start().await;
     let app = &platform.running.app;
     let supplier = Supplier { id: SupplierId::from_u128(77), name: SUPPLIER.into(), mode: SupplyMode::Partner };

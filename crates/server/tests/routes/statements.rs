@@ -21,7 +21,7 @@ async fn works(platform: &Platform, user: &str) -> String {
     let token = platform.token(user, model::TokenScope::Full).await;
     let job = platform.submit(&token, WORKS).await;
     platform.until(&token, &job, &["RUNNING"]).await;
-    platform.machine.tick(Span::from_secs(90)).await;
+    platform.pass(Span::from_secs(90)).await;
     platform.until(&token, &job, &["COMPLETED"]).await;
     job
 }

@@ -146,6 +146,12 @@ impl Platform {
     pub async fn post(&self, token: &str, path: &str, body: Value) -> Answer {
         self.call(token, Method::POST, path, Some(body)).await
     }
+    pub async fn delete(&self, token: &str, path: &str) -> Answer {
+        self.call(token, Method::DELETE, path, None).await
+    }
+    pub async fn put(&self, token: &str, path: &str, body: Value) -> Answer {
+        self.call(token, Method::PUT, path, Some(body)).await
+    }
     pub async fn patch(&self, token: &str, path: &str, body: Value) -> Answer {
         self.call(token, Method::PATCH, path, Some(body)).await
     }

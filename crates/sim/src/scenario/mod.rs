@@ -2,6 +2,7 @@
 //! The language is in `parse`; ARCHITECTURE: one platform, tenants with one user each, clusters that start work a second after
 //! it was handed over. Refuses to read files: it takes the text and returns the transcript.
 
+mod budget;
 mod contracts;
 mod parse;
 mod setup;
@@ -152,6 +153,7 @@ impl Runner {
             Step::Change { job, class, time, operator } => {
                 self.on_job(&job, operator, |job| Command::Change { job, class, time_limit: time });
             }
+            Step::Budget(step) => self.budget(step),
             Step::TopUp { tenant, amount } => self.top_up(&tenant, amount),
             Step::Drain { pool, node } => {
                 let Some(pool) = self.pools.get(&pool).copied() else { return self.fail("no such pool") };

@@ -155,6 +155,7 @@ pub enum Step {
     },
     /// What of the default policy becomes another, as TOML without a break.
     Policy(String),
+    Budget(super::budget::BudgetStep),
     TopUp {
         tenant: String,
         amount: Money,
@@ -231,6 +232,8 @@ fn step(command: &str, w: &mut Words) -> Result<Step, ParseError> {
         "requeue" => Step::Requeue(w.name()?),
         "change" => change(w)?,
         "policy" => Step::Policy(w.rest()),
+        "budget" => Step::Budget(super::budget::budget(w)?),
+        "budgets" => Step::Budget(super::budget::list(w)?),
         "top-up" => Step::TopUp { tenant: w.next("a tenant")?.into(), amount: w.value("an amount")? },
         "tick" => Step::Tick(w.value("tick")?),
         "fail" | "repair" | "drain" => node(command, w)?,

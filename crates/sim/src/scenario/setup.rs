@@ -202,11 +202,12 @@ impl Runner {
             Once { key, fingerprint, prior: self.world.tables().answers.get(&key).cloned() }
         });
         let report = self.command(Some((Actor::User(user), false, once)), Command::Submit(Box::new(submission)));
-        if let Some(Report::Submitted { job, number, elements, hold }) = report {
+        if let Some(Report::Submitted { job, number, elements, hold, warnings }) = report {
             self.jobs.insert(step.name.clone(), job);
             self.names.jobs.insert(job, step.name.clone());
             let what = if elements == 1 { "job".to_owned() } else { format!("array of {elements}") };
             self.say(&format!("{what} number {number}, {hold} set aside"));
+            warnings.iter().for_each(|text| self.say(text));
         }
         self.submissions.insert(step.name.clone(), step);
     }

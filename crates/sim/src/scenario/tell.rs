@@ -66,6 +66,25 @@ pub(crate) fn word(kind: &EventKind) -> String {
     text.and_then(|v| Some(v.get("kind")?.as_str()?.to_owned())).unwrap_or_default()
 }
 
+fn contract_changed(contract: u64, step: ContractStep) -> String {
+    match step {
+        ContractStep::Unpaid { fee, available } => format!("contract {contract} unpaid: {fee} of {available}"),
+        step => format!("contract {contract} {}", step.as_str().replace('_', " ")),
+    }
+}
+
+fn budget(kind: &EventKind) -> String {
+    match kind {
+        EventKind::BudgetAlert { budget, percent, spent, amount, .. } => {
+            format!("budget {budget}: {percent} % of {amount} reached, {spent} spent")
+        }
+        EventKind::BudgetStop { budget, stop_at } => {
+            format!("budget {budget} is used up, its work is stopped at {}", clock(*stop_at))
+        }
+        _ => String::new(),
+    }
+}
+
 fn what(tables: &Tables, names: &Names, kind: &EventKind) -> String {
     let number = |attempt: &AttemptId| format!("attempt {}", attempt.number);
     match kind {
@@ -86,6 +105,7 @@ fn what(tables: &Tables, names: &Names, kind: &EventKind) -> String {
             format!("balance low: {available} available, {needed} more needed, stops at {}", clock(*stop_at))
         }
         EventKind::BalanceRestored => "balance restored".into(),
+        EventKind::BudgetAlert { .. } | EventKind::BudgetStop { .. } => budget(kind),
         EventKind::TimeLimitWarning { signal } => format!("warned of the time limit by signal {signal}"),
         EventKind::Interrupted { attempt, outcome, text } => {
             let words = text.as_ref().map_or_else(String::new, |t| format!(": {t}"));
@@ -129,15 +149,13 @@ fn what(tables: &Tables, names: &Names, kind: &EventKind) -> String {
         EventKind::NodeChanged { pool, node, state } => {
             format!("node {}/{node} {}", pool_name(tables, *pool), format!("{state:?}").to_lowercase())
         }
+        EventKind::SupplierTermOver { pool, .. } => format!("term over: {}", pool_name(tables, *pool)),
         EventKind::ClusterUnreachable { .. } => "cluster does not answer".into(),
         EventKind::ClusterReachable { .. } => "cluster answers".into(),
         EventKind::TenantChanged => "tenant changed".into(),
         EventKind::UserChanged { .. } => "user changed".into(),
         EventKind::PricesChanged => "prices changed".into(),
-        EventKind::ContractChanged { contract, step } => match step {
-            ContractStep::Unpaid { fee, available } => format!("contract {contract} unpaid: {fee} of {available}"),
-            step => format!("contract {contract} {}", step.as_str().replace('_', " ")),
-        },
+        EventKind::ContractChanged { contract, step } => contract_changed(*contract, *step),
     }
 }
 

@@ -2,6 +2,7 @@
 //! Answers are nouns of the model or plain structs of this crate; nothing here changes anything.
 
 pub(crate) mod audit;
+pub(crate) mod budgets;
 pub(crate) mod build;
 pub(crate) mod contracts;
 pub(crate) mod events;
@@ -10,6 +11,7 @@ pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod metered;
 pub(crate) mod money;
+pub(crate) mod overview;
 pub(crate) mod page;
 pub(crate) mod people;
 pub(crate) mod report;

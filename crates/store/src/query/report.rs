@@ -1,6 +1,6 @@
 //! Sums for the operator's reports: what was earned a day, and what pools cost. Sums are made by the database in whole micro-units.
 
-use base::{Money, PoolId, ProjectId, Span, Timestamp};
+use base::{Money, PoolId, ProjectId, Span, Timestamp, UserId};
 use ports::StoreError;
 use rating::CostParts;
 use rating::upkeep::Cause;
@@ -28,6 +28,8 @@ pub struct EarnedRow {
     /// Zero where projects are not told apart, and so for the pool.
     pub project: ProjectId,
     pub pool: PoolId,
+    /// Where users are told apart.
+    pub user: Option<UserId>,
     /// Place in the list of product lines; `None` for work of before it was counted.
     pub line: Option<usize>,
     pub charge: Money,
@@ -59,6 +61,7 @@ fn get_earned(row: &Row) -> Sql<EarnedRow> {
         day: row.int(0)?,
         project: ProjectId::from_u128(row.opt_id(1)?.unwrap_or(0)),
         pool: PoolId::from_u128(row.opt_id(2)?.unwrap_or(0)),
+        user: None,
         line: usize::try_from(row.int(3)?).ok(),
         charge: Money(row.int(4)?),
         uncollected: Money(row.int(5)?),

@@ -3,7 +3,7 @@
 use engine::PolicyVersion;
 use model::{Cluster, Pool, Supplier};
 use ports::StoreError;
-use rating::{PoolCost, PriceBook};
+use rating::{PoolCost, PriceBook, SupplierTerms};
 
 use crate::codec;
 use crate::load::{POOLS, get_pool};
@@ -15,6 +15,11 @@ impl SqlStore {
     /// All suppliers, by id.
     pub async fn suppliers(&self) -> Result<Vec<Supplier>, StoreError> {
         self.list("SELECT v, doc FROM suppliers ORDER BY id", self.args(), |row| codec::get(row, 0)).await
+    }
+
+    /// What was agreed on with suppliers and bought from them, by supplier.
+    pub async fn supplier_terms(&self) -> Result<Vec<SupplierTerms>, StoreError> {
+        self.list("SELECT v, doc FROM supplier_terms ORDER BY supplier", self.args(), |row| codec::get(row, 0)).await
     }
 
     /// All clusters, by name.
