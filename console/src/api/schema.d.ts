@@ -246,6 +246,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/exports/{export}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Metered intervals, transfers, price books, statements, corrections or accounts as CSV. */
+        get: operations["export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/files": {
         parameters: {
             query?: never;
@@ -765,6 +782,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/reports/ageing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who owes what, and who is owed what, by age: wallets below zero by the age of their unpaid charges, suppliers by the age of their
+         *     accepted statements.
+         */
+        get: operations["report_ageing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/reports/margin": {
         parameters: {
             query?: never;
@@ -774,6 +811,23 @@ export interface paths {
         };
         /** Revenue, cost and margin by any of several things, by days (UTC). Costs that no work carried stand under `-` where work is told apart. */
         get: operations["report_margin"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reports/mix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Own against partners' supply by month: hours, cost and revenue with their shares, by days (UTC). */
+        get: operations["report_mix"];
         put?: never;
         post?: never;
         delete?: never;
@@ -810,6 +864,23 @@ export interface paths {
         put?: never;
         /** How many cards a model service needs, and what a month of it earns at the present prices. */
         post: operations["report_sizing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reports/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each tenant brought and cost, with its active users and what one of them brought, by days (UTC). */
+        get: operations["report_tenants"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1013,6 +1084,95 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/statements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Statements, newest first. */
+        get: operations["statements"];
+        put?: never;
+        /**
+         * Close months that are over: of one tenant or of all, each in its order, up to the one that is named. What is closed is
+         *     numbered and never changes; closing again what is closed is refused for a tenant that is named, and passed over for all.
+         */
+        post: operations["close_statements"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/statements/{statement}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One statement: with its sums by project, user and job, as CSV (in the FOCUS columns or our own), as a workbook, as a page to print. */
+        get: operations["statement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/statements/{statement}/invoice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Note the number of the invoice that was written for a statement; once. */
+        put: operations["set_invoice"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/suppliers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Suppliers with what they are owed, what was agreed on and what was bought. */
+        get: operations["suppliers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/suppliers/{supplier}/terms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set what is agreed on with a supplier: term, settlement period, minimum purchase. */
+        put: operations["set_supplier_terms"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/systems": {
         parameters: {
             query?: never;
@@ -1066,6 +1226,44 @@ export interface paths {
         patch: operations["change_tenant"];
         trace?: never;
     };
+    "/v1/tenants/{tenant}/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Budgets of a tenant with what was spent in their present periods. */
+        get: operations["budgets"];
+        put?: never;
+        /**
+         * Set a budget; the one for the same work, of the same kind and the same periods is changed. What was billed in the running
+         *     period before counts too.
+         */
+        post: operations["set_budget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/budgets/{budget}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a budget: from now on nothing is refused or told by it. */
+        delete: operations["remove_budget"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/contracts": {
         parameters: {
             query?: never;
@@ -1084,6 +1282,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants/{tenant}/corrections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Add to what a tenant is asked for, or give back. What was billed stays as it was; refused where the wallet does not cover it. */
+        post: operations["correct"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/projects": {
         parameters: {
             query?: never;
@@ -1096,6 +1311,23 @@ export interface paths {
         put?: never;
         /** Create a project. */
         post: operations["create_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/tax": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set the rate of the tax that a tenant's prices contain, for statements that are closed from now on. */
+        put: operations["set_tax"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1251,6 +1483,18 @@ export interface components {
             kind: string;
             name?: string | null;
         };
+        AgeingReport: {
+            at: components["schemas"]["Time"];
+            payables: components["schemas"]["Payable"][];
+            receivables: components["schemas"]["Receivable"][];
+        };
+        /** @description An amount by its age in days. */
+        Ages: {
+            over_90: components["schemas"]["Money"];
+            up_to_30: components["schemas"]["Money"];
+            up_to_60: components["schemas"]["Money"];
+            up_to_90: components["schemas"]["Money"];
+        };
         /** @description Amounts of computing resources. */
         Amounts: {
             /**
@@ -1321,6 +1565,8 @@ export interface components {
         /** @enum {string} */
         Backend: "local" | "slurm" | "kubernetes";
         Bill: {
+            /** @description Amendments within the time of what was billed then or before. */
+            corrections?: components["schemas"]["Correction"][];
             from: components["schemas"]["Time"];
             /** @description In the order of the currencies, then of the jobs' numbers. */
             lines: components["schemas"]["BillLine"][];
@@ -1358,8 +1604,74 @@ export interface components {
         };
         /** @description What the work of a bill cost in one currency. */
         BillTotal: {
+            /** @description What corrections within the time added; not part of the total, which is what the lines come to. */
+            corrected?: components["schemas"]["Money"];
             currency: string;
             total: components["schemas"]["Money"];
+        };
+        /** @description A budget and what was spent of it. */
+        Budget: {
+            /** @description Those that were told in this period. */
+            alerted: number[];
+            /** @description Thresholds, per cent of the amount. */
+            alerts: number[];
+            amount: components["schemas"]["Money"];
+            currency: string;
+            /** @description The present period; of a budget for once its only one. */
+            from: components["schemas"]["Time"];
+            kind: components["schemas"]["BudgetKind"];
+            /** @description Amount less both; below zero when work went beyond it. */
+            left: components["schemas"]["Money"];
+            /** Format: int64 */
+            number: number;
+            /** @description Earlier periods, newest first. */
+            past?: components["schemas"]["BudgetSpent"][];
+            period: components["schemas"]["BudgetPeriod"];
+            /** @description Name of the project whose work it is for; `null`: all projects. */
+            project?: string | null;
+            /** @description What open jobs still have set aside. */
+            promised: components["schemas"]["Money"];
+            set_at: components["schemas"]["Time"];
+            /** @description Charges of the period less what was given back. */
+            spent: components["schemas"]["Money"];
+            stop_at?: components["schemas"]["Time"] | null;
+            to: components["schemas"]["Time"];
+            /** @description Name of the user whose work it is for; `null`: all users. */
+            user?: string | null;
+            utc_offset: string;
+        };
+        /**
+         * @description Whether work beyond a budget is refused, or only told.
+         * @enum {string}
+         */
+        BudgetKind: "hard" | "soft";
+        /**
+         * @description In what stretches of time a budget is counted.
+         * @enum {string}
+         */
+        BudgetPeriod: "month" | "quarter" | "year" | "once";
+        /** @description Sets a budget. One for the same work, of the same kind and the same periods is changed. */
+        BudgetSet: {
+            /** @description Per cent of the amount at which it is told; 50, 80 and 100 when left out. A hard budget always tells at 100. */
+            alerts?: number[] | null;
+            /** @description In the tenant's currency, more than zero. */
+            amount: components["schemas"]["Money"];
+            from?: components["schemas"]["Time"] | null;
+            kind: components["schemas"]["BudgetKind"];
+            period: components["schemas"]["BudgetPeriod"];
+            /** @description Only this project's work: name or id. */
+            project?: string | null;
+            to?: components["schemas"]["Time"] | null;
+            /** @description Only this user's work: name or id. */
+            user?: string | null;
+            /** @description Of the calendar in which months, quarters and years begin: `+08:00`; UTC when left out. */
+            utc_offset?: string | null;
+        };
+        /** @description What was spent in one period. */
+        BudgetSpent: {
+            from: components["schemas"]["Time"];
+            spent: components["schemas"]["Money"];
+            to: components["schemas"]["Time"];
         };
         BulkCancel: {
             /** @description Up to 1000 jobs by id, number or array element. */
@@ -1690,6 +2002,38 @@ export interface components {
          * @enum {string}
          */
         ContractTier: "long_term" | "short_term" | "on_demand";
+        /** @description An amendment of what was billed; what was billed stays as it was. */
+        Correction: {
+            /** @description Added to what is asked; less than nothing gives back. */
+            amount: components["schemas"]["Money"];
+            at: components["schemas"]["Time"];
+            /** @description The operator who made it. */
+            by: string;
+            currency: string;
+            job?: string | null;
+            /**
+             * Format: int64
+             * @description Number of that job.
+             */
+            number?: number | null;
+            reason: string;
+            tenant_name: string;
+            transfer: string;
+        };
+        CorrectionCreate: {
+            /** @description In the tenant's currency: added to what it is asked for; negative gives back. */
+            amount: components["schemas"]["Money"];
+            /** @description The job that it is about: id, number or array element. */
+            job?: string | null;
+            /** @description Why; the tenant reads it. */
+            reason: string;
+        };
+        CorrectionDone: {
+            /** @description Of the wallet, afterwards. */
+            balance: components["schemas"]["Money"];
+            currency: string;
+            transfer: string;
+        };
         /** @enum {string} */
         Day: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
         Dependency: {
@@ -1706,7 +2050,7 @@ export interface components {
          * @description The stable code of a problem. Each has a page under the problem's `type`.
          * @enum {string}
          */
-        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
+        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "over_budget" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
         Event: {
             actor: components["schemas"]["Actor"];
             at: components["schemas"]["Time"];
@@ -1866,6 +2210,9 @@ export interface components {
             /** @description Part of the charge that the wallet could not cover. */
             uncollected: components["schemas"]["Money"];
         };
+        InvoiceSet: {
+            invoice: string;
+        };
         /** @description One job with everything a person asks about it. */
         Job: components["schemas"]["JobSummary"] & {
             args: string[];
@@ -1874,6 +2221,8 @@ export interface components {
             begin?: components["schemas"]["Time"] | null;
             checkpoint?: components["schemas"]["Checkpoint"] | null;
             comment?: string | null;
+            /** @description What was amended of what was charged, oldest first. */
+            corrections?: components["schemas"]["Correction"][];
             deadline?: components["schemas"]["Time"] | null;
             dependencies: components["schemas"]["Dependency"][];
             line: components["schemas"]["ProductLine"];
@@ -2098,6 +2447,30 @@ export interface components {
          * @enum {string}
          */
         Meter: "core" | "card" | "node";
+        MixReport: {
+            from: components["schemas"]["Time"];
+            rows: components["schemas"]["MixRow"][];
+            to: components["schemas"]["Time"];
+        };
+        /** @description Own or partners' supply in one month, with its shares of the month. */
+        MixRow: {
+            /** Format: double */
+            card_hours: number;
+            /** @description Of the month over all modes, per cent with two places; `null` where there was nothing. Money within its currency. */
+            card_hours_percent?: string | null;
+            /** Format: double */
+            core_hours: number;
+            core_hours_percent?: string | null;
+            cost: components["schemas"]["Money"];
+            cost_percent?: string | null;
+            currency: string;
+            /** @description `own`, `partner`, or `-` for work whose pool is not known any more. */
+            mode: string;
+            /** @description `2026-11`. */
+            month: string;
+            revenue: components["schemas"]["Money"];
+            revenue_percent?: string | null;
+        };
         /**
          * @description Decimal units of the currency that stands beside it, at most six places.
          * @example 12.50
@@ -2165,6 +2538,41 @@ export interface components {
                 seq: number;
                 target: string;
                 tenant?: string | null;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_Budget: {
+            items: {
+                /** @description Those that were told in this period. */
+                alerted: number[];
+                /** @description Thresholds, per cent of the amount. */
+                alerts: number[];
+                amount: components["schemas"]["Money"];
+                currency: string;
+                /** @description The present period; of a budget for once its only one. */
+                from: components["schemas"]["Time"];
+                kind: components["schemas"]["BudgetKind"];
+                /** @description Amount less both; below zero when work went beyond it. */
+                left: components["schemas"]["Money"];
+                /** Format: int64 */
+                number: number;
+                /** @description Earlier periods, newest first. */
+                past?: components["schemas"]["BudgetSpent"][];
+                period: components["schemas"]["BudgetPeriod"];
+                /** @description Name of the project whose work it is for; `null`: all projects. */
+                project?: string | null;
+                /** @description What open jobs still have set aside. */
+                promised: components["schemas"]["Money"];
+                set_at: components["schemas"]["Time"];
+                /** @description Charges of the period less what was given back. */
+                spent: components["schemas"]["Money"];
+                stop_at?: components["schemas"]["Time"] | null;
+                to: components["schemas"]["Time"];
+                /** @description Name of the user whose work it is for; `null`: all users. */
+                user?: string | null;
+                utc_offset: string;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -2566,6 +2974,22 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_Supplier: {
+            items: {
+                /** @description Owed for what was used and for minimum purchases, before statements are settled. */
+                accrued: components["schemas"]["Money"];
+                currency: string;
+                id: string;
+                mode: components["schemas"]["SupplyMode"];
+                name: string;
+                /** @description Owed by accepted statements. */
+                payable: components["schemas"]["Money"];
+                terms?: components["schemas"]["SupplierTerms"] | null;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
         Page_Tenant: {
             items: {
                 currency: string;
@@ -2581,6 +3005,63 @@ export interface components {
                 shares: number;
                 status: components["schemas"]["TenantStatus"];
                 tier: components["schemas"]["ContractTier"];
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_TenantStatement: {
+            items: {
+                /** @description Taken from the wallet for work. */
+                charges: components["schemas"]["Money"];
+                closed_at: components["schemas"]["Time"];
+                /** @description The balance when the month was over. */
+                closing: components["schemas"]["Money"];
+                /** @description What corrections added; less than nothing where they gave back. */
+                corrections: components["schemas"]["Money"];
+                currency: string;
+                /** @description Charges less refunds, with fees and corrections. */
+                due: components["schemas"]["Money"];
+                /** @description Fees of contracts. */
+                fees: components["schemas"]["Money"];
+                /** @description What was booked from here on … */
+                from: components["schemas"]["Time"];
+                grants: components["schemas"]["Money"];
+                /** @description Number of the invoice that was written for it. */
+                invoice?: string | null;
+                /** @description `2026-10`, in the operator's time. */
+                month: string;
+                /** @description How people name it: `2026-000123`. */
+                name: string;
+                /**
+                 * Format: int64
+                 * @description Without a gap over all tenants.
+                 */
+                number: number;
+                /** @description The balance when the month began. */
+                opening: components["schemas"]["Money"];
+                /** @description Given back of that. */
+                refunds: components["schemas"]["Money"];
+                /** @description That tax, rounded half away from zero. */
+                tax: components["schemas"]["Money"];
+                /**
+                 * Format: int32
+                 * @description Of the tax that the amount due contains, in parts of a million.
+                 */
+                tax_ppm: number;
+                tenant: string;
+                tenant_name: string;
+                /** @description … and before this. */
+                to: components["schemas"]["Time"];
+                top_ups: components["schemas"]["Money"];
+                /**
+                 * Format: int64
+                 * @description How many movements of the wallet these are.
+                 */
+                transfers: number;
+                withdrawals: components["schemas"]["Money"];
+                /** @description Charges that neither hold nor wallet could cover; not asked for. */
+                written_off: components["schemas"]["Money"];
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -2642,6 +3123,18 @@ export interface components {
             new: string;
             /** Format: password */
             old: string;
+        };
+        /** @description What a supplier is owed. */
+        Payable: {
+            /** @description Accrued and in no accepted statement yet. */
+            accrued: components["schemas"]["Money"];
+            /** @description Since the statements were accepted. */
+            ages: components["schemas"]["Ages"];
+            currency: string;
+            name: string;
+            /** @description By accepted statements that are not paid. */
+            owed: components["schemas"]["Money"];
+            supplier: string;
         };
         /** @description Everything that decides when open work starts, as of one moment. Scripts, variables and arguments of jobs are not in it. */
         PlatformState: {
@@ -2789,6 +3282,14 @@ export interface components {
             total_hours: number;
             /** @description What the hours below are of: `card` or `core`. */
             unit: string;
+            /**
+             * Format: double
+             * @description Core-hours that work used of those that it had, by what clusters told of the processor time of attempts that ended in the period;
+             *     `null` where none told, and where the hours are of cards.
+             */
+            used_hours?: number | null;
+            /** @description Of the core-hours of attempts that ended in the period and told: how much they used, per cent. */
+            used_percent?: string | null;
             /** @description Allocated of total; `null` where there was nothing. */
             utilisation_percent?: string | null;
             /** @description What work carried: depreciation, data centre, fee. */
@@ -2968,6 +3469,16 @@ export interface components {
         ProjectCreated: {
             project: string;
         };
+        /** @description What was bought in one period. */
+        Purchase: {
+            /** @description Fees of what was used in it. */
+            fees: components["schemas"]["Money"];
+            from: components["schemas"]["Time"];
+            minimum?: components["schemas"]["Money"] | null;
+            /** @description What of the shortfall is accrued. */
+            short: components["schemas"]["Money"];
+            to: components["schemas"]["Time"];
+        };
         /** @description How long a cluster's own queue lets work wait that was handed to it. */
         QueueForecast: {
             /** Format: int64 */
@@ -3012,6 +3523,15 @@ export interface components {
             text_en: string;
             text_zh: string;
         };
+        /** @description What a tenant owes: its wallet is below zero. The newest charges are the unpaid ones. */
+        Receivable: {
+            ages: components["schemas"]["Ages"];
+            currency: string;
+            name: string;
+            owed: components["schemas"]["Money"];
+            since?: components["schemas"]["Time"] | null;
+            tenant: string;
+        };
         Report: {
             by: components["schemas"]["ReportBy"][];
             from: components["schemas"]["Time"];
@@ -3025,7 +3545,7 @@ export interface components {
          *     What a report tells apart.
          * @enum {string}
          */
-        ReportBy: "tenant" | "project" | "line" | "work" | "pool" | "cluster" | "supplier" | "mode" | "region" | "day" | "month";
+        ReportBy: "tenant" | "project" | "line" | "work" | "pool" | "cluster" | "supplier" | "mode" | "region" | "day" | "month" | "season" | "user";
         /**
          * @description What was made: a look at a cluster, or real jobs on it.
          * @enum {string}
@@ -3041,7 +3561,10 @@ export interface components {
             currency: string;
             datacentre: components["schemas"]["Money"];
             depreciation: components["schemas"]["Money"];
-            /** @description What suppliers take, with what statements that were accepted within the period corrected. */
+            /**
+             * @description What suppliers take, with what statements that were accepted within the period corrected, and what fees fell behind minimum
+             *     purchases in periods that ended in it.
+             */
             fee: components["schemas"]["Money"];
             /**
              * @description One for each thing told apart, in the order asked; `-` for what belongs to none, such as nodes that nobody used in a report by
@@ -3226,6 +3749,11 @@ export interface components {
             theirs: components["schemas"]["Money"];
             verdict: components["schemas"]["LineVerdict"];
         };
+        /**
+         * @description By which periods a supplier is settled with.
+         * @enum {string}
+         */
+        SettlesBy: "month" | "quarter";
         SignIn: {
             name: string;
             /** Format: password */
@@ -3403,6 +3931,16 @@ export interface components {
             /** @default null */
             user: string | null;
         };
+        /** @description A statement with what it is made of. */
+        StatementDetail: components["schemas"]["TenantStatement"] & {
+            corrections_made: components["schemas"]["Correction"][];
+            /** @description By number; at most ten thousand, the CSV has all. */
+            jobs: components["schemas"]["StatementPart"][];
+            projects: components["schemas"]["StatementPart"][];
+            /** @description There are more jobs than are listed. */
+            truncated: boolean;
+            users: components["schemas"]["StatementPart"][];
+        };
         StatementImport: {
             /** @description The whole file. */
             csv: string;
@@ -3457,6 +3995,26 @@ export interface components {
             /** @description Between groups of three digits; empty: none. */
             thousands?: string;
         };
+        /** @description Sums of one project, user or job within a statement. */
+        StatementPart: {
+            charges: components["schemas"]["Money"];
+            corrections: components["schemas"]["Money"];
+            /** @description Charges less refunds, with fees and corrections. */
+            due: components["schemas"]["Money"];
+            fees: components["schemas"]["Money"];
+            /** @description Hours that were billed, decimal text with six places. */
+            hours: string;
+            job?: string | null;
+            name: string;
+            /**
+             * Format: int64
+             * @description Of a job: its number.
+             */
+            number?: number | null;
+            project?: string | null;
+            refunds: components["schemas"]["Money"];
+            user?: string | null;
+        };
         /** @description A line that is none of the statement's: its column has this text. */
         StatementSkip: {
             column: string;
@@ -3486,6 +4044,31 @@ export interface components {
              */
             quantity_milli_hours: number;
         };
+        StatementsClose: {
+            /**
+             * @description Up to and with this one, `2026-10`; the last that is over when left out.
+             * @default null
+             */
+            month: string | null;
+            /**
+             * @description Name or id; all tenants when left out.
+             * @default null
+             */
+            tenant: string | null;
+        };
+        /** @description What was closed by one request. */
+        StatementsClosed: {
+            /** Format: int64 */
+            closed: number;
+            /**
+             * Format: int64
+             * @description The first of their numbers; the others follow.
+             */
+            first?: number | null;
+            month: string;
+            /** @description Not all fitted into one request: ask again. */
+            more: boolean;
+        };
         /** @description A pool that the cluster makes. */
         SummaryPool: {
             chip?: string | null;
@@ -3497,6 +4080,17 @@ export interface components {
             partition: string;
             /** @description Of one node, as Slurm's TRES. */
             shape: string;
+        };
+        Supplier: {
+            /** @description Owed for what was used and for minimum purchases, before statements are settled. */
+            accrued: components["schemas"]["Money"];
+            currency: string;
+            id: string;
+            mode: components["schemas"]["SupplyMode"];
+            name: string;
+            /** @description Owed by accepted statements. */
+            payable: components["schemas"]["Money"];
+            terms?: components["schemas"]["SupplierTerms"] | null;
         };
         /** @description What a partner takes for what is used. What is left out costs nothing. */
         SupplierFee: {
@@ -3514,6 +4108,29 @@ export interface components {
              * @description The time of a run is rounded up to a multiple of this; 0 counts microseconds.
              */
             round_up_seconds?: number;
+        };
+        SupplierTerms: {
+            /** @description Purchases count from here on. */
+            counts_from: components["schemas"]["Time"];
+            from: components["schemas"]["Time"];
+            /** @description The term has ended. */
+            is_over: boolean;
+            minimum: components["schemas"]["Money"];
+            /** @description Newest first. */
+            periods: components["schemas"]["Purchase"][];
+            settles: components["schemas"]["SettlesBy"];
+            to?: components["schemas"]["Time"] | null;
+            utc_offset: string;
+        };
+        /** @description Terms agreed on with a supplier, in place of those there are. */
+        SupplierTermsSet: {
+            from?: components["schemas"]["Time"] | null;
+            minimum?: components["schemas"]["Money"] | null;
+            /** @description Changes with a new term only. */
+            settles: components["schemas"]["SettlesBy"];
+            to?: components["schemas"]["Time"] | null;
+            /** @description Of the calendar in which periods begin: `+08:00`; UTC when left out. */
+            utc_offset?: string | null;
         };
         /**
          * @description Own (共建) or bought in from a partner (外购/纳管).
@@ -3533,6 +4150,13 @@ export interface components {
         /** @description The list of systems in the shape that users of FirecREST know. */
         Systems: {
             systems: components["schemas"]["System"][];
+        };
+        TaxSet: {
+            /**
+             * Format: int32
+             * @description Of the tax that the tenant's prices contain, in parts of a million: 6 % is 60000.
+             */
+            tax_ppm: number;
         };
         Tenant: {
             currency: string;
@@ -3573,8 +4197,84 @@ export interface components {
             status?: components["schemas"]["TenantStatus"] | null;
             tier?: components["schemas"]["ContractTier"] | null;
         };
+        /** @description What a tenant brought and cost. A tenant that does not pay in the currency of costs has a row in each. */
+        TenantRow: {
+            /**
+             * Format: int64
+             * @description Users of whose work something was metered.
+             */
+            active_users: number;
+            cost: components["schemas"]["Money"];
+            currency: string;
+            margin: components["schemas"]["Money"];
+            margin_percent?: string | null;
+            revenue: components["schemas"]["Money"];
+            revenue_per_user?: components["schemas"]["Money"] | null;
+            /** @description Name; `-` for costs that no work carried. */
+            tenant: string;
+        };
+        /** @description What a tenant was told for a month; it never changes. */
+        TenantStatement: {
+            /** @description Taken from the wallet for work. */
+            charges: components["schemas"]["Money"];
+            closed_at: components["schemas"]["Time"];
+            /** @description The balance when the month was over. */
+            closing: components["schemas"]["Money"];
+            /** @description What corrections added; less than nothing where they gave back. */
+            corrections: components["schemas"]["Money"];
+            currency: string;
+            /** @description Charges less refunds, with fees and corrections. */
+            due: components["schemas"]["Money"];
+            /** @description Fees of contracts. */
+            fees: components["schemas"]["Money"];
+            /** @description What was booked from here on … */
+            from: components["schemas"]["Time"];
+            grants: components["schemas"]["Money"];
+            /** @description Number of the invoice that was written for it. */
+            invoice?: string | null;
+            /** @description `2026-10`, in the operator's time. */
+            month: string;
+            /** @description How people name it: `2026-000123`. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Without a gap over all tenants.
+             */
+            number: number;
+            /** @description The balance when the month began. */
+            opening: components["schemas"]["Money"];
+            /** @description Given back of that. */
+            refunds: components["schemas"]["Money"];
+            /** @description That tax, rounded half away from zero. */
+            tax: components["schemas"]["Money"];
+            /**
+             * Format: int32
+             * @description Of the tax that the amount due contains, in parts of a million.
+             */
+            tax_ppm: number;
+            tenant: string;
+            tenant_name: string;
+            /** @description … and before this. */
+            to: components["schemas"]["Time"];
+            top_ups: components["schemas"]["Money"];
+            /**
+             * Format: int64
+             * @description How many movements of the wallet these are.
+             */
+            transfers: number;
+            withdrawals: components["schemas"]["Money"];
+            /** @description Charges that neither hold nor wallet could cover; not asked for. */
+            written_off: components["schemas"]["Money"];
+        };
         /** @enum {string} */
         TenantStatus: "active" | "suspended";
+        TenantsReport: {
+            from: components["schemas"]["Time"];
+            rows: components["schemas"]["TenantRow"][];
+            to: components["schemas"]["Time"];
+            /** @description One per currency; active users are those of the tenants that pay in it. */
+            total: components["schemas"]["TenantRow"][];
+        };
         /**
          * Format: date-time
          * @example 2026-11-21T08:00:00.000000Z
@@ -4170,7 +4870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -4423,7 +5123,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -4785,7 +5485,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -4934,7 +5634,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -5291,7 +5991,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -5638,6 +6338,125 @@ export interface operations {
             };
         };
     };
+    export: {
+        parameters: {
+            query?: {
+                /** @description Name or id; all tenants when left out. */
+                tenant?: string;
+                from?: components["schemas"]["Time"];
+                /** @description Up to here; now when left out. */
+                to?: components["schemas"]["Time"];
+            };
+            header?: never;
+            path: {
+                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections` or `accounts` */
+                export: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     files: {
         parameters: {
             query?: {
@@ -5801,7 +6620,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -6068,7 +6887,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -6329,7 +7148,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -6624,7 +7443,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -6777,7 +7596,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -6927,7 +7746,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -7184,7 +8003,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -7336,7 +8155,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -7951,7 +8770,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -8447,7 +9266,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -8581,7 +9400,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -8817,7 +9636,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -9233,7 +10052,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -9619,7 +10438,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -9777,7 +10596,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -10045,7 +10864,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -10195,7 +11014,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -10305,12 +11124,96 @@ export interface operations {
             };
         };
     };
+    report_ageing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgeingReport"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     report_margin: {
         parameters: {
             query?: {
                 /**
                  * @description What to tell apart, by commas, at most four: `tenant`, `project`, `line` (product line), `work` (training, inference, other),
-                 *     `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`; the tenant when left out.
+                 *     `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`, `season` (quarter), `user` (not with `line` and `work`, and
+                 *     without hours); the tenant when left out.
                  */
                 by?: string;
                 /** @description Work done from the beginning of this day (UTC) on. */
@@ -10331,6 +11234,119 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_mix: {
+        parameters: {
+            query?: {
+                from?: components["schemas"]["Time"];
+                to?: components["schemas"]["Time"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MixReport"];
                 };
             };
             /** @description Codes: malformed, bad_cursor */
@@ -10578,7 +11594,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -10634,6 +11650,119 @@ export interface operations {
             };
             /** @description Codes: unsupported_media_type */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_tenants: {
+        parameters: {
+            query?: {
+                from?: components["schemas"]["Time"];
+                to?: components["schemas"]["Time"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantsReport"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10811,7 +11940,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -10955,7 +12084,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -11196,7 +12325,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -11456,7 +12585,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -11612,7 +12741,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -11886,7 +13015,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -12042,7 +13171,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -12307,7 +13436,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -12456,7 +13585,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -12586,6 +13715,819 @@ export interface operations {
             };
             /** @description Codes: target_too_long */
             414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    statements: {
+        parameters: {
+            query?: {
+                /** @description Name or id; the caller's own tenant when left out (all tenants for operators). */
+                tenant?: string;
+                /** @description `2026-10`. */
+                month?: string;
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of statements */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TenantStatement"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    close_statements: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StatementsClose"];
+            };
+        };
+        responses: {
+            /** @description What was closed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatementsClosed"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    statement: {
+        parameters: {
+            query?: {
+                format?: "json" | "focus" | "csv" | "xlsx" | "html";
+                /** @description Of the printable page: `en` (the default) or `zh`. */
+                lang?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Its number */
+                statement: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The statement */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatementDetail"];
+                    "text/csv": string;
+                    "text/html": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_invoice: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number */
+                statement: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InvoiceSet"];
+            };
+        };
+        responses: {
+            /** @description The statement afterwards */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantStatement"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    suppliers: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of suppliers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Supplier"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_supplier_terms: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Name or id */
+                supplier: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SupplierTermsSet"];
+            };
+        };
+        responses: {
+            /** @description The supplier afterwards */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Supplier"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12872,7 +14814,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -13127,7 +15069,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -13183,6 +15125,411 @@ export interface operations {
             };
             /** @description Codes: unsupported_media_type */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    budgets: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of budgets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Budget"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_budget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Name or id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetSet"];
+            };
+        };
+        responses: {
+            /** @description The budget */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+                /** @description Its number */
+                budget: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -13401,7 +15748,163 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    correct: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters: the same key and body correct once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Name or id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorrectionCreate"];
+            };
+        };
+        responses: {
+            /** @description The balance afterwards */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrectionDone"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -13675,7 +16178,160 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_tax: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaxSet"];
+            };
+        };
+        responses: {
+            /** @description The rate afterwards */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaxSet"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -14053,7 +16709,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -14318,7 +16974,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -14465,7 +17121,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -14715,7 +17371,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -14863,7 +17519,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;
@@ -15014,7 +17670,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: insufficient_funds */
+            /** @description Codes: insufficient_funds, over_budget */
             402: {
                 headers: {
                     [name: string]: unknown;

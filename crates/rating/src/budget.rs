@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn periods_are_those_of_the_calendar_there() {
         let offset: UtcOffset = "+08:00".parse().unwrap();
-        let around = |period: Period, text: &str| period.around(at(text), offset).map(|(a, b)| (a, b));
+        let around = |period: Period, text: &str| period.around(at(text), offset);
         let span = |from: &str, to: &str| Some((at(from), at(to)));
         let midnight = "2026-11-01T00:00:00+08:00";
         assert_eq!(around(Period::Month, midnight), span("2026-10-01T00:00:00+08:00", midnight));

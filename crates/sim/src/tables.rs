@@ -240,15 +240,18 @@ impl Tables {
                     return Err(Conflict::AnswerTwice(*key));
                 }
             }
-            Record::Audit(entry) => {
-                let before = self.audit.last().map_or(0, |e| e.seq);
-                if entry.seq != before + 1 && !(self.goes_on && before == 0) {
-                    return Err(Conflict::AuditSeq { seq: entry.seq, before });
-                }
-                self.audit.push(entry.clone());
-            }
+            Record::Audit(entry) => self.store_audit(entry)?,
             Record::Share { tenant, used, at } => drop(self.shares.insert(*tenant, (*used, *at))),
         }
+        Ok(())
+    }
+
+    fn store_audit(&mut self, entry: &AuditEntry) -> Result<(), Conflict> {
+        let before = self.audit.last().map_or(0, |e| e.seq);
+        if entry.seq != before + 1 && !(self.goes_on && before == 0) {
+            return Err(Conflict::AuditSeq { seq: entry.seq, before });
+        }
+        self.audit.push(entry.clone());
         Ok(())
     }
 

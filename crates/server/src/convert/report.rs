@@ -330,7 +330,7 @@ const fn work_of(line: ProductLine) -> &'static str {
 fn season(day: i64) -> String {
     let month = date(day).1;
     let number: u32 = month.get(5..).and_then(|text| text.parse().ok()).unwrap_or(1);
-    format!("{}-Q{}", month.get(..4).unwrap_or_default(), (number + 2) / 3)
+    format!("{}-Q{}", month.get(..4).unwrap_or_default(), number.div_ceil(3))
 }
 
 /// `2026-11-22` and `2026-11` of a day since 1970.

@@ -66,6 +66,23 @@ pub(crate) fn word(kind: &EventKind) -> String {
     text.and_then(|v| Some(v.get("kind")?.as_str()?.to_owned())).unwrap_or_default()
 }
 
+/// What became of a run on a pool that the job has left.
+fn elsewhere(tables: &Tables, kind: &EventKind) -> String {
+    let name = |pool: &base::PoolId| pool_name(tables, *pool);
+    match kind {
+        EventKind::Moved { attempt, from, why } => {
+            format!("attempt {} moves away from {}: {}", attempt.number, name(from), why.as_str())
+        }
+        EventKind::Twinned { attempt, from } => {
+            format!("attempt {} on {} is not heard of: a twin elsewhere", attempt.number, name(from))
+        }
+        EventKind::Returned { attempt, pool } => {
+            format!("attempt {} on {} counts again", attempt.number, name(pool))
+        }
+        _ => String::new(),
+    }
+}
+
 fn contract_changed(contract: u64, step: ContractStep) -> String {
     match step {
         ContractStep::Unpaid { fee, available } => format!("contract {contract} unpaid: {fee} of {available}"),
@@ -127,15 +144,7 @@ fn what(tables: &Tables, names: &Names, kind: &EventKind) -> String {
         EventKind::Spared { attempt } => format!("{} need not make room any more", number(attempt)),
         EventKind::Withdrawn { attempt } => format!("{} given back", number(attempt)),
         EventKind::Waived { attempt, amount } => format!("{} not billed, {amount} given back", number(attempt)),
-        EventKind::Moved { attempt, from, why } => {
-            format!("{} moves away from {}: {}", number(attempt), pool_name(tables, *from), why.as_str())
-        }
-        EventKind::Twinned { attempt, from } => {
-            format!("{} on {} is not heard of: a twin elsewhere", number(attempt), pool_name(tables, *from))
-        }
-        EventKind::Returned { attempt, pool } => {
-            format!("{} on {} counts again", number(attempt), pool_name(tables, *pool))
-        }
+        EventKind::Moved { .. } | EventKind::Twinned { .. } | EventKind::Returned { .. } => elsewhere(tables, kind),
         EventKind::LateAnswer { attempt, outcome } => {
             let what = outcome.map_or_else(|| "is there".to_owned(), |o| format!("ended {o:?}"));
             format!("{}, abandoned, {what}", number(attempt))

@@ -1,6 +1,7 @@
 //! A year of a made-up operator, its books reckoned a second time by means that share nothing with the engine's: every charge from the
 //! raw intervals and the items of the price books, every balance from the transfers. `HW_YEAR_JOBS` plays more than the usual number
 //! of jobs (a million in a release build: some minutes), `HW_YEAR_SEED` another year.
+#![allow(clippy::disallowed_methods, reason = "tests read their settings")]
 
 mod naive;
 
