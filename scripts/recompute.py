@@ -3,8 +3,8 @@
 
     recompute.py FOLDER
 
-FOLDER holds intervals.csv, transfers.csv and prices.csv, each exported whole, and where they are there statements.csv and
-accounts.csv (see docs/exports.md). Every charge is reckoned from the raw intervals and the price books, every balance from the
+FOLDER holds intervals.csv, transfers.csv and prices.csv, each exported whole, and where they are there statements.csv,
+accounts.csv, contracts.csv and contract_months.csv (see docs/exports.md). Every charge is reckoned from the raw intervals and the price books, every balance from the
 transfers. Whole numbers only: amounts in millionths, times in microseconds. Exit status 0: all of it agrees; 1: something
 does not, and it says what; 2: a file is not as it should be.
 """
@@ -178,30 +178,86 @@ class Book:
         return found
 
 
+class Contracts:
+    """What tenants have committed themselves to, and the months of that."""
+
+    def __init__(self, rows, months):
+        self.rows = [(row, json.loads(row["commitments"])) for row in rows]
+        self.months = {month_key(row): row for row in months}
+        self.drawn = defaultdict(lambda: [0, 0])
+
+    def lines(self, row, start):
+        """Lines that cover a run from its start on, in the order of drawing: contract, line, what is committed."""
+        def end(contract):
+            broken = moment(contract["broken_off"])
+            return moment(contract["to"] if broken is None or start < broken else contract["ends"])
+
+        said = {"pool": row["pool"], "chip": row["chip"], "product": row["product"], "class": row["class"]}
+        fits = lambda line: all(line.get(key) is None or line[key] == name for key, name in said.items())
+        of = [(c, lines) for c, lines in self.rows if c["tenant"] == row["tenant"]]
+        of = [(c, lines) for c, lines in of if moment(c["signed_at"]) <= start and moment(c["from"]) <= start < end(c)]
+        of.sort(key=lambda pair: (end(pair[0]), int(pair[0]["number"])))
+        return [(int(c["number"]), n, line) for c, lines in of for n, line in enumerate(lines, 1) if fits(line)]
+
+    def check(self, wrong):
+        """What was drawn of a month is what its intervals drew, and is worth its part of the fee."""
+        for key, month in self.months.items():
+            pieces, value = self.drawn[key]
+            whole, fee = int(month["pieces"]), money(month["fee"])
+            worth = fee * pieces // whole if whole else 0
+            if int(month["drawn"]) != pieces or pieces > whole or value != worth or money(month["earned"]) != worth:
+                wrong(f"contract {key[0]} line {key[1]} month {key[2]}: {pieces} pieces were drawn for {show(value)}, worth {show(worth)}")
+
+
+def month_key(of):
+    return int(of["contract"]), int(of["line"]), int(of["month"]), of["carried"] in (True, "true")
+
+
+def length(stretches):
+    return sum(end - begin for begin, end in stretches)
+
+
+def cut(stretches, at):
+    return [(begin, min(end, at)) for begin, end in stretches if begin < at]
+
+
 class Run:
     """What one run of an attempt owes as its stretches come."""
 
-    def __init__(self, parts):
+    def __init__(self, parts, lines, contracts):
         self.parts, self.worked, self.until, self.timed, self.charged = parts, 0, None, [0] * len(parts), 0
+        # By part: the lines that cover it, the price beyond them, and when it was covered.
+        self.lines = [[(c, n) for c, n, line in lines if line["unit"] == item.unit] for item, _ in parts]
+        beyond = [[line["overage"] for _, _, line in lines if line["unit"] == item.unit and line.get("overage")] for item, _ in parts]
+        self.beyond = [money(prices[0]) if prices else None for prices in beyond]
+        self.covered, self.contracts = [[] for _ in parts], contracts
         # By item: pieces of each month, in the order in which they were counted.
         self.counted = defaultdict(list)
 
     def owed(self):
         total = 0
         for n, (item, pieces) in enumerate(self.parts):
+            worked = self.worked - length(self.covered[n])
+            if self.beyond[n] is not None:
+                total += self.beyond[n] * worked * pieces // PIECES[item.unit]
+                continue
             if item.by_volume():
                 continue
-            added = item.least() * (item.billed(self.worked) - self.worked)
-            amount = (self.timed[n] + added) * pieces // PIECES[item.unit]
-            total += max(amount, item.minimum) if self.worked > 0 else amount
+            timed = self.timed[n] - sum(item.price_time(begin, end) for begin, end in self.covered[n])
+            added = item.least() * (item.billed(worked) - worked)
+            amount = (timed + added) * pieces // PIECES[item.unit]
+            total += max(amount, item.minimum) if worked > 0 else amount
         return total
 
+    def is_by_volume(self, n):
+        return self.parts[n][0].by_volume() and self.beyond[n] is None
+
     def count(self, at):
-        for item, pieces in self.parts:
-            if not item.by_volume():
+        for n, (item, pieces) in enumerate(self.parts):
+            if not self.is_by_volume(n):
                 continue
             months = self.counted[item.place]
-            more = pieces * item.billed(self.worked) - sum(count for _, count in months)
+            more = pieces * item.billed(self.worked - length(self.covered[n])) - sum(count for _, count in months)
             if more > 0:
                 month = item.month(at)
                 if not months or months[-1][0] != month:
@@ -219,37 +275,63 @@ class Run:
         for n, (item, _) in enumerate(self.parts):
             self.timed[n] += sign * item.price_time(begin, end)
 
-    def take(self, row):
-        """The charge of a stretch by what is not priced by the month's quantity."""
+    def draw(self, begin, draws):
+        """Covers the parts of a stretch by what it drew: month by month, from where each begins, line by line."""
+        for n, (_, pieces) in enumerate(self.parts):
+            own = [draw for draw in draws if (draw["contract"], draw["line"]) in self.lines[n]]
+            start = lambda draw: max(begin, moment(self.contracts.months[month_key(draw)]["from"]))
+            own.sort(key=lambda d: (start(d), self.lines[n].index((d["contract"], d["line"])), not d["carried"]))
+            cursor = begin
+            for draw in own:
+                cursor = max(cursor, start(draw))
+                self.covered[n].append((cursor, cursor + int(draw["pieces"]) // pieces))
+                cursor += int(draw["pieces"]) // pieces
+
+    def take(self, row, draws):
+        """The charge of a stretch by what is neither drawn nor priced by the month's quantity."""
         begin, end = moment(row["from"]), moment(row["to"])
         if not row["price_book"]:
             # The run is not billed after all, or nobody is billed for it any more.
             due, self.charged = (-self.charged, 0) if money(row["charge"]) < 0 else (0, self.charged)
             self.counted.clear()
+            self.covered = [[] for _ in self.parts]
             return due
         back = self.until is not None and begin < self.until
         self.stretch(begin, end, -1 if back else 1)
         self.until = begin if back else end
+        if back:
+            self.covered = [cut(covered, begin) for covered in self.covered]
+        else:
+            self.draw(begin, draws)
         self.count(begin)
         due = self.owed() - self.charged
         self.charged += due
         return due
 
 
-def charges(rows, books, wrong):
+def charges(rows, books, contracts, wrong):
     """Every charge, and the price of every month's quantity."""
     runs, volumes, by_volume, skipped = {}, defaultdict(int), defaultdict(int), 0
     sums = defaultdict(int)
     rows.sort(key=lambda row: (row["job"], int(row["attempt"]), int(row["seq"])))
-    # What work drew on a contract is priced by the contract, which is not among the exports read here.
-    drawn = {(row["job"], row["attempt"], row["run"]) for row in rows if money(row["drawn"]) != 0}
     for row in rows:
         charge = money(row["charge"])
         sums[row["job"]] += charge
+        draws = json.loads(row["draws"]) if row.get("draws") else []
+        for draw in draws:
+            of = contracts.drawn[month_key(draw)]
+            of[0], of[1] = of[0] + int(draw["pieces"]), of[1] + money(draw["value"])
+        drawn = sum(money(draw["value"]) for draw in draws)
+        if row.get("drawn") and money(row["drawn"]) != drawn:
+            wrong(f"job {row['number']} attempt {row['attempt']} interval {row['seq']}: drew {row['drawn']}, its draws are {show(drawn)}")
+        charge -= drawn
         key = (row["job"], row["attempt"], row["run"])
         if key not in runs:
-            whole = row["run"] and moment(row["run"]) == moment(row["from"]) and key not in drawn
-            runs[key] = Run(books[row["price_book"]].parts(row)) if row["price_book"] and whole else None
+            whole = row["run"] and moment(row["run"]) == moment(row["from"])
+            runs[key] = None
+            if row["price_book"] and whole:
+                parts, lines = books[row["price_book"]].parts(row), contracts.lines(row, moment(row["run"]))
+                runs[key] = Run(parts, lines, contracts)
             if row["price_book"] and not whole:
                 skipped += 1
             if runs[key] is not None:
@@ -259,8 +341,8 @@ def charges(rows, books, wrong):
             if not row["price_book"] and charge != 0:
                 wrong(f"job {row['number']} attempt {row['attempt']} interval {row['seq']}: charged by no price book")
             continue
-        due = run.take(row)
-        if any(item.by_volume() for item, _ in run.parts):
+        due = run.take(row, draws)
+        if any(run.is_by_volume(n) for n in range(len(run.parts))):
             by_volume[run.book] += charge - due
         elif due != charge:
             wrong(f"job {row['number']} attempt {row['attempt']} interval {row['seq']}: charged {show(charge)}, comes to {show(due)}")
@@ -358,7 +440,9 @@ def main(words):
     try:
         books = {row["id"]: Book(json.loads(row["book"])) for row in table(folder, "prices", True)}
         intervals, transfers = table(folder, "intervals", True), table(folder, "transfers", True)
-        sums, skipped = charges(intervals, books, faults.append)
+        contracts = Contracts(table(folder, "contracts", False) or [], table(folder, "contract_months", False) or [])
+        sums, skipped = charges(intervals, books, contracts, faults.append)
+        contracts.check(faults.append)
         accounts = balances(transfers, faults.append)
         earned(transfers, sums, faults.append)
         told = table(folder, "statements", False)
@@ -377,7 +461,7 @@ def main(words):
     print(
         f"{len(intervals)} intervals, {len(transfers)} transfers, {len(accounts)} accounts,"
         f" {len(told or [])} statements: {len(faults)} faults"
-        + (f"; {skipped} runs began before the export or drew on a contract and were not reckoned" if skipped else "")
+        + (f"; {skipped} runs began before the export and were not reckoned" if skipped else "")
     )
     return 1 if faults else 0
 

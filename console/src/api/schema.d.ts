@@ -253,7 +253,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metered intervals, transfers, price books, statements, corrections or accounts as CSV. */
+        /** Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months as CSV. */
         get: operations["export"];
         put?: never;
         post?: never;
@@ -2215,17 +2215,25 @@ export interface components {
         };
         /** @description One job with everything a person asks about it. */
         Job: components["schemas"]["JobSummary"] & {
+            /** @description The application by whose verified chips it is placed. */
+            app?: string | null;
             args: string[];
             /** @description Oldest first. */
             attempts: components["schemas"]["Attempt"][];
             begin?: components["schemas"]["Time"] | null;
             checkpoint?: components["schemas"]["Checkpoint"] | null;
             comment?: string | null;
+            /** @description What else it asks of nodes, as options without dashes: `interconnect=infiniband`, `switches=1`. */
+            conditions?: string[];
             /** @description What was amended of what was charged, oldest first. */
             corrections?: components["schemas"]["Correction"][];
             deadline?: components["schemas"]["Time"] | null;
             dependencies: components["schemas"]["Dependency"][];
             line: components["schemas"]["ProductLine"];
+            /** @description Whether it may be told to make room for work that goes first. */
+            preemptible?: boolean;
+            /** @description Regions and sites to which it may be sent; empty: wherever its tenant's work may be. */
+            regions?: string[];
             /** @description Whether it runs again after a failure of its machine. */
             requeue: boolean;
             stderr?: string | null;
@@ -6349,7 +6357,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections` or `accounts` */
+                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts` or `contract_months` */
                 export: string;
             };
             cookie?: never;

@@ -84,6 +84,18 @@ fn exports_are_reckoned_again_to_the_last_unit() {
     run("#SBATCH -n 1 -t 5 --mem 64M\nsleep 0.9", "second");
     run("#SBATCH -n 2 -t 5 --mem 96M --qos high\nsleep 1.1", "third");
     run("#SBATCH -n 1 -t 5 --mem 64M --qos high\nsleep 0.3", "fourth");
+    // Less than a core-second is committed: the next job draws all of it, and pays the price beyond.
+    let contract = place.path().join("contract.toml");
+    let ends = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(10);
+    let terms = format!(
+        "name = 'little'\nto = '{}'\nfee = '3'\n[[commit]]\nunit = 'core_hour'\nhours = 1\nfee = '1000'\noverage = '12.5'\n",
+        ends.strftime("%Y-%m-%dT%H:%M:%SZ")
+    );
+    std::fs::write(&contract, terms).expect("a contract");
+    hw(&server, &["contracts", "sign", "house", &contract.display().to_string(), "--yes"], 0);
+    run("#SBATCH -n 1 -t 5 --mem 64M\nsleep 1.6", "fifth");
+    run("#SBATCH -n 1 -t 5 --mem 64M\nsleep 0.2", "sixth");
+    assert!(hw(&server, &["contracts", "show", "1"], 0).contains("core_hour"));
     let said = hw(&server, &["correct", "house", "-0.005", "--job", &first, "--reason", "=late & <slow>"], 0);
     assert!(said.is_empty(), "talk goes to standard error: {said}");
     assert!(hw(&server, &["show", &first], 0).contains("-0.005"), "both truths are shown");
@@ -93,7 +105,9 @@ fn exports_are_reckoned_again_to_the_last_unit() {
 
     let folder = place.path().join("books");
     std::fs::create_dir(&folder).expect("a folder");
-    for what in ["prices", "intervals", "transfers", "statements", "accounts", "corrections"] {
+    for what in
+        ["prices", "intervals", "transfers", "statements", "accounts", "corrections", "contracts", "contract_months"]
+    {
         let file = folder.join(format!("{what}.csv")).display().to_string();
         hw(&server, &["export", what, "--csv", "-o", &file], 0);
     }
@@ -105,5 +119,6 @@ fn exports_are_reckoned_again_to_the_last_unit() {
     tampered(&folder, "intervals.csv", "cpu_millis", "7000");
     tampered(&folder, "transfers.csv", "amount", "123456.000000");
     tampered(&folder, "accounts.csv", "debits", "123456.000000");
+    tampered(&folder, "contract_months.csv", "earned", "0.000001");
     server.terminate().expect("it ran");
 }

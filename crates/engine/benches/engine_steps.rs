@@ -12,11 +12,14 @@ use base::{
     AttemptId, Bytes, ClusterId, Currency, JobId, Money, PoolId, PriceBookId, ProjectId, Resources, Seed, Span, Stream,
     SupplierId, TenantId, Timestamp, UserId,
 };
-use engine::{Batch, Command, Effect, Engine, Envelope, Input, Policy, Record, Submission};
+use engine::{Batch, Command, Contracting, Effect, Engine, Envelope, Input, Policy, Record, Submission};
 use model::{
     Actor, BackendKind, Cluster, ClusterHealth, Exit, JobSpec, Node, NodeState, Observation, Observed, Outcome, Pool,
     Request, Role, Supplier, SupplyMode, Usage, User,
 };
+use rating::contract::{Commitment, Quantity, Terms};
+use rating::tariff::calendar::Day;
+use rating::tariff::{Band, Item, Rate, RoundUp, Selector, Unit};
 use rating::{NodeCost, OwnCost, PoolCost, PriceBook, PriceList};
 
 /// Open jobs while steps are timed.
@@ -40,6 +43,7 @@ const TURN: [(Kind, u32); 5] =
 const TURNS: u32 = 3_000;
 const TARGET_STEPS: f64 = 300_000.0;
 const TARGET_BYTES: usize = 1_024;
+const TARGET_INTERVALS: f64 = 200_000.0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -58,6 +62,7 @@ struct Bench {
     ids: Stream,
     specs: Vec<(base::SpecId, Arc<JobSpec>)>,
     users: Vec<UserId>,
+    tenants: Vec<TenantId>,
     cluster: ClusterId,
     starting: VecDeque<(AttemptId, Vec<Arc<str>>)>,
     running: VecDeque<(AttemptId, Timestamp)>,
@@ -77,6 +82,7 @@ impl Bench {
             ids: seed.child("ids").stream(),
             specs: Vec::new(),
             users: Vec::new(),
+            tenants: Vec::new(),
             cluster: ClusterId::from_u128(1),
             starting: VecDeque::new(),
             running: VecDeque::new(),
@@ -159,12 +165,62 @@ impl Bench {
             let amount = Money::from_units(1_000_000_000);
             self.operator(Command::TopUp { tenant: id, amount, memo: String::new() });
             self.users.push(user);
+            self.tenants.push(id);
         }
         let script = model::spec::script_id("#!/bin/sh\n");
         for n in 0..SPECS {
             let limit = Span::from_mins(30 + (n % 60) as i64);
             let spec = Arc::new(JobSpec::minimal(&format!("job-{n}"), script, Request::of(1, JOB), limit));
             self.specs.push((model::spec::spec_id(&serde_json::to_vec(&*spec).unwrap()), spec));
+        }
+        self.flush();
+    }
+
+    /// Another book from now on: half the price at night, at least a hundredth, by whole seconds.
+    fn publish_by_the_hour(&mut self) {
+        let night = Band {
+            days: Day::ALL.to_vec(),
+            from: "22:00".parse().unwrap(),
+            to: "08:00".parse().unwrap(),
+            rate: Rate::Factor(500_000),
+        };
+        let item = |unit, price| Item {
+            bands: vec![night.clone()],
+            minimum: Money(10_000),
+            round_up: RoundUp::Second,
+            ..Item::plain(unit, Selector::default(), Money(price))
+        };
+        let items = vec![item(Unit::CoreHour, 100_000), item(Unit::GibHour, 10_000)];
+        let list = PriceList::default();
+        let book = PriceBook::list(PriceBookId::from_u128(2), "hours".into(), Currency::CNY, self.now, list);
+        self.operator(Command::PublishPrices(PriceBook { items, ..book }));
+    }
+
+    /// A contract for every tenant, of more hours than are used.
+    fn sign(&mut self) {
+        let tenants: Vec<TenantId> = self.tenants.clone();
+        for tenant in tenants {
+            let terms = Terms {
+                name: "hours".into(),
+                currency: Currency::CNY,
+                tier: Default::default(),
+                from: self.now,
+                to: self.now + Span::from_hours(24 * 60),
+                utc_offset: Default::default(),
+                fee: Money::ZERO,
+                commitments: vec![Commitment {
+                    unit: Unit::CoreHour,
+                    of: Selector::default(),
+                    quantity: Quantity::Hours(100_000_000),
+                    fee: Money::from_units(8_000_000),
+                    overage: None,
+                }],
+                included: Vec::new(),
+                unused: Default::default(),
+                early_end: 0,
+            };
+            let sign = Contracting::Sign { tenant, terms: Box::new(terms), at_once: true };
+            self.operator(Command::Contract(Box::new(sign)));
         }
         self.flush();
     }
@@ -359,6 +415,38 @@ fn steps() {
     println!("steps per second: {rate:.0} (target {TARGET_STEPS:.0}, ratio {:.2})", rate / TARGET_STEPS);
 }
 
+/// Intervals metered, rated and posted a second for 2,000 runs that are looked at every minute: by flat prices; by the hour with
+/// minima and rounding; and drawn from contracts.
+fn metering() {
+    for (what, prices, contracts) in
+        [("flat prices", false, false), ("prices by the hour", true, false), ("drawn from contracts", false, true)]
+    {
+        let mut bench = Bench::new();
+        if prices {
+            bench.publish_by_the_hour();
+        }
+        if contracts {
+            bench.sign();
+        }
+        bench.fill(2_500);
+        bench.flush();
+        bench.intervals = 0;
+        let (begun, cpu_begun) = (Instant::now(), on_cpu());
+        // All of them run for half an hour at least.
+        for _ in 0..1_200 {
+            bench.now = bench.now + Span::from_secs(1);
+            bench.engine.step(Input::Tick, bench.now, &mut bench.batch).unwrap();
+            bench.flush();
+        }
+        let had = ((on_cpu() - cpu_begun).as_secs_f64() / begun.elapsed().as_secs_f64()).min(1.0);
+        let rate = bench.intervals as f64 / (begun.elapsed().as_secs_f64() * had);
+        println!(
+            "metering and rating, {what:<20} {rate:>9.0} intervals per second (target {TARGET_INTERVALS:.0}, ratio {:.2})",
+            rate / TARGET_INTERVALS
+        );
+    }
+}
+
 fn main() {
     // A test run of benches passes `--test`: nothing to test here.
     if std::env::args().any(|arg| arg == "--test") {
@@ -368,6 +456,7 @@ fn main() {
     // `-- steps` leaves the memory out, for a profiler.
     if !std::env::args().any(|arg| arg == "steps") {
         memory();
+        metering();
     }
     steps();
 }

@@ -1,7 +1,7 @@
 //! Drawing on contracts: which lines cover a run, what of them is promised to open jobs, and the postings of what was drawn.
 //! A promise is a hold on what is left of a month's fee, so that no two jobs count on the same hours.
 
-use base::{HoldId, JobId, Money, PoolId, Span, TenantId, digest128};
+use base::{HoldId, JobId, Money, PoolId, Span, TenantId, Timestamp, digest128};
 use ledger::{Memo, NewHold, Reference, Stream, TransferReason};
 use model::{JobSpec, Pool};
 use rating::contract::{Allowance, Contract, Cover, Drawn, Period, PeriodKey};
@@ -30,17 +30,24 @@ pub fn promise_id(job: JobId, key: PeriodKey) -> HoldId {
 }
 
 impl Engine {
-    /// The contracts of a tenant that can be drawn on now, the one that ends first before the others.
-    fn drawable(&self, tenant: TenantId) -> Vec<&Contract> {
-        let mut found: Vec<&Contract> = self.contracts_of(tenant).filter(|c| c.is_in_force(self.now)).collect();
+    /// The contracts of a tenant that are in force at a moment, the one that ends first before the others.
+    fn drawable(&self, tenant: TenantId, at: Timestamp) -> Vec<&Contract> {
+        let mut found: Vec<&Contract> = self.contracts_of(tenant).filter(|c| c.is_in_force(at)).collect();
         found.sort_by_key(|c| (c.to, c.number));
         found
     }
 
-    /// The lines that cover the parts of a tariff, in the order of drawing.
-    pub(crate) fn covers(&self, tenant: TenantId, spec: &JobSpec, pool: &Pool, tariff: &Tariff) -> Vec<Cover> {
+    /// The lines that cover the parts of a tariff of work that begins at a moment, in the order of drawing.
+    pub(crate) fn covers(
+        &self,
+        tenant: TenantId,
+        spec: &JobSpec,
+        pool: &Pool,
+        tariff: &Tariff,
+        at: Timestamp,
+    ) -> Vec<Cover> {
         let sale = self.sale(tenant, spec, pool);
-        let lines = self.drawable(tenant).into_iter().flat_map(|contract| {
+        let lines = self.drawable(tenant, at).into_iter().flat_map(|contract| {
             let of_sale = |(_, c): &(u8, &rating::contract::Commitment)| sale.is_of(&c.of);
             (1u8..).zip(&contract.terms.commitments).filter(of_sale).map(|(line, c)| (contract.number, line, c.unit))
         });
@@ -52,11 +59,18 @@ impl Engine {
     }
 
     /// Beyond what is committed a contract may have prices of its own.
-    pub(crate) fn price_beyond(&self, tenant: TenantId, spec: &JobSpec, pool: &Pool, tariff: &mut Tariff) {
+    pub(crate) fn price_beyond(
+        &self,
+        tenant: TenantId,
+        spec: &JobSpec,
+        pool: &Pool,
+        tariff: &mut Tariff,
+        at: Timestamp,
+    ) {
         if self.contracts.is_empty() {
             return;
         }
-        let covers = self.covers(tenant, spec, pool, tariff);
+        let covers = self.covers(tenant, spec, pool, tariff, at);
         for cover in covers.into_iter().rev() {
             let overage = self.contracts.get(&cover.contract).and_then(|c| c.commitment(cover.line)?.overage);
             if let (Some(price), Some(part)) = (overage, tariff.parts.get_mut(usize::from(cover.part))) {
@@ -136,7 +150,7 @@ impl Engine {
 
     /// What of a submission's hold the tenant's contracts cover, all of its part or nothing.
     pub(crate) fn covered(&self, tenant: TenantId, spec: &JobSpec) -> Option<Covered> {
-        if self.drawable(tenant).is_empty() {
+        if self.drawable(tenant, self.now).is_empty() {
             return None;
         }
         let span = self.hold_span(spec.time_limit);
@@ -145,7 +159,7 @@ impl Engine {
         let sold = |pool: PoolId| {
             let pool = &self.pools.get(&pool)?.pool;
             let (_, tariff) = self.tariff(tenant, spec, pool).ok()?;
-            let covers = self.covers(tenant, spec, pool, &tariff);
+            let covers = self.covers(tenant, spec, pool, &tariff, self.now);
             Some((tariff, covers))
         };
         let pools: Vec<(Tariff, Vec<Cover>)> = self.sched.possible_pools(&demand).filter_map(sold).collect();
@@ -272,6 +286,6 @@ impl Engine {
     /// Whether something is left that a tenant has paid for.
     pub(crate) fn has_commitment_left(&self, tenant: TenantId) -> bool {
         let open = |number| self.months_of(number).any(|p| p.closed.is_none() && p.left() > 0 && p.from <= self.now);
-        self.drawable(tenant).iter().any(|c| open(c.number))
+        self.drawable(tenant, self.now).iter().any(|c| open(c.number))
     }
 }

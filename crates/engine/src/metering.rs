@@ -21,9 +21,9 @@ impl Engine {
     pub(crate) fn start_meter(&mut self, attempt: AttemptId, started_at: Timestamp, out: &mut Batch) {
         let (Some(entry), Some(facts)) = (self.jobs.get(&attempt.job), self.attempts.get(&attempt)) else { return };
         let Some(pool) = self.pools.get(&facts.pool) else { return };
-        let found = self.tariff_at_start(entry.job.tenant, &entry.spec.spec, &pool.pool);
+        let found = self.tariff_at_start(entry.job.tenant, &entry.spec.spec, &pool.pool, started_at);
         let Some((book, tariff)) = found else { return };
-        let covers = self.covers(entry.job.tenant, &entry.spec.spec, &pool.pool, &tariff);
+        let covers = self.covers(entry.job.tenant, &entry.spec.spec, &pool.pool, &tariff, started_at);
         let meter = Meter {
             covers,
             hold: entry.hold.unwrap_or(HoldId::from_u128(0)),

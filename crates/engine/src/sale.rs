@@ -39,7 +39,7 @@ impl Engine {
         let currency = self.currency(tenant).unwrap_or(Currency::CNY);
         let book = book::in_force(&self.books, currency, self.now).ok_or(Missing::Book(currency))?;
         let mut tariff = book.tariff(&self.sale(tenant, spec, pool))?;
-        self.price_beyond(tenant, spec, pool, &mut tariff);
+        self.price_beyond(tenant, spec, pool, &mut tariff, self.now);
         Ok((book.id, tariff))
     }
 
@@ -49,11 +49,12 @@ impl Engine {
         tenant: TenantId,
         spec: &JobSpec,
         pool: &Pool,
+        started_at: Timestamp,
     ) -> Option<(PriceBookId, Tariff)> {
         let sale = self.sale(tenant, spec, pool);
         let books = book::in_turn(&self.books, self.currency(tenant)?, self.now);
         let (book, mut tariff) = books.into_iter().find_map(|book| Some((book.id, book.tariff(&sale).ok()?)))?;
-        self.price_beyond(tenant, spec, pool, &mut tariff);
+        self.price_beyond(tenant, spec, pool, &mut tariff, started_at);
         Some((book, tariff))
     }
 

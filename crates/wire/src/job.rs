@@ -193,6 +193,18 @@ pub struct Job {
     pub dependencies: Vec<Dependency>,
     /// Whether it runs again after a failure of its machine.
     pub requeue: bool,
+    /// Whether it may be told to make room for work that goes first.
+    #[serde(default)]
+    pub preemptible: bool,
+    /// Regions and sites to which it may be sent; empty: wherever its tenant's work may be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
+    /// The application by whose verified chips it is placed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// What else it asks of nodes, as options without dashes: `interconnect=infiniband`, `switches=1`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<String>,
     /// From which its next attempt goes on, while it is open and has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Checkpoint>,

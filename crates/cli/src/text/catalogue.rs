@@ -241,6 +241,9 @@ catalogue! {
     Report "Report" "报告";
     Requested "Requested" "申请";
     Requeues "Requeue on failure" "故障重跑";
+    Preemptible "Preemptible" "可被抢占";
+    App "Application" "应用";
+    Conditions "Conditions" "其他要求";
     Checkpoint "Checkpoint" "检查点";
     Revenue "Revenue" "收入";
     Revoked "Revoked" "吊销时间";

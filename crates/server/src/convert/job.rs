@@ -106,9 +106,26 @@ pub fn full(entry: &JobEntry, attempts: &[Attempt], live: &Live, supply: &Supply
         comment: text(&spec.comment),
         dependencies: entry.row.job.dependencies.iter().map(|d| dependency(d.kind, d.on)).collect(),
         requeue: spec.requeue,
+        preemptible: spec.preemptible,
+        regions: spec.regions.iter().map(ToString::to_string).collect(),
+        app: text(&spec.app),
+        conditions: spec.request.conditions.as_deref().map_or_else(Vec::new, conditions),
         checkpoint: None,
         corrections: Vec::new(),
     }
+}
+
+/// As the options say it.
+fn conditions(of: &model::Conditions) -> Vec<String> {
+    let model::Conditions { constraint, switches, reservation, licences, interconnect } = of;
+    let all = [
+        interconnect.as_ref().map(|ask| format!("interconnect={ask}")),
+        constraint.as_ref().map(|features| format!("constraint={features}")),
+        switches.map(|switches| format!("switches={}", switches.count)),
+        reservation.as_ref().map(|name| format!("reservation={name}")),
+    ];
+    let licences = licences.iter().map(|(name, many)| format!("licenses={name}:{many}"));
+    all.into_iter().flatten().chain(licences).collect()
 }
 
 pub fn checkpoint(set: &Checkpoint) -> job::Checkpoint {

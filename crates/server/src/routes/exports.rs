@@ -19,10 +19,10 @@ use crate::access::{OperatorAccess, Params, Segments, Supply};
 use crate::convert::prices::price_book;
 use crate::problem::Failure;
 
-/// Metered intervals, transfers, price books, statements, corrections or accounts as CSV.
+/// Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months as CSV.
 #[utoipa::path(
     get, path = "/v1/exports/{export}", tag = "money", operation_id = "export",
-    params(("export" = String, Path, description = "`intervals`, `transfers`, `prices`, `statements`, `corrections` or `accounts`"), ExportQuery),
+    params(("export" = String, Path, description = "`intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts` or `contract_months`"), ExportQuery),
     responses((status = 200, description = "The rows", content((String = "text/csv"))))
 )]
 pub(super) async fn export(
@@ -104,6 +104,7 @@ const INTERVALS: &[&str] = &[
     "node_cpu_millis",
     "node_memory_bytes",
     "node_cards",
+    "draws",
 ];
 const TRANSFERS: &[&str] = &[
     "id", "at", "debit", "credit", "amount", "currency", "reason", "corrects", "memo", "job", "attempt", "from", "to",
@@ -137,6 +138,40 @@ const STATEMENTS: &[&str] = &[
 ];
 const CORRECTIONS: &[&str] = &["transfer", "at", "tenant", "amount", "currency", "job", "number", "reason", "by"];
 
+const CONTRACTS: &[&str] = &[
+    "number",
+    "name",
+    "tenant",
+    "currency",
+    "tier",
+    "signed_at",
+    "from",
+    "to",
+    "broken_off",
+    "ends",
+    "utc_offset",
+    "fee",
+    "unused",
+    "early_end",
+    "commitments",
+    "included",
+];
+const CONTRACT_MONTHS: &[&str] = &[
+    "contract",
+    "line",
+    "month",
+    "carried",
+    "from",
+    "to",
+    "fee",
+    "pieces",
+    "drawn",
+    "earned",
+    "closed_at",
+    "lapsed",
+    "carried_on",
+];
+
 const ACCOUNTS: &[&str] = &["code", "kind", "currency", "floor", "debits", "credits", "held", "balance"];
 
 const fn heads(what: Export) -> &'static [&'static str] {
@@ -147,6 +182,8 @@ const fn heads(what: Export) -> &'static [&'static str] {
         Export::Statements => STATEMENTS,
         Export::Corrections => CORRECTIONS,
         Export::Accounts => ACCOUNTS,
+        Export::Contracts => CONTRACTS,
+        Export::ContractMonths => CONTRACT_MONTHS,
     }
 }
 
@@ -173,6 +210,7 @@ impl Source {
             Export::Statements => self.statements(after).await,
             Export::Corrections => self.corrections().await,
             Export::Accounts => self.accounts().await,
+            Export::Contracts | Export::ContractMonths => self.contracts(after).await,
         }
     }
 
@@ -224,7 +262,34 @@ impl Source {
             text(shape.map(|shape| shape.cpu.0)),
             text(shape.map(|shape| shape.mem.0)),
             text(shape.map(|shape| shape.gpus)),
+            draws(one),
         ])
+    }
+
+    /// As they are now, whatever time is asked for; or their months.
+    async fn contracts(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
+        let cursor = match after {
+            Some(After::Page(cursor)) => Some(cursor),
+            _ => None,
+        };
+        let request = PageRequest::new(Some(store::LIST_LIMIT_MAX), cursor.as_deref());
+        let request = request.unwrap_or(PageRequest::first(store::LIST_LIMIT_MAX));
+        let tenant = match self.scope {
+            Scope::Tenant(tenant) => Some(tenant),
+            Scope::All => None,
+        };
+        let found = self.store.contracts(tenant, request).await?;
+        let mut rows = String::new();
+        for one in &found.items {
+            if self.what == Export::Contracts {
+                rows.push_str(&contract_row(one));
+                continue;
+            }
+            for period in self.store.contract_months(one.number).await? {
+                rows.push_str(&month_row(one, &period));
+            }
+        }
+        Ok((rows, found.next.map_or(Step::End, |next| Step::After(Some(After::Page(next))))))
     }
 
     async fn transfers(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
@@ -310,6 +375,64 @@ impl Source {
         };
         Ok((made.iter().map(row).collect(), Step::End))
     }
+}
+
+/// What an interval drew from contracts, as JSON; nothing where it drew nothing.
+fn draws(of: &rating::Interval) -> String {
+    let one = |drawn: &rating::contract::Drawn| {
+        let key = drawn.of;
+        serde_json::json!({
+            "contract": key.contract, "line": key.line, "month": key.month, "carried": key.carried,
+            "pieces": drawn.pieces.to_string(), "value": six(drawn.value),
+        })
+    };
+    let all: Vec<serde_json::Value> = of.drawn.iter().map(one).collect();
+    if all.is_empty() { String::new() } else { serde_json::Value::from(all).to_string() }
+}
+
+/// Commitments and inclusions as JSON, in the words of the API.
+fn contract_row(of: &rating::contract::Contract) -> String {
+    let terms = &of.terms;
+    let shown = crate::convert::contract::contract(of, String::new(), of.signed_at);
+    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+    sheet::line([
+        of.number.to_string(),
+        terms.name.to_string(),
+        of.tenant.to_string(),
+        terms.currency.to_string(),
+        terms.tier.as_str().to_owned(),
+        of.signed_at.rfc3339(),
+        terms.from.rfc3339(),
+        terms.to.rfc3339(),
+        at(of.broken_off),
+        of.to.rfc3339(),
+        terms.utc_offset.to_string(),
+        six(terms.fee),
+        terms.unused.as_str().to_owned(),
+        six(Money(i64::from(terms.early_end))),
+        json(serde_json::to_string(&shown.commit)),
+        json(serde_json::to_string(&shown.include)),
+    ])
+}
+
+/// `month` counts from 0; the calendar's follows from `from`. Pieces are the smallest of the line's unit.
+fn month_row(contract: &rating::contract::Contract, of: &rating::contract::Period) -> String {
+    let closed = of.closed;
+    sheet::line([
+        contract.number.to_string(),
+        of.key.line.to_string(),
+        of.key.month.to_string(),
+        of.key.carried.to_string(),
+        of.from.rfc3339(),
+        of.to.rfc3339(),
+        six(of.value),
+        of.pieces.to_string(),
+        of.drawn.to_string(),
+        six(of.earned()),
+        at(closed.map(|c| c.at)),
+        six(closed.map_or(Money::ZERO, |c| c.lapsed)),
+        six(closed.map_or(Money::ZERO, |c| c.carried)),
+    ])
 }
 
 fn transfer_row(of: &Transfer, debit: &str, credit: &str) -> String {

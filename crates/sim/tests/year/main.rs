@@ -1,6 +1,6 @@
 //! A year of a made-up operator, its books reckoned a second time by means that share nothing with the engine's: every charge from the
 //! raw intervals and the items of the price books, every balance from the transfers. `HW_YEAR_JOBS` plays more than the usual number
-//! of jobs (a million in a release build: some minutes), `HW_YEAR_SEED` another year.
+//! of jobs (a million in an optimised build: two or three minutes), `HW_YEAR_SEED` another year.
 #![allow(clippy::disallowed_methods, reason = "tests read their settings")]
 
 mod naive;
@@ -49,11 +49,16 @@ fn a_years_books_are_what_another_reckoning_makes_of_them() {
     tell(&year, &books, over, intervals, transfers);
     let seen = books.seen();
     assert_eq!(books.compare(&year.world), Vec::<String>::new());
-    assert!(over >= u64::from(jobs) * 9 / 10, "{over} of {jobs} jobs came to their end");
-    // What is rare comes in large years only.
-    let rare = |what: &str| matches!(what, "written off" | "drawn and given back");
+    let refused: u64 = year.refused.values().map(|n| u64::from(*n)).sum();
+    // Of some neither is known: their answer was lost in a crash.
+    assert!(
+        over + refused >= u64::from(jobs) * 99 / 100,
+        "{over} of {jobs} jobs came to their end, {refused} were refused"
+    );
     for (what, many) in seen {
-        assert!(many > 0 || jobs < 4_000 || jobs < 400_000 && rare(what), "no {what} in this year");
+        // Hours that are drawn and given back come in large years only; what is written off not in every one.
+        let rare = what == "written off" || what == "drawn and given back" && jobs < 400_000;
+        assert!(many > 0 || jobs < 4_000 || rare, "no {what} in this year");
     }
 }
 
