@@ -321,16 +321,6 @@ impl Engine {
         let in_force = |c: &&Contract| c.is_in_force(self.now) && c.unpaid_since.is_none();
         self.contracts_of(tenant).filter(in_force).map(|c| c.terms.tier).chain([own]).min().unwrap_or(own)
     }
-
-    /// Contracts in order of their numbers.
-    pub fn contracts(&self) -> impl Iterator<Item = &Contract> {
-        self.contracts.values()
-    }
-
-    /// The months of a contract's lines, by line; what was carried after the month's own.
-    pub fn contract_months(&self, contract: u64) -> impl Iterator<Item = &Period> {
-        self.months_of(contract)
-    }
 }
 
 pub(crate) fn about(contract: &Contract) -> Reference {

@@ -1,7 +1,7 @@
 //! Drawing on contracts: which lines cover a run, what of them is promised to open jobs, and the postings of what was drawn.
 //! A promise is a hold on what is left of a month's fee, so that no two jobs count on the same hours.
 
-use base::{HoldId, JobId, Money, PoolId, Span, TenantId, Timestamp, digest128};
+use base::{HoldId, JobId, Money, PoolId, TenantId, Timestamp, digest128};
 use ledger::{Memo, NewHold, Reference, Stream, TransferReason};
 use model::{JobSpec, Pool};
 use rating::contract::{Allowance, Contract, Cover, Drawn, Period, PeriodKey};
@@ -93,12 +93,8 @@ impl Engine {
     pub(crate) fn allowances(&self, meter: &Meter) -> Vec<Allowance> {
         let mut lines: Vec<(u64, u8)> = meter.covers.iter().map(|c| (c.contract, c.line)).collect();
         lines.dedup();
-        let key = |(contract, line), month, carried| PeriodKey { contract, line, month, carried };
-        let all =
-            lines.into_iter().flat_map(|line| self.periods.range(key(line, 0, false)..=key(line, u16::MAX, true)));
-        let wanted = |p: &&Period| p.closed.is_none() || meter.draws.iter().any(|draw| draw.of == p.key);
-        let mut found: Vec<&Period> = all.map(|(_, period)| period).filter(wanted).collect();
-        found.sort_by_key(|p| !p.key.carried);
+        let wanted = |p: &Period| p.closed.is_none() || meter.draws.iter().any(|draw| draw.of == p.key);
+        let found = self.months_where(lines, wanted);
         let job = meter.attempt.job;
         found.into_iter().map(|p| Allowance::new(p.clone(), self.free_of(p, Some(job)))).collect()
     }
@@ -178,20 +174,22 @@ impl Engine {
                     pool.0.most_without(granted, span, without)
                 });
                 let rest = rest.try_fold(Money::ZERO, |dearest, amount| Some(dearest.max(amount?)))?;
-                let (key, value, jobs) = self.months_at_hand(line).find_map(|p| self.room_in(p, most))?;
+                let at_hand = |p: &Period| p.closed.is_none() && p.from <= self.now && self.now < p.to;
+                let months = self.months_where(vec![line], at_hand);
+                let (key, value, jobs) = months.into_iter().find_map(|p| self.room_in(p, most))?;
                 Some(Covered { key, value, rest, jobs })
             })
             .next()
     }
 
-    /// The open months of a line in which now lies, what was carried first.
-    fn months_at_hand(&self, (contract, line): (u64, u8)) -> impl Iterator<Item = &Period> {
-        let key = |month, carried| PeriodKey { contract, line, month, carried };
-        let all = self.periods.range(key(0, false)..=key(u16::MAX, true)).map(|(_, period)| period);
-        let mut open: Vec<&Period> =
-            all.filter(|p| p.closed.is_none() && p.from <= self.now && self.now < p.to).collect();
-        open.sort_by_key(|p| !p.key.carried);
-        open.into_iter()
+    /// Months of lines, what was carried first.
+    fn months_where(&self, lines: Vec<(u64, u8)>, wanted: impl Fn(&Period) -> bool) -> Vec<&Period> {
+        let key = |(contract, line), month, carried| PeriodKey { contract, line, month, carried };
+        let all =
+            lines.into_iter().flat_map(|line| self.periods.range(key(line, 0, false)..=key(line, u16::MAX, true)));
+        let mut found: Vec<&Period> = all.map(|(_, period)| period).filter(|period| wanted(period)).collect();
+        found.sort_by_key(|p| !p.key.carried);
+        found
     }
 
     fn room_in(&self, period: &Period, pieces: u128) -> Option<(PeriodKey, Money, u32)> {
@@ -271,15 +269,6 @@ impl Engine {
                     entry.promises.push(key);
                 }
             }
-        }
-    }
-
-    /// What a running meter would draw of a month next, to be promised to it.
-    pub(crate) fn promise_ahead(&mut self, meter: &Meter, span: Span, out: &mut Batch) {
-        let none = rating::Volumes::default();
-        let (drawn, _) = meter.ahead_drawing(span, &none, self.allowances(meter));
-        for one in drawn {
-            self.promise(meter.attempt.job, one.of, one.value, out);
         }
     }
 

@@ -400,11 +400,15 @@ impl Engine {
             let volumes = self.volumes.get(&(tenant, book)).unwrap_or(&none);
             return (meter.ahead(cover, volumes), meter.ahead(more, volumes));
         }
-        let meter = meter.clone();
-        self.promise_ahead(&meter, more, out);
+        // A promise takes nothing from what the run itself may draw.
+        let allowances = self.allowances(meter);
         let volumes = self.volumes.get(&(tenant, book)).unwrap_or(&none);
-        let needs = |span| meter.ahead_drawing(span, volumes, self.allowances(&meter)).1;
-        (needs(cover), needs(more))
+        let (_, needed) = meter.ahead_drawing(cover, volumes, allowances.clone());
+        let (drawn, wanted) = meter.ahead_drawing(more, volumes, allowances);
+        for one in drawn {
+            self.promise(attempt.job, one.of, one.value, out);
+        }
+        (needed, wanted)
     }
 
     /// Authorises `to` in all for a job, as far as the wallet covers it; false when it does not.

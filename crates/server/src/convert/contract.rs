@@ -1,13 +1,12 @@
 //! Contracts from the API's words into the domain's and back. Says which field is wrong; reads nothing.
 
 use base::{Currency, Money, Timestamp};
-use model::Chip;
 use rating::contract::{self as pure, Period, Quantity, State, Terms, Unused};
-use rating::tariff::{Selector, Unit, UtcOffset};
+use rating::tariff::Selector;
 use wire::contract::{Commitment, Contract, ContractCreate, ContractMonth, Included};
-use wire::{ContractState, ErrorCode, MoneyText, PriceUnit, UnusedRule};
+use wire::{ContractState, MoneyText, PriceUnit, UnusedRule};
 
-use super::prices::price_of;
+use super::prices::{check_name, chip_of, offset_of, price_of, unit_of};
 use super::{class, class_from, line, line_from, tier, tier_from};
 use crate::problem::Failure;
 
@@ -17,11 +16,7 @@ use crate::problem::Failure;
 /// The field that is wrong, and why.
 pub fn terms_from(asked: ContractCreate, currency: Currency, now: Timestamp) -> Result<Terms, Failure> {
     let ContractCreate { name, tier, from, to, utc_offset, fee, commit, include, unused, early_end } = asked;
-    if !model::people::valid_name(&name) {
-        let why = format!("name: use 1 to 40 of a-z, 0-9, `-`, `_`, `.`: {name:.60}");
-        return Err(Failure::new(ErrorCode::BadName, why));
-    }
-    let offset = utc_offset.map(|text| text.parse::<UtcOffset>()).transpose();
+    check_name(&name)?;
     let early_end = early_end.map_or(Some(0), |part| u32::try_from(part.0.micros()).ok());
     let terms = Terms {
         name: name.into(),
@@ -29,7 +24,7 @@ pub fn terms_from(asked: ContractCreate, currency: Currency, now: Timestamp) -> 
         tier: tier.map_or_else(Default::default, tier_from),
         from: from.map_or(now, |t| t.0),
         to: to.0,
-        utc_offset: offset.map_err(|e| Failure::invalid("utc_offset", e.to_string()))?.unwrap_or_default(),
+        utc_offset: offset_of(utc_offset)?,
         fee: fee.map_or(Ok(Money::ZERO), |fee| price_of("fee", fee))?,
         commitments: (0..).zip(commit).map(|(n, one)| commitment_from(n, one)).collect::<Result<_, _>>()?,
         included: include.into_iter().map(included_from).collect::<Result<_, _>>()?,
@@ -42,29 +37,24 @@ pub fn terms_from(asked: ContractCreate, currency: Currency, now: Timestamp) -> 
     }
 }
 
-fn unit_from(field: &str, unit: PriceUnit) -> Result<Unit, Failure> {
-    Unit::parse(unit.as_str()).ok_or_else(|| Failure::invalid(field, "no such unit"))
-}
-
 fn included_from(one: Included) -> Result<pure::Included, Failure> {
-    Ok(pure::Included { unit: unit_from("include", one.unit)?, quantity: one.quantity })
+    Ok(pure::Included { unit: unit_of("include", one.unit)?, quantity: one.quantity })
 }
 
 fn commitment_from(number: usize, one: Commitment) -> Result<pure::Commitment, Failure> {
     let Commitment { unit, pool, chip, product, class, held, hours, fee, overage } = one;
     let field = |name: &str| format!("commit[{number}].{name}");
-    let chip = chip.map(|chip| chip.parse::<Chip>()).transpose();
     let quantity = match (held, hours) {
         (Some(many), None) => Quantity::Held(many),
         (None, Some(hours)) => Quantity::Hours(hours),
         _ => return Err(Failure::invalid(&field("held"), "say either `held` or `hours`")),
     };
     Ok(pure::Commitment {
-        unit: unit_from(&field("unit"), unit)?,
+        unit: unit_of(&field("unit"), unit)?,
         of: Selector {
             tenant: None,
             pool: pool.map(Into::into),
-            chip: chip.map_err(|e| Failure::invalid(&field("chip"), e.to_string()))?,
+            chip: chip_of(&field("chip"), chip)?,
             product: product.map(line_from),
             class: class.map(class_from),
         },

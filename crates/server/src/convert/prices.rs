@@ -23,10 +23,7 @@ pub fn book_from(id: PriceBookId, asked: PriceCreate, now: Timestamp) -> Result<
     if card_hour.len() > PRICE_CHIPS_MAX {
         return Err(Failure::invalid("card_hour", format!("at most {PRICE_CHIPS_MAX} chips in one book")));
     }
-    if !model::people::valid_name(&name) {
-        let why = format!("name: use 1 to 40 of a-z, 0-9, `-`, `_`, `.`: {name:.60}");
-        return Err(Failure::new(ErrorCode::BadName, why));
-    }
+    check_name(&name)?;
     let mut list = PriceList::default();
     for (chip, price) in card_hour {
         let chip: Chip =
@@ -36,19 +33,40 @@ pub fn book_from(id: PriceBookId, asked: PriceCreate, now: Timestamp) -> Result<
     list.core_hour = core_hour.map(|price| price_of("core_hour", price)).transpose()?;
     list.gib_hour = gib_hour.map(|price| price_of("gib_hour", price)).transpose()?;
     let further: Vec<Item> = (0..).zip(items).map(|(n, item)| item_from(n, item)).collect::<Result<_, _>>()?;
-    let offset = utc_offset.map(|text| text.parse::<UtcOffset>()).transpose();
     let book = PriceBook {
         id,
         name: Arc::from(name),
         currency: currency_of(&currency)?,
         effective_from: effective_from.map_or(now, |t| t.0),
-        utc_offset: offset.map_err(|e| Failure::invalid("utc_offset", e.to_string()))?.unwrap_or_default(),
+        utc_offset: offset_of(utc_offset)?,
         items: list.items().chain(further).collect(),
     };
     match book.fault() {
         Some(fault) => Err(Failure::invalid("items", fault.to_string())),
         None => Ok(book),
     }
+}
+
+pub fn check_name(name: &str) -> Result<(), Failure> {
+    if model::people::valid_name(name) {
+        return Ok(());
+    }
+    let why = format!("name: use 1 to 40 of a-z, 0-9, `-`, `_`, `.`: {name:.60}");
+    Err(Failure::new(ErrorCode::BadName, why))
+}
+
+/// UTC when nothing is said.
+pub fn offset_of(text: Option<String>) -> Result<UtcOffset, Failure> {
+    let offset = text.map(|text| text.parse::<UtcOffset>()).transpose();
+    Ok(offset.map_err(|e| Failure::invalid("utc_offset", e.to_string()))?.unwrap_or_default())
+}
+
+pub fn chip_of(field: &str, text: Option<String>) -> Result<Option<Chip>, Failure> {
+    text.map(|chip| chip.parse::<Chip>()).transpose().map_err(|e| Failure::invalid(field, e.to_string()))
+}
+
+pub fn unit_of(field: &str, unit: wire::PriceUnit) -> Result<Unit, Failure> {
+    Unit::parse(unit.as_str()).ok_or_else(|| Failure::invalid(field, "no such unit"))
 }
 
 fn currency_of(text: &str) -> Result<Currency, Failure> {
@@ -68,15 +86,14 @@ pub fn price_of(field: &str, text: MoneyText) -> Result<Money, Failure> {
 fn item_from(number: usize, item: PriceItem) -> Result<Item, Failure> {
     let PriceItem { unit, tenant, pool, chip, product, class, price, minimum, round_up, bands, steps } = item;
     let field = |name: &str| format!("items[{number}].{name}");
-    let chip = chip.map(|chip| chip.parse::<Chip>()).transpose();
     let of = Selector {
         tenant: tenant.map(Arc::from),
         pool: pool.map(Arc::from),
-        chip: chip.map_err(|e| Failure::invalid(&field("chip"), e.to_string()))?,
+        chip: chip_of(&field("chip"), chip)?,
         product: product.map(line_from),
         class: class.map(class_from),
     };
-    let unit = Unit::parse(unit.as_str()).ok_or_else(|| Failure::invalid(&field("unit"), "no such unit"))?;
+    let unit = unit_of(&field("unit"), unit)?;
     let round_up = round_up.map_or(Some(RoundUp::None), |word| RoundUp::parse(word.as_str()));
     Ok(Item {
         unit,

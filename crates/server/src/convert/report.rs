@@ -104,9 +104,7 @@ impl Legend<'_> {
     fn key(&self, by: ReportBy, day: i64, pool: PoolId, work: Option<Work>) -> String {
         let line = |line: Option<usize>| line.and_then(|n| ProductLine::ALL.get(n).copied());
         let text = match (by, work) {
-            (ReportBy::Day, _) => Some(date(day).0),
-            (ReportBy::Month, _) => Some(date(day).1),
-            (ReportBy::Season, _) => Some(season(day)),
+            (ReportBy::Day | ReportBy::Month | ReportBy::Season, _) => time(by, day),
             (ReportBy::Tenant, Some((payer, ..))) => payer.map(|payer| payer.tenant.clone()),
             (ReportBy::Project, Some((payer, ..))) => payer.map(|payer| payer.project.clone()),
             (ReportBy::User, Some((.., user))) => user.and_then(|id| self.users.get(&id).cloned()),
@@ -122,12 +120,9 @@ impl Legend<'_> {
     fn keys_of_supplier(&self, at: Timestamp, supplier: SupplierId) -> Vec<String> {
         let known = self.supply.suppliers.get(&supplier);
         let key = |by: &ReportBy| match by {
-            ReportBy::Day => date(day_of(at)).0,
-            ReportBy::Month => date(day_of(at)).1,
-            ReportBy::Season => season(day_of(at)),
             ReportBy::Supplier => self.supply.supplier_name(supplier),
             ReportBy::Mode => known.map_or(NONE, |known| known.mode.as_str()).to_owned(),
-            _ => NONE.to_owned(),
+            _ => time(*by, day_of(at)).unwrap_or_else(|| NONE.to_owned()),
         };
         self.by.iter().map(key).collect()
     }
@@ -135,11 +130,8 @@ impl Legend<'_> {
     /// What nobody drew of a contract is its tenant's, and no project's, pool's or line's.
     fn keys_of_tenant(&self, at: Timestamp, tenant: &str) -> Vec<String> {
         let key = |by: &ReportBy| match by {
-            ReportBy::Day => date(day_of(at)).0,
-            ReportBy::Month => date(day_of(at)).1,
-            ReportBy::Season => season(day_of(at)),
             ReportBy::Tenant => tenant.to_owned(),
-            _ => NONE.to_owned(),
+            _ => time(*by, day_of(at)).unwrap_or_else(|| NONE.to_owned()),
         };
         self.by.iter().map(key).collect()
     }
@@ -323,6 +315,16 @@ const fn work_of(line: ProductLine) -> &'static str {
         ProductLine::Ai => "training",
         ProductLine::Maas => "inference",
         _ => "other",
+    }
+}
+
+/// The day, month or season of a day since 1970; nothing where something else is told apart.
+fn time(by: ReportBy, day: i64) -> Option<String> {
+    match by {
+        ReportBy::Day => Some(date(day).0),
+        ReportBy::Month => Some(date(day).1),
+        ReportBy::Season => Some(season(day)),
+        _ => None,
     }
 }
 
