@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::replay::{Load, TAU_S, UNSTARTED, quantile};
-use crate::supply::{Played, Sums, Supply};
+use crate::supply::{Played, STINTS_JOBS_MAX, Stint, Sums, Supply};
 use base::Money;
 use model::SupplyMode;
 
@@ -12,7 +12,7 @@ const PARTS: usize = 240;
 /// Steps of a distribution.
 const STEPS: usize = 200;
 /// A run with more jobs or processors has no chart of who had which.
-const BARS_JOBS_MAX: usize = 500;
+const BARS_JOBS_MAX: usize = STINTS_JOBS_MAX;
 const BARS_PROCS_MAX: u64 = 4_096;
 
 /// One job as the curves need it; seconds since the beginning.
@@ -34,6 +34,18 @@ pub struct Lane {
     pub procs: u64,
     /// `own`, `partner`; nothing without supply.
     pub mode: Option<&'static str>,
+}
+
+/// Processors that one run takes: as many in each part of its lane.
+#[derive(Clone, Debug)]
+struct Seat {
+    job: usize,
+    lane: usize,
+    start_s: f64,
+    end_s: f64,
+    /// Ranges of the lane's processors; nodes, where there are some.
+    parts: Vec<std::ops::Range<usize>>,
+    procs: usize,
 }
 
 /// An amount that comes evenly over a time, or at once.
@@ -91,7 +103,8 @@ pub struct Plots {
     pub waits_s: Vec<(f64, f64)>,
     pub bounded_slowdowns: Vec<(f64, f64)>,
     pub account: Option<Account>,
-    /// Who had which processors: the lowest that were free; only of small runs.
+    /// Who had which processors; only of small runs. On a machine the lowest that were free; with a supply those of the nodes that the
+    /// engine chose, on each node the lowest.
     pub bars: Vec<Bar>,
 }
 
@@ -112,7 +125,11 @@ pub fn of_machine(load: &Load, starts_s: &[i64], procs: u32) -> Plots {
     };
     let stays: Vec<Stay> = (0..load.jobs.len()).map(stay).collect();
     let last_s = stays.iter().filter(|stay| stay.start_s.is_some()).map(|stay| stay.end_s).fold(0.0, f64::max);
-    plots(&stays, vec![Lane { name: "machine".into(), procs: u64::from(procs), mode: None }], last_s)
+    let mut found = plots(&stays, vec![Lane { name: "machine".into(), procs: u64::from(procs), mode: None }], last_s);
+    if is_charted(stays.len(), &found.lanes) {
+        found.bars = bars(on_machine(&stays, procs as usize), &found.lanes);
+    }
+    found
 }
 
 /// Of a run with supply and money.
@@ -140,7 +157,40 @@ pub fn of_supply(supply: &Supply, played: &Played, sums: &Sums) -> Plots {
     };
     let mut found = plots(&stays, supply.pools.iter().map(lane).collect(), lasted_s);
     found.account = Some(account(supply, played, sums, found.part_s));
+    if is_charted(stays.len(), &found.lanes) {
+        found.bars = bars(on_nodes(supply, played), &found.lanes);
+    }
     found
+}
+
+fn is_charted(jobs: usize, lanes: &[Lane]) -> bool {
+    jobs <= BARS_JOBS_MAX && lanes.iter().map(|lane| lane.procs).sum::<u64>() <= BARS_PROCS_MAX
+}
+
+fn on_machine(stays: &[Stay], procs: usize) -> Vec<Seat> {
+    let seat = |(job, stay): (usize, &Stay)| {
+        let (lane, start_s) = (stay.lane?, stay.start_s?);
+        Some(Seat { job, lane, start_s, end_s: stay.end_s, parts: vec![0..procs], procs: stay.procs as usize })
+    };
+    stays.iter().enumerate().filter_map(seat).collect()
+}
+
+/// Every run of every job, also those that a failure ended.
+fn on_nodes(supply: &Supply, played: &Played) -> Vec<Seat> {
+    let seat = |(job, stint): (usize, &Stint)| {
+        let cores = supply.pools[stint.pool].shape.cpu.cores_ceil() as usize;
+        let node = |number: &u32| (*number as usize * cores)..((*number as usize + 1) * cores);
+        Seat {
+            job,
+            lane: stint.pool,
+            start_s: stint.from.as_secs_f64(),
+            end_s: stint.to.unwrap_or(played.lasted).as_secs_f64(),
+            parts: stint.nodes.iter().map(node).collect(),
+            procs: stint.cores as usize,
+        }
+    };
+    let all = played.fates.iter().enumerate().flat_map(|(job, fate)| fate.stints.iter().map(move |s| (job, s)));
+    all.map(seat).collect()
 }
 
 fn account(supply: &Supply, played: &Played, sums: &Sums, part_s: f64) -> Account {
@@ -212,7 +262,7 @@ fn plots(stays: &[Stay], lanes: Vec<Lane>, lasted_s: f64) -> Plots {
         waits_s: distribution(started().map(|one| one.0).collect()),
         bounded_slowdowns: distribution(started().map(slowdown).collect()),
         account: None,
-        bars: bars(stays, &lanes),
+        bars: Vec::new(),
         lanes,
     }
 }
@@ -263,25 +313,21 @@ fn distribution(mut values: Vec<f64>) -> Vec<(f64, f64)> {
     steps
 }
 
-/// Each job has the lowest processors of its lane that are free when it starts, in blocks.
-fn bars(stays: &[Stay], lanes: &[Lane]) -> Vec<Bar> {
-    if stays.len() > BARS_JOBS_MAX || lanes.iter().map(|lane| lane.procs).sum::<u64>() > BARS_PROCS_MAX {
-        return Vec::new();
-    }
+/// Each run has the lowest processors of its parts that are free when it starts, in blocks.
+fn bars(mut seats: Vec<Seat>, lanes: &[Lane]) -> Vec<Bar> {
     let mut free_at: Vec<Vec<f64>> = lanes.iter().map(|lane| vec![f64::MIN; lane.procs as usize]).collect();
-    let mut order: Vec<(f64, usize, usize)> =
-        stays.iter().enumerate().filter_map(|(job, stay)| Some((stay.start_s?, job, stay.lane?))).collect();
-    order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    seats.sort_by(|a, b| a.start_s.total_cmp(&b.start_s).then(a.job.cmp(&b.job)));
     let mut bars: Vec<Bar> = Vec::new();
-    for (start_s, job, lane) in order {
-        let end_s = stays[job].end_s;
-        let free = free_at[lane].iter().enumerate().filter(|(_, until_s)| **until_s <= start_s).map(|(at, _)| at);
-        let taken: Vec<usize> = free.take(stays[job].procs as usize).collect();
-        for place in taken {
-            free_at[lane][place] = end_s;
-            match bars.last_mut().filter(|bar| bar.job == job && bar.first + bar.procs == place) {
-                Some(bar) => bar.procs += 1,
-                None => bars.push(Bar { job, lane, first: place, procs: 1, start_s, end_s }),
+    for Seat { job, lane, start_s, end_s, parts, procs } in seats {
+        let first_bar = bars.len();
+        for part in parts {
+            let places = part.filter(|at| free_at[lane].get(*at).is_some_and(|until_s| *until_s <= start_s));
+            for place in places.take(procs).collect::<Vec<usize>>() {
+                free_at[lane][place] = end_s;
+                match bars[first_bar..].last_mut().filter(|bar| bar.first + bar.procs == place) {
+                    Some(bar) => bar.procs += 1,
+                    None => bars.push(Bar { job, lane, first: place, procs: 1, start_s, end_s }),
+                }
             }
         }
     }
@@ -311,7 +357,7 @@ mod tests {
     #[test]
     fn no_processor_has_two_jobs_at_once() {
         let stays = [stay(0.0, 0.0, 9.0, 1), stay(0.0, 0.0, 4.0, 1), stay(0.0, 0.0, 9.0, 1), stay(1.0, 4.0, 2.0, 2)];
-        let bars = plots(&stays, vec![Lane { name: "m".into(), procs: 4, mode: None }], 9.0).bars;
+        let bars = bars(on_machine(&stays, 4), &[Lane { name: "m".into(), procs: 4, mode: None }]);
         let places: Vec<_> = bars.iter().map(|bar| (bar.job, bar.first, bar.procs)).collect();
         assert_eq!(places, [(0, 0, 1), (1, 1, 1), (2, 2, 1), (3, 1, 1), (3, 3, 1)]);
     }

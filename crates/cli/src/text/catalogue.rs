@@ -357,7 +357,7 @@ catalogue! {
     PlotWaitsAxis "wait, s" "等待，秒";
     PlotSlowdowns "Share of jobs slowed down at most so much" "有界减速比的累积分布";
     PlotBars "Who had which processors" "处理器占用甘特图";
-    PlotBarsNote "Each job stands on the lowest processors that were free when it started; colours only tell neighbours apart." "每个作业绘于其开始时编号最小的空闲处理器上；颜色仅用于区分相邻作业。";
+    PlotBarsNote "Each run stands on its nodes, where there are some, and there on the lowest processors that were free when it started; colours only tell neighbours apart." "每次运行绘于其所在节点（若有节点之分）上开始时编号最小的空闲处理器；颜色仅用于区分相邻作业。";
     FirstValue "Value 1" "参数 1";
     SecondValue "Value 2" "参数 2";
     Compared "Compared" "比较指标";

@@ -235,7 +235,9 @@ fn table(word: Word, id: &'static str, groups: &[Group], all: Option<&Group>) ->
         "partner" if id == "mode" => Cell::Both { en: "partner".into(), zh: "合作".into() },
         name => Cell::text(name),
     };
-    let money = |amount: Money| Cell::number(format!("{:.2}", amount.0 as f64 / Money::MICROS_PER_UNIT as f64));
+    // Rounded to hundredths as a whole number first, so that a small loss is no "-0.00".
+    let hundredths = |amount: Money| (amount.0 as f64 * 100.0 / Money::MICROS_PER_UNIT as f64).round() as i64;
+    let money = |amount: Money| Cell::number(format!("{:.2}", hundredths(amount) as f64 / 100.0));
     let row = |group: &Group| {
         let [mean, p95, max] = [group.mean_wait_s, group.p95_wait_s, group.max_wait_s].map(Cell::Seconds);
         vec![

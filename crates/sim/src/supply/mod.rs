@@ -21,7 +21,7 @@ use sched::{Links, Path};
 pub use engine::Steering;
 #[cfg(test)]
 pub(crate) use play::at_last_arrival;
-pub use play::{Fate, Played, Source, play};
+pub use play::{Fate, Played, STINTS_JOBS_MAX, Source, Stint, play};
 pub use sums::{Group, Sums, csv, sums};
 pub use written::Fault;
 pub(crate) use written::span_or_none;

@@ -12,7 +12,7 @@ use base::{
 use engine::network::Network;
 use engine::{Command, Envelope, Input, Policy, Steering, Submission};
 use model::{
-    Actor, BackendKind, Cluster, ClusterHealth, ContentDigest, Input as DataFile, JobSpec, Node, NodeState, Outcome,
+    Actor, Attempt, BackendKind, Cluster, ClusterHealth, ContentDigest, Input as DataFile, JobSpec, Node, NodeState, Outcome,
     Phase, Pool, Request, Role, Service, Supplier, SupplyMode, User,
 };
 use rating::{PriceBook, PriceList};
@@ -56,7 +56,26 @@ pub struct Fate {
     pub cost: Money,
     /// Attempts beyond the first.
     pub retries: u32,
+    /// Where it ran, one after the other; of runs with few jobs only, see [`STINTS_JOBS_MAX`].
+    pub stints: Vec<Stint>,
 }
+
+/// One attempt on its nodes. Times since the beginning of the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stint {
+    /// Place of the pool.
+    pub pool: usize,
+    /// Numbers of the nodes in the pool, from 0, as the engine chose them.
+    pub nodes: Vec<u32>,
+    /// Taken on each of the nodes.
+    pub cores: u64,
+    pub from: Span,
+    /// Nothing while it runs.
+    pub to: Option<Span>,
+}
+
+/// Where jobs ran is kept of runs with at most so many of them: it is for charts that people read.
+pub const STINTS_JOBS_MAX: usize = 500;
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -373,6 +392,7 @@ impl<'a> Run<'a> {
             charge: Money::ZERO,
             cost: Money::ZERO,
             retries: 0,
+            stints: Vec::new(),
         });
         let id = JobId::from_u128((number as u128) << JOB_BITS | id("job", number) >> (128 - JOB_BITS));
         self.world.plan(id, RunPlan { runs: run, ..RunPlan::default() });
@@ -433,6 +453,8 @@ impl<'a> Run<'a> {
     fn note(&mut self, settled: &Settled) {
         let Settled { row, attempts, intervals } = settled;
         let number = (row.job.id.as_u128() >> JOB_BITS) as usize;
+        let keeps = self.sources.iter().map(|source| source.load.jobs.len()).sum::<usize>() <= STINTS_JOBS_MAX;
+        let stints = if keeps { attempts.iter().filter_map(|attempt| self.stint(attempt)).collect() } else { Vec::new() };
         let Some(fate) = self.fates.get_mut(number) else { return };
         if fate.promised && !row.job.is_open() {
             let (nodes, cores) = self.supply.cut(fate.procs);
@@ -450,6 +472,17 @@ impl<'a> Run<'a> {
         fate.charge = intervals.iter().map(|i| i.charge).sum();
         fate.cost = intervals.iter().map(|i| i.cost.total()).sum();
         fate.retries = (attempts.len() as u32).saturating_sub(1);
+        fate.stints = stints;
+    }
+
+    fn stint(&self, attempt: &Attempt) -> Option<Stint> {
+        Some(Stint {
+            pool: self.pools.iter().position(|pool| *pool == attempt.pool)?,
+            nodes: attempt.nodes.iter().filter_map(|name| node_number(name)).collect(),
+            cores: attempt.per_node().cpu.cores_ceil(),
+            from: attempt.started_at? - self.begin,
+            to: attempt.ended_at.map(|at| at - self.begin),
+        })
     }
 
     fn done(mut self, is_complete: bool) -> Played {
@@ -458,9 +491,10 @@ impl<'a> Run<'a> {
         for job in open {
             let tables = self.world.tables();
             let of = base::AttemptId::new(job, 0)..=base::AttemptId::new(job, u32::MAX);
-            let intervals = tables.intervals.range(of).flat_map(|(_, all)| all.clone()).collect();
+            let intervals = tables.intervals.range(of.clone()).flat_map(|(_, all)| all.clone()).collect();
+            let attempts = tables.attempts.range(of).map(|(_, attempt)| attempt.clone()).collect();
             let row = tables.jobs[&job].clone();
-            self.note(&Settled { row, attempts: Vec::new(), intervals });
+            self.note(&Settled { row, attempts, intervals });
         }
         let (revenue, cost) = audit::accounts(self.world.tables());
         let of = |amount: fn(&Fate) -> Money| self.fates.iter().map(amount).sum::<Money>();
@@ -498,6 +532,10 @@ fn id(noun: &str, number: usize) -> u128 {
 
 pub(super) fn node_name(number: u32) -> String {
     format!("n{number}")
+}
+
+fn node_number(name: &str) -> Option<u32> {
+    name.strip_prefix('n')?.parse().ok()
 }
 
 /// By pool and tenant, for who sums up.

@@ -289,3 +289,41 @@ fn ends_that_become_known_late_or_without_usage_change_no_bill() {
         assert_eq!(sums.all.mean_wait_s > usual.all.mean_wait_s, late_max != "0s", "{late_max} {missing}");
     }
 }
+
+#[test]
+fn the_chart_shows_the_nodes_that_the_engine_chose() {
+    // Two nodes of four cores: what takes three of a node leaves one there, and a second such job has the other node. The first
+    // node is lost with what runs on it, which runs again.
+    let text = r#"
+[prices]
+core_hour = "1"
+[[cluster]]
+name = "own"
+mode = "own"
+[[pool]]
+name = "own"
+cluster = "own"
+nodes = 2
+cores = 4
+[[outage]]
+pool = "own"
+nodes = 1
+from = "30m"
+for = "1h"
+"#;
+    let records = [record(0, 3, 3_600, 3_600), record(60, 3, 3_600, 3_600), record(120, 1, 600, 600)];
+    let (supply, _, played, sums) = run(text, "", &records, 1);
+    assert!(played.wrong.is_empty(), "{:?}", played.wrong);
+    let bars = crate::plots::of_supply(&supply, &played, &sums).bars;
+    let seen = |job: usize| {
+        let of = bars.iter().filter(|bar| bar.job == job);
+        of.map(|bar| (bar.first, bar.procs, bar.start_s as i64)).collect::<Vec<_>>()
+    };
+    // Whichever had the first node ran twice.
+    let (broken, kept) = if seen(0).len() == 2 { (0, 1) } else { (1, 0) };
+    assert_eq!(seen(broken).len(), 2, "both of its runs: {bars:?}");
+    assert_eq!(seen(kept).len(), 1);
+    let nodes: Vec<usize> = [broken, kept].iter().map(|job| seen(*job)[0].0 / 4).collect();
+    assert_eq!(nodes.iter().sum::<usize>(), 1, "a node each: {bars:?}");
+    assert!(bars.iter().all(|bar| bar.first / 4 == (bar.first + bar.procs - 1) / 4), "nothing lies over two nodes");
+}
