@@ -5,7 +5,7 @@ use model::{
     Actor, DependencyKind, EndCause, EndOrder, EventKind, Exit, Holder, JobInput, Outcome, Phase, PriorityClass,
     Transition,
 };
-use sched::{Demand, Order};
+use sched::Demand;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -294,7 +294,7 @@ impl Engine {
         let standing = self.standing(entry.job.tenant, spec, entry.job.avoid.is_some());
         let placement = &self.policy.steering.placement;
         // Looked up where it counts only: this is done for every submission.
-        let counts = placement.order == Order::Work || !placement.ready_first || standing.ties.data.0 > 0;
+        let counts = placement.goes_by_forecasts() || standing.ties.data.0 > 0;
         let expected = if counts { self.expected_run(entry) } else { spec.time_limit };
         let demand = Demand {
             job,

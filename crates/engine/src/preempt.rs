@@ -147,6 +147,8 @@ impl Engine {
             job: facts.id.job,
             class: spec.class,
             submitted_at: entry.job.submitted_at,
+            request: entry.spec.request.clone(),
+            pools: entry.spec.pools.clone(),
             since,
         })
     }

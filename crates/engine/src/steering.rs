@@ -370,7 +370,7 @@ impl Engine {
         };
         let rules_changed = rules(old) != rules(&steering);
         let (was, is) = (&old.placement, &steering.placement);
-        let forecasts_count = (was.order, was.ready_first) != (is.order, is.ready_first);
+        let forecasts_count = was.goes_by_forecasts() != is.goes_by_forecasts();
         self.sched.set_links(steering.links.links());
         self.policy.steering = steering;
         self.keep_promises();
@@ -443,6 +443,8 @@ mod tests {
             ("reserves = 3", "unknown field `reserves`"),
             ("[replacement.normal]\nmove_after = \"soon\"", "or `never`"),
             ("[placement]\nage_bound = \"0s\"", "placement.age_bound: must be longer than zero"),
+            ("[placement]\noverrun_max = \"-1s\"", "not a length of time"),
+            ("[placement]\nhaste = -1", "line 2"),
             ("[placement]\nfair_share_half_life = \"3s\"", "at least a minute"),
             ("reserve_permille = 1001", "at most 1000"),
             ("[tiers]\nlong_term = \"own\"", "unknown variant `own`"),

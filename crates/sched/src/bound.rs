@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::{AllOf, AnyOf, Conditions, Counted, PoolTerms, Reason, Request};
 
-use crate::pool::{NoPick, Node, Pool, left};
+use crate::pool::{NoPick, Node, Pool, Stay, left};
 use crate::profile::{NOW, Respect, Scratch};
 use crate::purse::{Kind, Purse, Short};
 use crate::rule::Rule;
@@ -169,22 +169,21 @@ impl Pool {
         &self,
         ask: Ask<'_>,
         purse: Option<&Purse>,
-        end: i64,
-        now: i64,
+        stay: Stay,
         out: &mut Vec<u32>,
     ) -> Result<(), NoPick> {
         let mut best = NoPick::NoRoom;
         for mask in self.bounds.masks(ask, self.nodes.len()) {
-            let open = |node: u32| self.bounds.open(node, ask.reservation(), now, end);
+            let open = |node: u32| self.bounds.open(node, ask.reservation(), stay.now, stay.end);
             match self.pick_among(
                 ask,
                 ask.switches_max(),
-                end,
+                stay.clear,
                 |n| mask.as_ref().is_none_or(|m| m[n as usize]),
                 open,
                 out,
             ) {
-                Ok(()) if purse.is_none_or(|p| p.allows(&p.draw_of(ask.request), end)) => return Ok(()),
+                Ok(()) if purse.is_none_or(|p| p.allows(&p.draw_of(ask.request), stay.clear)) => return Ok(()),
                 Ok(()) => {
                     out.clear();
                     return Err(NoPick::Claimed);

@@ -11,9 +11,9 @@ use crate::bound::{Ask, earliest_bound};
 use crate::lending::{Limit, Over};
 use crate::links::{Ties, run_class};
 use crate::policy::Weights;
-use crate::pool::Pool;
+use crate::pool::{Pool, Stay};
 use crate::profile::{NOW, Respect, Scratch, WHENEVER, earliest_alone};
-use crate::queue::{Asked, Slot};
+use crate::queue::{Asked, Slot, Term};
 use crate::rule::{PoolVerdict, Rule, Verdict, refused_for_good, refused_for_now};
 use crate::scheduler::Scheduler;
 use crate::shape::{Fit, Guest, Pools, Shape, money};
@@ -334,7 +334,9 @@ impl Scheduler {
         if is_plain && pool.claims.is_empty() {
             return earliest_alone(pool, per_node, nodes, dips, WHENEVER, scratch);
         }
-        if self.pools.pick(ordinal, ask, start.saturating_add(limit), start, &mut scratch.nodes).is_ok() {
+        let queued = job.and_then(|job| self.queue.find(job));
+        let term = queued.map_or(Term { limit, fence: limit }, |slot| self.term(slot));
+        if self.pools.pick(ordinal, ask, Stay::of(start, term), &mut scratch.nodes).is_ok() {
             return Some(NOW);
         }
         let beside = self.pools.start(ordinal, ask, (start, limit), job, WHENEVER, scratch);
@@ -359,7 +361,7 @@ impl Scheduler {
         let tenant = self.shares.id(lane.tenant);
         let fits = || (0..).zip(&shape.fits);
         let over = self.lending.keeps_off(tenant, &request.total(), age);
-        let guest = Guest { tenant, limit, own: true };
+        let guest = Guest { tenant, limit, fence: limit, own: true };
         let admitted = || fits().filter(|(_, f)| self.pools.admits(f.pool, guest));
         if let (Some(over), Some(_)) = (over, admitted().next())
             && admitted().all(|(_, f)| self.pools.gate(f.pool).own)

@@ -4,7 +4,7 @@
 use base::Timestamp;
 
 use crate::place::Rank;
-use crate::pool::NoPick;
+use crate::pool::{NoPick, Stay};
 use crate::queue::Blocked;
 use crate::scheduler::Scheduler;
 use crate::shape::{Guest, Shape};
@@ -25,9 +25,9 @@ impl Scheduler {
         }
         let guest = self.guest(slot, &shape.request);
         let rank = self.rank(slot, now);
-        let Blocked { limit, at, .. } = lane.blocked.of_pass(self.pass);
-        // Behind one of the same lane that was blocked with no longer a limit, it is blocked.
-        let hopeless = job.limit >= limit && job.position() > at;
+        let Blocked { term, at, .. } = lane.blocked.of_pass(self.pass);
+        // Behind one of the same lane that was blocked with no longer a term, it is blocked.
+        let hopeless = job.term().covers(term) && job.position() > at;
         if shape.roomy && !hopeless && self.might_start(shape, guest, &rank, now) {
             return true;
         }
@@ -42,12 +42,11 @@ impl Scheduler {
 
     /// False when every pool lacks room or claims of jobs ahead forbid it; those of jobs behind do not count.
     fn might_start(&self, shape: &Shape, guest: Guest, rank: &Rank, now: Timestamp) -> bool {
-        let (ask, start) = (shape.ask(), now.as_micros());
-        let end = start.saturating_add(guest.limit);
+        let stay = Stay::of(now.as_micros(), guest.term());
         let places = std::iter::successors(shape.next_maybe(0), |place| shape.next_maybe(place + 1));
         let mut nodes = Vec::new();
         places.map(|place| shape.fits[place].pool).filter(|p| self.pools.admits(*p, guest)).any(|ordinal| {
-            match self.pools.pick(ordinal, ask, end, start, &mut nodes) {
+            match self.pools.pick(ordinal, shape.ask(), stay, &mut nodes) {
                 Ok(()) => true,
                 Err(NoPick::NoRoom) => false,
                 Err(NoPick::Claimed) => {

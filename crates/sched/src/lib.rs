@@ -12,12 +12,14 @@
 //! [`Policy::ready_first`] is off and a cheaper one is worth waiting for). One that cannot is *blocked*; the first
 //! [`Policy::backfill_depth`] blocked jobs of each *pool set* (the pools that could ever hold the request) reserve the nodes of
 //! one pool from the time its running work is expected to leave them. Later jobs start only where they end before that time
-//! or leave the reserved room (EASY backfill). This is repeated until nothing more starts.
+//! or leave the reserved room (EASY backfill); with [`Policy::overrun_max`] they may be taken to end when they are expected to, within
+//! bounds and while nothing old waits. This is repeated until nothing more starts.
 
 pub mod batch;
 mod bound;
 mod check;
 mod explain;
+mod fences;
 pub mod forecast;
 mod fresh;
 mod haul;
@@ -34,6 +36,7 @@ mod purse;
 mod queue;
 mod room;
 mod rule;
+mod runs;
 mod scheduler;
 mod shape;
 mod share;

@@ -4,18 +4,19 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use base::Timestamp;
+use base::{Span, Timestamp};
 use model::PriorityClass;
 
 use crate::bound::Ask;
 use crate::check;
 use crate::explain::penalty;
 use crate::policy::Order;
-use crate::pool::{NoPick, NodeList};
+use crate::pool::{NoPick, NodeList, Stay};
 use crate::profile::{NOW, WHENEVER, claim};
 use crate::purse::Purse;
-use crate::queue::{Blocked, Lane, NEVER, Position};
-use crate::scheduler::{Holder, Run, Scheduler};
+use crate::queue::{Blocked, Lane, Position, Term};
+use crate::runs::Run;
+use crate::scheduler::{Holder, Scheduler};
 use crate::view::{Placement, Plan, WorkBudget};
 
 /// Place of a job in the whole order: level, share key of the tenant, position.
@@ -171,6 +172,7 @@ impl Scheduler {
         self.changes.freed.clear();
         self.changes.full = false;
         self.freeze_behind_overdue(now);
+        self.judge_fences(now);
         let mut walk = self.heads(now);
         let budget = budget.0;
         while let Some(Reverse((position, lane, shape))) = walk.overdue.pop().filter(|_| walk.goes_on(plan, budget)) {
@@ -193,7 +195,8 @@ impl Scheduler {
             }
             self.walk_tenants(&mut walk, class, plan, budget);
         }
-        debug_assert!(self.holders.iter().filter_map(|h| self.pools.get(h.pool?)).all(check::claims_stand));
+        let firm = self.holders.iter().filter(|h| self.policy.overrun_max == Span::ZERO || self.is_old(h.slot, now));
+        debug_assert!(firm.filter_map(|h| self.pools.get(h.pool?)).all(check::claims_stand));
         let complete = !walk.cut;
         self.walk_buffers = walk;
         complete
@@ -301,7 +304,7 @@ impl Scheduler {
             return Step::Done;
         }
         let home = &self.queue.lanes[lane as usize];
-        if let Some(slot) = home.strand(aged).next(&self.queue.slots, position, self.limit_below(home)) {
+        if let Some(slot) = home.strand(aged).next(&self.queue.slots, position, self.hopeless(home)) {
             let found = self.queue.slot(slot).position();
             if found != position {
                 return Step::Next(found);
@@ -313,7 +316,7 @@ impl Scheduler {
             }
         }
         let home = &self.queue.lanes[lane as usize];
-        match home.strand(aged).next(&self.queue.slots, position.after(), self.limit_below(home)) {
+        match home.strand(aged).next(&self.queue.slots, position.after(), self.hopeless(home)) {
             Some(next) => Step::Next(self.queue.slot(next).position()),
             None => {
                 self.shapes.get_mut(shape).strands -= 1;
@@ -323,18 +326,29 @@ impl Scheduler {
         }
     }
 
-    /// Jobs of the lane with this limit or a longer one need no look.
-    fn limit_below(&self, lane: &Lane) -> i64 {
+    /// Jobs of the lane whose term covers one of these need no look.
+    fn hopeless(&self, lane: &Lane) -> [Term; 2] {
         let shape = self.shapes.get(lane.shape);
         let blocked = lane.blocked.of_pass(self.pass);
         let turns = self.shapes.sets[shape.set as usize].turns;
-        if turns < self.policy.backfill_depth { blocked.unserved } else { blocked.limit.min(shape.blocked) }
+        if turns < self.policy.backfill_depth {
+            [Term::by_limit(blocked.unserved), Term::NONE]
+        } else {
+            [blocked.term, shape.blocked]
+        }
+    }
+
+    /// What is hopeless for others when this job cannot start.
+    fn blocks(&self, slot: u32) -> Term {
+        let job = self.queue.slot(slot);
+        if self.is_strict(slot) { Term::by_limit(job.limit) } else { job.term() }
     }
 
     /// Starts the job, or notes that it is blocked and lets it take a turn.
     fn look(&mut self, walk: &mut Walk, slot: u32, plan: &mut Plan) {
         let job = self.queue.slot(slot);
         let (limit, lane, position) = (job.limit, job.lane, job.position());
+        let term = self.blocks(slot);
         let home = &mut self.queue.lanes[lane as usize];
         let shape = home.shape;
         let found = self.find_pool(slot, shape, walk.now);
@@ -350,8 +364,8 @@ impl Scheduler {
         let home = &mut self.queue.lanes[lane as usize];
         home.blocked = home.blocked.of_pass(self.pass);
         // Those behind one that waits for a nearer pool may have to wait too long for that.
-        if limit < home.blocked.limit && nearer.is_none() {
-            home.blocked = Blocked { limit, at: position, ..home.blocked };
+        if home.blocked.term.covers(term) && nearer.is_none() && home.blocked.term != term {
+            home.blocked = Blocked { term, at: position, ..home.blocked };
         }
         let set = self.shapes.get(shape).set;
         let gives = self.shapes.sets[set as usize].turns < self.policy.backfill_depth;
@@ -377,8 +391,8 @@ impl Scheduler {
         let member = self.shapes.get_mut(shape);
         // Nothing that has room is hopeless before something was blocked; only then every lane is asked.
         let hopeless = !member.roomy
-            || member.blocked != NEVER
-                && member.blocked <= *member.limit_min.get_or_insert_with(|| self.queue.limit_min(shape));
+            || member.blocked != Term::NONE
+                && member.least.get_or_insert_with(|| self.queue.least(shape)).covers(member.blocked);
         if !member.dead && hopeless {
             member.dead = true;
             walk.alive -= member.strands;
@@ -390,10 +404,9 @@ impl Scheduler {
     /// they had to be looked at to say so.
     fn find_pool(&mut self, slot: u32, shape: u32, now: Timestamp) -> Option<usize> {
         let guest = self.guest(slot, &self.shapes.get(shape).request);
-        let limit = guest.limit;
+        let (limit, term) = (guest.limit, self.blocks(slot));
         let shape = self.shapes.get_mut(shape);
-        let start = now.as_micros();
-        let end = start.saturating_add(limit);
+        let stay = Stay::of(now.as_micros(), guest.term());
         let request = shape.request.clone();
         let ask = Ask { request: &request, dips: shape.standing.dips };
         let mut roomy = false;
@@ -422,7 +435,7 @@ impl Scheduler {
                 shape.clear_maybe(place);
                 continue;
             }
-            match self.pools.pick(ordinal, ask, end, start, &mut self.scratch.nodes) {
+            match self.pools.pick(ordinal, ask, stay, &mut self.scratch.nodes) {
                 Ok(()) => return Some(place),
                 Err(NoPick::Claimed) => roomy = true,
                 Err(NoPick::NoRoom) => shape.clear_maybe(place),
@@ -431,7 +444,7 @@ impl Scheduler {
         // Nobody may start such a job when the others' places have nothing for it either.
         let mut others_may = false;
         for place in shut {
-            let picked = self.pools.pick(shape.fits[place].pool, ask, end, start, &mut self.scratch.nodes);
+            let picked = self.pools.pick(shape.fits[place].pool, ask, stay, &mut self.scratch.nodes);
             others_may |= picked.is_ok();
             match picked {
                 Err(NoPick::NoRoom) => shape.clear_maybe(place),
@@ -439,8 +452,8 @@ impl Scheduler {
             }
         }
         shape.roomy = roomy;
-        if !others_may {
-            shape.blocked = shape.blocked.min(limit);
+        if !others_may && shape.blocked.covers(term) {
+            shape.blocked = term;
         }
         None
     }
@@ -457,7 +470,8 @@ impl Scheduler {
         let ordinal = shape.fits[place].pool;
         let request = shape.request.clone();
         if nodes.is_empty() {
-            let picked = self.pools.pick(ordinal, shape.ask(), end, now.as_micros(), &mut nodes);
+            let stay = Stay::of(now.as_micros(), Term { limit, fence: limit });
+            let picked = self.pools.pick(ordinal, shape.ask(), stay, &mut nodes);
             debug_assert!(picked.is_ok(), "{job} has room in an unclaimed pool");
         }
         let (per_node, total) = (request.per_node, request.total());

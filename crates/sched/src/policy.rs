@@ -79,6 +79,16 @@ pub struct Policy {
     #[serde(with = "base::span_text")]
     pub age_bound: Span,
     pub order: Order,
+    /// Thousandths of `age_bound` by which work passes it earlier, times its share of the largest pool that has nodes for it: the wider
+    /// it is, the longer until what it needs is free together.
+    pub haste: u32,
+    /// The same, times the fourth power of that share: the last tenth of a pool is the hardest to free. Together at most all of
+    /// `age_bound`.
+    pub haste_of_the_wide: u32,
+    /// Work that is expected to end before a reservation may start in front of it, if by its limit it would delay it by no more than
+    /// this. Nothing may while something that waits for the same pools is older than `age_bound`. Zero: only limits count.
+    #[serde(with = "base::span_text")]
+    pub overrun_max: Span,
     /// Work starts in a pool that is ready, whatever another costs. When off, a pool that is expected to be free later is chosen
     /// where its penalty by the weights is less, for as long as the job is expected to start there before its `age_bound` is over.
     pub ready_first: bool,
@@ -92,6 +102,13 @@ pub struct Policy {
     pub placement_candidates_max: u32,
 }
 
+impl Policy {
+    /// Whether how long work is expected to run decides about more than the way of its data.
+    pub fn goes_by_forecasts(&self) -> bool {
+        self.order == Order::Work || !self.ready_first || self.overrun_max > Span::ZERO
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -99,6 +116,9 @@ impl Default for Policy {
             fair_share_half_life: Span::from_hours(7 * 24),
             age_bound: Span::from_hours(3 * 24),
             order: Order::Shares,
+            haste: 0,
+            haste_of_the_wide: 0,
+            overrun_max: Span::ZERO,
             ready_first: true,
             weights: Weights::default(),
             foreign_hold: Span::from_hours(1),

@@ -9,6 +9,7 @@ use model::{Chip, NodeState, Request, Service, SupplyMode};
 
 use crate::bound::{Ask, Bounds};
 use crate::purse::Purse;
+use crate::queue::Term;
 use crate::room::Rooms;
 use crate::standing::Dips;
 use crate::twin::Twin;
@@ -87,6 +88,22 @@ pub(crate) struct Claim {
 impl Claim {
     pub fn on(&self, node: u32) -> Option<usize> {
         self.nodes.binary_search(&node).ok()
+    }
+}
+
+/// From when until when work would be on its nodes, microseconds since the epoch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stay {
+    pub now: i64,
+    /// By its limit.
+    pub end: i64,
+    /// By when reservations ahead may take it to be gone.
+    pub clear: i64,
+}
+
+impl Stay {
+    pub const fn of(now: i64, term: Term) -> Stay {
+        Stay { now, end: now.saturating_add(term.limit), clear: now.saturating_add(term.fence) }
     }
 }
 
@@ -346,27 +363,21 @@ impl Pool {
         self.time_limit_max.into_iter().chain(inside).min()
     }
 
-    /// Chooses nodes for work that ends by `end`, best fit first, into `out` (ascending).
-    pub fn pick(
-        &self,
-        ask: Ask<'_>,
-        purse: Option<&Purse>,
-        end: i64,
-        now: i64,
-        out: &mut Vec<u32>,
-    ) -> Result<(), NoPick> {
+    /// Chooses nodes for work that stays so long, best fit first, into `out` (ascending).
+    pub fn pick(&self, ask: Ask<'_>, purse: Option<&Purse>, stay: Stay, out: &mut Vec<u32>) -> Result<(), NoPick> {
         if self.is_plain(ask, purse) {
-            return self.pick_among(ask, None, end, |_| true, |_| true, out);
+            return self.pick_among(ask, None, stay.clear, |_| true, |_| true, out);
         }
-        self.pick_bound(ask, purse, end, now, out)
+        self.pick_bound(ask, purse, stay, out)
     }
 
-    /// `may`: whether a node may be used at all. `open`: whether it may be used for so long. Both are asked by node.
+    /// `may`: whether a node may be used at all. `open`: whether it may be used for so long. Both are asked by node. `clear`: as in
+    /// [`Stay`].
     pub fn pick_among(
         &self,
         ask: Ask<'_>,
         switches_max: Option<u32>,
-        end: i64,
+        clear: i64,
         may: impl Fn(u32) -> bool,
         open: impl Fn(u32) -> bool,
         out: &mut Vec<u32>,
@@ -384,7 +395,7 @@ impl Pool {
                 continue;
             }
             roomy += 1;
-            if !self.claims.iter().all(|c| allows(c, i, per_node, end)) || !open(i) {
+            if !self.claims.iter().all(|c| allows(c, i, per_node, clear)) || !open(i) {
                 continue;
             }
             let fitness = fitness(i, node, per_node);

@@ -2,22 +2,28 @@
 //! more; refuses to know who may be made to go and why, how they are told, and what becomes of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use base::{JobId, PoolId, Timestamp};
-use model::PriorityClass;
+use model::{PriorityClass, Request};
 
 use crate::bound::Ask;
 use crate::place::CLASSES;
-use crate::pool::Pool;
+use crate::pool::{Pool, Stay};
 use crate::purse::Purse;
-use crate::scheduler::{Run, Scheduler};
+use crate::queue::Term;
+use crate::runs::Run;
+use crate::scheduler::Scheduler;
 
 /// Running work that may be made to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Yielding {
     pub job: JobId,
     pub class: PriorityClass,
     pub submitted_at: Timestamp,
+    /// What it asked for, and the pools that it named.
+    pub request: Arc<Request>,
+    pub pools: Arc<[Arc<str>]>,
     /// Since when it has done what would be lost.
     pub since: Timestamp,
 }
@@ -71,8 +77,8 @@ impl Trial<'_> {
                 purse.refund(one.end, one.run);
             }
         }
-        let end = self.now.saturating_add(self.limit);
-        pool.pick(self.ask, purse.as_ref(), end, self.now, &mut Vec::new()).is_ok()
+        let stay = Stay::of(self.now, Term { limit: self.limit, fence: self.limit });
+        pool.pick(self.ask, purse.as_ref(), stay, &mut Vec::new()).is_ok()
     }
 
     /// The least loss that is found, if there is any that helps. `goers` by what is lost.
@@ -170,7 +176,10 @@ impl Scheduler {
             return None;
         }
         let (level, ..) = self.rank(slot, now);
-        let yields = |one: &&Yielding| self.level(one.class, one.submitted_at, until) > level;
+        let yields = |one: &&Yielding| {
+            let since = one.submitted_at - self.haste(&one.request, &one.pools);
+            self.level(one.class, since, until) > level
+        };
         let mut goers: BTreeMap<u32, Vec<Goer>> = BTreeMap::new();
         for one in yielding.iter().filter(yields) {
             let Some((run, Run { pool, end, total, .. })) = self.run_of(one.job) else { continue };
@@ -217,12 +226,12 @@ impl Scheduler {
         Some((run, self.runs.slots[run as usize]?))
     }
 
-    /// The first part of [`Self::rank`] of work as it would stand in the queue at `at`.
-    fn level(&self, class: PriorityClass, submitted_at: Timestamp, at: Timestamp) -> u8 {
+    /// The first part of [`Self::rank`] of work as it would stand in the queue at `at`, counted as handed in at `since`.
+    fn level(&self, class: PriorityClass, since: Timestamp, at: Timestamp) -> u8 {
         let class = 2 * (CLASSES as u8 - 1 - class as u8);
-        if self.is_overdue(submitted_at.as_micros(), at) {
+        if self.is_overdue(since.as_micros(), at) {
             0
-        } else if submitted_at + self.policy.age_bound <= at {
+        } else if since + self.policy.age_bound <= at {
             1 + class
         } else {
             2 + class

@@ -126,9 +126,9 @@ impl Purse {
         self.kinds.iter().enumerate().find_map(over)
     }
 
-    /// Work that takes so much may start now and end by `end`.
-    pub fn allows(&self, draw: &[u64], end: i64) -> bool {
-        self.holds(&self.used, draw) && self.claims.iter().all(|c| end <= c.from || fits(draw, &c.spare))
+    /// Work that takes so much may start now, if claims take it to be gone by `clear`.
+    pub fn allows(&self, draw: &[u64], clear: i64) -> bool {
+        self.holds(&self.used, draw) && self.claims.iter().all(|c| clear <= c.from || fits(draw, &c.spare))
     }
 
     /// When there is enough: [`NOW`], or the expected end after which there is; `None` when it is not before `before`.

@@ -36,10 +36,41 @@ pub(crate) struct Slot {
     /// What comes first in the order of a lane: the deadline, or what the policy puts in its place.
     pub key: i64,
     pub limit: i64,
+    /// How long reservations ahead may take it to run: no longer than its limit.
+    pub fence: i64,
+    /// By how much `submitted` is earlier for its width.
+    pub haste: i64,
     pub lane: u32,
     pub aged: bool,
     /// As the job was handed in.
     pub asked: Asked,
+}
+
+/// For how long a job asks, and how long reservations ahead may take it to run; microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Term {
+    pub limit: i64,
+    pub fence: i64,
+}
+
+impl Term {
+    /// What covers everything and nothing covers.
+    pub const NONE: Term = Term { limit: NEVER, fence: NEVER };
+
+    /// Where limits alone count.
+    pub const fn by_limit(limit: i64) -> Term {
+        Term { limit, fence: i64::MIN }
+    }
+    /// No shorter than the other in either sense: where that one could not start, this one cannot.
+    pub const fn covers(self, other: Term) -> bool {
+        self.limit >= other.limit && self.fence >= other.fence
+    }
+    fn least(self, other: Term) -> Term {
+        Term { limit: self.limit.min(other.limit), fence: self.fence.min(other.fence) }
+    }
+    fn touches(self, other: Term) -> bool {
+        self.limit == other.limit || self.fence == other.fence
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +88,9 @@ impl Slot {
         let deadline = if self.aged { i64::MIN } else { self.key };
         Position { deadline, submitted: self.submitted, number: self.number }
     }
+    pub const fn term(&self) -> Term {
+        Term { limit: self.limit, fence: self.fence }
+    }
 }
 
 /// Entries per chunk before it splits: a scan of 128 slots costs as much as a few cache misses.
@@ -66,12 +100,12 @@ const CHUNK_MAX: usize = 128;
 struct Chunk {
     /// Of the first slot, so that a search for a chunk reads nothing else.
     first: Position,
-    /// The shortest time limit inside.
-    limit_min: i64,
+    /// The shortest inside, in both senses apart.
+    least: Term,
     slots: Vec<u32>,
 }
 
-/// Slots in order of position, in chunks that know their shortest limit.
+/// Slots in order of position, in chunks that know their shortest terms.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Strand {
     chunks: Vec<Chunk>,
@@ -84,17 +118,17 @@ impl Strand {
     pub fn first(&self) -> Option<u32> {
         self.chunks.first().map(|c| c.slots[0])
     }
-    fn limit_min(&self) -> i64 {
-        self.chunks.iter().map(|c| c.limit_min).min().unwrap_or(NEVER)
+    fn least(&self) -> Term {
+        self.chunks.iter().fold(Term::NONE, |least, c| least.least(c.least))
     }
     fn insert(&mut self, slots: &[Slot], slot: u32) {
         let position = slots[slot as usize].position();
-        let limit = slots[slot as usize].limit;
+        let term = slots[slot as usize].term();
         let before = |s: &u32| slots[*s as usize].position() < position;
         // The last chunk whose first entry is before, or the first chunk.
         let at = match self.chunks.last() {
             None => {
-                self.chunks.push(Chunk { first: position, limit_min: limit, slots: vec![slot] });
+                self.chunks.push(Chunk { first: position, least: term, slots: vec![slot] });
                 return;
             }
             Some(last) if last.first < position => self.chunks.len() - 1,
@@ -108,14 +142,14 @@ impl Strand {
         };
         chunk.slots.insert(place, slot);
         chunk.first = chunk.first.min(position);
-        chunk.limit_min = chunk.limit_min.min(limit);
+        chunk.least = chunk.least.least(term);
         if chunk.slots.len() > CHUNK_MAX {
             // New work comes at the end: a full left part stays dense, the right part grows.
             let tail = chunk.slots.split_off(CHUNK_MAX * 3 / 4);
-            chunk.limit_min = shortest(slots, &chunk.slots);
+            chunk.least = shortest(slots, &chunk.slots);
             chunk.slots.shrink_to_fit();
             let first = slots[tail[0] as usize].position();
-            let tail = Chunk { first, limit_min: shortest(slots, &tail), slots: tail };
+            let tail = Chunk { first, least: shortest(slots, &tail), slots: tail };
             self.chunks.insert(at + 1, tail);
         }
     }
@@ -133,32 +167,33 @@ impl Strand {
         if place == 0 {
             chunk.first = slots[first as usize].position();
         }
-        if slots[slot as usize].limit == chunk.limit_min {
-            chunk.limit_min = shortest(slots, &chunk.slots);
+        if slots[slot as usize].term().touches(chunk.least) {
+            chunk.least = shortest(slots, &chunk.slots);
         }
     }
-    /// The first slot at or after `from` whose limit is below `below`.
-    pub fn next(&self, slots: &[Slot], from: Position, below: i64) -> Option<u32> {
+    /// The first slot at or after `from` that covers none of these.
+    pub fn next(&self, slots: &[Slot], from: Position, hopeless: [Term; 2]) -> Option<u32> {
         let start = self.chunks.partition_point(|c| c.first <= from).saturating_sub(1);
+        let hopes = |term: Term| !hopeless.iter().any(|bound| term.covers(*bound));
         let matches = |s: &&u32| {
             let slot = &slots[**s as usize];
-            slot.limit < below && slot.position() >= from
+            hopes(slot.term()) && slot.position() >= from
         };
-        self.chunks[start..].iter().filter(|c| c.limit_min < below).find_map(|c| c.slots.iter().find(matches)).copied()
+        self.chunks[start..].iter().filter(|c| hopes(c.least)).find_map(|c| c.slots.iter().find(matches)).copied()
     }
 }
 
-fn shortest(slots: &[Slot], of: &[u32]) -> i64 {
-    of.iter().map(|s| slots[*s as usize].limit).min().unwrap_or(NEVER)
+fn shortest(slots: &[Slot], of: &[u32]) -> Term {
+    of.iter().fold(Term::NONE, |least, s| least.least(slots[*s as usize].term()))
 }
 
 /// What the pass of this number learnt about a lane. Room only shrinks and claims only grow in a pass, so what holds for one
-/// job holds for those of the same lane behind it with no shorter limit.
+/// job holds for those of the same lane behind it whose term covers its term.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Blocked {
     pub pass: u64,
-    /// The shortest limit that could not start, and the position of that job.
-    pub limit: i64,
+    /// A short term that could not start, and the position of that job.
+    pub term: Term,
     pub at: Position,
     /// The shortest limit that no pool serves, so that it takes no turn either.
     pub unserved: i64,
@@ -166,7 +201,7 @@ pub(crate) struct Blocked {
 
 impl Blocked {
     pub const fn nothing(pass: u64) -> Self {
-        Self { pass, limit: NEVER, at: Position::FIRST, unserved: NEVER }
+        Self { pass, term: Term::NONE, at: Position::FIRST, unserved: NEVER }
     }
     /// As it stands in a pass; what an earlier one learnt is void.
     pub fn of_pass(self, pass: u64) -> Self {
@@ -179,8 +214,8 @@ impl Blocked {
 pub(crate) struct Front {
     /// Of the first fresh job.
     pub fresh: Option<Position>,
-    /// The shortest limit in the lane.
-    pub limit_min: i64,
+    /// The shortest in the lane, in both senses apart.
+    pub least: Term,
     pub shape: u32,
     /// It has aged jobs.
     pub aged: bool,
@@ -293,7 +328,7 @@ impl Queue {
         if self.strands.len() <= shape as usize {
             self.strands.resize(shape as usize + 1, 0);
         }
-        let front = Front { fresh: None, limit_min: NEVER, shape, aged: false };
+        let front = Front { fresh: None, least: Term::NONE, shape, aged: false };
         match self.lanes.get_mut(lane as usize) {
             Some(place) => {
                 *place = fresh;
@@ -319,18 +354,18 @@ impl Queue {
         self.index.insert(job, slot);
         self.ageing.insert((ages_at, slot));
         self.lanes[lane as usize].fresh.insert(&self.slots, slot);
-        let limit_min = self.fronts[lane as usize].limit_min.min(self.slots[slot as usize].limit);
-        self.renew_front(lane, limit_min);
+        let least = self.fronts[lane as usize].least.least(self.slots[slot as usize].term());
+        self.renew_front(lane, least);
         slot
     }
 
-    fn renew_front(&mut self, lane: u32, limit_min: i64) {
+    fn renew_front(&mut self, lane: u32, least: Term) {
         let home = &self.lanes[lane as usize];
         let front = &mut self.fronts[lane as usize];
         let (strands, aged) = (front.strands(), front.aged);
         front.fresh = home.fresh.first().map(|s| self.slots[s as usize].position());
         front.aged = !home.aged.is_empty();
-        front.limit_min = limit_min;
+        front.least = least;
         let of_shape = &mut self.strands[home.shape as usize];
         *of_shape = *of_shape - strands + front.strands();
         match (aged, front.aged) {
@@ -348,20 +383,21 @@ impl Queue {
     pub fn strands(&self, shape: u32) -> u32 {
         self.strands.get(shape as usize).copied().unwrap_or(0)
     }
-    /// The shortest limit of all jobs of a shape.
-    pub fn limit_min(&self, shape: u32) -> i64 {
+    /// The shortest of all jobs of a shape, in both senses apart.
+    pub fn least(&self, shape: u32) -> Term {
         let lanes = self.lane_index.range((shape, 0, PriorityClass::ALL[0])..).take_while(|(key, _)| key.0 == shape);
-        lanes.map(|(_, lane)| self.fronts[*lane as usize].limit_min).min().unwrap_or(NEVER)
+        lanes.fold(Term::NONE, |least, (_, lane)| least.least(self.fronts[*lane as usize].least))
     }
 
     /// Removes a job; `bound` is the policy's age bound.
     pub fn remove(&mut self, slot: u32, bound: i64) {
-        let Slot { job, lane, aged, limit, .. } = self.slots[slot as usize];
+        let Slot { job, lane, aged, .. } = self.slots[slot as usize];
+        let term = self.slots[slot as usize].term();
         self.ageing.remove(&(self.threshold(slot, bound), slot));
         let home = &mut self.lanes[lane as usize];
         home.strand_mut(aged).remove(&self.slots, slot);
-        let before = self.fronts[lane as usize].limit_min;
-        let limit_min = if limit > before { before } else { home.aged.limit_min().min(home.fresh.limit_min()) };
+        let before = self.fronts[lane as usize].least;
+        let least = if term.touches(before) { home.aged.least().least(home.fresh.least()) } else { before };
         if home.is_empty() {
             let (class, tenant, place) = (home.class, home.tenant, home.place);
             self.lane_index.remove(&(home.shape, tenant, class));
@@ -372,7 +408,7 @@ impl Queue {
                 self.lanes[moved as usize].place = place;
             }
         }
-        self.renew_front(lane, limit_min);
+        self.renew_front(lane, least);
         self.index.remove(&job);
         self.vacant.push(slot);
     }
@@ -399,7 +435,7 @@ impl Queue {
                 lane.fresh.remove(&self.slots, slot);
                 self.slots[slot as usize].aged = true;
                 lane.aged.insert(&self.slots, slot);
-                self.renew_front(ordinal, self.fronts[ordinal as usize].limit_min);
+                self.renew_front(ordinal, self.fronts[ordinal as usize].least);
                 self.ageing.insert((self.threshold(slot, bound), slot));
             }
         }
@@ -415,7 +451,7 @@ impl Queue {
                 self.lanes[lane].aged.remove(&self.slots, slot);
                 self.slots[slot as usize].aged = false;
                 self.lanes[lane].fresh.insert(&self.slots, slot);
-                self.renew_front(lane as u32, self.fronts[lane].limit_min);
+                self.renew_front(lane as u32, self.fronts[lane].least);
             }
             self.ageing.insert((self.threshold(slot, bound), slot));
         }
@@ -435,25 +471,27 @@ mod tests {
 
     const BOUND: i64 = 1_000;
 
-    fn slot(n: u64, submitted: i64, deadline: i64, limit: i64, lane: u32) -> Slot {
+    fn slot(n: u64, submitted: i64, deadline: i64, term: Term, lane: u32) -> Slot {
+        let Term { limit, fence } = term;
         let job = JobId::from_u128(u128::from(n));
         let asked = Asked { submitted, deadline, expected: limit, data: base::Bytes(0) };
-        Slot { job, number: n, submitted, key: deadline, limit, lane, aged: false, asked }
+        Slot { job, number: n, submitted, key: deadline, limit, fence, haste: 0, lane, aged: false, asked }
     }
 
     proptest! {
         /// One lane against a sorted list: big enough for several chunks.
         #[test]
         fn a_lane_is_a_sorted_list(
-            jobs in prop::collection::vec((0i64..500, prop::option::weighted(0.1, 0i64..500), 1i64..50, any::<bool>()), 300..900),
-            asked in (0i64..500, 0i64..60),
+            jobs in prop::collection::vec((0i64..500, prop::option::weighted(0.1, 0i64..500), 1i64..50, 0i64..20, any::<bool>()), 300..900),
+            asked in (0i64..500, 0i64..60, 0i64..60, 0i64..60),
             now in 0i64..3_000,
         ) {
             let mut queue = Queue::default();
             let mut kept: Vec<Slot> = Vec::new();
             let lane = queue.lane(PriorityClass::Normal, 0, 0);
-            for (n, (submitted, deadline, limit, leaves)) in (1..).zip(jobs) {
-                let new = slot(n, submitted, deadline.unwrap_or(NEVER), limit, lane);
+            for (n, (submitted, deadline, limit, less, leaves)) in (1..).zip(jobs) {
+                let term = Term { limit, fence: (limit - less).max(1) };
+                let new = slot(n, submitted, deadline.unwrap_or(NEVER), term, lane);
                 queue.insert(new.clone(), submitted + BOUND);
                 kept.push(new);
                 if leaves {
@@ -472,16 +510,19 @@ mod tests {
             let from = Position { deadline: NEVER, submitted: asked.0, number: 0 };
             for aged in [true, false] {
                 let from = if aged { Position { deadline: i64::MIN, ..from } } else { from };
-                let got = home.strand(aged).next(&queue.slots, from, asked.1).map(|s| queue.slot(s).job);
-                let mut fits = kept.iter().filter(|s| s.aged == aged && s.position() >= from && s.limit < asked.1);
+                let hopeless = [Term { limit: asked.1, fence: asked.2 }, Term::by_limit(asked.3)];
+                let got = home.strand(aged).next(&queue.slots, from, hopeless).map(|s| queue.slot(s).job);
+                let hopes = |s: &&Slot| (s.limit < asked.1 || s.fence < asked.2) && s.limit < asked.3;
+                let mut fits = kept.iter().filter(|s| s.aged == aged && s.position() >= from).filter(hopes);
                 prop_assert_eq!(got, fits.next().map(|s| s.job));
                 let first = home.strand(aged).first().map(|s| queue.slot(s).job);
                 prop_assert_eq!(first, kept.iter().find(|s| s.aged == aged).map(|s| s.job));
             }
             prop_assert_eq!(queue.len(), kept.len());
-            let shortest = kept.iter().map(|s| s.limit).min().unwrap_or(NEVER);
-            prop_assert_eq!(queue.fronts[lane as usize].limit_min, shortest);
-            prop_assert_eq!(queue.limit_min(0), if kept.is_empty() { NEVER } else { shortest });
+            let (limit, fence) = (kept.iter().map(|s| s.limit).min(), kept.iter().map(|s| s.fence).min());
+            let shortest = Term { limit: limit.unwrap_or(NEVER), fence: fence.unwrap_or(NEVER) };
+            prop_assert_eq!(queue.fronts[lane as usize].least, shortest);
+            prop_assert_eq!(queue.least(0), shortest);
             let has = |aged: bool| kept.iter().any(|s| s.aged == aged);
             prop_assert_eq!(queue.strands(0), u32::from(has(true)) + u32::from(has(false)));
             prop_assert_eq!(queue.aged_lanes.contains(&lane), has(true));

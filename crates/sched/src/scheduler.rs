@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base::{ClusterId, JobId, PoolId, Resources, Span, TenantId, Timestamp};
 use model::{Conditions, NodeState, Window};
 
+use crate::fences::width;
 use crate::lending::Lending;
 use crate::links::Ties;
 use crate::place::Walk;
@@ -15,48 +16,12 @@ use crate::pool::{FOREIGN, NodeList, Occupation, Pool};
 use crate::profile::Scratch;
 use crate::promise::Promises;
 use crate::purse::Draw;
-use crate::queue::{Asked, JobMap, Queue, Slot};
+use crate::queue::{Asked, Queue, Slot};
+use crate::runs::{Run, Runs};
 use crate::shape::{Pools, QueueWait, Shapes};
 use crate::share::{FairShare, ResourceSeconds};
 use crate::standing::{Dips, Standing};
 use crate::view::{Demand, NodeUse, PoolUse, PoolView, Reservation, Taking};
-
-/// A job that occupies nodes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Run {
-    pub job: JobId,
-    pub pool: u32,
-    pub end: i64,
-    pub tenant: u32,
-    pub total: Resources,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Runs {
-    pub slots: Vec<Option<Run>>,
-    vacant: Vec<u32>,
-    pub index: JobMap,
-    /// Of runs that take licences.
-    pub licensed: BTreeMap<u32, Arc<Conditions>>,
-}
-
-impl Runs {
-    pub fn insert(&mut self, run: Run) -> u32 {
-        let slot = self.vacant.pop().unwrap_or(self.slots.len() as u32);
-        match self.slots.get_mut(slot as usize) {
-            Some(place) => *place = Some(run),
-            None => self.slots.push(Some(run)),
-        }
-        self.index.insert(run.job, slot);
-        slot
-    }
-    fn remove(&mut self, job: JobId) -> Option<(u32, Run)> {
-        let slot = self.index.remove(&job)?;
-        self.vacant.push(slot);
-        self.licensed.remove(&slot);
-        Some((slot, self.slots[slot as usize].take()?))
-    }
-}
 
 /// A blocked job that took a turn of its pool set, in order.
 #[derive(Clone, Copy, Debug)]
@@ -141,12 +106,14 @@ impl Scheduler {
 
     /// Changes the policy; running work and past usage stay.
     pub fn set_policy(&mut self, policy: Policy) {
-        let reorders = policy.order != self.policy.order;
+        let fences = |policy: &Policy| (policy.haste, policy.haste_of_the_wide, policy.overrun_max);
+        let reorders = policy.order != self.policy.order || fences(&policy) != fences(&self.policy);
         if policy.age_bound != self.policy.age_bound {
             self.queue.rejuvenate(policy.age_bound.as_micros());
         }
         self.shares.set_half_life(policy.fair_share_half_life, self.clock);
-        let ages = policy.age_bound != self.policy.age_bound && !self.promises.is_empty();
+        let hastens = policy.haste > 0 || policy.haste_of_the_wide > 0;
+        let ages = policy.age_bound != self.policy.age_bound && (hastens || !self.promises.is_empty());
         self.policy = policy;
         if reorders || ages {
             self.queue_anew();
@@ -163,7 +130,9 @@ impl Scheduler {
     pub fn upsert_pool(&mut self, view: PoolView) {
         let old = self.take_pool(view.id, true);
         let cluster = view.cluster;
+        let was = old.as_ref().map(width);
         let mut pool = Pool::new(view, old.as_ref().map_or(1, |p| p.version + 1));
+        let is = Some(width(&pool));
         self.shares.add_capacity(&pool.capacity_counted());
         let moved = old.as_ref().map(|old| old.cluster).filter(|before| *before != cluster);
         if let Some(old) = old {
@@ -176,6 +145,7 @@ impl Scheduler {
             self.find_twins(before);
         }
         self.count_lent();
+        self.widths_changed(was, is);
         self.changes.full = true;
     }
 
@@ -212,6 +182,7 @@ impl Scheduler {
             self.forget_runs(&lost);
             self.find_twins(old.cluster);
             self.count_lent();
+            self.widths_changed(Some(width(&old)), None);
             self.changes.full = true;
         }
     }
@@ -313,8 +284,8 @@ impl Scheduler {
         self.enqueue_expecting(demand, limit);
     }
 
-    /// The same of a job that is expected to run for less than its limit. Only [`Order::Work`] and the choice between a pool that is
-    /// ready and a cheaper one go by that; when nodes are free again is told from limits.
+    /// The same of a job that is expected to run for less than its limit. Only [`Order::Work`], [`Policy::overrun_max`] and the choice
+    /// between a pool that is ready and a cheaper one go by that; when nodes are free again is told from limits.
     pub fn enqueue_expecting(&mut self, demand: Demand, expected: Span) {
         let expected = expected.min(demand.time_limit).max(Span::from_micros(1));
         self.dequeue(demand.job);
@@ -330,9 +301,11 @@ impl Scheduler {
         let cpu = demand.request.total().cpu.0;
         let promise = self.promises.enter(demand.job, tenant, cpu);
         let bound = self.policy.age_bound;
+        let haste = self.haste(&demand.request, &demand.pools);
         // As old as makes it pass the age bound when a part of the promised time is over.
-        let older =
+        let promised =
             promise.map_or(Span::ZERO, |wait| bound - bound.min(Span::from_micros(wait.as_micros() / PROMISE_AGES)));
+        let older = promised.max(haste);
         let new = Slot {
             job: demand.job,
             number: demand.number,
@@ -342,6 +315,8 @@ impl Scheduler {
                 Order::Work => work(&demand.request.total(), expected),
             },
             limit: demand.time_limit.as_micros(),
+            fence: self.policy.fence(demand.time_limit, expected).as_micros(),
+            haste: (older - promised).as_micros(),
             lane,
             aged: false,
             asked,
@@ -355,7 +330,8 @@ impl Scheduler {
     /// Takes a job out of the queue: cancelled, held, changed. False when it was not there.
     pub fn dequeue(&mut self, job: JobId) -> bool {
         let Some(slot) = self.queue.find(job) else { return false };
-        if self.holders.iter().any(|h| h.job == job) || self.lending.is_frozen() {
+        let held_off = self.policy.overrun_max > Span::ZERO && self.is_old(slot, self.clock);
+        if held_off || self.holders.iter().any(|h| h.job == job) || self.lending.is_frozen() {
             self.changes.full = true;
         }
         self.promises.leave(job);

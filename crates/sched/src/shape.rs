@@ -11,10 +11,10 @@ use model::{Request, Service, SupplyMode};
 use crate::bound::{Ask, earliest_bound};
 use crate::links::{Links, Way, run_class};
 use crate::policy::Weights;
-use crate::pool::{NoPick, Pool};
+use crate::pool::{NoPick, Pool, Stay};
 use crate::profile::{NOW, Respect, Scratch, earliest, earliest_alone};
 use crate::purse::Purse;
-use crate::queue::NEVER;
+use crate::queue::Term;
 use crate::rule::{chip_served, standing_refuses};
 use crate::standing::{Dips, REFERENCE_PERMILLE, Standing};
 use crate::view::to_i64;
@@ -41,7 +41,15 @@ pub(crate) struct Gate {
 pub(crate) struct Guest {
     pub tenant: TenantId,
     pub limit: i64,
+    /// How long reservations ahead may take it to run.
+    pub fence: i64,
     pub own: bool,
+}
+
+impl Guest {
+    pub const fn term(&self) -> Term {
+        Term { limit: self.limit, fence: self.fence }
+    }
 }
 
 impl Gate {
@@ -144,9 +152,9 @@ impl Pools {
         if self.purses.is_empty() { None } else { self.purses.get(&pool.cluster) }
     }
     /// As [`Pool::pick`].
-    pub fn pick(&self, ordinal: u32, ask: Ask<'_>, end: i64, now: i64, out: &mut Vec<u32>) -> Result<(), NoPick> {
+    pub fn pick(&self, ordinal: u32, ask: Ask<'_>, stay: Stay, out: &mut Vec<u32>) -> Result<(), NoPick> {
         let pool = self.get(ordinal).ok_or(NoPick::NoRoom)?;
-        pool.pick(ask, self.purse(pool), end, now, out)
+        pool.pick(ask, self.purse(pool), stay, out)
     }
     /// When such work of `(now, limit)` can start in a pool beside all claims but those of `own`, as
     /// [`crate::profile::earliest`].
@@ -244,10 +252,10 @@ pub(crate) struct Shape {
     maybe: Vec<u64>,
     /// Of the present pass: some place has room now.
     pub roomy: bool,
-    /// Of the present pass: the shortest limit that could start nowhere, whoever asks.
-    pub blocked: i64,
-    /// Of the present pass: the shortest limit in the queue when it was first asked for.
-    pub limit_min: Option<i64>,
+    /// Of the present pass: a short term that could start nowhere, whoever asks.
+    pub blocked: Term,
+    /// Of the present pass: the shortest in the queue when it was first asked for.
+    pub least: Option<Term>,
     /// Of the present pass: nothing of this shape can start or reserve any more.
     pub dead: bool,
     /// Of the present pass: strands not yet walked to their end.
@@ -272,8 +280,8 @@ impl Shape {
             awaited: 0,
             maybe: Vec::new(),
             roomy: false,
-            blocked: NEVER,
-            limit_min: None,
+            blocked: Term::NONE,
+            least: None,
             dead: false,
             strands: 0,
         }
@@ -458,6 +466,8 @@ pub(crate) fn money(pool: &Pool, total: &base::Resources, weights: &Weights, sta
 pub(crate) struct PoolSet {
     /// Of the present pass: blocked jobs that took one of the `backfill_depth` turns.
     pub turns: u32,
+    /// Of the present pass: reservations go by limits alone.
+    pub strict: bool,
     /// Of the present pass: shapes with queued jobs.
     pub shapes: Vec<u32>,
 }
@@ -551,7 +561,7 @@ impl Shapes {
             self.sets_generation = pools.generation;
         }
         for set in &mut self.sets {
-            set.turns = 0;
+            (set.turns, set.strict) = (0, true);
             set.shapes.clear();
         }
         for (ordinal, slot) in (0..).zip(&mut self.slots) {
@@ -571,8 +581,8 @@ impl Shapes {
             shape.synced = pass;
             shape.strands = 0;
             shape.dead = false;
-            shape.blocked = NEVER;
-            shape.limit_min = None;
+            shape.blocked = Term::NONE;
+            shape.least = None;
             shape.find_room(pools);
             self.sets[shape.set as usize].shapes.push(ordinal);
         }

@@ -7,8 +7,9 @@ use model::{Request, SupplyMode};
 
 use crate::lending::Stake;
 use crate::pool::Pool;
-use crate::queue::Position;
-use crate::scheduler::{Run, Scheduler};
+use crate::queue::{Position, Term};
+use crate::runs::Run;
+use crate::scheduler::Scheduler;
 use crate::shape::Guest;
 
 impl Scheduler {
@@ -50,7 +51,7 @@ impl Scheduler {
         let tenant = self.shares.id(self.queue.lane_of(slot).tenant);
         let age = (job.submitted, job.number);
         let own = !self.lending.is_on() || self.lending.keeps_off(tenant, &request.total(), age).is_none();
-        Guest { tenant, limit: job.limit, own }
+        Guest { tenant, limit: job.limit, fence: self.term(slot).fence, own }
     }
 
     /// Finds the overdue work that waits for a limit, so that nothing later uses up what it waits for. It holds no claim, which
@@ -68,7 +69,8 @@ impl Scheduler {
                 self.pools.gate(*pool).own && self.pools.get(*pool).is_some_and(|pool| pool.admits(tenant))
             });
             let Some(longest) = own.map(|pool| self.pools.gate(pool).limit_max).max() else { continue };
-            let first = home.aged.next(&self.queue.slots, Position::FIRST, longest.saturating_add(1));
+            let too_long = Term::by_limit(longest.saturating_add(1));
+            let first = home.aged.next(&self.queue.slots, Position::FIRST, [too_long; 2]);
             let job = first.map(|slot| self.queue.slot(slot)).filter(|job| self.is_overdue(job.submitted, now));
             if let (Some(job), Some(over)) = (job, self.lending.over(tenant, &total))
                 && self.lending.never(tenant, &total).is_none()

@@ -45,7 +45,8 @@ fn urgent(number: u64, nodes: u32, cores: u64) -> Demand {
 }
 
 fn low(job: JobId, since: i64) -> Yielding {
-    Yielding { job, class: PriorityClass::Low, submitted_at: at(0), since: at(since) }
+    let request = Arc::new(Request::of(1, res(1, 1, 0)));
+    Yielding { job, class: PriorityClass::Low, submitted_at: at(0), request, pools: Arc::default(), since: at(since) }
 }
 
 /// Cores and nodes of pools; nodes, cores, start, limit of running work and whether it may be asked to go; what is blocked.

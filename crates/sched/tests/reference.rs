@@ -24,6 +24,8 @@ enum Op {
         shape: usize,
         named: Option<u128>,
         seconds: i64,
+        /// Quarters of its limit that it is expected to run.
+        quarters: i64,
         deadline: Option<i64>,
         asks: usize,
         draws: usize,
@@ -235,15 +237,15 @@ fn op() -> impl Strategy<Value = Op> {
         0usize..4,
         0usize..8,
         prop::option::weighted(0.2, 1u128..5),
-        1i64..40,
+        (1i64..40, 1i64..5),
         prop::option::weighted(0.2, 0i64..50),
         0usize..22,
         0usize..10,
         0usize..10,
     );
     prop_oneof![
-        8 => submit.prop_map(|(tenant, class, shape, named, s, deadline, asks, draws, ties)| Op::Submit {
-            tenant, class: if class == 0 { 2 } else { 1 }, shape, named, seconds: s * 50, deadline, asks, draws, ties }),
+        8 => submit.prop_map(|(tenant, class, shape, named, (s, quarters), deadline, asks, draws, ties)| Op::Submit {
+            tenant, class: if class == 0 { 2 } else { 1 }, shape, named, seconds: s * 50, quarters, deadline, asks, draws, ties }),
         1 => (0usize..6).prop_map(Op::Cluster),
         1 => (0usize..4).prop_map(Op::Stakes),
         1 => (0usize..3).prop_map(Op::Links),
@@ -261,14 +263,17 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    (0u32..3, prop_oneof![Just(1_000_000_000_000i64), Just(100_000), Just(0)]).prop_map(|(backfill_depth, start)| {
-        Policy {
-            backfill_depth,
-            age_bound: Span::from_secs(1_000),
-            fair_share_half_life: Span::from_secs(600),
-            weights: Weights { start, ..Weights::default() },
-            ..Policy::default()
-        }
+    let weight = prop_oneof![Just(1_000_000_000_000i64), Just(100_000), Just(0)];
+    let fences = (prop_oneof![Just(0i64), 1i64..800], prop_oneof![Just((0, 0)), (0u32..1_200, 0u32..1_200)]);
+    (0u32..3, weight, fences).prop_map(|(backfill_depth, start, (overrun, (haste, haste_of_the_wide)))| Policy {
+        overrun_max: Span::from_secs(overrun),
+        haste,
+        haste_of_the_wide,
+        backfill_depth,
+        age_bound: Span::from_secs(1_000),
+        fair_share_half_life: Span::from_secs(600),
+        weights: Weights { start, ..Weights::default() },
+        ..Policy::default()
     })
 }
 
@@ -292,7 +297,7 @@ impl Both {
     fn apply(&mut self, op: &Op) -> Result<(), TestCaseError> {
         let running = |n: &usize, naive: &Naive| naive.runs.keys().nth(*n).copied();
         match op {
-            Op::Submit { tenant: t, class, shape, named, seconds, deadline, asks, draws, ties } => {
+            Op::Submit { tenant: t, class, shape, named, seconds, quarters, deadline, asks, draws, ties } => {
                 self.number += 1;
                 let (nodes, per_node) = shapes()[*shape];
                 let conditions = conditions().into_iter().nth(*asks).filter(|_| self.with_terms).map(Arc::new);
@@ -326,7 +331,9 @@ impl Both {
                     },
                     ..demand(self.number, nodes, per_node, *seconds)
                 };
-                self.fast.enqueue(job.clone());
+                let expected = Span::from_millis(seconds * quarters * 250);
+                self.fast.enqueue_expecting(job.clone(), expected);
+                self.naive.expected.insert(job.job, expected.as_micros());
                 self.naive.queue.push(job);
             }
             Op::End(n) => {

@@ -168,9 +168,10 @@ fn is_charted(jobs: usize, lanes: &[Lane]) -> bool {
 }
 
 fn on_machine(stays: &[Stay], procs: usize) -> Vec<Seat> {
+    let whole = 0..procs;
     let seat = |(job, stay): (usize, &Stay)| {
         let (lane, start_s) = (stay.lane?, stay.start_s?);
-        Some(Seat { job, lane, start_s, end_s: stay.end_s, parts: vec![0..procs], procs: stay.procs as usize })
+        Some(Seat { job, lane, start_s, end_s: stay.end_s, parts: vec![whole.clone()], procs: stay.procs as usize })
     };
     stays.iter().enumerate().filter_map(seat).collect()
 }

@@ -16,6 +16,7 @@ use chart::{Bars, svg};
 use data::{BLUE, CTC, HPC2N, KTH, LUBLIN_1, LUBLIN_2, trace};
 use sched::batch::named;
 use sim::replay::{Figures, Load, Rules, Shape, figures, replay};
+use sim::supply::{Source, Steering, Supply, play, sums};
 use sim::trace::Record;
 
 const WEEK_S: i64 = 7 * 86_400;
@@ -160,4 +161,38 @@ fn the_gain_holds_from_later_beginnings() {
 #[test]
 fn the_gain_holds_when_submissions_move_by_minutes() {
     holds("submissions up to ten minutes later", |records, _, seed| moved(records, seed));
+}
+
+/// The platform's own engine, with everything it does beside placing, under the policy of the examples.
+#[test]
+fn the_platform_waits_less_than_easy_sjbf_too() {
+    let (name, procs) = (KTH, 100);
+    let Some(trace) = trace(name) else { return };
+    let load = Load::of(&trace.records, &Rules::on(procs));
+    let [easy, sjbf] = ["easy", "easy-sjbf"].map(|policy| on(&load, procs, policy));
+    let supply = format!(
+        "[prices]\ncore_hour = \"0.1\"\n[[cluster]]\nname = \"own\"\nmode = \"own\"\n[[pool]]\nname = \"own\"\ncluster = \"own\"\ncores = {procs}\n"
+    );
+    let supply = Supply::parse(&supply).unwrap();
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/twin/least-work.toml");
+    let run = |policy: &str| {
+        let steering = Steering::parse(policy).unwrap();
+        let sources = [Source { name: "kth".into(), load: load.clone() }];
+        let played = play(&supply, steering, &sources, &Seed::from_u64(1), &mut |_| ControlFlow::Continue(())).unwrap();
+        assert!(played.is_complete && played.wrong.is_empty(), "{:?}", played.wrong);
+        sums(&supply, &played).all
+    };
+    let (plain, ours) = (run(""), run(&std::fs::read_to_string(policy).unwrap()));
+    println!(
+        "{name}: mean wait {:.1} s by default, {:.1} s with least-work.toml ({:.3} of easy-sjbf), largest {} s ({:.3} of easy), slowdown {:.3}",
+        plain.mean_wait_s,
+        ours.mean_wait_s,
+        ours.mean_wait_s / sjbf.mean_wait_s,
+        ours.max_wait_s,
+        ours.max_wait_s / easy.max_wait_s as f64,
+        ours.mean_bounded_slowdown,
+    );
+    // One tenant, one pool, no forecasts: by default it is EASY to the second.
+    assert!((plain.mean_wait_s - easy.mean_wait_s).abs() < 1e-6 && plain.max_wait_s as i64 == easy.max_wait_s);
+    assert!(ours.mean_wait_s <= 0.85 * sjbf.mean_wait_s && ours.mean_bounded_slowdown < sjbf.mean_bounded_slowdown);
 }

@@ -37,6 +37,8 @@ pub struct Naive {
     pub pools: Vec<PoolView>,
     pub runs: BTreeMap<JobId, Run>,
     pub queue: Vec<Demand>,
+    /// How long a job is expected to run, microseconds; its limit where nothing is said.
+    pub expected: BTreeMap<JobId, i64>,
     pub shares: BTreeMap<TenantId, u32>,
     pub used: BTreeMap<TenantId, ResourceSeconds>,
     pub claims: Vec<Claim>,
@@ -84,8 +86,11 @@ impl Naive {
             let job = rest.remove(next);
             let fits = self.fits(&job);
             let end = now + job.time_limit.as_micros();
-            let starts =
-                fits.iter().filter(|p| self.gate(**p, &job)).filter_map(|p| Some((*p, self.pick(*p, &job, end)?)));
+            let clear = if self.is_strict(&fits) { end } else { now + self.fence(&job) };
+            let starts = fits
+                .iter()
+                .filter(|p| self.gate(**p, &job))
+                .filter_map(|p| Some((*p, self.pick(*p, &job, end, clear)?)));
             let best = starts.min_by_key(|(p, _)| self.preference(*p, &job));
             let nearer = best.as_ref().and_then(|(p, _)| self.waits_for_nearer(*p, &fits, &job, &awaited));
             if let Some((pool, nodes)) = best.filter(|_| nearer.is_none()) {
@@ -106,7 +111,7 @@ impl Naive {
             }
             let claim = self.claims.iter().find(|c| c.job == job.job).map(|c| c.pool);
             if let Some(pool) = claim.or(nearer) {
-                let work = i128::from(job.request.total().cpu.0) * i128::from(job.time_limit.as_micros());
+                let work = i128::from(job.request.total().cpu.0) * i128::from(self.expected(&job));
                 *awaited.entry(pool).or_default() += work;
             }
         }
@@ -137,8 +142,57 @@ impl Naive {
         }
     }
 
+    fn expected(&self, job: &Demand) -> i64 {
+        self.expected.get(&job.job).copied().unwrap_or(job.time_limit.as_micros())
+    }
+
+    /// How long reservations may take it to run.
+    fn fence(&self, job: &Demand) -> i64 {
+        let limit = job.time_limit.as_micros();
+        self.expected(job).max(limit - self.policy.overrun_max.as_micros())
+    }
+
+    /// Something that wants one of these pools, or what bounds them, is older than the bound.
+    fn is_strict(&self, fits: &[usize]) -> bool {
+        let old = |job: &&Demand| self.now - job.submitted_at.as_micros() >= self.policy.age_bound.as_micros();
+        let names = |p: usize| self.pools[p].nodes.iter().map(|n| &n.name).collect::<BTreeSet<_>>();
+        let machines = |p: usize| self.pools[p].terms.machines;
+        let twins = |p: usize, q: usize| machines(p) && machines(q) && !names(p).is_disjoint(&names(q));
+        let bounded = self.cluster.together != model::Caps::NONE || !self.cluster.licences.is_empty();
+        let meets = |wanted: usize| fits.iter().any(|p| *p == wanted || twins(*p, wanted) || bounded);
+        self.policy.overrun_max.as_micros() == 0
+            || self.queue.iter().filter(old).any(|job| self.fits(job).into_iter().any(meets))
+    }
+
+    /// By how much it counts as older, as wide as it is.
+    fn haste(&self, job: &Demand) -> i64 {
+        let Policy { haste, haste_of_the_wide, age_bound, .. } = self.policy;
+        let request = &job.request;
+        let part = |pool: &PoolView| {
+            let whole = pool.shape.times(pool.nodes.len() as u32);
+            let (of, all) = match request.total().gpus {
+                0 => (request.total().cpu.0, whole.cpu.0),
+                cards => (u64::from(cards), u64::from(whole.gpus)),
+            };
+            of * 1_000_000 / all
+        };
+        let holds = |pool: &&PoolView| {
+            let named = job.pools.is_empty() || job.pools.contains(&pool.name);
+            named && request.nodes as usize <= pool.nodes.len() && request.per_node.fits(&pool.shape)
+        };
+        let Some(share) = self.pools.iter().filter(holds).map(part).min() else { return 0 };
+        let square = share * share / 1_000_000;
+        let sum = u64::from(haste) * share + u64::from(haste_of_the_wide) * (square * square / 1_000_000);
+        (i128::from(age_bound.as_micros()) * i128::from(sum.min(1_000_000_000)) / 1_000_000_000) as i64
+    }
+
+    /// Since when it counts as waiting.
+    fn since(&self, job: &Demand) -> i64 {
+        job.submitted_at.as_micros() - self.haste(job)
+    }
+
     fn rank(&self, job: &Demand, now: i64) -> (u8, u64, i64, i64, u64) {
-        let submitted = job.submitted_at.as_micros();
+        let submitted = self.since(job);
         let bound = self.policy.age_bound.as_micros();
         let class = 2 * (3 - job.class as u8);
         let age = now - submitted;
@@ -393,7 +447,7 @@ impl Naive {
     }
 
     fn is_frozen(&self, job: &Demand) -> bool {
-        let later = |other: &Demand| (other.submitted_at, other.number) < (job.submitted_at, job.number);
+        let later = |other: &Demand| (self.since(other), other.number) < (self.since(job), job.number);
         self.frozen
             .iter()
             .any(|(other, within)| later(other) && (other.tenant == job.tenant || *within && !self.is_within(job)))
@@ -530,7 +584,7 @@ impl Naive {
         let (hourly, once) = self.money(pool, job);
         let start = i128::from(self.policy.weights.start);
         let haul = 1_000 * start * i128::from(self.haul(pool, job)) / 3_600_000_000;
-        let mins = (job.time_limit.as_micros() / 60_000_000).max(1);
+        let mins = (self.expected(job) / 60_000_000).max(1);
         hourly + (haul + once) * 60 / (1 << mins.ilog2())
     }
     /// Microseconds between the moment at which there is room and the start.
@@ -548,7 +602,7 @@ impl Naive {
         job: &Demand,
         awaited: &BTreeMap<usize, i128>,
     ) -> Option<usize> {
-        let aged = self.now - job.submitted_at.as_micros() >= self.policy.age_bound.as_micros();
+        let aged = self.now - self.since(job) >= self.policy.age_bound.as_micros();
         if self.haul(pool, job) == 0 || aged {
             return None;
         }
@@ -581,17 +635,18 @@ impl Naive {
         self.seen(claim.pool, &claim.nodes, &claim.per_node, pool, node)
     }
 
-    fn pick(&self, pool: usize, job: &Demand, end: i64) -> Option<Vec<usize>> {
+    /// `clear`: by when claims may take it to be gone.
+    fn pick(&self, pool: usize, job: &Demand, end: i64, clear: i64) -> Option<Vec<usize>> {
         if !self.serves(pool, job) {
             return None;
         }
-        (0..self.choices(job)).find_map(|choice| self.pick_choice(pool, job, end, choice)).filter(|_| {
-            let ahead = |c: &Claim| end <= c.from || self.affords(&[&c.request], c.from, &job.request);
+        (0..self.choices(job)).find_map(|choice| self.pick_choice(pool, job, (end, clear), choice)).filter(|_| {
+            let ahead = |c: &Claim| clear <= c.from || self.affords(&[&c.request], c.from, &job.request);
             self.affords(&[], NOW + 1, &job.request) && self.claims.iter().all(ahead)
         })
     }
 
-    fn pick_choice(&self, pool: usize, job: &Demand, end: i64, choice: usize) -> Option<Vec<usize>> {
+    fn pick_choice(&self, pool: usize, job: &Demand, (end, clear): (i64, i64), choice: usize) -> Option<Vec<usize>> {
         let (view, per_node) = (&self.pools[pool], &job.request.per_node);
         let mut open = Vec::new();
         for node in (0..view.nodes.len()).filter(|n| self.takes(pool, *n, job) && self.may(pool, *n, job, choice)) {
@@ -599,8 +654,14 @@ impl Naive {
             let Some(left) = free.minus(per_node) else { continue };
             let harmless = |c: &Claim| {
                 let claimed = self.claimed(c, pool, node);
-                let then = self.used(pool, node, c.from).plus(&claimed).plus(per_node);
-                end <= c.from || claimed == Resources::ZERO || then.fits(&view.shape)
+                let then = self.used(pool, node, c.from).plus(&claimed);
+                // What passed a claim by its forecast may take more of it than there is.
+                let spare = Resources {
+                    cpu: base::CpuMillis(view.shape.cpu.0.saturating_sub(then.cpu.0)),
+                    mem: base::Bytes(view.shape.mem.0.saturating_sub(then.mem.0)),
+                    gpus: view.shape.gpus.saturating_sub(then.gpus),
+                };
+                clear <= c.from || claimed == Resources::ZERO || per_node.fits(&spare)
             };
             if self.claims.iter().all(harmless) && self.open(pool, node, job, self.now, end) {
                 let starves = per_node.gpus == 0 && left.gpus > 0 && left.cpu.0 < u64::from(left.gpus) * 2_000;

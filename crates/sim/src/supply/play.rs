@@ -12,8 +12,8 @@ use base::{
 use engine::network::Network;
 use engine::{Command, Envelope, Input, Policy, Steering, Submission};
 use model::{
-    Actor, Attempt, BackendKind, Cluster, ClusterHealth, ContentDigest, Input as DataFile, JobSpec, Node, NodeState, Outcome,
-    Phase, Pool, Request, Role, Service, Supplier, SupplyMode, User,
+    Actor, Attempt, BackendKind, Cluster, ClusterHealth, ContentDigest, Input as DataFile, JobSpec, Node, NodeState,
+    Outcome, Phase, Pool, Request, Role, Service, Supplier, SupplyMode, User,
 };
 use rating::{PriceBook, PriceList};
 
@@ -454,7 +454,8 @@ impl<'a> Run<'a> {
         let Settled { row, attempts, intervals } = settled;
         let number = (row.job.id.as_u128() >> JOB_BITS) as usize;
         let keeps = self.sources.iter().map(|source| source.load.jobs.len()).sum::<usize>() <= STINTS_JOBS_MAX;
-        let stints = if keeps { attempts.iter().filter_map(|attempt| self.stint(attempt)).collect() } else { Vec::new() };
+        let stints =
+            if keeps { attempts.iter().filter_map(|attempt| self.stint(attempt)).collect() } else { Vec::new() };
         let Some(fate) = self.fates.get_mut(number) else { return };
         if fate.promised && !row.job.is_open() {
             let (nodes, cores) = self.supply.cut(fate.procs);
