@@ -4,7 +4,7 @@
     recompute.py FOLDER
 
 FOLDER holds intervals.csv, transfers.csv and prices.csv, each exported whole, and where they are there statements.csv,
-accounts.csv, contracts.csv and contract_months.csv (see docs/exports.md). Every charge is reckoned from the raw intervals and the price books, every balance from the
+accounts.csv, contracts.csv, contract_months.csv and grants.csv (see docs/exports.md). Every charge is reckoned from the raw intervals and the price books, every balance from the
 transfers. Whole numbers only: amounts in millionths, times in microseconds. Exit status 0: all of it agrees; 1: something
 does not, and it says what; 2: a file is not as it should be.
 """
@@ -209,6 +209,49 @@ class Contracts:
                 wrong(f"contract {key[0]} line {key[1]} month {key[2]}: {pieces} pieces were drawn for {show(value)}, worth {show(worth)}")
 
 
+class Grants:
+    """What tenants were granted for free, and what intervals were paid of it."""
+
+    def __init__(self, rows):
+        self.rows = {int(row["number"]): row for row in rows}
+        self.drawn = defaultdict(int)
+
+    def take(self, row, wrong):
+        """What grants paid of an interval: each for its own tenant's work of its kinds, from its beginning on."""
+        credits = json.loads(row["credits"]) if row.get("credits") else []
+        where = f"job {row['number']} attempt {row['attempt']} interval {row['seq']}"
+        said = {"pool": row["pool"], "chip": row["chip"], "product": row["product"], "class": row["class"]}
+        for credit in credits:
+            number, value = int(credit["grant"]), money(credit["value"])
+            self.drawn[number] += value
+            grant = self.rows.get(number)
+            if grant is None:
+                wrong(f"{where}: paid by grant {number}, which is not there")
+                continue
+            kinds = json.loads(grant["scope"])
+            fits = not kinds or any(all(of.get(key) is None or of[key] == name for key, name in said.items()) for of in kinds)
+            if grant["tenant"] != row["tenant"] or grant["currency"] != row["currency"] or not fits:
+                wrong(f"{where}: paid by grant {number}, which is not for it")
+            if value == 0 or (value > 0 and moment(row["to"]) <= moment(grant["from"])):
+                wrong(f"{where}: {show(value)} were paid by grant {number}, which begins later or paid nothing")
+        paid = sum(money(credit["value"]) for credit in credits)
+        if row.get("credited") and money(row["credited"]) != paid:
+            wrong(f"{where}: grants paid {row['credited']}, its credits are {show(paid)}")
+        own = money(row["charge"]) - (money(row["drawn"]) if row.get("drawn") else 0) - money(row["uncollected"]) - paid
+        if paid and (own < 0 < paid or paid < 0 < own):
+            wrong(f"{where}: grants paid {show(paid)}, more than was asked for")
+
+    def check(self, accounts, wrong):
+        """What was granted was drawn, went back, or is on the grant's account."""
+        for number, row in self.rows.items():
+            amount, drawn, back, left = (money(row[name]) for name in ("amount", "drawn", "back", "left"))
+            debits, credits = accounts[f"grant/{number}"]
+            if self.drawn[number] != drawn or drawn < 0 or left < 0 or amount != drawn + back + left:
+                wrong(f"grant {number}: {show(self.drawn[number])} were drawn, {show(back)} went back, {show(left)} are left of {show(amount)}")
+            if credits - debits != left:
+                wrong(f"grant {number}: {show(left)} are left, {show(credits - debits)} are on its account")
+
+
 def month_key(of):
     return int(of["contract"]), int(of["line"]), int(of["month"]), of["carried"] in (True, "true")
 
@@ -309,7 +352,7 @@ class Run:
         return due
 
 
-def charges(rows, books, contracts, wrong):
+def charges(rows, books, contracts, grants, wrong):
     """Every charge, and the price of every month's quantity."""
     runs, volumes, by_volume, skipped = {}, defaultdict(int), defaultdict(int), 0
     sums = defaultdict(int)
@@ -317,6 +360,7 @@ def charges(rows, books, contracts, wrong):
     for row in rows:
         charge = money(row["charge"])
         sums[row["job"]] += charge
+        grants.take(row, wrong)
         draws = json.loads(row["draws"]) if row.get("draws") else []
         for draw in draws:
             of = contracts.drawn[month_key(draw)]
@@ -441,9 +485,11 @@ def main(words):
         books = {row["id"]: Book(json.loads(row["book"])) for row in table(folder, "prices", True)}
         intervals, transfers = table(folder, "intervals", True), table(folder, "transfers", True)
         contracts = Contracts(table(folder, "contracts", False) or [], table(folder, "contract_months", False) or [])
-        sums, skipped = charges(intervals, books, contracts, faults.append)
+        grants = Grants(table(folder, "grants", False) or [])
+        sums, skipped = charges(intervals, books, contracts, grants, faults.append)
         contracts.check(faults.append)
         accounts = balances(transfers, faults.append)
+        grants.check(accounts, faults.append)
         earned(transfers, sums, faults.append)
         told = table(folder, "statements", False)
         if told is not None:

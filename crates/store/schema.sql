@@ -158,6 +158,8 @@ CREATE TABLE intervals (
     run BIGINT,
     drawn BIGINT NOT NULL DEFAULT 0,
     draws TEXT,
+    credited BIGINT NOT NULL DEFAULT 0,
+    credits TEXT,
     PRIMARY KEY (job, attempt, seq)
 );
 CREATE INDEX intervals_to ON intervals (to_at);
@@ -359,6 +361,7 @@ CREATE TABLE daily (
     fee BIGINT NOT NULL,
     core_ms BIGINT NOT NULL,
     card_ms BIGINT NOT NULL,
+    credited BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (day, project, pool, line)
 );
 
@@ -454,3 +457,11 @@ CREATE TABLE daily_used (
     known_ms BIGINT NOT NULL,
     PRIMARY KEY (day, pool)
 );
+
+CREATE TABLE grants (
+    number BIGINT PRIMARY KEY,
+    tenant BYTEA NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX grants_tenant ON grants (tenant, number);

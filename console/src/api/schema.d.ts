@@ -253,7 +253,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months as CSV. */
+        /** Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, or grants as CSV. */
         get: operations["export"];
         put?: never;
         post?: never;
@@ -327,6 +327,57 @@ export interface paths {
         /** Send the next piece of an upload. The last one makes the file appear at its path, if its SHA-256 is the announced one. */
         put: operations["upload_piece"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All tenants' grants, newest first. */
+        get: operations["grants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grants/{grant}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A grant with what was drawn of it. */
+        get: operations["grant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grants/{grant}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Revoke a grant: what nobody was promised goes back at once. Open jobs keep what they were promised. */
+        post: operations["revoke_grant"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1299,6 +1350,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants/{tenant}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a tenant was granted, newest first. */
+        get: operations["tenant_grants"];
+        put?: never;
+        /** Grant a tenant money for free, for some work and until some time. It pays before the tenant's wallet does. */
+        post: operations["give_grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/projects": {
         parameters: {
             query?: never;
@@ -2178,6 +2247,78 @@ export interface components {
             /** @description From the placement to the start, as told at the placement. */
             starts: components["schemas"]["ForecastErrors"];
         };
+        /** @description A grant and what became of it: what was granted is `drawn + back + left`. */
+        Grant: {
+            amount: components["schemas"]["Money"];
+            /** @description What was not used and went back. */
+            back: components["schemas"]["Money"];
+            currency: string;
+            /** @description What it paid for. */
+            drawn: components["schemas"]["Money"];
+            from: components["schemas"]["Time"];
+            given_at: components["schemas"]["Time"];
+            /** @description What it still has. */
+            left: components["schemas"]["Money"];
+            note: string;
+            /**
+             * Format: int64
+             * @description Our number of it.
+             */
+            number: number;
+            /** @description Any of these; empty: all work. */
+            of: components["schemas"]["GrantScope"][];
+            /** @description Name of the project whose work it pays for; `null`: all projects. */
+            project?: string | null;
+            /** @description Of that, what open jobs count on. */
+            promised: components["schemas"]["Money"];
+            revoked_at?: components["schemas"]["Time"] | null;
+            state: components["schemas"]["GrantState"];
+            tenant: string;
+            tenant_name: string;
+            /** @description When it ends, or has ended. */
+            to: components["schemas"]["Time"];
+            /** @description Name of the user whose work it pays for; `null`: all users. */
+            user?: string | null;
+        };
+        /** @description A grant to be given. It pays for the tenant's work before its wallet does, and what is left of it at its end goes back. */
+        GrantCreate: {
+            /** @description In the tenant's currency, more than zero. */
+            amount: components["schemas"]["Money"];
+            /** @description Only for work on cards of this kind, named in full. */
+            chip?: string | null;
+            class?: components["schemas"]["PriorityClass"] | null;
+            from?: components["schemas"]["Time"] | null;
+            /** @description What it is given for; the tenant reads it. */
+            note: string;
+            /** @description Only for work on one of these pools, by name. */
+            pools?: string[];
+            product?: components["schemas"]["ProductLine"] | null;
+            /** @description Only for work in this project: name or id. */
+            project?: string | null;
+            /** @description Without this moment. */
+            to: components["schemas"]["Time"];
+            /** @description Only for work of this user: name or id. */
+            user?: string | null;
+        };
+        GrantRevoke: {
+            /**
+             * @description Why.
+             * @default
+             */
+            note: string;
+        };
+        /** @description A kind of work that a grant pays for: what is left out is any. */
+        GrantScope: {
+            chip?: string | null;
+            class?: components["schemas"]["PriorityClass"] | null;
+            pool?: string | null;
+            product?: components["schemas"]["ProductLine"] | null;
+        };
+        /**
+         * @description Where a grant stands: it is to begin, pays, has come to its end, was revoked before.
+         * @enum {string}
+         */
+        GrantState: "given" | "in_force" | "over" | "revoked";
         /** @description What the contract's own fee includes beside running work, in a whole month. */
         Included: {
             /** Format: int64 */
@@ -2712,6 +2853,43 @@ export interface components {
                  * @description Bytes of a file; zero of anything else.
                  */
                 size: number;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_Grant: {
+            items: {
+                amount: components["schemas"]["Money"];
+                /** @description What was not used and went back. */
+                back: components["schemas"]["Money"];
+                currency: string;
+                /** @description What it paid for. */
+                drawn: components["schemas"]["Money"];
+                from: components["schemas"]["Time"];
+                given_at: components["schemas"]["Time"];
+                /** @description What it still has. */
+                left: components["schemas"]["Money"];
+                note: string;
+                /**
+                 * Format: int64
+                 * @description Our number of it.
+                 */
+                number: number;
+                /** @description Any of these; empty: all work. */
+                of: components["schemas"]["GrantScope"][];
+                /** @description Name of the project whose work it pays for; `null`: all projects. */
+                project?: string | null;
+                /** @description Of that, what open jobs count on. */
+                promised: components["schemas"]["Money"];
+                revoked_at?: components["schemas"]["Time"] | null;
+                state: components["schemas"]["GrantState"];
+                tenant: string;
+                tenant_name: string;
+                /** @description When it ends, or has ended. */
+                to: components["schemas"]["Time"];
+                /** @description Name of the user whose work it pays for; `null`: all users. */
+                user?: string | null;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -3583,6 +3761,8 @@ export interface components {
             margin: components["schemas"]["Money"];
             /** @description Of the revenue, with two places; `null` without revenue. */
             margin_percent?: string | null;
+            /** @description Charged and paid by what was granted for free; not part of the revenue. */
+            promotions?: components["schemas"]["Money"];
             revenue: components["schemas"]["Money"];
             /** @description Charged but not covered by the wallet; not part of the revenue. */
             uncollected: components["schemas"]["Money"];
@@ -4007,7 +4187,9 @@ export interface components {
         StatementPart: {
             charges: components["schemas"]["Money"];
             corrections: components["schemas"]["Money"];
-            /** @description Charges less refunds, with fees and corrections. */
+            /** @description Of charges less refunds, what grants paid and nobody is asked for. */
+            credits?: components["schemas"]["Money"];
+            /** @description Charges less refunds and credits, with fees and corrections. */
             due: components["schemas"]["Money"];
             fees: components["schemas"]["Money"];
             /** @description Hours that were billed, decimal text with six places. */
@@ -6357,7 +6539,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts` or `contract_months` */
+                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months` or `grants` */
                 export: string;
             };
             cookie?: never;
@@ -7136,6 +7318,381 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    grants: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of grants */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Grant"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    grant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Our number of it */
+                grant: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The grant */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_grant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Our number of it */
+                grant: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantRevoke"];
+            };
+        };
+        responses: {
+            /** @description The grant afterwards */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
                 };
             };
             /** @description Codes: malformed, bad_cursor */
@@ -15892,6 +16449,280 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CorrectionDone"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tenant_grants: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of grants */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Grant"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    give_grant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters: the same key and body grant once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Name or id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantCreate"];
+            };
+        };
+        responses: {
+            /** @description The grant */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
                 };
             };
             /** @description Codes: malformed, bad_cursor */

@@ -82,7 +82,18 @@ fn exports_are_reckoned_again_to_the_last_unit() {
     let first = run("#SBATCH -n 1 -t 5 --mem 64M\nsleep 0.7", "first");
     hw(&server, &["prices", "publish", &book.display().to_string(), "--yes"], 0);
     run("#SBATCH -n 1 -t 5 --mem 64M\nsleep 0.9", "second");
+    // A grant that is used up by the next job, whose wallet pays the rest; and one that is for other work, and revoked.
+    let until =
+        (jiff::Timestamp::now() + jiff::SignedDuration::from_mins(20)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let give = ["grants", "give", "house", "0.05", "--to", &until, "--note", "first steps"];
+    assert!(hw(&server, &give, 0).contains("first steps"));
+    let give = ["grants", "give", "house", "7", "--to", &until, "--product", "render", "--note", "films"];
+    assert!(hw(&server, &give, 0).contains("product=render"));
     run("#SBATCH -n 2 -t 5 --mem 96M --qos high\nsleep 1.1", "third");
+    let told = hw(&server, &["grants", "list", "--json"], 0);
+    assert!(told.contains("\"drawn\":\"0.05\"") || told.contains("\"drawn\": \"0.05\""), "{told}");
+    let told = hw(&server, &["grants", "revoke", "2", "--note", "no films", "--yes"], 0);
+    assert!(told.contains("revoked"), "{told}");
     run("#SBATCH -n 1 -t 5 --mem 64M --qos high\nsleep 0.3", "fourth");
     // Less than a core-second is committed: the next job draws all of it, and pays the price beyond.
     let contract = place.path().join("contract.toml");
@@ -105,9 +116,17 @@ fn exports_are_reckoned_again_to_the_last_unit() {
 
     let folder = place.path().join("books");
     std::fs::create_dir(&folder).expect("a folder");
-    for what in
-        ["prices", "intervals", "transfers", "statements", "accounts", "corrections", "contracts", "contract_months"]
-    {
+    for what in [
+        "prices",
+        "intervals",
+        "transfers",
+        "statements",
+        "accounts",
+        "corrections",
+        "contracts",
+        "contract_months",
+        "grants",
+    ] {
         let file = folder.join(format!("{what}.csv")).display().to_string();
         hw(&server, &["export", what, "--csv", "-o", &file], 0);
     }
@@ -120,5 +139,6 @@ fn exports_are_reckoned_again_to_the_last_unit() {
     tampered(&folder, "transfers.csv", "amount", "123456.000000");
     tampered(&folder, "accounts.csv", "debits", "123456.000000");
     tampered(&folder, "contract_months.csv", "earned", "0.000001");
+    tampered(&folder, "grants.csv", "back", "0.000001");
     server.terminate().expect("it ran");
 }

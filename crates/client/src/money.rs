@@ -2,6 +2,7 @@
 
 use wire::budget::{Budget, BudgetSet};
 use wire::contract::{Contract, ContractCreate, ContractDetail, ContractEnd};
+use wire::grant::{Grant, GrantCreate, GrantRevoke};
 use wire::money::{Bill, BillQuery, Margin, MarginQuery, TopUp, TopUpDone, Transfer, Wallet};
 use wire::overview::{AgeingReport, MixReport, TenantsReport};
 use wire::policy::{Policy, PolicySet, PolicySetDone};
@@ -144,6 +145,28 @@ impl Client {
     /// Breaks a contract off.
     pub async fn end_contract(&self, number: u64, end: &ContractEnd) -> Result<ContractDetail, ClientError> {
         self.read(self.post(&["v1", "contracts", &number.to_string(), "end"]).json(end).once(None)).await
+    }
+    /// All grants, newest first; for operators and auditors.
+    pub fn grants(&self) -> Pages<Grant> {
+        Pages::new(self, &["v1", "grants"], Vec::new())
+    }
+    pub fn tenant_grants(&self, tenant: &str) -> Pages<Grant> {
+        Pages::new(self, &["v1", "tenants", tenant, "grants"], Vec::new())
+    }
+    pub async fn grant(&self, number: u64) -> Result<Grant, ClientError> {
+        self.read(self.get(&["v1", "grants", &number.to_string()])).await
+    }
+    /// `key` names the act.
+    pub async fn give_grant(
+        &self,
+        tenant: &str,
+        create: &GrantCreate,
+        key: Option<&str>,
+    ) -> Result<Grant, ClientError> {
+        self.read(self.post(&["v1", "tenants", tenant, "grants"]).json(create).once(key)).await
+    }
+    pub async fn revoke_grant(&self, number: u64, revoke: &GrantRevoke) -> Result<Grant, ClientError> {
+        self.read(self.post(&["v1", "grants", &number.to_string(), "revoke"]).json(revoke).once(None)).await
     }
     pub fn prices(&self) -> Pages<PriceBook> {
         Pages::new(self, &["v1", "prices"], Vec::new())

@@ -54,6 +54,9 @@ struct Cover {
     /// For one job without contracts.
     hold: Money,
     covered: Option<Covered>,
+    /// The grants that pay for it, in their order.
+    grants: Vec<u64>,
+    /// What the wallet is to hold.
     total: Money,
     warnings: Vec<String>,
 }
@@ -83,7 +86,7 @@ impl Engine {
         }
         let elements = self.check_shape(&s.spec)?;
         let dependencies = self.resolve(&s)?;
-        let Cover { hold, covered, total, warnings } = self.check_money(&s, (tenant, project), elements)?;
+        let Cover { hold, covered, grants, total, warnings } = self.check_money(&s, (tenant, project), elements)?;
         // From here on nothing fails.
         self.note_ends(&s, &dependencies);
         let (entry, new_spec) = self.spec_entry(s.spec_id, &s.spec);
@@ -108,6 +111,7 @@ impl Engine {
             job.dependencies = dependencies.clone();
             let covered = covered.filter(|covered| position < covered.jobs);
             let hold = covered.map_or(hold, |covered| covered.rest);
+            let (counted_on, hold) = self.count_on(id, &grants, hold, out);
             let hold_id = self.open_hold(id, tenant, hold, out);
             let entry = JobEntry {
                 job,
@@ -117,6 +121,7 @@ impl Engine {
                 pool: None,
                 started_at: None,
                 promises: Vec::new(),
+                grants: counted_on,
                 queued: false,
             };
             self.enter(id, entry);
@@ -146,9 +151,11 @@ impl Engine {
         let hold = self.admission(tenant, s.spec_id, &s.spec)?;
         let covered = self.covered(tenant, &s.spec);
         let total = total_hold(hold, elements, covered).ok_or(Denied::MoneyRange)?;
+        let grants = self.grants_for(tenant, project, s.user, &s.spec);
+        let total = total - self.granted(&grants, total);
         self.check_funds(tenant, total)?;
         let warnings = self.check_budgets((tenant, project, s.user), total, Money::ZERO)?;
-        Ok(Cover { hold, covered, total, warnings })
+        Ok(Cover { hold, covered, grants, total, warnings })
     }
 
     pub(crate) fn check_tenant(&self, tenant: TenantId) -> Result<(), Denied> {

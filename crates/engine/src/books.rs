@@ -46,6 +46,12 @@ pub(crate) enum Book {
     UnusedCommitment,
     /// What a supplier's fees fell behind the minimum purchase.
     Minimum(SupplierId),
+    /// What was granted to a tenant for free and not drawn yet.
+    Grant(u64),
+    /// Against all of these: what is granted for free is owed to nobody until it is used.
+    GrantsOutstanding,
+    /// What grants paid of revenue: less of it, not a cost.
+    Promotions,
 }
 
 impl Book {
@@ -71,6 +77,9 @@ impl Book {
             Self::ContractFees => format!("operator/{currency}/revenue/contract-fees"),
             Self::UnusedCommitment => format!("operator/{currency}/revenue/unused-commitments"),
             Self::Minimum(supplier) => format!("supplier/{supplier}/cost/minimum"),
+            Self::Grant(number) => format!("grant/{number}"),
+            Self::GrantsOutstanding => format!("operator/{currency}/grants-outstanding"),
+            Self::Promotions => format!("operator/{currency}/revenue/promotions"),
         }
     }
     /// What tells books apart: a number for the sort and the id of whose it is.
@@ -94,12 +103,15 @@ impl Book {
             Self::ContractFees => (23, 0),
             Self::UnusedCommitment => (24, 0),
             Self::Minimum(supplier) => (30, supplier.as_u128()),
+            Self::Grant(number) => (31, number as u128),
+            Self::GrantsOutstanding => (32, 0),
+            Self::Promotions => (33, 0),
         }
     }
     const fn kind(self) -> AccountKind {
         match self {
             Self::Cash | Self::AccumulatedDepreciation(_) => AccountKind::Asset,
-            Self::Revenue | Self::ContractFees | Self::UnusedCommitment => AccountKind::Income,
+            Self::Revenue | Self::ContractFees | Self::UnusedCommitment | Self::Promotions => AccountKind::Income,
             Self::Uncollected | Self::Abandoned(_) | Self::Depreciation(_) | Self::Datacentre(_) => {
                 AccountKind::Expense
             }
@@ -107,7 +119,7 @@ impl Book {
             Self::DatacentrePayable | Self::Wallet(_) | Self::SupplierAccrued(_) | Self::SupplierPayable(_) => {
                 AccountKind::Liability
             }
-            Self::Deferred(_) => AccountKind::Liability,
+            Self::Deferred(_) | Self::Grant(_) | Self::GrantsOutstanding => AccountKind::Liability,
         }
     }
 }
@@ -135,6 +147,11 @@ pub fn uncollected_code(currency: Currency) -> String {
     Book::Uncollected.code(currency)
 }
 
+/// The code of a grant's account.
+pub fn grant_code(number: u64) -> String {
+    Book::Grant(number).code(Currency::CNY)
+}
+
 /// One movement of money as the engine asks for it.
 pub(crate) struct Posting {
     pub id: TransferId,
@@ -158,7 +175,7 @@ impl Engine {
         self.accounts.insert((book, currency), id);
         if self.ledger.account(id).is_none() {
             let floor = match book {
-                Book::Wallet(_) | Book::Deferred(_) => Floor::NotBelow(Money::ZERO),
+                Book::Wallet(_) | Book::Deferred(_) | Book::Grant(_) => Floor::NotBelow(Money::ZERO),
                 _ => Floor::Unlimited,
             };
             let Ok(code) = AccountCode::new(&code) else { return id };
@@ -170,10 +187,14 @@ impl Engine {
         id
     }
 
+    /// The account's id, whether it was used since the last start or not.
+    pub(crate) fn known_account(&self, book: Book, currency: Currency) -> AccountId {
+        self.accounts.get(&(book, currency)).copied().unwrap_or_else(|| account_id(&book.code(currency)))
+    }
+
     /// The balance of an account in its natural direction; zero where it was never used.
     pub(crate) fn balance(&self, book: Book, currency: Currency) -> Money {
-        let id = self.accounts.get(&(book, currency)).copied().unwrap_or_else(|| account_id(&book.code(currency)));
-        self.ledger.account(id).map_or(Money::ZERO, |account| account.balance())
+        self.ledger.account(self.known_account(book, currency)).map_or(Money::ZERO, |account| account.balance())
     }
 
     /// Posts, or settles from `hold` when one is named. Amounts of zero are passed over.
@@ -206,6 +227,7 @@ impl Engine {
 
     pub(crate) fn release_hold(&mut self, job: JobId, out: &mut Batch) {
         self.release_promises(job, out);
+        self.release_grants(job, out);
         let Some(hold) = self.jobs.get_mut(&job).and_then(|e| e.hold.take()) else { return };
         // A hold that is closed already is what was asked for.
         let _ = self.ledger.release_onto(hold, &mut out.records);

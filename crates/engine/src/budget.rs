@@ -282,8 +282,8 @@ impl Engine {
             return;
         }
         self.count_promised(job);
-        // What was drawn from a contract is paid for already.
-        let charge = interval.charge - interval.drawn_value();
+        // What was drawn from a contract is paid for already, and what grants paid costs the tenant nothing.
+        let charge = interval.own_part();
         if charge == Money::ZERO {
             return;
         }

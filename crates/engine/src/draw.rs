@@ -82,8 +82,7 @@ impl Engine {
     /// Of a month's fee, what nobody but this job was promised.
     fn free_of(&self, period: &Period, job: Option<JobId>) -> Money {
         let currency = self.contracts.get(&period.key.contract).map(|c| c.terms.currency);
-        let account = currency.and_then(|c| self.accounts.get(&(Book::Deferred(period.key), c)));
-        let account = account.and_then(|id| self.ledger.account(*id));
+        let account = currency.and_then(|c| self.ledger.account(self.known_account(Book::Deferred(period.key), c)));
         let free = account.and_then(|a| a.available()).unwrap_or(Money::ZERO);
         let own = job.and_then(|job| self.ledger.find_hold(promise_id(job, period.key)));
         free + own.map_or(Money::ZERO, |hold| hold.remaining())

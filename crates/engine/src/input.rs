@@ -184,6 +184,8 @@ pub enum Command {
     Bill(Box<crate::billing::Billing>),
     /// Something about a tenant's contract.
     Contract(Box<crate::contract::Contracting>),
+    /// Something about a grant to a tenant.
+    Grant(Box<crate::grant::Granting>),
     /// Something about a supplier's statement.
     Settle(Box<crate::settle::Settling>),
     /// Something about a budget.
@@ -258,6 +260,7 @@ impl Command {
             Self::PublishPrices(_) => "prices.publish",
             Self::Bill(_) => "statement",
             Self::Contract(_) => "contract",
+            Self::Grant(_) => "grant",
             Self::Settle(_) => "settlement",
             Self::Budget(_) => "budget",
             Self::Steer { .. } => "policy.set",
@@ -313,6 +316,9 @@ pub enum Report {
     Prices,
     Contract {
         contract: u64,
+    },
+    Grant {
+        grant: u64,
     },
     Settlement {
         settlement: u64,

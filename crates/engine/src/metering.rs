@@ -90,15 +90,16 @@ impl Engine {
     /// The run does not count: what was billed of it is given back, and from now on only its cost is counted.
     pub(crate) fn waive(&mut self, attempt: AttemptId, out: &mut Batch) {
         let Some(back) = self.meter_with(attempt, out, |meter, counts| meter.waive(counts)) else { return };
-        if let Some(meter) = self.meters.get(&attempt) {
-            out.records.push(Record::Meter { attempt, meter: Some(Box::new(meter.clone())) });
-        }
-        if let Some(interval) = back {
+        if let Some(mut interval) = back {
             let amount = -interval.charge;
             self.post_draws(&interval, out);
+            interval.credits = self.give_grants_back(&interval, out).into();
             self.refund(&interval, out);
             self.note_interval(interval, Span::ZERO, out);
             self.job_event(out, Actor::Platform, attempt.job, EventKind::Waived { attempt, amount });
+        }
+        if let Some(meter) = self.meters.get(&attempt) {
+            out.records.push(Record::Meter { attempt, meter: Some(Box::new(meter.clone())) });
         }
     }
 
@@ -217,6 +218,7 @@ impl Engine {
         let (tenant, hold) = (entry.job.tenant, entry.hold);
         let key = interval_key(&interval);
         self.post_draws(&interval, out);
+        interval.credits = self.pay_by_grants(&interval, out).into();
         interval.uncollected = self.collect(&interval, key, tenant, hold, out);
         if interval.uncollected > Money::ZERO
             && let Some(meter) = self.meters.get_mut(&attempt)
@@ -234,8 +236,9 @@ impl Engine {
     /// The end became known after time beyond it was billed: the tenant gets it back, and the cost is taken back.
     fn give_back(&mut self, attempt: AttemptId, ended_at: Timestamp, out: &mut Batch) {
         let back = self.meter_with(attempt, out, |meter, counts| meter.retract(ended_at, counts));
-        let Some(interval) = back.flatten() else { return };
+        let Some(mut interval) = back.flatten() else { return };
         self.post_draws(&interval, out);
+        interval.credits = self.give_grants_back(&interval, out).into();
         self.refund(&interval, out);
         self.cost(&interval, interval_key(&interval), out);
         let worked = Span::ZERO - lasted(&interval);
@@ -262,7 +265,7 @@ impl Engine {
         let written_off = -interval.uncollected;
         let key = interval_key(interval);
         let parts = [
-            (Part::Refund, interval.drawn_value() - interval.charge - written_off, Book::Wallet(tenant)),
+            (Part::Refund, -interval.own_part() - written_off, Book::Wallet(tenant)),
             (Part::RefundUncollected, written_off, Book::Uncollected),
         ];
         for (part, amount, credit) in parts {
@@ -282,7 +285,7 @@ impl Engine {
         }
     }
 
-    /// Moves the charge of an interval, but for what was drawn, to revenue: from the hold, then from the wallet; what neither
+    /// Moves the charge of an interval, but for what was drawn and what grants paid, to revenue: from the hold, then from the wallet; what neither
     /// covers is written off. Returns the part written off.
     fn collect(
         &mut self,
@@ -294,7 +297,7 @@ impl Engine {
     ) -> Money {
         let Some(currency) = self.currency(tenant) else { return Money::ZERO };
         let held = hold.and_then(|h| self.ledger.find_hold(h)).map_or(Money::ZERO, |h| h.remaining());
-        let owed = interval.charge - interval.drawn_value();
+        let owed = interval.own_part();
         let from_hold = owed.min(held);
         let rest = owed - from_hold;
         let free = || self.wallet(tenant).map_or(Money::ZERO, |w| w.available.max(Money::ZERO));
@@ -366,6 +369,8 @@ impl Engine {
         let (needed, wanted) = self.needs_ahead(attempt, tenant, cover, more, out);
         let held = hold.and_then(|h| self.ledger.find_hold(h));
         let (amount, kept) = held.map_or((Money::ZERO, Money::ZERO), |h| (h.amount, h.remaining()));
+        let granted = self.promise_grants(attempt, kept, (needed, wanted), out);
+        let (needed, wanted) = (needed - granted, wanted - granted);
         if kept >= needed {
             return self.set_stop(attempt, None, warned, out);
         }

@@ -182,7 +182,8 @@ impl Engine {
                 users: users.remove(&id).unwrap_or_default(),
                 takes_work: is_active
                     && (self.wallet(id).is_some_and(|wallet| wallet.available > Money::ZERO)
-                        || self.has_commitment_left(id)),
+                        || self.has_commitment_left(id)
+                        || self.has_grant_left(id)),
             }
         })
     }

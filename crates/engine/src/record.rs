@@ -68,6 +68,8 @@ pub enum Record {
     /// A tenant's contract, and a month of one of its lines.
     Contract(Box<rating::contract::Contract>),
     Period(Box<rating::contract::Period>),
+    /// Money granted for free, with what was drawn of it.
+    Grant(Box<rating::Grant>),
     /// A budget with what was spent of it.
     Budget(Box<rating::Budget>),
     /// A supplier's statement, and one line of it by settlement and line.
@@ -271,6 +273,8 @@ pub struct Snapshot {
     /// Months of contracts' lines.
     #[serde(default)]
     pub periods: Vec<rating::contract::Period>,
+    #[serde(default)]
+    pub grants: Vec<rating::Grant>,
     #[serde(default)]
     pub supplier_terms: Vec<rating::SupplierTerms>,
     #[serde(default)]

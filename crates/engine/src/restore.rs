@@ -1,7 +1,9 @@
 //! The engine after a restart: state rebuilt from what was stored, and what is still outstanding outside.
 
-use base::{AttemptId, ClusterId, JobId};
-use ledger::Ledger;
+use std::collections::BTreeSet;
+
+use base::{AccountId, AttemptId, ClusterId, JobId};
+use ledger::{Ledger, LedgerRecord};
 use model::{AttemptPhase, ClusterHealth, EndCause, EndOrder, Phase};
 
 use crate::books::wallet_code;
@@ -21,6 +23,15 @@ pub enum RestoreError {
     Dangling { job: JobId, noun: &'static str },
 }
 
+/// Accounts of which something is promised, be it used up since.
+fn held_accounts(records: &[LedgerRecord]) -> BTreeSet<AccountId> {
+    let open = records.iter().filter_map(|record| match record {
+        LedgerRecord::Hold(hold) if hold.is_open() => Some(hold.account),
+        _ => None,
+    });
+    open.collect()
+}
+
 impl Engine {
     /// Rebuilds the working state. Clusters count as unreachable until they are heard of, so that nothing is billed
     /// or placed on a guess.
@@ -29,6 +40,7 @@ impl Engine {
         if let Some(version) = snapshot.policy {
             engine.enter_steering(version.number, version.steering);
         }
+        let held = held_accounts(&snapshot.ledger);
         engine.ledger = Ledger::restore(snapshot.ledger)?;
         engine.last_number = snapshot.last_job_number;
         engine.last_event = snapshot.last_event_seq;
@@ -39,6 +51,7 @@ impl Engine {
         engine.enter_statements(snapshot.statements, snapshot.invoiced);
         snapshot.contracts.into_iter().for_each(|contract| engine.enter_contract(contract));
         engine.periods = snapshot.periods.into_iter().map(|p| (p.key, p)).collect();
+        snapshot.grants.into_iter().for_each(|grant| drop(engine.grants.insert(grant.number, grant)));
         engine.restore_budgets(snapshot.budgets);
         engine.restore_supplier_terms(snapshot.supplier_terms);
         for mut cluster in snapshot.clusters {
@@ -76,6 +89,7 @@ impl Engine {
         engine.settled_ends.retain(|on, _| dependents.contains_key(on));
         engine.restore_meters(snapshot.meters);
         engine.restore_promises();
+        engine.restore_grants(&held);
         let signed: Vec<u64> = engine.contracts.keys().copied().collect();
         signed.into_iter().for_each(|number| engine.set_contract_timer(number));
         engine.promise_all();
@@ -116,6 +130,7 @@ impl Engine {
                 pool: row.pool,
                 started_at: row.started_at,
                 promises: Vec::new(),
+                grants: Vec::new(),
                 queued: false,
             };
             self.occupy(&entry)?;

@@ -41,6 +41,8 @@ pub(crate) struct JobEntry {
     pub started_at: Option<Timestamp>,
     /// The months of contracts' lines on which it counts or did, see `draw`.
     pub promises: Vec<rating::contract::PeriodKey>,
+    /// The grants on which it counts or did, see `grant`.
+    pub grants: Vec<u64>,
     /// Known to the scheduler's queue.
     pub queued: bool,
 }
@@ -97,6 +99,8 @@ pub(crate) enum Due {
     Upkeep,
     /// A month of a contract begins or is to be closed.
     Contract(u64),
+    /// A grant comes into force, or is over.
+    Grant(u64),
     /// The grace after a hard budget was used up is over.
     Budget(u64),
     /// A supplier's period is to be closed, or its term ends.
@@ -126,6 +130,9 @@ pub struct Engine {
     pub(crate) periods: BTreeMap<rating::contract::PeriodKey, rating::contract::Period>,
     /// Those that are not over.
     pub(crate) contracts_of: BTreeMap<TenantId, BTreeSet<u64>>,
+    /// Grants by our number, and those that are not over or of which something is still promised.
+    pub(crate) grants: BTreeMap<u64, rating::Grant>,
+    pub(crate) grants_of: BTreeMap<TenantId, BTreeSet<u64>>,
     pub(crate) supplier_terms: BTreeMap<SupplierId, rating::SupplierTerms>,
     /// What work may cost, and what of it was spent and promised.
     pub(crate) budgets: crate::budget::Budgets,
@@ -204,6 +211,8 @@ impl Engine {
             contracts: BTreeMap::new(),
             periods: BTreeMap::new(),
             contracts_of: BTreeMap::new(),
+            grants: BTreeMap::new(),
+            grants_of: BTreeMap::new(),
             supplier_terms: BTreeMap::new(),
             budgets: Default::default(),
             clusters: BTreeMap::new(),

@@ -97,6 +97,7 @@ impl Engine {
             Command::TopUp { tenant, amount, memo } => self.top_up(tenant, amount, &memo, actor, out),
             Command::Bill(what) => self.bill_command(*what, actor, out),
             Command::Contract(what) => self.contracting(*what, actor, out),
+            Command::Grant(what) => self.granting(*what, actor, out),
             Command::Settle(what) => self.settle(*what, actor, out),
             Command::Budget(what) => self.budget(*what, actor, out),
             Command::PublishPrices(book) => self.publish_prices(book, actor, out),
@@ -131,6 +132,7 @@ impl Engine {
                 Due::Room => self.sched.plan_again(),
                 Due::Upkeep => self.upkeep_due(out),
                 Due::Contract(number) => self.contract_due(number, out),
+                Due::Grant(number) => self.grant_due(number, out),
                 Due::Budget(number) => self.budget_due(number, out),
                 Due::Supplier(supplier) => self.supplier_due(supplier, out),
             }

@@ -258,6 +258,31 @@ pub enum EventKind {
         contract: u64,
         step: ContractStep,
     },
+    /// Something became of a grant to the tenant.
+    GrantChanged {
+        grant: u64,
+        step: GrantStep,
+        amount: Money,
+    },
+}
+
+/// What became of a grant; the amount is what was given, what went back, and what went back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantStep {
+    Given,
+    Revoked,
+    Expired,
+}
+
+impl GrantStep {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+        }
+    }
 }
 
 /// What became of a contract.

@@ -19,7 +19,7 @@ pub mod terms;
 
 pub use attempt::{Attempt, AttemptPhase, Course, Notice, Usage};
 pub use conditions::{AllOf, AnyOf, Conditions, Constraint, ParseConstraintError, Switches};
-pub use event::{Actor, ContractStep, Event, EventKind, MoveCause, Precedence};
+pub use event::{Actor, ContractStep, Event, EventKind, GrantStep, MoveCause, Precedence};
 pub use file::{ContentDigest, Input, ParseDigestError};
 pub use hand_over::{EndOrder, Observation, Observed, Order};
 pub use interconnect::{Interconnect, InterconnectAsk, ParseInterconnectError};

@@ -126,6 +126,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
             Record::TenantStatement(x) => snapshot.statements.contains(x),
             Record::Invoice(x) => snapshot.invoiced.contains(&x.statement),
             Record::Budget(x) => snapshot.budgets.contains(x),
+            Record::Grant(x) => snapshot.grants.contains(x),
             Record::SupplierTerms(x) => snapshot.supplier_terms.contains(x),
             Record::Volumes { tenant, book, volumes } => snapshot.volumes.contains(&(*tenant, *book, volumes.clone())),
             Record::Policy(x) => snapshot.policy.as_ref() == Some(x.as_ref()),
@@ -151,6 +152,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
         + snapshot.contracts.len()
         + snapshot.periods.len()
         + snapshot.budgets.len()
+        + snapshot.grants.len()
         + snapshot.supplier_terms.len()
         + suppliers.len()
         + clusters.len()
@@ -435,6 +437,11 @@ fn agreed() -> Vec<Record> {
             "supplier": "sup_00000000000000000000000000000001", "from": 1, "to": 9, "settles": "quarter", "offset": "+08:00",
             "minimum": 7, "counts_from": 1, "periods": [{"from": 1, "to": 9, "fees": 4, "minimum": 7, "accrued": 3, "bookings": 1}],
         }))),
+        Record::Grant(of(json!({
+            "number": 1, "tenant": TenantId::from_u128(1), "project": "prj_00000000000000000000000000000001", "currency": "CNY",
+            "amount": 9, "from": 1, "to": 8, "of": [{"pool": "a"}, {"product": "ai"}], "note": "first steps", "given_at": 1,
+            "revoked_at": 5, "over_at": 5, "drawn": 4, "back": 3,
+        }))),
         Record::Budget(of(json!({
             "number": 1, "tenant": TenantId::from_u128(1), "kind": "hard", "period": {"every": "once", "from": 1, "to": 9},
             "offset": "+08:00", "amount": 7, "alerts": [50, 100], "set_at": 2,
@@ -571,6 +578,7 @@ pub fn running(number: u64) -> Vec<Record> {
                 "book": "pri_00000000000000000000000000000001", "run": 0,
                 "charge": 5, "uncollected": 0, "cost": {"depreciation": 1, "datacentre": 2, "fee": 3},
                 "drawn": [{"of": {"contract": 1, "line": 1, "month": 1}, "pieces": "-340282366920938463463", "value": -4}],
+                "credits": [{"grant": 1, "value": 4}],
             })),
         },
     ]

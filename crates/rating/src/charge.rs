@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{Allowance, Counts, Cover, Draw, Drawn};
 use crate::cost::{CostParts, RunCost};
+use crate::grant::{self, Credit, Credits};
 use crate::tariff::price::{Ran, Volume};
 use crate::tariff::{Month, Part, Price, Tariff};
 use crate::volumes::{Count, Pieces, Volumes};
@@ -69,6 +70,9 @@ pub struct Meter {
     /// Part of `charged` that was drawn from contracts.
     #[serde(default, skip_serializing_if = "nothing")]
     pub by_contract: Money,
+    /// Parts of `charged` that grants paid, in the order in which they first did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credits: Vec<Credit>,
 }
 
 const fn one() -> u32 {
@@ -101,9 +105,12 @@ pub struct Interval {
     pub charge: Money,
     /// Part of the charge that neither hold nor wallet could cover; written off.
     pub uncollected: Money,
-    /// Parts of the charge that were drawn from the tenant's contracts.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub drawn: Vec<Drawn>,
+    /// Parts of the charge that were drawn from the tenant's contracts. No vector, since few intervals have some and all are as wide.
+    #[serde(default, skip_serializing_if = "<[Drawn]>::is_empty")]
+    pub drawn: Box<[Drawn]>,
+    /// Parts of the charge that were paid by grants.
+    #[serde(default, skip_serializing_if = "Credits::is_none")]
+    pub credits: Credits,
     pub cost: CostParts,
 }
 
@@ -111,6 +118,16 @@ impl Interval {
     /// Part of the charge that was drawn from the tenant's contracts; the rest is what the tenant owes for it.
     pub fn drawn_value(&self) -> Money {
         self.drawn.iter().fold(Money::ZERO, |sum, drawn| sum + drawn.value)
+    }
+
+    /// Part of the charge that was paid by grants.
+    pub fn credited(&self) -> Money {
+        self.credits.iter().fold(Money::ZERO, |sum, credit| sum + credit.value)
+    }
+
+    /// What of the charge is the tenant's own to pay: neither drawn from contracts nor paid by grants.
+    pub fn own_part(&self) -> Money {
+        self.charge - self.drawn_value() - self.credited()
     }
 }
 
@@ -148,7 +165,20 @@ impl Meter {
             covers: Vec::new(),
             draws: Vec::new(),
             by_contract: Money::ZERO,
+            credits: Vec::new(),
         }
+    }
+
+    /// Grants have paid so much of the interval that was billed last.
+    pub fn credit(&mut self, credits: &[Credit]) {
+        grant::add(&mut self.credits, credits);
+    }
+
+    /// The bill of the run has become less: what of it goes back to grants, after all that the tenant paid itself.
+    pub fn uncredit(&mut self) -> Vec<Credit> {
+        let back = grant::beyond(&self.credits, self.charged - self.by_contract - self.uncollected);
+        grant::add(&mut self.credits, &back);
+        back
     }
 
     /// Running time from the start to `to`, without the time that it stood still; never less than nothing.
@@ -268,7 +298,8 @@ impl Meter {
             run: Some(self.started_at),
             charge,
             uncollected: Money::ZERO,
-            drawn: Vec::new(),
+            drawn: Box::default(),
+            credits: Credits::default(),
             cost,
         }
     }

@@ -80,7 +80,7 @@ proptest! {
             let start = from + Span::from_secs(begins);
             let mut meter = trial.begin(Some(&sale()), &Interval {
                 attempt: AttemptId::new(JobId::from_u128(n as u128), 1), seq: 1, from: start, to: start, granted: granted(),
-                book: Some(book.id), run: Some(start), charge: Money::ZERO, uncollected: Money::ZERO, drawn: vec![], cost: CostParts::default(),
+                book: Some(book.id), run: Some(start), charge: Money::ZERO, uncollected: Money::ZERO, drawn: Box::default(), credits: Default::default(), cost: CostParts::default(),
             }).meter;
             let volumes = &mut volumes[who];
             for (works, rests, late) in stretches {
@@ -128,7 +128,8 @@ fn what_has_no_price_is_counted_and_named() {
         run: None,
         charge: Money(70),
         uncollected: Money::ZERO,
-        drawn: Vec::new(),
+        drawn: Box::default(),
+        credits: Default::default(),
         cost: CostParts::default(),
     };
     trial.take(TenantId::from_u128(1), Some(&sale()), &interval);

@@ -1,6 +1,8 @@
 //! What must hold after a run, checked by means that share nothing with the engine: the cluster models' own history, the
 //! stored rows and the ledger's auditor. Refuses to repair and to guess.
 
+mod grants;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{AttemptId, JobId, Money, Span, Timestamp};
@@ -26,6 +28,7 @@ pub fn after_quiescence(world: &World) -> Vec<String> {
     wrong.extend(pools_cost_what_they_cost(tables));
     wrong.extend(suppliers_are_owed_their_fees(tables));
     wrong.extend(contracts_are_kept(tables));
+    wrong.extend(grants::are_kept(tables));
     wrong.extend(budgets_have_what_was_billed(tables));
     wrong
 }
@@ -160,7 +163,7 @@ fn budgets_have_what_was_billed(tables: &Tables) -> Vec<String> {
             if let Some(period) = budget.around(interval.to)
                 && budget.is_for(job.tenant, job.project, job.user)
             {
-                *sums.entry(period).or_default() += interval.charge - interval.drawn_value();
+                *sums.entry(period).or_default() += interval.own_part();
             }
         }
         for spent in &budget.spent {

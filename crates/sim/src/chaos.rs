@@ -108,6 +108,7 @@ const WEIGHTS: &[(u64, Act)] = &[
     (25, Act::TopUp),
     (10, Act::Prices),
     (12, Act::Sign),
+    (14, Act::Grant),
     (4, Act::BreakOff),
     (12, Act::Clock),
     (30, Act::Compare),
@@ -138,6 +139,7 @@ enum Act {
     TopUp,
     Prices,
     Sign,
+    Grant,
     BreakOff,
     Clock,
     Compare,
@@ -390,6 +392,7 @@ impl Chaos {
                 self.publish(from, complete);
             }
             Act::Sign => self.sign(),
+            Act::Grant => self.grant(),
             Act::BreakOff => {
                 let contract = 1 + self.chance.below(6);
                 let end = Contracting::BreakOff { contract, note: "by chance".into() };
@@ -492,7 +495,7 @@ impl Chaos {
                 break;
             }
         }
-        if !self.world.tables().contracts.is_empty() {
+        if !self.world.tables().contracts.is_empty() || !self.world.tables().grants.is_empty() {
             // All contracts are over then, and their months are closed.
             self.world.advance_to(self.world.now() + Span::from_hours(27 * 24));
         }

@@ -43,6 +43,7 @@ scenarios!(
     clock_back,
     constraints,
     contracts,
+    grants,
     crashes,
     cut_off,
     dependencies,

@@ -1,4 +1,4 @@
-//! The columns of what was agreed on with tenants and suppliers, and what came of it: contracts, budgets, terms, statements.
+//! The columns of what was agreed on with tenants and suppliers, and what came of it: contracts, grants, budgets, terms, statements.
 
 use engine::Record;
 
@@ -14,6 +14,11 @@ pub(crate) fn encode(record: &Record, args: &mut Args) -> Option<Encoded> {
             args.int(natural(budget.number));
             args.id(budget.tenant.as_u128());
             put(args, budget.as_ref())
+        }
+        Record::Grant(grant) => {
+            args.int(natural(grant.number));
+            args.id(grant.tenant.as_u128());
+            put(args, grant.as_ref())
         }
         Record::SupplierTerms(terms) => {
             args.id(terms.supplier.as_u128());

@@ -52,6 +52,7 @@ docs! {
     rating::contract::Contract, "contract";
     rating::contract::Period, "month of a contract";
     rating::Budget, "budget";
+    rating::Grant, "grant";
     rating::SupplierTerms, "supplier's terms";
     rating::settlement::Statement, "settlement";
     rating::settlement::Line, "line of a settlement";
@@ -283,7 +284,7 @@ pub(crate) fn put_attempt(args: &mut Args, attempt: &Attempt) -> Encoded {
 }
 
 pub(crate) fn put_interval(args: &mut Args, interval: &Interval) -> Encoded {
-    let Interval { attempt, seq, from, to, granted, book, run, charge, uncollected, drawn, cost } = interval;
+    let Interval { attempt, seq, from, to, granted, book, run, charge, uncollected, drawn, credits, cost } = interval;
     args.id(attempt.job.as_u128());
     args.int(i64::from(attempt.number));
     args.int(i64::from(*seq));
@@ -301,11 +302,16 @@ pub(crate) fn put_interval(args: &mut Args, interval: &Interval) -> Encoded {
     args.opt_int(run.map(Timestamp::as_micros));
     args.int(interval.drawn_value().micros());
     args.opt_text(if drawn.is_empty() { None } else { Some(serde_json::to_string(drawn)?) });
+    args.int(interval.credited().micros());
+    args.opt_text(if credits.is_none() { None } else { Some(serde_json::to_string(credits)?) });
     Ok(())
 }
 
 pub(crate) const INTERVAL_COLUMNS: &str = "job, attempt, seq, from_at, to_at, cpu_millis, memory_bytes, gpus, \
-    charge, uncollected, depreciation, datacentre, fee, book, run, draws";
+    charge, uncollected, depreciation, datacentre, fee, book, run, draws, credits";
+
+/// How many these are, and so where columns after them begin.
+pub(crate) const INTERVAL_WIDTH: usize = 17;
 
 pub(crate) fn get_interval(row: &Row) -> Sql<Interval> {
     Ok(Interval {
@@ -319,10 +325,15 @@ pub(crate) fn get_interval(row: &Row) -> Sql<Interval> {
         charge: Money(row.int(8)?),
         uncollected: Money(row.int(9)?),
         cost: get_cost(row, 10)?,
-        drawn: row
-            .opt_text(15)?
-            .map_or(Ok(Vec::new()), |text| serde_json::from_str(text).map_err(crate::db::unreadable))?,
+        drawn: get_parts(row, 15)?.into(),
+        credits: get_parts(row, 16)?.into(),
     })
+}
+
+/// A list as JSON; nothing where there is none.
+fn get_parts<T: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Sql<Vec<T>> {
+    let text = row.opt_text(column)?;
+    text.map_or(Ok(Vec::new()), |text| serde_json::from_str(text).map_err(crate::db::unreadable))
 }
 
 /// Three columns: depreciation, data centre, fee.

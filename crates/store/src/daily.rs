@@ -22,8 +22,8 @@ pub fn day_of(end: Timestamp) -> i64 {
 /// (day, project, pool, product line).
 type Key = (i64, ProjectId, PoolId, i64);
 
-/// Charge, written off, depreciation, data centre, fee, milliseconds of cores and of cards.
-type Sums = [i64; 7];
+/// Charge, written off, depreciation, data centre, fee, milliseconds of cores and of cards, and what grants paid of the charge.
+type Sums = [i64; 8];
 
 #[derive(Default)]
 pub(crate) struct Daily {
@@ -33,12 +33,13 @@ pub(crate) struct Daily {
 }
 
 const ADD: &str = "INSERT INTO daily (day, project, pool, line, charge, uncollected, depreciation, datacentre, fee, core_ms, \
-    card_ms) VALUES ";
+    card_ms, credited) VALUES ";
 const ONTO: &str = " ON CONFLICT (day, project, pool, line) DO UPDATE SET charge = daily.charge + excluded.charge, \
     uncollected = daily.uncollected + excluded.uncollected, depreciation = daily.depreciation + excluded.depreciation, \
     datacentre = daily.datacentre + excluded.datacentre, fee = daily.fee + excluded.fee, \
-    core_ms = daily.core_ms + excluded.core_ms, card_ms = daily.card_ms + excluded.card_ms";
-const COLUMNS: usize = 11;
+    core_ms = daily.core_ms + excluded.core_ms, card_ms = daily.card_ms + excluded.card_ms, \
+    credited = daily.credited + excluded.credited";
+const COLUMNS: usize = 12;
 
 /// The two statements there are, by database.
 static TEXTS: [std::sync::OnceLock<String>; 2] = [const { std::sync::OnceLock::new() }; 2];
@@ -68,6 +69,7 @@ impl Daily {
             cost.fee.micros(),
             time(ms * i128::from(granted.cpu.0) / 1_000),
             time(ms * i128::from(granted.gpus)),
+            interval.credited().micros(),
         ];
         let sums = self.sums.entry(key).or_default();
         sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum = sum.saturating_add(part));

@@ -45,6 +45,7 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
         periods: docs(pool, "SELECT v, doc FROM contract_months ORDER BY contract, line, month, carried").await?,
         supplier_terms: docs(pool, "SELECT v, doc FROM supplier_terms ORDER BY supplier").await?,
         budgets: docs(pool, "SELECT v, doc FROM budgets ORDER BY number").await?,
+        grants: docs(pool, "SELECT v, doc FROM grants ORDER BY number").await?,
         suppliers: docs(pool, "SELECT v, doc FROM suppliers ORDER BY id").await?,
         clusters: docs(pool, "SELECT v, doc FROM clusters ORDER BY id").await?,
         pools: pools(pool).await?,

@@ -83,6 +83,7 @@ tables! {
     Corrections Refuse "corrections" ["id"] ["tenant" "job" "at" "v" "doc"];
     SupplierTerms Replace "supplier_terms" ["supplier"] ["v" "doc"];
     Budgets Replace "budgets" ["number"] ["tenant" "v" "doc"];
+    Grants Replace "grants" ["number"] ["tenant" "v" "doc"];
     Scripts Keep "scripts" ["id"] ["body"];
     Specs Keep "specs" ["id"] ["v" "doc"];
     Jobs Replace "jobs" ["number"] ["id" "tenant" "project" "user_id" "spec" "array_root" "array_number" "array_index"
@@ -91,7 +92,7 @@ tables! {
     Explanations Refuse "explanations" ["job" "attempt"] ["v" "doc"];
     Meters Replace "meters" ["job" "attempt"] ["v" "doc"];
     Intervals Refuse "intervals" ["job" "attempt" "seq"] ["from_at" "to_at" "cpu_millis" "memory_bytes" "gpus" "charge"
-        "uncollected" "depreciation" "datacentre" "fee" "book" "run" "drawn" "draws"];
+        "uncollected" "depreciation" "datacentre" "fee" "book" "run" "drawn" "draws" "credited" "credits"];
     Upkeeps Replace "upkeep" ["pool"] ["v" "doc"];
     Stretches Refuse "stretches" ["pool" "from_at"] ["to_at" "nodes" "nodes_outage" "nodes_maintenance" "nodes_reserve"
         "depreciation" "datacentre" "worked" "outage" "maintenance" "reserve" "idle" "overlap"];
@@ -286,6 +287,7 @@ fn place(record: &Record) -> (T, Option<(u128, u128)>) {
         Record::Period(period) => (T::ContractMonths, one(period.key.packed())),
         Record::SupplierTerms(terms) => (T::SupplierTerms, one(terms.supplier.as_u128())),
         Record::Budget(budget) => (T::Budgets, one(u128::from(budget.number))),
+        Record::Grant(grant) => (T::Grants, one(u128::from(grant.number))),
         Record::Statement(statement) => (T::Settlements, one(u128::from(statement.number))),
         Record::StatementLine(line) => (T::SettlementLines, Some((u128::from(line.settlement), u128::from(line.line)))),
         Record::TenantStatement(_) => (T::Statements, None),

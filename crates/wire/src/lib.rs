@@ -8,6 +8,7 @@ pub mod contract;
 pub mod cost;
 pub mod events;
 pub mod files;
+pub mod grant;
 pub mod job;
 pub mod money;
 pub mod overview;

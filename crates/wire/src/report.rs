@@ -34,6 +34,9 @@ pub struct ReportRow {
     pub revenue: MoneyText,
     /// Charged but not covered by the wallet; not part of the revenue.
     pub uncollected: MoneyText,
+    /// Charged and paid by what was granted for free; not part of the revenue.
+    #[serde(default)]
+    pub promotions: MoneyText,
     pub depreciation: MoneyText,
     pub datacentre: MoneyText,
     /// What suppliers take, with what statements that were accepted within the period corrected, and what fees fell behind minimum

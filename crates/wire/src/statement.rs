@@ -73,7 +73,10 @@ pub struct StatementPart {
     pub refunds: MoneyText,
     pub fees: MoneyText,
     pub corrections: MoneyText,
-    /// Charges less refunds, with fees and corrections.
+    /// Of charges less refunds, what grants paid and nobody is asked for.
+    #[serde(default)]
+    pub credits: MoneyText,
+    /// Charges less refunds and credits, with fees and corrections.
     pub due: MoneyText,
     /// Hours that were billed, decimal text with six places.
     pub hours: String,

@@ -316,6 +316,9 @@ pub const EVENTS: &[Entry] = &[
     ),
     entry("contract_broken_off", "contract {contract} was broken off", "合同 {contract} 已提前终止"),
     entry("contract_over", "contract {contract} is over", "合同 {contract} 已结束"),
+    entry("grant_given", "grant {grant}: {amount} for free", "赠金 {grant}：{amount}"),
+    entry("grant_revoked", "grant {grant} was revoked, {amount} went back", "赠金 {grant} 已撤销，收回 {amount}"),
+    entry("grant_expired", "grant {grant} is over, {amount} went back", "赠金 {grant} 已到期，收回 {amount}"),
 ];
 
 /// Words inside texts: states, outcomes, causes, holders.

@@ -98,6 +98,7 @@ words! {
     Export("snake_case") {
         Intervals = "intervals", Transfers = "transfers", Prices = "prices", Statements = "statements",
         Corrections = "corrections", Accounts = "accounts", Contracts = "contracts", ContractMonths = "contract_months",
+        Grants = "grants",
     }
     /// What a price is for: an hour of a core, a GiB of memory, a card, a whole node; a GiB kept for a month; a GiB moved; a request; a
     /// thousand tokens.
@@ -109,6 +110,8 @@ words! {
     UnusedRule("snake_case") { Lapse = "lapse", Carry = "carry" }
     /// Where a contract stands: it is to begin, goes on, waits for the fee of its month, is over.
     ContractState("snake_case") { Signed = "signed", InForce = "in_force", Unpaid = "unpaid", Over = "over" }
+    /// Where a grant stands: it is to begin, pays, has come to its end, was revoked before.
+    GrantState("snake_case") { Given = "given", InForce = "in_force", Over = "over", Revoked = "revoked" }
     /// To what billed time is rounded up.
     RoundUp("snake_case") { None = "none", Second = "second", Minute = "minute", Hour = "hour" }
     Day("lowercase") { Mon = "mon", Tue = "tue", Wed = "wed", Thu = "thu", Fri = "fri", Sat = "sat", Sun = "sun" }

@@ -110,6 +110,11 @@ catalogue! {
     Lapsed "Lapsed" "失效";
     CarriedOn "Carried on" "结转";
     ClosedAt "Closed" "结清时间";
+    WentBack "Went back" "已收回";
+    GrantedFor "For" "用途";
+    GrantNote "Given for" "说明";
+    Promotions "Promotions" "赠金抵扣收入";
+    PaidByGrants "Paid by grants" "赠金抵扣";
     UpTo30 "0-30 days" "30 天内";
     UpTo60 "31-60 days" "31–60 天";
     UpTo90 "61-90 days" "61–90 天";
@@ -386,6 +391,7 @@ catalogue! {
     ReallySteer "The policy will change:\n  {changes}\nPut it into force?" "策略将变更：\n  {changes}\n确定生效吗？";
     ReallyAccept "Accept statement {statement} of {supplier} (settlement {n}) and book it? Its lines never change again." "结算 {supplier} 的对账单 {statement}（编号 {n}）并入账？入账后各行不可更改。";
     ReallySign "Sign the contract {name} with {tenant}? It never changes afterwards, and the fee of its first month is taken when it begins." "确定与 {tenant} 签订合同 {name} 吗？签订后不可更改，首月费用于生效时扣除。";
+    ReallyRevokeGrant "Revoke grant {n} to {tenant}? What of {left} {currency} open jobs were not promised goes back at once." "确定撤销给 {tenant} 的赠金 {n} 吗？剩余 {left} {currency} 中未承诺给作业的部分即刻收回。";
     ReallyEndContract "Break the contract {name} of {tenant} off? The month that has begun is its last; {fee} {currency} are taken for that now." "确定提前终止 {tenant} 的合同 {name} 吗？当月为最后一个月，即刻收取 {fee} {currency}。";
     ReallyPublish "Publish prices {name} in {currency}? A published version cannot be changed." "确定发布 {currency} 价目 {name} 吗？发布后不可更改。";
 

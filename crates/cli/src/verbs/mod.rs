@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod contracts;
 pub mod costs;
 pub mod files;
+pub mod grants;
 pub mod house;
 pub mod jobs;
 pub mod logs;
@@ -118,6 +119,8 @@ pub enum Verb {
     Costs(costs::Costs),
     /// Tenants' contracts: list, show, sign, end
     Contracts(contracts::Contracts),
+    /// Money granted to tenants for free: list, give, revoke
+    Grants(grants::Grants),
     /// Selling prices: show, publish, try
     Prices(prices::Prices),
     /// The policy of placement and replacement: show, check, set
@@ -222,6 +225,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Suppliers(args) => suppliers::suppliers(desk, args).await,
         Verb::Costs(args) => costs::costs(desk, args).await,
         Verb::Contracts(args) => contracts::contracts(desk, args).await,
+        Verb::Grants(args) => grants::grants(desk, args).await,
         Verb::Prices(args) => prices::prices(desk, args).await,
         Verb::Policy(args) => policy::policies(desk, args).await,
         Verb::Bill(args) => money::bill(desk, args).await,

@@ -132,10 +132,11 @@ pub async fn reports(desk: &Desk, args: Reports) -> Result<View, Fault> {
     }
 }
 
-const MARGIN_HEADS: [Word; 12] = [
+const MARGIN_HEADS: [Word; 13] = [
     Word::Currency,
     Word::Revenue,
     Word::Uncollected,
+    Word::Promotions,
     Word::Depreciation,
     Word::Datacentre,
     Word::SupplierFee,
@@ -166,8 +167,17 @@ fn head(by: ReportBy) -> Word {
 }
 
 fn row(one: &ReportRow, mut cells: Vec<Cell>) -> Vec<Cell> {
-    let money =
-        [one.revenue, one.uncollected, one.depreciation, one.datacentre, one.fee, one.unused, one.cost, one.margin];
+    let money = [
+        one.revenue,
+        one.uncollected,
+        one.promotions,
+        one.depreciation,
+        one.datacentre,
+        one.fee,
+        one.unused,
+        one.cost,
+        one.margin,
+    ];
     cells.push(Cell::text(&one.currency));
     cells.extend(money.map(Cell::Money));
     cells.push(Cell::maybe(one.margin_percent.as_ref(), Cell::number));

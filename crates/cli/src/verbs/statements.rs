@@ -219,8 +219,16 @@ fn show(detail: &StatementDetail) -> View {
         (Word::InvoiceNumber, Cell::maybe(of.invoice.as_ref(), Cell::text)),
     ];
     let parts = |head: Word, parts: &[StatementPart]| {
-        let heads =
-            [Word::Number, head, Word::HoursTotal, Word::Charge, Word::GivenBack, Word::Corrections, Word::AmountDue];
+        let heads = [
+            Word::Number,
+            head,
+            Word::HoursTotal,
+            Word::Charge,
+            Word::GivenBack,
+            Word::Corrections,
+            Word::PaidByGrants,
+            Word::AmountDue,
+        ];
         let row = |one: &StatementPart| {
             vec![
                 Cell::maybe(one.number, Cell::number),
@@ -229,6 +237,7 @@ fn show(detail: &StatementDetail) -> View {
                 Cell::Money(one.charges),
                 Cell::Money(one.refunds),
                 Cell::Money(one.corrections),
+                Cell::Money(one.credits),
                 Cell::Money(one.due),
             ]
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{ClusterId, Currency, Money, PoolId, Span, SupplierId, TenantId, UserId};
 use engine::AuditEntry;
-use model::{Actor, ContractStep, EndCause, Event, EventKind, Holder, NodeState, Outcome, Precedence};
+use model::{Actor, ContractStep, EndCause, Event, EventKind, GrantStep, Holder, NodeState, Outcome, Precedence};
 use ports::StoreError;
 use serde_json::{Value, json};
 use wire::events as shown;
@@ -181,6 +181,7 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
             told("user_changed", vec![("user", same(mentioned.user(*user)))], json!({ "user": user }))
         }
         EventKind::ContractChanged { contract, step } => contract_changed(*contract, *step, money),
+        EventKind::GrantChanged { grant, step, amount } => grant_changed(*grant, *step, (amount, money(amount))),
     }
 }
 
@@ -204,6 +205,16 @@ fn contract_changed(contract: u64, step: ContractStep, money: impl Fn(&Money) ->
         ContractStep::Over => "contract_over",
     };
     Told { kind, values, detail }
+}
+
+fn grant_changed(grant: u64, step: GrantStep, (amount, said): (&Money, Both)) -> Told {
+    let kind = match step {
+        GrantStep::Given => "grant_given",
+        GrantStep::Revoked => "grant_revoked",
+        GrantStep::Expired => "grant_expired",
+    };
+    let detail = json!({ "grant": grant, "step": step.as_str(), "amount": amount.to_string() });
+    Told { kind, values: vec![("grant", same(grant.to_string())), ("amount", said)], detail }
 }
 
 /// What a budget has reached.
@@ -491,6 +502,9 @@ mod tests {
             EventKind::ContractChanged { contract: 1, step: ContractStep::Unpaid { fee: one, available: one } },
             EventKind::ContractChanged { contract: 1, step: ContractStep::BrokenOff },
             EventKind::ContractChanged { contract: 1, step: ContractStep::Over },
+            EventKind::GrantChanged { grant: 1, step: GrantStep::Given, amount: one },
+            EventKind::GrantChanged { grant: 1, step: GrantStep::Revoked, amount: one },
+            EventKind::GrantChanged { grant: 1, step: GrantStep::Expired, amount: one },
         ];
         let mut seen = Vec::new();
         for what in kinds {

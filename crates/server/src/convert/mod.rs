@@ -8,6 +8,7 @@ pub mod contract;
 pub mod cost;
 pub mod event;
 pub mod explain;
+pub mod grant;
 pub mod job;
 pub mod order;
 pub mod overview;

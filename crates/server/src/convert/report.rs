@@ -81,6 +81,7 @@ const NONE: &str = "-";
 struct Sum {
     revenue: Money,
     uncollected: Money,
+    promotions: Money,
     cost: CostParts,
     unused: Money,
     core_ms: i64,
@@ -155,8 +156,9 @@ impl Legend<'_> {
             let payer = self.payers.get(&row.project);
             let keys = self.keys(row.day, row.pool, Some((payer, row.line, row.user)));
             let income = Sum {
-                revenue: row.charge.saturating_sub(row.uncollected),
+                revenue: earned_of(row),
                 uncollected: row.uncollected,
+                promotions: row.credited,
                 core_ms: row.core_ms,
                 card_ms: row.card_ms,
                 ..Sum::default()
@@ -227,8 +229,7 @@ impl Legend<'_> {
         let allocated = income.iter().map(used).sum::<i64>() as f64 / HOUR_MS;
         let own_money =
             |row: &&&EarnedRow| self.payers.get(&row.project).is_none_or(|payer| payer.currency == self.cost_currency);
-        let earned = |row: &&EarnedRow| row.charge.saturating_sub(row.uncollected);
-        let revenue: Money = income.iter().filter(own_money).map(earned).sum();
+        let revenue: Money = income.iter().filter(own_money).map(|row| earned_of(row)).sum();
         let worked: Money = income.iter().map(|row| row.cost.total()).sum();
         let cause = |cause: Cause| care.map_or(Money::ZERO, |care| care.unused[cause as usize]);
         let cost = worked + Cause::ALL.into_iter().map(cause).sum();
@@ -273,10 +274,16 @@ impl Legend<'_> {
 
 const HOUR_MS: f64 = 3_600_000.0;
 
+/// Neither what was written off nor what was granted for free is revenue.
+fn earned_of(row: &EarnedRow) -> Money {
+    row.charge.saturating_sub(row.uncollected).saturating_sub(row.credited)
+}
+
 impl Sum {
     fn add(&mut self, part: &Sum) {
         self.revenue += part.revenue;
         self.uncollected += part.uncollected;
+        self.promotions += part.promotions;
         self.cost = self.cost.plus(&part.cost);
         self.unused += part.unused;
         self.core_ms = self.core_ms.saturating_add(part.core_ms);
@@ -284,7 +291,7 @@ impl Sum {
     }
 
     fn is_something(&self) -> bool {
-        let money = [self.revenue, self.uncollected, self.cost.total(), self.unused];
+        let money = [self.revenue, self.uncollected, self.promotions, self.cost.total(), self.unused];
         money.iter().any(|part| *part != Money::ZERO) || self.core_ms != 0 || self.card_ms != 0
     }
 }
@@ -297,6 +304,7 @@ fn row(keys: Vec<String>, currency: String, sum: &Sum) -> shown::ReportRow {
         currency,
         revenue: sum.revenue.into(),
         uncollected: sum.uncollected.into(),
+        promotions: sum.promotions.into(),
         depreciation: sum.cost.depreciation.into(),
         datacentre: sum.cost.datacentre.into(),
         fee: sum.cost.fee.into(),

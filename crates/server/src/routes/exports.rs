@@ -19,10 +19,10 @@ use crate::access::{OperatorAccess, Params, Segments, Supply};
 use crate::convert::prices::price_book;
 use crate::problem::Failure;
 
-/// Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months as CSV.
+/// Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, or grants as CSV.
 #[utoipa::path(
     get, path = "/v1/exports/{export}", tag = "money", operation_id = "export",
-    params(("export" = String, Path, description = "`intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts` or `contract_months`"), ExportQuery),
+    params(("export" = String, Path, description = "`intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months` or `grants`"), ExportQuery),
     responses((status = 200, description = "The rows", content((String = "text/csv"))))
 )]
 pub(super) async fn export(
@@ -105,6 +105,8 @@ const INTERVALS: &[&str] = &[
     "node_memory_bytes",
     "node_cards",
     "draws",
+    "credited",
+    "credits",
 ];
 const TRANSFERS: &[&str] = &[
     "id", "at", "debit", "credit", "amount", "currency", "reason", "corrects", "memo", "job", "attempt", "from", "to",
@@ -172,6 +174,25 @@ const CONTRACT_MONTHS: &[&str] = &[
     "carried_on",
 ];
 
+const GRANTS: &[&str] = &[
+    "number",
+    "tenant",
+    "project",
+    "user",
+    "currency",
+    "amount",
+    "given_at",
+    "from",
+    "to",
+    "revoked_at",
+    "over_at",
+    "scope",
+    "drawn",
+    "back",
+    "left",
+    "note",
+];
+
 const ACCOUNTS: &[&str] = &["code", "kind", "currency", "floor", "debits", "credits", "held", "balance"];
 
 const fn heads(what: Export) -> &'static [&'static str] {
@@ -184,6 +205,7 @@ const fn heads(what: Export) -> &'static [&'static str] {
         Export::Accounts => ACCOUNTS,
         Export::Contracts => CONTRACTS,
         Export::ContractMonths => CONTRACT_MONTHS,
+        Export::Grants => GRANTS,
     }
 }
 
@@ -211,6 +233,7 @@ impl Source {
             Export::Corrections => self.corrections().await,
             Export::Accounts => self.accounts().await,
             Export::Contracts | Export::ContractMonths => self.contracts(after).await,
+            Export::Grants => self.grants(after).await,
         }
     }
 
@@ -263,6 +286,8 @@ impl Source {
             text(shape.map(|shape| shape.mem.0)),
             text(shape.map(|shape| shape.gpus)),
             draws(one),
+            six(one.credited()),
+            credits(one),
         ])
     }
 
@@ -289,6 +314,23 @@ impl Source {
                 rows.push_str(&month_row(one, &period));
             }
         }
+        Ok((rows, found.next.map_or(Step::End, |next| Step::After(Some(After::Page(next))))))
+    }
+
+    /// As they are now, whatever time is asked for.
+    async fn grants(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
+        let cursor = match after {
+            Some(After::Page(cursor)) => Some(cursor),
+            _ => None,
+        };
+        let request = PageRequest::new(Some(store::LIST_LIMIT_MAX), cursor.as_deref());
+        let request = request.unwrap_or(PageRequest::first(store::LIST_LIMIT_MAX));
+        let tenant = match self.scope {
+            Scope::Tenant(tenant) => Some(tenant),
+            Scope::All => None,
+        };
+        let found = self.store.grants(tenant, request).await?;
+        let rows = found.items.iter().map(grant_row).collect();
         Ok((rows, found.next.map_or(Step::End, |next| Step::After(Some(After::Page(next))))))
     }
 
@@ -388,6 +430,37 @@ fn draws(of: &rating::Interval) -> String {
     };
     let all: Vec<serde_json::Value> = of.drawn.iter().map(one).collect();
     if all.is_empty() { String::new() } else { serde_json::Value::from(all).to_string() }
+}
+
+/// What grants paid of an interval, as JSON; nothing where they paid nothing.
+fn credits(of: &rating::Interval) -> String {
+    let one = |credit: &rating::Credit| serde_json::json!({ "grant": credit.grant, "value": six(credit.value) });
+    let all: Vec<serde_json::Value> = of.credits.iter().map(one).collect();
+    if all.is_empty() { String::new() } else { serde_json::Value::from(all).to_string() }
+}
+
+/// For which kinds of work as JSON, in the words of the API.
+fn grant_row(of: &rating::Grant) -> String {
+    let named = crate::convert::grant::Named { tenant: String::new(), project: None, user: None };
+    let shown = crate::convert::grant::grant(of, named, Money::ZERO, of.given_at);
+    sheet::line([
+        of.number.to_string(),
+        of.tenant.to_string(),
+        text(of.project),
+        text(of.user),
+        of.currency.to_string(),
+        six(of.amount),
+        of.given_at.rfc3339(),
+        of.from.rfc3339(),
+        of.to.rfc3339(),
+        at(of.revoked_at),
+        at(of.over_at),
+        serde_json::to_string(&shown.of).unwrap_or_default(),
+        six(of.drawn),
+        six(of.back),
+        six(of.left()),
+        of.note.to_string(),
+    ])
 }
 
 /// Commitments and inclusions as JSON, in the words of the API.

@@ -10,6 +10,7 @@ mod costs;
 mod events;
 mod exports;
 mod files;
+mod grants;
 mod job_files;
 mod jobs;
 mod logs;
@@ -166,6 +167,10 @@ fn agreed() -> OpenApiRouter<Shared> {
         .routes(routes!(contracts::list))
         .routes(routes!(contracts::get))
         .routes(routes!(contracts::end))
+        .routes(routes!(grants::of_tenant, grants::give))
+        .routes(routes!(grants::list))
+        .routes(routes!(grants::get))
+        .routes(routes!(grants::revoke))
         .routes(routes!(suppliers::list))
         .routes(routes!(suppliers::set))
         .routes(routes!(overviews::tenants))

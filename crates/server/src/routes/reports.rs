@@ -239,6 +239,7 @@ async fn corrections(
             user: None,
             charge: one.amount,
             uncollected: Money::ZERO,
+            credited: Money::ZERO,
             cost: CostParts::default(),
             core_ms: 0,
             card_ms: 0,

@@ -236,7 +236,11 @@ async fn walk(caller: &Caller, told: &Told) -> Result<Walk, Failure> {
     let store = caller.app().store.clone();
     let wallet = store.account(&code).await?;
     let wallet = wallet.ok_or_else(|| Failure::internal(format!("the account {code} is not stored")))?;
-    Ok(Walk::new(store, wallet.id, told.statement.from, told.statement.to))
+    let mut grants = Vec::new();
+    for number in store.grants_to(told.statement.tenant).await? {
+        grants.extend(store.account(&engine::grant_code(number)).await?.map(|account| account.id));
+    }
+    Ok(Walk::new(store, wallet.id, grants, told.statement.from, told.statement.to))
 }
 
 /// Sums of the lines, and the lines themselves where up to `keep` of them are asked for.

@@ -75,6 +75,7 @@ fn is_earlier(from: Timestamp, line: &Line) -> bool {
 fn described(line: &Line) -> String {
     match (line.kind, line.work.as_ref()) {
         (Kind::Correction | Kind::Fee, _) => line.note.to_string(),
+        (Kind::Credit, Some(work)) => format!("Job {} {}: paid by grants", work.number, work.name),
         (Kind::Refund, Some(work)) => format!("Job {} {}: given back", work.number, work.name),
         (_, Some(work)) => format!("Job {} {}", work.number, work.name),
         _ => "Compute".to_owned(),
@@ -86,7 +87,7 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
     if !line.kind.is_due() {
         return None;
     }
-    let (by_hand, fee) = (line.kind == Kind::Correction, line.kind == Kind::Fee);
+    let (by_hand, fee) = (matches!(line.kind, Kind::Correction | Kind::Credit), line.kind == Kind::Fee);
     let (from, to) = (of.from.0, of.to.0);
     let earlier = is_earlier(from, line);
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
@@ -107,13 +108,14 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
         match line.kind {
             Kind::Correction => "Adjustment",
             Kind::Fee => "Purchase",
+            Kind::Credit => "Credit",
             _ => "Usage",
         }
         .to_owned(),
         unless(!earlier, "Correction"),
         described(line),
         match line.kind {
-            Kind::Correction => "One-Time",
+            Kind::Correction | Kind::Credit => "One-Time",
             Kind::Fee => "Recurring",
             _ => "Usage-Based",
         }

@@ -135,6 +135,7 @@ fn parts(out: &mut String, title: &str, parts: &[StatementPart], lang: Lang) {
         say("Charges", "计费"),
         say("Given back", "退费"),
         say("Corrections", "更正"),
+        say("Paid by grants", "赠金抵扣"),
         say("Due", "应付"),
     ] {
         let _ = write!(out, "<th class=\"n\">{head}</th>");
@@ -152,8 +153,9 @@ fn parts(out: &mut String, title: &str, parts: &[StatementPart], lang: Lang) {
         }
         let _ = write!(
             out,
-            "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-            part.hours, part.charges, part.refunds, part.corrections, part.due
+            "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+             <td class=\"n\">{}</td></tr>",
+            part.hours, part.charges, part.refunds, part.corrections, part.credits, part.due
         );
     }
     out.push_str("</tbody></table>");

@@ -16,6 +16,7 @@ struct Sum {
     refunds: i64,
     fees: i64,
     corrections: i64,
+    credits: i64,
     micros: i64,
 }
 
@@ -25,6 +26,7 @@ impl Sum {
             Kind::Charge => (&mut self.charges, line.amount.0),
             Kind::Refund => (&mut self.refunds, -line.amount.0),
             Kind::Fee => (&mut self.fees, line.amount.0),
+            Kind::Credit => (&mut self.credits, -line.amount.0),
             _ => (&mut self.corrections, line.amount.0),
         };
         *to = to.saturating_add(amount);
@@ -33,7 +35,7 @@ impl Sum {
 
     fn part(&self, name: String) -> StatementPart {
         let due = self.charges.saturating_sub(self.refunds).saturating_add(self.corrections);
-        let due = due.saturating_add(self.fees);
+        let due = due.saturating_add(self.fees).saturating_sub(self.credits);
         StatementPart {
             name,
             number: None,
@@ -44,6 +46,7 @@ impl Sum {
             refunds: Money(self.refunds).into(),
             fees: Money(self.fees).into(),
             corrections: Money(self.corrections).into(),
+            credits: Money(self.credits).into(),
             due: Money(due).into(),
             hours: hours(self.micros),
         }

@@ -1,4 +1,5 @@
-//! A statement's lines in the order of the days: what was booked on the wallet, summed by job within a day. Holds one page of
+//! A statement's lines in the order of the days: what was booked on the wallet, summed by job within a day, and what grants paid, as
+//! a charge with a credit beside it. Holds one page of
 //! transfers and the jobs of one day at a time.
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +19,8 @@ pub enum Kind {
     Refund,
     Fee,
     Correction,
+    /// What grants paid of charges, and got back of refunds, the other way round.
+    Credit,
     TopUp,
     Grant,
     Withdrawal,
@@ -30,6 +33,7 @@ impl Kind {
             Self::Refund => "refund",
             Self::Fee => "fee",
             Self::Correction => "correction",
+            Self::Credit => "credit",
             Self::TopUp => "top_up",
             Self::Grant => "grant",
             Self::Withdrawal => "withdrawal",
@@ -37,7 +41,7 @@ impl Kind {
     }
     /// Part of what is asked for; the others only move the balance.
     pub const fn is_due(self) -> bool {
-        matches!(self, Self::Charge | Self::Refund | Self::Fee | Self::Correction)
+        matches!(self, Self::Charge | Self::Refund | Self::Fee | Self::Correction | Self::Credit)
     }
 
     /// Everything that is none of the others corrects something, so that no movement is left out; so do the sums of a month.
@@ -62,7 +66,7 @@ pub struct Line {
     pub kind: Kind,
     pub job: Option<JobId>,
     pub work: Option<WorkFacts>,
-    /// What leaves the wallet; less than nothing comes into it.
+    /// What leaves the wallet, with what grants paid; less than nothing comes into it, and is what grants paid of a charge.
     pub amount: Money,
     /// How much time was billed, or given back (then less than nothing), in microseconds.
     pub micros: i64,
@@ -79,25 +83,35 @@ struct Sum {
     amount: i64,
     micros: i64,
     ran: Option<(Timestamp, Timestamp)>,
-    /// What was charged from a hold and from the wallet is the same time.
-    last: Option<(Stream, Timestamp, Timestamp)>,
 }
 
 /// Goes through a statement's lines.
 pub struct Walk {
     store: Arc<SqlStore>,
+    /// The wallet and the tenant's grants.
+    accounts: Vec<AccountId>,
     wallet: AccountId,
     from: Timestamp,
     to: Timestamp,
     after: Option<After>,
     day: i64,
     sums: BTreeMap<(JobId, Kind), Sum>,
+    /// Which stretch of a job was counted last: what was paid from several accounts is the same time.
+    last: BTreeMap<JobId, (Stream, Timestamp, Timestamp)>,
     done: bool,
 }
 
 impl Walk {
-    pub fn new(store: Arc<SqlStore>, wallet: AccountId, from: Timestamp, to: Timestamp) -> Walk {
-        Walk { store, wallet, from, to, after: None, day: 0, sums: BTreeMap::new(), done: false }
+    pub fn new(
+        store: Arc<SqlStore>,
+        wallet: AccountId,
+        grants: Vec<AccountId>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Walk {
+        let accounts = std::iter::once(wallet).chain(grants).collect();
+        let (sums, last) = (BTreeMap::new(), BTreeMap::new());
+        Walk { store, accounts, wallet, from, to, after: None, day: 0, sums, last, done: false }
     }
 
     /// The lines that follow, some at a time; `None` at the end.
@@ -106,7 +120,7 @@ impl Walk {
     /// What the store says.
     pub async fn next(&mut self) -> Result<Option<Vec<Line>>, StoreError> {
         while !self.done {
-            let page = self.store.booked(self.wallet, self.from, self.to, self.after).await?;
+            let page = self.store.booked_on(&self.accounts, self.from, self.to, self.after).await?;
             let mut ready = Vec::new();
             for booked in &page {
                 self.take(booked, &mut ready);
@@ -141,16 +155,24 @@ impl Walk {
             Some(Reference::Text { .. }) | None => (None, None),
         };
         let job = stream.map(|stream| JobId::from_u128(stream.subject));
+        let granted = (if *debited { transfer.debit } else { transfer.credit }) != self.wallet;
         if let (Kind::Charge | Kind::Refund, Some(job)) = (kind, job) {
+            if granted {
+                let credit = self.sums.entry((job, Kind::Credit)).or_default();
+                credit.amount = credit.amount.saturating_sub(amount.0);
+            }
             let sum = self.sums.entry((job, kind)).or_default();
             sum.amount = sum.amount.saturating_add(amount.0);
             if let (Some(stream), Some((from, to))) = (stream, ran)
-                && sum.last != Some((stream, from, to))
+                && self.last.insert(job, (stream, from, to)) != Some((stream, from, to))
             {
-                sum.last = Some((stream, from, to));
                 sum.micros += (to - from).as_micros() * if *debited { 1 } else { -1 };
                 sum.ran = Some(sum.ran.map_or((from, to), |(first, last)| (first.min(from), last.max(to))));
             }
+            return;
+        }
+        if granted {
+            // Given, or gone back: no movement of the tenant's money.
             return;
         }
         let (note, transfer) = (transfer.memo.as_str().into(), Some(transfer.id));
@@ -170,6 +192,7 @@ impl Walk {
             note: "".into(),
             transfer: None,
         };
+        self.last.clear();
         ready.extend(std::mem::take(&mut self.sums).into_iter().map(line));
     }
 

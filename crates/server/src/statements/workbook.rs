@@ -112,7 +112,7 @@ pub fn workbook(detail: &StatementDetail, lines: &[Line]) -> Result<Vec<u8>, Xls
     book.save_to_buffer()
 }
 
-const PART_HEADS: [&str; 6] = ["name", "hours", "charges", "refunds", "corrections", "due"];
+const PART_HEADS: [&str; 7] = ["name", "hours", "charges", "refunds", "corrections", "credits", "due"];
 
 fn summary(mut sheet: Sheet<'_>, detail: &StatementDetail) -> Result<(), XlsxError> {
     let of = &detail.statement;
@@ -158,6 +158,7 @@ fn parts(mut sheet: Sheet<'_>, parts: &[StatementPart]) -> Result<(), XlsxError>
             Cell::Money(part.charges),
             Cell::Money(part.refunds),
             Cell::Money(part.corrections),
+            Cell::Money(part.credits),
             Cell::Money(part.due),
         ])?;
     }

@@ -91,6 +91,7 @@ async fn outcome(platform: &Platform, column: &Column, method: &Method, path: &s
         .replace("{statement}", "1")
         .replace("{export}", "transfers")
         .replace("{contract}", "1")
+        .replace("{grant}", "1")
         .replace("{budget}", "1")
         .replace("{supplier}", "harbour")
         .replace("{report}", "rep_none");

@@ -5,6 +5,7 @@ mod budgets;
 mod clusters;
 mod contracts;
 mod files;
+mod grants;
 mod jobs;
 mod malformed;
 mod money;

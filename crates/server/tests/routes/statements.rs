@@ -296,6 +296,10 @@ async fn a_statement_is_written_out_in_every_form() {
         .post(&token, "/v1/tenants/lab/corrections", json!({ "amount": "-0.01", "job": jobs[1], "reason": "late" }))
         .await
         .expect(201);
+    // Part of a job is paid by a grant: its charge is there in full, and a credit beside it.
+    let gift = json!({ "amount": "0.001", "to": "2100-01-01T00:00:00Z", "note": "gift" });
+    platform.post(&token, "/v1/tenants/lab/grants", gift).await.expect(201);
+    works(&platform, "of-lab").await;
     next_month(&platform).await;
     let token = admin(&platform).await;
     platform.post(&token, "/v1/statements", json!({ "tenant": "lab" })).await.expect(200);
@@ -317,6 +321,12 @@ async fn a_statement_is_written_out_in_every_form() {
         assert_eq!(focus.iter().map(cost).sum::<Money>(), due, "{focus:?}");
         let corrected = focus.iter().filter(|row| row["ChargeClass"].is_some()).count();
         assert_eq!(corrected, corrections, "{focus:?}");
+        let credits: Vec<Money> =
+            focus.iter().filter(|row| row["ChargeCategory"].as_deref() == Some("Credit")).map(cost).collect();
+        let given = if number == 2 { vec![Money(-1_000)] } else { Vec::new() };
+        assert_eq!(credits, given, "{focus:?}");
+        let parts = detail["jobs"].as_array().unwrap().iter().map(|job| -money(&job["credits"])).sum::<Money>();
+        assert_eq!(parts, given.into_iter().sum::<Money>(), "{detail}");
         let own = rows(&platform.get(&token, &format!("{path}?format=csv")).await.text());
         let moved: Money = own.iter().map(|row| row["amount"].as_deref().unwrap().parse::<Money>().unwrap()).sum();
         assert_eq!(moved, money(&detail["opening"]) - money(&detail["closing"]), "every movement is a line");

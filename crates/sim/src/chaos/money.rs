@@ -1,9 +1,9 @@
-//! Prices and contracts by chance.
+//! Prices, contracts and grants by chance.
 
 use std::collections::BTreeMap;
 
 use base::{Currency, Money, PriceBookId, Span};
-use engine::{Command, Contracting};
+use engine::{Command, Contracting, Granting};
 use model::ContractTier;
 use rating::contract::{Commitment, Quantity, Terms, Unused};
 use rating::tariff::{Selector, Unit, UtcOffset};
@@ -24,6 +24,25 @@ impl Chaos {
         let (id, from) = (PriceBookId::from_u128(self.ids.u128()), self.world.shown() + from);
         let book = PriceBook::list(id, "book".into(), Currency::CNY, from, list);
         self.operator(Command::PublishPrices(book));
+    }
+
+    /// A grant of some minutes or of days for some work; or one is revoked.
+    pub(super) fn grant(&mut self) {
+        if self.chance.chance(250) {
+            let grant = 1 + self.chance.below(8);
+            return self.operator(Command::Grant(Box::new(Granting::Revoke { grant, note: "by chance".into() })));
+        }
+        let (tenant, user) = *self.chance.pick(&self.tenants);
+        let user = self.chance.chance(300).then_some(user);
+        let later = self.chance.chance(300).then(|| Span::from_secs(self.chance.below(900) as i64));
+        let from = later.map(|later| self.world.shown() + later);
+        let lasts = if self.chance.chance(600) { 60 + self.chance.below(3_600) } else { 86_400 * 20 };
+        let to = from.unwrap_or(self.world.shown()) + Span::from_secs(lasts as i64);
+        let pool = self.chance.chance(300).then(|| "main".into());
+        let of = pool.map(|pool| Selector { pool: Some(pool), ..Selector::default() }).into_iter().collect();
+        let (amount, note) = (Money(1 + self.chance.below(30_000_000) as i64), "by chance".into());
+        let give = Granting::Give { tenant, project: None, user, amount, from, to, of, note };
+        self.operator(Command::Grant(Box::new(give)));
     }
 
     /// A contract of some minutes or of days, over the end of a month; some of them too dear for their tenant.

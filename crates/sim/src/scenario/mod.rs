@@ -4,6 +4,7 @@
 
 mod budget;
 mod contracts;
+mod grants;
 mod parse;
 mod setup;
 mod tell;
@@ -50,6 +51,7 @@ struct Runner {
     number: usize,
     tenants: BTreeMap<String, (TenantId, UserId)>,
     contracts: BTreeMap<String, u64>,
+    grants: BTreeMap<String, u64>,
     first_tenant: Option<String>,
     clusters: BTreeMap<String, ClusterId>,
     pools: BTreeMap<String, PoolId>,
@@ -75,6 +77,7 @@ impl Runner {
             number: 0,
             tenants: BTreeMap::new(),
             contracts: BTreeMap::new(),
+            grants: BTreeMap::new(),
             first_tenant: None,
             clusters: BTreeMap::new(),
             pools: BTreeMap::new(),
@@ -166,6 +169,9 @@ impl Runner {
             Step::Contract(contract) => self.contract(*contract),
             Step::BreakOff(name) => self.break_off(&name),
             Step::Contracts => self.list_contracts(),
+            Step::Grant(step) => self.grant(*step),
+            Step::Revoke(name) => self.revoke(&name),
+            Step::Grants => self.list_grants(),
             Step::Books => tell::books(self.world.tables()).iter().for_each(|line| self.say(line)),
             Step::Tick(_)
             | Step::Node { .. }

@@ -201,6 +201,9 @@ pub enum Step {
     Contract(Box<super::contracts::ContractStep>),
     BreakOff(String),
     Contracts,
+    Grant(Box<super::grants::GrantStep>),
+    Revoke(String),
+    Grants,
 }
 
 /// Reads one line; `None` for empty ones and comments.
@@ -269,6 +272,9 @@ fn step(command: &str, w: &mut Words) -> Result<Step, ParseError> {
         "books" => Step::Books,
         "contract" => super::contracts::contract(w)?,
         "contracts" => Step::Contracts,
+        "grant" => super::grants::grant(w)?,
+        "grants" => Step::Grants,
+        "revoke" => Step::Revoke(w.next("a grant")?.into()),
         "break" => {
             w.takes("off");
             Step::BreakOff(w.next("a contract")?.into())

@@ -165,6 +165,7 @@ fn what(tables: &Tables, names: &Names, kind: &EventKind) -> String {
         EventKind::UserChanged { .. } => "user changed".into(),
         EventKind::PricesChanged => "prices changed".into(),
         EventKind::ContractChanged { contract, step } => contract_changed(*contract, *step),
+        EventKind::GrantChanged { grant, step, amount } => format!("grant {grant} {}: {amount}", step.as_str()),
     }
 }
 

@@ -41,7 +41,7 @@ impl SqlStore {
     ) -> Result<Option<Money>, StoreError> {
         let mut select = Select::new(self.kind(), "SELECT b.v, b.doc, ");
         select.push(
-            "(SELECT CAST(COALESCE(SUM(i.charge - i.drawn), 0) AS BIGINT) FROM intervals i JOIN jobs j ON j.id = i.job",
+            "(SELECT CAST(COALESCE(SUM(i.charge - i.drawn - i.credited), 0) AS BIGINT) FROM intervals i JOIN jobs j ON j.id = i.job",
         );
         select.push(" WHERE j.tenant = ").id(budget.tenant.as_u128());
         if let Some(project) = budget.project {

@@ -32,7 +32,7 @@ pub struct ExportedInterval {
 }
 
 /// Columns of an interval, and so where those after them begin.
-const WIDTH: usize = 16;
+const WIDTH: usize = codec::INTERVAL_WIDTH;
 
 impl SqlStore {
     /// Intervals that ended within `from < end <= to`, by job, attempt and place in it: the thousand that follow `after`.

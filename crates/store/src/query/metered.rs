@@ -25,7 +25,7 @@ pub struct MeteredWork {
 }
 
 /// Columns of an interval, and so where those after them begin.
-const WIDTH: usize = 16;
+const WIDTH: usize = codec::INTERVAL_WIDTH;
 
 /// Specifications that are remembered while rows pass, of about 1 KB each.
 const SPECS_MAX: usize = 10_000;

@@ -7,6 +7,7 @@ pub(crate) mod build;
 pub(crate) mod contracts;
 pub(crate) mod events;
 pub(crate) mod exports;
+pub(crate) mod grants;
 pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod metered;

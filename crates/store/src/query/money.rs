@@ -79,7 +79,7 @@ pub struct MarginRow {
     /// The job's number, when grouped by job.
     pub number: Option<u64>,
     pub currency: Currency,
-    /// All charges, with what was written off.
+    /// All charges but what grants paid, with what was written off.
     pub revenue: Money,
     pub uncollected: Money,
     pub cost: CostParts,
@@ -243,7 +243,7 @@ impl SqlStore {
         let mut select = Select::new(
             self.kind(),
             format!(
-                "SELECT {key}, {name}, CAST(MAX({number}) AS BIGINT), t.currency, CAST(SUM(i.charge) AS BIGINT), \
+                "SELECT {key}, {name}, CAST(MAX({number}) AS BIGINT), t.currency, CAST(SUM(i.charge - i.credited) AS BIGINT), \
                  CAST(SUM(i.uncollected) AS BIGINT), CAST(SUM(i.depreciation) AS BIGINT), \
                  CAST(SUM(i.datacentre) AS BIGINT), CAST(SUM(i.fee) AS BIGINT){BILLED}"
             ),

@@ -12,7 +12,7 @@ use crate::store::SqlStore;
 
 /// Of intervals: amounts, and milliseconds of cores and cards. What was given back is time that was not worked.
 const BY_USER: &str = "CAST(SUM(i.charge) AS BIGINT), CAST(SUM(i.uncollected) AS BIGINT), CAST(SUM(i.depreciation) AS BIGINT), \
-    CAST(SUM(i.datacentre) AS BIGINT), CAST(SUM(i.fee) AS BIGINT)";
+    CAST(SUM(i.datacentre) AS BIGINT), CAST(SUM(i.fee) AS BIGINT), CAST(SUM(i.credited) AS BIGINT)";
 
 impl SqlStore {
     /// How many users of each tenant had something metered in intervals that ended within `from < end <= to`.
@@ -36,9 +36,9 @@ impl SqlStore {
         self.list(select.text, select.args, read).await
     }
 
-    /// What a tenant was charged, less what was written off, by day, newest first: the end of each day and its amount.
+    /// What a tenant was charged, less what was written off and what grants paid, by day, newest first: the end of each day and its amount.
     pub async fn charged_by_day(&self, tenant: TenantId) -> Result<Vec<(Timestamp, Money)>, StoreError> {
-        let sql = "SELECT d.day, CAST(SUM(d.charge - d.uncollected) AS BIGINT) FROM daily d \
+        let sql = "SELECT d.day, CAST(SUM(d.charge - d.uncollected - d.credited) AS BIGINT) FROM daily d \
             JOIN projects p ON p.id = d.project";
         let mut select = Select::new(self.kind(), sql);
         select.filter("p.tenant = ").id(tenant.as_u128()).push(" GROUP BY d.day ORDER BY d.day DESC");
@@ -82,6 +82,7 @@ impl SqlStore {
                 cost: codec::get_cost(row, 6)?,
                 core_ms: 0,
                 card_ms: 0,
+                credited: Money(row.int(9)?),
             })
         };
         self.list(select.text, select.args, read).await

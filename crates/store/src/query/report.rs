@@ -34,6 +34,8 @@ pub struct EarnedRow {
     pub line: Option<usize>,
     pub charge: Money,
     pub uncollected: Money,
+    /// What grants paid of the charge.
+    pub credited: Money,
     pub cost: CostParts,
     pub core_ms: i64,
     pub card_ms: i64,
@@ -54,7 +56,7 @@ pub struct PoolTimeRow {
 
 const EARNED: &str = "CAST(SUM(d.charge) AS BIGINT), CAST(SUM(d.uncollected) AS BIGINT), CAST(SUM(d.depreciation) AS BIGINT), \
     CAST(SUM(d.datacentre) AS BIGINT), CAST(SUM(d.fee) AS BIGINT), CAST(SUM(d.core_ms) AS BIGINT), \
-    CAST(SUM(d.card_ms) AS BIGINT) FROM daily d";
+    CAST(SUM(d.card_ms) AS BIGINT), CAST(SUM(d.credited) AS BIGINT) FROM daily d";
 
 fn get_earned(row: &Row) -> Sql<EarnedRow> {
     Ok(EarnedRow {
@@ -68,6 +70,7 @@ fn get_earned(row: &Row) -> Sql<EarnedRow> {
         cost: codec::get_cost(row, 6)?,
         core_ms: row.int(9)?,
         card_ms: row.int(10)?,
+        credited: Money(row.int(11)?),
     })
 }
 

@@ -147,9 +147,21 @@ impl SqlStore {
         to: Timestamp,
         after: Option<After>,
     ) -> Result<Vec<Booked>, StoreError> {
+        self.booked_on(&[account], from, to, after).await
+    }
+
+    /// As [`SqlStore::booked`], on any of some accounts; what moves between two of them is there twice.
+    pub async fn booked_on(
+        &self,
+        accounts: &[AccountId],
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<After>,
+    ) -> Result<Vec<Booked>, StoreError> {
         let columns: String = TRANSFER_COLUMNS.split(", ").map(|column| format!("x.{column}, ")).collect();
         let mut select = Select::new(self.kind(), format!("SELECT {columns}side FROM ("));
-        for (n, (side, value)) in [("debit", 1), ("credit", 0)].into_iter().enumerate() {
+        let sides = accounts.iter().flat_map(|account| [("debit", 1, account), ("credit", 0, account)]);
+        for (n, (side, value, account)) in sides.enumerate() {
             select.push(if n == 0 { "" } else { " UNION ALL " });
             select.push(&format!(
                 "SELECT * FROM (SELECT y.*, CAST({value} AS BIGINT) AS side FROM transfers y WHERE y.{side} = "
