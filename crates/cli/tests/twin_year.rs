@@ -58,7 +58,8 @@ fn a_years_raw_books_are_reckoned_again_to_the_last_unit() {
     assert!(count("over") + count("refused") > 2_950 && count("restarts") > 10 && count("contracts") > 2, "{told}");
     assert!(count("peak_rss_bytes") > 1_000_000 && told["elapsed_s"].as_f64() > Some(0.0));
     let money = &told["money"][0];
-    let amount = |name: &str| money[name].as_str().and_then(|text| text.parse::<base::Money>().ok()).expect("an amount");
+    let amount =
+        |name: &str| money[name].as_str().and_then(|text| text.parse::<base::Money>().ok()).expect("an amount");
     assert_eq!(money["currency"], "CNY");
     assert_eq!(amount("revenue") + -amount("cost"), amount("margin"));
 
@@ -90,7 +91,8 @@ fn the_same_seed_writes_the_same_books() {
         let done = year(place.path(), &format!("--jobs 200 --days 20 --seed {seed} --books {books}"));
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
-    let read = |books: &str, name: &str| std::fs::read(place.path().join(books).join(format!("{name}.csv"))).expect("a book");
+    let read =
+        |books: &str, name: &str| std::fs::read(place.path().join(books).join(format!("{name}.csv"))).expect("a book");
     for name in FILES {
         assert_eq!(read("a", name), read("b", name), "{name}");
     }

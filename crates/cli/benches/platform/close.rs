@@ -33,7 +33,17 @@ const TAIL_DAYS: i64 = 6;
 const HELD: &str = r##"{"script":"#!/bin/sh\n#SBATCH --hold --mem=10M --time=5\ntrue\n"}"##;
 /// What reports tell apart.
 const BY: [&str; 11] = [
-    "tenant", "line", "pool", "cluster", "supplier", "mode", "day", "project", "user", "tenant,line,pool", "month,region",
+    "tenant",
+    "line",
+    "pool",
+    "cluster",
+    "supplier",
+    "mode",
+    "day",
+    "project",
+    "user",
+    "tenant,line,pool",
+    "month,region",
 ];
 
 struct Month {
@@ -155,7 +165,8 @@ impl Lanes<'_> {
     /// What others are answered while `work` goes on.
     fn report(&self, when: &str, work: impl FnOnce()) {
         let stop = Arc::new(AtomicBool::new(false));
-        let lanes: Vec<_> = self.kinds().into_iter().map(|(kind, path)| (kind, self.lane(path, stop.clone()))).collect();
+        let lanes: Vec<_> =
+            self.kinds().into_iter().map(|(kind, path)| (kind, self.lane(path, stop.clone()))).collect();
         work();
         stop.store(true, Ordering::Relaxed);
         for (kind, lane) in lanes {
@@ -181,7 +192,8 @@ impl Lanes<'_> {
                 let mut took = Vec::new();
                 while !stop.load(Ordering::Relaxed) || took.is_empty() {
                     let key = jiff::Timestamp::now().as_nanosecond().to_string();
-                    let request = if path.is_empty() { post("/v1/jobs", &token, &key, HELD) } else { get(&path, &token) };
+                    let request =
+                        if path.is_empty() { post("/v1/jobs", &token, &key, HELD) } else { get(&path, &token) };
                     let sent = Instant::now();
                     let answer = connection.send(&request).await;
                     assert!(answer.status < 300, "{path}: {}", String::from_utf8_lossy(&answer.body));
@@ -212,7 +224,10 @@ impl Lanes<'_> {
                 took
             });
             took.sort_unstable();
-            println!("the month's {report:<28} median {:>9.2?}, largest {:>9.2?}   (wanted: under 1 s)", took[1], took[2]);
+            println!(
+                "the month's {report:<28} median {:>9.2?}, largest {:>9.2?}   (wanted: under 1 s)",
+                took[1], took[2]
+            );
         }
     }
 }

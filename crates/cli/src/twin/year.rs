@@ -163,7 +163,7 @@ impl Sheet {
     }
 
     fn put(&mut self, row: &str) -> Result<(), Fault> {
-        self.out.write_all(row.as_bytes()).map_err(Fault::file(&self.path))
+        self.out.write_all(row.as_bytes()).map_err(|source| Fault::File { path: self.path.clone(), source })
     }
 
     fn finish(mut self) -> Result<(), Fault> {

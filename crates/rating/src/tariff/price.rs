@@ -105,7 +105,8 @@ impl Week {
         minutes.dedup();
         // The first band that holds counts.
         let at = |minute: u32| {
-            let holds = |(from, lasts, _): &&(u32, u32, Money)| (minute + MINUTES_A_WEEK - from) % MINUTES_A_WEEK < *lasts;
+            let holds =
+                |(from, lasts, _): &&(u32, u32, Money)| (minute + MINUTES_A_WEEK - from) % MINUTES_A_WEEK < *lasts;
             spans.iter().find(holds).map_or(item.price, |(.., price)| *price)
         };
         let mut prices: Vec<(u32, Money)> = minutes.into_iter().map(|minute| (minute, at(minute))).collect();

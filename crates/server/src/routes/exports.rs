@@ -8,8 +8,8 @@ use axum::response::Response;
 use base::{AttemptId, SpecId, Timestamp};
 use futures::stream;
 use store::{Booked, ExportedInterval, PageRequest, Scope, SqlStore};
-use wire::statement::ExportQuery;
 use wire::Export;
+use wire::statement::ExportQuery;
 
 use super::money::period;
 use super::statements::file;

@@ -280,9 +280,13 @@ mod tests {
         }
         let (from, job) = (statement().from.0, Some(JobId::from_u128(9)));
         let hour = base::Span::from_hours(1);
-        let ran = |begin| Line { job, micros: hour.as_micros(), ran: Some((begin, begin + hour)), ..line(Kind::Charge, 5) };
+        let ran =
+            |begin| Line { job, micros: hour.as_micros(), ran: Some((begin, begin + hour)), ..line(Kind::Charge, 5) };
         let used = fields(&ran(from));
-        assert_eq!((&*used["ChargeCategory"], &*used["ChargeFrequency"], &*used["ConsumedUnit"]), ("Usage", "Usage-Based", "Hours"));
+        assert_eq!(
+            (&*used["ChargeCategory"], &*used["ChargeFrequency"], &*used["ConsumedUnit"]),
+            ("Usage", "Usage-Based", "Hours")
+        );
         // Work of the month before is charged now: no correction. What is given back of it is one.
         assert_eq!(fields(&ran(from - hour))["ChargeClass"], "");
         let back = Line { kind: Kind::Refund, amount: Money(-5), micros: -hour.as_micros(), ..ran(from - hour) };

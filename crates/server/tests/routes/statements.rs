@@ -235,7 +235,8 @@ async fn fees_of_contracts_are_purchases() {
     assert_eq!((bought.iter().map(|row| cost(row)).sum::<Money>(), focus.iter().map(cost).sum()), (fees, due));
     assert!(!bought.is_empty(), "{focus:?}");
     for row in &bought {
-        let said = ["ChargeFrequency", "PricingCategory", "PricingQuantity", "PricingUnit"].map(|name| field(row, name));
+        let said =
+            ["ChargeFrequency", "PricingCategory", "PricingQuantity", "PricingUnit"].map(|name| field(row, name));
         assert_eq!(said, ["Recurring", "Standard", "1", "Units"], "{row:?}");
         for none in ["ChargeClass", "ConsumedQuantity", "ConsumedUnit", "ResourceId", "SubAccountId", "x_JobNumber"] {
             assert_eq!(row[none], None, "{none}: {row:?}");

@@ -37,7 +37,11 @@ impl Run<'_> {
             for (side, out) in [(one.debit, true), (one.credit, false)] {
                 let amount = if out { one.amount } else { -one.amount };
                 if let Some(tenant) = self.months.wallets.get(&side) {
-                    add(self.months.sums.entry(*tenant).or_default().entry(OFFSET.month_of(one.at)).or_default(), one, out);
+                    add(
+                        self.months.sums.entry(*tenant).or_default().entry(OFFSET.month_of(one.at)).or_default(),
+                        one,
+                        out,
+                    );
                 } else if self.months.uncollected == Some(side)
                     && let Some(tenant) = self.whose(one, settled)
                 {
