@@ -352,6 +352,12 @@ class Run:
         return due
 
 
+def said(row):
+    """What all intervals of a run have in common."""
+    names = "tenant", "pool", "chip", "product", "class", "cpu_millis", "memory_bytes", "cards", "nodes"
+    return [row[name] for name in names]
+
+
 def charges(rows, books, contracts, grants, wrong):
     """Every charge, and the price of every month's quantity."""
     runs, volumes, by_volume, skipped = {}, defaultdict(int), defaultdict(int), 0
@@ -379,8 +385,10 @@ def charges(rows, books, contracts, grants, wrong):
             if row["price_book"] and not whole:
                 skipped += 1
             if runs[key] is not None:
-                runs[key].book = (row["tenant"], row["price_book"])
+                runs[key].book, runs[key].said = (row["tenant"], row["price_book"]), said(row)
         run = runs[key]
+        if run is not None and run.said != said(row):
+            wrong(f"job {row['number']} attempt {row['attempt']} interval {row['seq']}: is not of what its run was granted")
         if run is None:
             if not row["price_book"] and charge != 0:
                 wrong(f"job {row['number']} attempt {row['attempt']} interval {row['seq']}: charged by no price book")

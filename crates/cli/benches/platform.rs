@@ -1,7 +1,9 @@
 //! The platform as a whole, measured from outside on this machine: durable submissions over HTTP, the price a job pays
-//! for being managed, memory per open job, start with a million of them. Prints figures; judges nothing.
+//! for being managed, memory per open job, start with a million of them, the end of a month with a million. Prints figures; judges nothing.
 #![allow(clippy::print_stdout, reason = "figures for whoever reads the run")]
 
+#[path = "platform/close.rs"]
+mod close;
 #[path = "platform/http.rs"]
 mod http;
 #[path = "platform/measure.rs"]
@@ -41,5 +43,8 @@ fn main() {
     }
     if wanted("million") {
         measure::million();
+    }
+    if wanted("close") {
+        close::close();
     }
 }

@@ -25,6 +25,7 @@ pub mod recovery;
 mod results;
 mod retention;
 pub mod routes;
+pub mod sheets;
 pub mod shell;
 pub mod sites;
 mod staging;

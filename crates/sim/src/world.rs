@@ -128,6 +128,8 @@ pub struct World {
     log: Log,
     /// Digest over the debug form of everything committed, when asked for.
     fingerprint: Option<u128>,
+    /// Committed batches, when asked for.
+    recorded: Option<Vec<Batch>>,
     /// Of jobs that are watched.
     starts: ahead::Starts,
     awaited: usize,
@@ -157,6 +159,7 @@ impl World {
             conflict: None,
             log: Log::new(false),
             fingerprint: None,
+            recorded: None,
             starts: Default::default(),
             awaited: 0,
         }
@@ -313,6 +316,9 @@ impl World {
         if let Some(fingerprint) = &mut self.fingerprint {
             let text = format!("{:?}", (&batch.records, &batch.effects));
             *fingerprint = base::digest128(&[&fingerprint.to_be_bytes(), text.as_bytes()]);
+        }
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(Batch { records: batch.records.clone(), effects: Vec::new() });
         }
         self.note_starts(&batch.records);
         if let Err(conflict) = self.tables.commit(&batch.records) {

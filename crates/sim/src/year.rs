@@ -3,17 +3,24 @@
 //! any seam. The seed decides everything. Whoever listens is told every job that is over and every transfer, so that the books can be
 //! reckoned again by other means. Refuses to judge what came of it.
 
+mod months;
 mod operator;
 
-use base::{ClusterId, JobId, PoolId, Resources, Seed, Span, Stream, TenantId, Timestamp, UserId};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use base::{ClusterId, Currency, JobId, Money, PoolId, Resources, Seed, Span, Stream, TenantId, Timestamp, UserId};
+pub use engine::Batch;
 use engine::{Command, Contracting, Denied, Envelope, Policy, Report};
-use ledger::Transfer;
+use ledger::{AccountKind, Transfer};
 use model::{Actor, NodeState};
 
 use crate::audit;
 use crate::cluster::RunPlan;
 use crate::tables::Settled;
 use crate::world::{Crash, Delivery, World};
+
+use self::months::Months;
 
 /// How a year is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +30,21 @@ pub struct Options {
     pub jobs: u32,
     /// At least 1.
     pub days: u32,
+    /// At least 8.
+    pub tenants: u32,
+    /// True time when it begins; nothing: always the same date.
+    pub begins: Option<Timestamp>,
+    /// All contracts come to their ends, and tenants' months are closed when they are over.
+    pub whole: bool,
+    /// What is committed is told as well.
+    pub batches: bool,
+}
+
+impl Options {
+    /// As years are played that are reckoned again.
+    pub const fn new(seed: u64, jobs: u32, days: u32) -> Options {
+        Options { seed, jobs, days, tenants: 24, begins: None, whole: true, batches: false }
+    }
 }
 
 /// What is told while it goes on.
@@ -31,17 +53,58 @@ pub enum Told<'a> {
     /// A job that is over and settled.
     Job(&'a Settled),
     Transfer(&'a Transfer),
+    /// What was committed, where it is asked for, in its order.
+    Batch(Batch),
+    /// So many jobs were handed in, or tried to be.
+    Tried(u32),
 }
+
+/// Who listens; breaks the year off when it wants to.
+pub type Ear<'a> = dyn FnMut(&World, Told<'_>) -> ControlFlow<()> + 'a;
 
 /// What came of it.
 pub struct Year {
     pub world: World,
     pub handed_in: u32,
     /// By the code of the refusal.
-    pub refused: std::collections::BTreeMap<&'static str, u32>,
+    pub refused: BTreeMap<&'static str, u32>,
     pub restarts: u32,
+    /// Whoever listened wanted no more: nothing is at its end.
+    pub broken_off: bool,
     /// What no year may show; empty when all is well.
     pub wrong: Vec<String>,
+}
+
+/// What came in and what it cost, by the accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Earned {
+    pub currency: Currency,
+    pub revenue: Money,
+    pub cost: Money,
+}
+
+impl Earned {
+    pub fn margin(&self) -> Money {
+        self.revenue.saturating_sub(self.cost)
+    }
+}
+
+impl Year {
+    /// By currency.
+    pub fn earned(&self) -> Vec<Earned> {
+        let mut sums: BTreeMap<Currency, Earned> = BTreeMap::new();
+        for account in self.world.tables().accounts.values() {
+            let currency = account.currency;
+            let zero = Earned { currency, revenue: Money::ZERO, cost: Money::ZERO };
+            let sums = sums.entry(currency).or_insert(zero);
+            match account.kind {
+                AccountKind::Income => sums.revenue += account.balance(),
+                AccountKind::Expense => sums.cost += account.balance(),
+                _ => {}
+            }
+        }
+        sums.into_values().collect()
+    }
 }
 
 /// Faults a day, each by chance.
@@ -81,20 +144,29 @@ struct Run<'a> {
     clusters: Vec<ClusterId>,
     pools: Vec<(PoolId, Vec<std::sync::Arc<str>>)>,
     handed_in: u32,
-    refused: std::collections::BTreeMap<&'static str, u32>,
+    refused: BTreeMap<&'static str, u32>,
     restarts: u32,
     /// Links that are cut are joined again then.
     joins: Vec<(Timestamp, ClusterId)>,
     clock_set: Span,
     wrong: Vec<String>,
-    ear: &'a mut dyn FnMut(&World, Told<'_>),
+    months: Months,
+    tried: u32,
+    broken_off: bool,
+    ear: &'a mut Ear<'a>,
 }
 
 /// Plays a year. Two plays of the same options tell the same.
-pub fn play(options: Options, ear: &mut dyn FnMut(&World, Told<'_>)) -> Year {
+pub fn play<'a>(options: Options, ear: &'a mut Ear<'a>) -> Year {
     let root = Seed::from_u64(options.seed);
     let policy = Policy { meter_interval: Span::from_hours(1), open_jobs_max: u64::MAX, ..Policy::default() };
     let mut world = World::new(policy, &root).lean().telling();
+    if let Some(at) = options.begins {
+        world = world.beginning(at);
+    }
+    if options.batches {
+        world = world.recording();
+    }
     let latency = Span::from_micros(50_000);
     world.set_delivery(Delivery {
         latency,
@@ -112,18 +184,23 @@ pub fn play(options: Options, ear: &mut dyn FnMut(&World, Told<'_>)) -> Year {
         clusters: Vec::new(),
         pools: Vec::new(),
         handed_in: 0,
-        refused: std::collections::BTreeMap::new(),
+        refused: BTreeMap::new(),
         restarts: 0,
         joins: Vec::new(),
         clock_set: Span::ZERO,
         wrong: Vec::new(),
+        months: Months::default(),
+        tried: 0,
+        broken_off: false,
         ear,
     };
     run.set_up();
     run.days();
-    run.ends();
-    let Run { world, handed_in, refused, restarts, wrong, .. } = run;
-    Year { world, handed_in, refused, restarts, wrong }
+    if !run.broken_off {
+        run.ends();
+    }
+    let Run { world, handed_in, refused, restarts, broken_off, wrong, .. } = run;
+    Year { world, handed_in, refused, restarts, broken_off, wrong }
 }
 
 impl Run<'_> {
@@ -139,9 +216,10 @@ impl Run<'_> {
         self.world.command(Envelope { actor: Actor::Platform, operator: true, once: None, command }).ok()
     }
 
-    /// A year of few jobs has long ones, so that there is as much going on at a time.
+    /// In thousandths: few jobs are long ones, and more than a million a year shorter ones, so that there is as much going on at a time.
     fn stretch(&self) -> i64 {
-        i64::from(48_000 / self.options.jobs.max(1)).clamp(1, 12)
+        let a_year = (i64::from(self.options.jobs) * 365 / i64::from(self.options.days.max(1))).max(1);
+        if a_year > 1_000_000 { 1_000_000_000 / a_year } else { (48_000 / a_year).clamp(1, 12) * 1_000 }
     }
 
     fn days(&mut self) {
@@ -151,12 +229,18 @@ impl Run<'_> {
         let mut at = begin;
         for n in 0..self.options.days {
             self.day(n);
+            if self.options.whole {
+                self.close_months();
+            }
             let ends = begin + days(n + 1);
             let faults: u64 = FAULTS.iter().map(|(weight, _)| weight).sum::<u64>() / 1_000;
             let every = day.as_micros() / (faults as i64 + 1);
             let mut fault_at = begin + days(n) + Span::from_micros(every);
             while at < ends {
                 self.go(at);
+                if self.broken_off {
+                    return;
+                }
                 self.submit();
                 while fault_at <= at {
                     self.fault();
@@ -181,15 +265,28 @@ impl Run<'_> {
     }
 
     fn tell(&mut self) {
-        for transfer in self.world.take_transfers() {
-            (self.ear)(&self.world, Told::Transfer(&transfer));
+        let (batches, transfers) = (self.world.take_batches(), self.world.take_transfers());
+        let settled = self.world.take_settled();
+        for batch in batches {
+            self.say(Told::Batch(batch));
         }
-        for job in self.world.take_settled() {
+        if self.options.whole {
+            self.count_months(&transfers, &settled);
+        }
+        for transfer in &transfers {
+            self.say(Told::Transfer(transfer));
+        }
+        for job in &settled {
             if self.wrong.len() < WRONG_MAX {
-                self.wrong.extend(audit::settled(&job));
+                self.wrong.extend(audit::settled(job));
             }
-            (self.ear)(&self.world, Told::Job(&job));
+            self.say(Told::Job(job));
         }
+        self.say(Told::Tried(self.tried));
+    }
+
+    fn say(&mut self, told: Told<'_>) {
+        self.broken_off |= (self.ear)(&self.world, told).is_break();
     }
 
     fn fault(&mut self) {
@@ -245,6 +342,7 @@ impl Run<'_> {
     }
 
     fn submit(&mut self) {
+        self.tried += 1;
         let id = JobId::from_u128(self.ids.u128());
         let tenant = self.chance.below(self.tenants.len() as u64) as usize;
         let user = *self.chance.pick(&self.tenants[tenant].1);
@@ -278,9 +376,15 @@ impl Run<'_> {
                 break;
             }
         }
+        if !self.options.whole {
+            self.wrong.extend(audit::books(&self.world, false));
+            return self.wrong.extend(audit::while_running(&self.world));
+        }
         // Past the ends of all contracts, and the time after which a month is closed whatever is still to be billed.
         let last = self.world.tables().contracts.values().map(|c| c.to).fold(self.world.now(), Ord::max);
         self.go(last + days(8));
+        self.close_months();
+        self.tell();
         self.wrong.extend(audit::books(&self.world, true));
         self.wrong.extend(audit::while_running(&self.world));
     }

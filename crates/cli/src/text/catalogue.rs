@@ -321,6 +321,14 @@ catalogue! {
     ChangedMeanWait "Mean wait, changed" "变更后平均等待";
     BrokenOffJobs "Broken off" "因变更中断";
     NeverRan "Never ran" "未运行";
+    JobsOver "Of them over" "其中已结束";
+    JobsRefused "Refused" "被拒绝";
+    Restarts "Restarts" "平台重启次数";
+    Intervals "Metered intervals" "计量区间数";
+    Transfers "Transfers" "账务转账数";
+    StatementsMade "Statements" "月结单数";
+    ContractsMade "Contracts" "合同数";
+    Finding "What must not be" "不应有的情况";
     Tenants "Tenants" "租户数";
     Users "Users" "用户数";
     ContractFees "Contracts" "合同收入";
@@ -465,6 +473,7 @@ catalogue! {
     JobsWide "Left out: {unknown} jobs without processors, submission or run time, {large} wider than any pool." "未计入：{unknown} 个作业缺少处理器数、提交时间或运行时间，{large} 个作业超出所有资源池。";
     AuditorSays "The auditor finds: {text}" "审计发现：{text}";
     PairsMethod "Means over the pairs, the same history under both; the interval is Student's t over the {n} differences." "均值取自各对（同一历史在两种策略下）；区间为 {n} 个差值的 Student t 95% 置信区间。";
+    YearBrokenOff "Broken off: nothing has come to its end, and the books are not whole." "已中断：作业与合同尚未结束，账册不完整。";
     PlaysBrokenOff "Broken off: only what had come to its end counts." "已中断：仅计入已完成的部分。";
     LiveMethod "Running work is taken to end by its limit; nothing new is handed in." "推演假定：运行中的作业按时限结束，且无新作业提交。";
     BrokenOff "Broken off: the figures are of the jobs that had started; {n} of {jobs} had not." "已中断：结果仅含已开始的作业；{jobs} 个作业中有 {n} 个尚未开始。";

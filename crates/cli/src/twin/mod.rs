@@ -15,6 +15,7 @@ mod replay;
 mod source;
 mod supplied;
 mod sweep;
+mod year;
 
 use clap::{Args, Subcommand};
 
@@ -45,6 +46,8 @@ enum Act {
     Live(live::Live),
     /// Let pods arrive at a cluster of GPU nodes and see how much of it a policy allocates
     Pack(pack::Pack),
+    /// Play a year of a made-up operator with four clusters, and write its raw books
+    Year(year::YearArgs),
 }
 
 /// Carries out one of the twin's verbs.
@@ -57,5 +60,6 @@ pub async fn run(desk: &Desk, args: Twin) -> Result<View, Fault> {
         Act::Export(args) => export::run(desk, args).await,
         Act::Live(args) => live::run(desk, args).await,
         Act::Pack(args) => pack::run(desk, args),
+        Act::Year(args) => year::run(desk, args).await,
     }
 }

@@ -22,9 +22,30 @@ pub enum Price {
 
 /// A price for every minute of a week.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredWeek", into = "StoredWeek")]
 pub struct Week {
     pub offset: UtcOffset,
-    /// From which minute after Monday's midnight on a price holds; the first from 0.
+    /// Shared by all runs of a meter's copies; never empty.
+    spells: Arc<[Spell]>,
+    least: Money,
+    /// Price times microseconds of a whole week.
+    whole: i128,
+}
+
+/// A part of the week with one price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Spell {
+    /// Microseconds after Monday's midnight; the first 0.
+    from: i64,
+    price: Money,
+    /// Price times microseconds from Monday's midnight to `from`, so that any moment's sum is one multiplication away.
+    before: i128,
+}
+
+/// A week as it is stored: from which minute after Monday's midnight on a price holds; the first from 0.
+#[derive(Clone, Serialize, Deserialize)]
+struct StoredWeek {
+    offset: UtcOffset,
     prices: Vec<(u32, Money)>,
 }
 
@@ -36,60 +57,95 @@ pub struct Volume {
     prices: Vec<(u64, Money)>,
 }
 
+impl From<StoredWeek> for Week {
+    fn from(StoredWeek { offset, prices }: StoredWeek) -> Week {
+        let mut sum = 0;
+        let ends = prices.iter().skip(1).map(|(minute, _)| i64::from(*minute) * MINUTE_US).chain([WEEK_US]);
+        let mut spells = Vec::with_capacity(prices.len().max(1));
+        for ((minute, price), end) in prices.iter().zip(ends) {
+            let from = i64::from(*minute) * MINUTE_US;
+            spells.push(Spell { from, price: *price, before: sum });
+            sum += i128::from(price.micros()) * i128::from((end - from).max(0));
+        }
+        if spells.is_empty() {
+            spells.push(Spell { from: 0, price: Money::ZERO, before: 0 });
+        }
+        let least = spells.iter().map(|spell| spell.price).min().unwrap_or_default();
+        Week { offset, spells: spells.into(), least, whole: sum }
+    }
+}
+
+impl From<Week> for StoredWeek {
+    fn from(week: Week) -> StoredWeek {
+        let minute = |from: i64| u32::try_from(from / MINUTE_US).unwrap_or(0);
+        let prices = week.spells.iter().map(|spell| (minute(spell.from), spell.price)).collect();
+        StoredWeek { offset: week.offset, prices }
+    }
+}
+
+const MINUTES_A_WEEK: u32 = MINUTES_A_DAY as u32 * 7;
+
 impl Week {
     /// `None` when a price leaves the range of money.
     fn of(item: &Item, offset: UtcOffset) -> Option<Week> {
-        let week = usize::from(MINUTES_A_DAY) * 7;
-        let mut minutes = vec![item.price; week];
-        // The first band that holds counts: it is written last.
-        for band in item.bands.iter().rev() {
+        // Of each band and day: the minute in which it begins, how long it lasts, and its price.
+        let mut spans: Vec<(u32, u32, Money)> = Vec::with_capacity(item.bands.len() * 7);
+        for band in &item.bands {
             let price = band.rate.of(item.price)?;
-            let (from, to) = (usize::from(band.from.minutes()), usize::from(band.to.minutes()));
-            let to = if to <= from { to + usize::from(MINUTES_A_DAY) } else { to };
-            for day in &band.days {
-                let start = *day as usize * usize::from(MINUTES_A_DAY);
-                (start + from..start + to).for_each(|minute| minutes[minute % week] = price);
-            }
+            let (from, to) = (u32::from(band.from.minutes()), u32::from(band.to.minutes()));
+            let lasts = if to <= from { to + u32::from(MINUTES_A_DAY) - from } else { to - from };
+            spans.extend(band.days.iter().map(|day| {
+                let begins = *day as u32 * u32::from(MINUTES_A_DAY) + from;
+                (begins % MINUTES_A_WEEK, lasts, price)
+            }));
         }
-        let mut prices: Vec<(u32, Money)> = (0u32..).zip(minutes).collect();
+        let ends = spans.iter().map(|(from, lasts, _)| (from + lasts) % MINUTES_A_WEEK);
+        let mut minutes: Vec<u32> = spans.iter().map(|(from, ..)| *from).chain(ends).chain([0]).collect();
+        minutes.sort_unstable();
+        minutes.dedup();
+        // The first band that holds counts.
+        let at = |minute: u32| {
+            let holds =
+                |(from, lasts, _): &&(u32, u32, Money)| (minute + MINUTES_A_WEEK - from) % MINUTES_A_WEEK < *lasts;
+            spans.iter().find(holds).map_or(item.price, |(.., price)| *price)
+        };
+        let mut prices: Vec<(u32, Money)> = minutes.into_iter().map(|minute| (minute, at(minute))).collect();
         prices.dedup_by(|later, earlier| later.1 == earlier.1);
-        Some(Week { offset, prices })
+        Some(StoredWeek { offset, prices }.into())
+    }
+
+    /// The spell in which a moment of the week lies.
+    fn spell(&self, within: i64) -> &Spell {
+        let after = self.spells.partition_point(|spell| spell.from <= within);
+        // The first begins with the week, and there is one.
+        &self.spells[after.saturating_sub(1)]
     }
 
     pub fn at(&self, at: Timestamp) -> Money {
-        let minute = (self.offset.since_monday(at).rem_euclid(WEEK_US) / MINUTE_US) as u32;
-        let after = self.prices.partition_point(|(from, _)| *from <= minute);
-        self.prices.get(after.wrapping_sub(1)).map_or(Money::ZERO, |(_, price)| *price)
+        self.spell(self.offset.since_monday(at).rem_euclid(WEEK_US)).price
     }
 
-    /// Price times microseconds from Monday's midnight to a moment of that week.
-    fn until(&self, within: i64) -> i128 {
-        let ends = self.prices.iter().skip(1).map(|(minute, _)| i64::from(*minute) * MINUTE_US).chain([WEEK_US]);
-        let times = self.prices.iter().zip(ends).map(|((minute, price), end)| {
-            let length = within.min(end) - i64::from(*minute) * MINUTE_US;
-            i128::from(price.micros()) * i128::from(length.max(0))
-        });
-        times.sum()
-    }
-
-    /// Micro-units times microseconds between two moments: the price of one piece a microsecond, summed up.
+    /// Price times microseconds between two moments: the price of one piece a microsecond, summed up.
     pub fn sum(&self, from: Timestamp, to: Timestamp) -> u128 {
-        let whole = |at: Timestamp| {
-            let local = self.offset.since_monday(at);
-            i128::from(local.div_euclid(WEEK_US)) * self.until(WEEK_US) + self.until(local.rem_euclid(WEEK_US))
+        let (from, to) = (self.offset.since_monday(from), self.offset.since_monday(to));
+        let until = |local: i64| {
+            let within = local.rem_euclid(WEEK_US);
+            let spell = self.spell(within);
+            spell.before + i128::from(spell.price.micros()) * i128::from(within - spell.from)
         };
-        u128::try_from(whole(to) - whole(from)).unwrap_or(0)
+        let weeks = to.div_euclid(WEEK_US) - from.div_euclid(WEEK_US);
+        u128::try_from(i128::from(weeks) * self.whole + until(to) - until(from)).unwrap_or(0)
     }
 
-    fn least(&self) -> Money {
-        self.prices.iter().map(|(_, price)| *price).min().unwrap_or_default()
+    const fn least(&self) -> Money {
+        self.least
     }
     fn most(&self) -> Money {
-        self.prices.iter().map(|(_, price)| *price).max().unwrap_or_default()
+        self.spells.iter().map(|spell| spell.price).max().unwrap_or_default()
     }
     /// Over a whole week, rounded down.
     fn mean(&self) -> Money {
-        Money(i64::try_from(self.until(WEEK_US) / i128::from(WEEK_US)).unwrap_or(i64::MAX))
+        Money(i64::try_from(self.whole / i128::from(WEEK_US)).unwrap_or(i64::MAX))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Names of people and of supply as last read from the store: lists show them, filters and submissions look ids up by
 //! them. A few seconds behind at most; changes made through this server show at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -146,6 +146,35 @@ impl Names<'_> {
         let found = self.store.user(id).await?;
         self.directory.users.insert(id, found.clone());
         Ok(found)
+    }
+    /// Remembers these projects and whose they are, with a few questions instead of two for each.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn learn_projects(&self, ids: impl Iterator<Item = ProjectId>) -> Result<(), StoreError> {
+        let unknown: BTreeSet<ProjectId> = ids.filter(|id| self.directory.projects.get(id).is_none()).collect();
+        let found = self.store.projects_of(&unknown.into_iter().collect::<Vec<_>>()).await?;
+        let tenants: BTreeSet<TenantId> = found.iter().map(|project| project.tenant).collect();
+        for project in found {
+            self.directory.projects.insert(project.id, Some(project));
+        }
+        let unknown: Vec<TenantId> =
+            tenants.into_iter().filter(|id| self.directory.tenants.get(id).is_none()).collect();
+        for tenant in self.store.tenants_of(&unknown).await? {
+            self.directory.tenants.insert(tenant.id, Some(tenant));
+        }
+        Ok(())
+    }
+    /// Remembers these users, as [`Self::learn_projects`] does.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn learn_users(&self, ids: impl Iterator<Item = UserId>) -> Result<(), StoreError> {
+        let unknown: BTreeSet<UserId> = ids.filter(|id| self.directory.users.get(id).is_none()).collect();
+        for user in self.store.users_of(&unknown.into_iter().collect::<Vec<_>>()).await? {
+            self.directory.users.insert(user.id, Some(user));
+        }
+        Ok(())
     }
     pub async fn tenant_name(&self, id: TenantId) -> Result<String, StoreError> {
         Ok(self.tenant(id).await?.map_or(UNKNOWN.into(), |t| t.name.to_string()))

@@ -1,6 +1,6 @@
 //! The operator's reports. Each is a query over the days' sums and the pools' stretches, and adds up to the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use base::{Currency, Money, PoolId, ProjectId, Span, Timestamp, UserId};
@@ -194,6 +194,7 @@ pub(super) fn days(
 
 /// Names of the users that are told apart.
 async fn users(access: &AuditAccess, earned: &[EarnedRow]) -> Result<BTreeMap<UserId, String>, Failure> {
+    access.names().learn_users(earned.iter().filter_map(|row| row.user)).await?;
     let mut users = BTreeMap::new();
     for id in earned.iter().filter_map(|row| row.user) {
         if let std::collections::btree_map::Entry::Vacant(place) = users.entry(id) {
@@ -271,6 +272,8 @@ async fn payers(
     access: &AuditAccess,
     projects: impl Iterator<Item = ProjectId>,
 ) -> Result<BTreeMap<ProjectId, Payer>, Failure> {
+    let projects: BTreeSet<ProjectId> = projects.collect();
+    access.names().learn_projects(projects.iter().copied()).await?;
     let mut known = BTreeMap::new();
     for id in projects {
         if known.contains_key(&id) {

@@ -200,3 +200,100 @@ pub fn own_row(of: &TenantStatement, line: &Line) -> String {
         line.transfer.map_or_else(String::new, |id| id.to_string()),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use base::{Currency, JobId, Money, TenantId};
+
+    use super::*;
+
+    fn statement() -> TenantStatement {
+        let month: rating::tariff::Month = "2026-10".parse().unwrap();
+        let offset = rating::tariff::UtcOffset::UTC;
+        let told = store::Told {
+            statement: rating::statement::TenantStatement {
+                number: 7,
+                tenant: TenantId::from_u128(1),
+                month,
+                from: offset.start_of(month),
+                to: offset.start_of(month.next()),
+                currency: Currency::CNY,
+                sums: Default::default(),
+                due: Money::ZERO,
+                tax_ppm: 0,
+                tax: Money::ZERO,
+                closed_at: offset.start_of(month.next()),
+            },
+            invoice: None,
+        };
+        crate::convert::statement::statement(&told, "lab".to_owned())
+    }
+
+    fn line(kind: Kind, amount: i64) -> Line {
+        let from = statement().from.0;
+        let (day, next) = (from, from + base::Span::from_hours(24));
+        Line {
+            day: (day, next),
+            kind,
+            job: None,
+            work: None,
+            amount: Money(amount),
+            micros: 0,
+            ran: None,
+            note: "contract 3, line 1, 2026-10".into(),
+            transfer: None,
+        }
+    }
+
+    fn fields(line: &Line) -> std::collections::BTreeMap<&'static str, String> {
+        let row = row(&statement(), line).unwrap();
+        // No field of these lines has a comma that is not within quotes but the note's.
+        let row = row.trim_end().replace("\"contract 3, line 1, 2026-10\"", "note");
+        COLUMNS.into_iter().zip(row.split(',').map(str::to_owned)).collect()
+    }
+
+    #[test]
+    fn a_fee_is_one_purchase_that_recurs_and_consumes_nothing() {
+        let of = fields(&line(Kind::Fee, 31_000_001));
+        for (name, value) in [
+            ("BilledCost", "31.000001"),
+            ("ListCost", "31.000001"),
+            ("ChargeCategory", "Purchase"),
+            ("ChargeClass", ""),
+            ("ChargeDescription", "note"),
+            ("ChargeFrequency", "Recurring"),
+            ("PricingCategory", "Standard"),
+            ("PricingQuantity", "1"),
+            ("PricingUnit", "Units"),
+            ("ConsumedQuantity", ""),
+            ("ConsumedUnit", ""),
+            ("ResourceId", ""),
+            ("ResourceType", ""),
+            ("SubAccountType", ""),
+        ] {
+            assert_eq!(of[name], value, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_asked_for_has_a_row() {
+        for kind in [Kind::TopUp, Kind::Grant, Kind::Withdrawal] {
+            assert_eq!(row(&statement(), &line(kind, 1)), None, "{kind:?}");
+        }
+        let (from, job) = (statement().from.0, Some(JobId::from_u128(9)));
+        let hour = base::Span::from_hours(1);
+        let ran =
+            |begin| Line { job, micros: hour.as_micros(), ran: Some((begin, begin + hour)), ..line(Kind::Charge, 5) };
+        let used = fields(&ran(from));
+        assert_eq!(
+            (&*used["ChargeCategory"], &*used["ChargeFrequency"], &*used["ConsumedUnit"]),
+            ("Usage", "Usage-Based", "Hours")
+        );
+        // Work of the month before is charged now: no correction. What is given back of it is one.
+        assert_eq!(fields(&ran(from - hour))["ChargeClass"], "");
+        let back = Line { kind: Kind::Refund, amount: Money(-5), micros: -hour.as_micros(), ..ran(from - hour) };
+        assert_eq!((&*fields(&back)["ChargeClass"], &*fields(&back)["BilledCost"]), ("Correction", "-0.000005"));
+        assert_eq!(fields(&back)["ConsumedQuantity"], "", "a correction consumes nothing");
+        assert_eq!(fields(&line(Kind::Correction, 5))["ChargeCategory"], "Adjustment");
+    }
+}

@@ -140,6 +140,10 @@ fn focus_faults(row: &BTreeMap<String, Option<String>>) -> Vec<String> {
     for name in ["PricingQuantity", "PricingUnit", "PricingCategory", "ConsumedQuantity", "ConsumedUnit"] {
         rule(!regular || get(name).is_some(), &format!("{name} of usage is not null"));
     }
+    for name in ["PricingQuantity", "PricingUnit", "PricingCategory"] {
+        let bought = category == "Purchase" && get("ChargeClass").is_none();
+        rule(!bought || get(name).is_some(), &format!("{name} of what is bought is not null"));
+    }
     rule(get("PricingUnit").is_some() == get("PricingQuantity").is_some(), "a quantity has a unit");
     rule(get("ConsumedUnit").is_some() == get("ConsumedQuantity").is_some(), "a consumed quantity has a unit");
     rule(category == "Usage" || get("ConsumedQuantity").is_none(), "only usage consumes");
@@ -192,11 +196,96 @@ fn a_row_that_breaks_a_rule_is_found() {
         ("PricingQuantity", None),
         ("ServiceName", Some("")),
         ("Own", Some("x")),
+        // What is bought is not consumed.
+        ("ChargeCategory", Some("Purchase")),
     ] {
         let mut broken = row();
         broken.insert(name.into(), value.map(str::to_owned));
         assert_ne!(focus_faults(&broken), Vec::<String>::new(), "{name} {value:?}");
     }
+}
+
+#[tokio::test]
+async fn fees_of_contracts_are_purchases() {
+    let platform = Platform::start().await;
+    platform.tenant("lab").await;
+    platform.user("of-lab", "member", "lab").await;
+    let token = admin(&platform).await;
+    let terms = json!({
+        "name": "cores", "tier": "long_term", "to": "2100-01-01T00:00:00Z", "fee": "31",
+        "commit": [{ "unit": "core_hour", "hours": 1_000, "fee": "50" }],
+    });
+    platform.post(&token, "/v1/tenants/lab/contracts", terms).await.expect(201);
+    works(&platform, "of-lab").await;
+    next_month(&platform).await;
+    let token = admin(&platform).await;
+    platform.post(&token, "/v1/statements", json!({})).await.expect(200);
+    let detail = platform.get(&token, "/v1/statements/1").await.expect(200);
+    let (fees, due) = (money(&detail["fees"]), money(&detail["due"]));
+    assert!(fees > Money::ZERO && fees <= Money::from_units(81), "{detail}");
+    assert_eq!(due, fees + money(&detail["charges"]) + -money(&detail["refunds"]));
+
+    let focus = rows(&platform.get(&token, "/v1/statements/1?format=focus").await.text());
+    let field = |row: &BTreeMap<String, Option<String>>, name: &str| row[name].clone().unwrap_or_default();
+    let cost = |row: &BTreeMap<String, Option<String>>| field(row, "BilledCost").parse::<Money>().unwrap();
+    for row in &focus {
+        assert_eq!(focus_faults(row), Vec::<String>::new(), "{row:?}");
+    }
+    let (bought, used): (Vec<_>, Vec<_>) = focus.iter().partition(|row| field(row, "ChargeCategory") == "Purchase");
+    assert_eq!((bought.iter().map(|row| cost(row)).sum::<Money>(), focus.iter().map(cost).sum()), (fees, due));
+    assert!(!bought.is_empty(), "{focus:?}");
+    for row in &bought {
+        let said =
+            ["ChargeFrequency", "PricingCategory", "PricingQuantity", "PricingUnit"].map(|name| field(row, name));
+        assert_eq!(said, ["Recurring", "Standard", "1", "Units"], "{row:?}");
+        for none in ["ChargeClass", "ConsumedQuantity", "ConsumedUnit", "ResourceId", "SubAccountId", "x_JobNumber"] {
+            assert_eq!(row[none], None, "{none}: {row:?}");
+        }
+        assert!(row["ChargeDescription"].is_some(), "{row:?}");
+    }
+    // What work drew on the contract is not charged again.
+    assert!(used.iter().all(|row| field(row, "ChargeCategory") == "Usage"), "{focus:?}");
+    let own = rows(&platform.get(&token, "/v1/statements/1?format=csv").await.text());
+    let own_fees = own.iter().filter(|row| field(row, "kind") == "fee");
+    assert_eq!(own_fees.map(|row| field(row, "amount").parse::<Money>().unwrap()).sum::<Money>(), fees);
+}
+
+#[tokio::test]
+async fn what_is_written_off_is_told_and_asked_of_nobody() {
+    let platform = Platform::start().await;
+    platform.tenant("lab").await;
+    let user = platform.user("of-lab", "member", "lab").await;
+    let token = admin(&platform).await;
+    // Held at the first price; then all becomes a thousand times as dear, and the wallet is emptied.
+    let held = WORKS.replace("--time=60", "--time=60 --hold");
+    let job = platform.submit(&user, &held).await;
+    let wallet = platform.get(&token, "/v1/tenants/lab/wallet").await.expect(200);
+    let less = json!({ "amount": (-money(&wallet["available"])).to_string() });
+    let dear = json!({ "name": "dear", "currency": "CNY", "core_hour": "900", "gib_hour": "90" });
+    platform.post(&token, "/v1/prices", dear).await.expect(201);
+    platform.post(&token, "/v1/tenants/lab/wallet/top-ups", less).await.expect(200);
+    platform.post(&user, &format!("/v1/jobs/{job}/release"), json!({})).await;
+    platform.until(&user, &job, &["RUNNING"]).await;
+    platform.pass(Span::from_secs(90)).await;
+    let ends = ["COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"];
+    platform.until(&user, &job, &ends).await;
+    let charged = money(&platform.get(&token, &format!("/v1/jobs/{job}")).await.expect(200)["charged"]);
+    next_month(&platform).await;
+    let token = admin(&platform).await;
+    platform.post(&token, "/v1/statements", json!({})).await.expect(200);
+    let detail = platform.get(&token, "/v1/statements/1").await.expect(200);
+    let (due, off) = (money(&detail["due"]), money(&detail["written_off"]));
+    let account = platform.running.app.store.account(&engine::uncollected_code(base::Currency::CNY)).await.unwrap();
+    assert!(off > Money::ZERO, "{detail}");
+    assert_eq!((off, due + off), (account.unwrap().balance(), charged), "{detail}");
+    let focus = rows(&platform.get(&token, "/v1/statements/1?format=focus").await.text());
+    let cost = |row: &BTreeMap<String, Option<String>>| row["BilledCost"].as_deref().unwrap().parse::<Money>().unwrap();
+    assert_eq!(focus.iter().map(cost).sum::<Money>(), due, "{focus:?}");
+    for row in &focus {
+        assert_eq!(focus_faults(row), Vec::<String>::new(), "{row:?}");
+    }
+    let told = rows(&platform.get(&token, "/v1/exports/statements").await.text());
+    assert_eq!(told[0]["written_off"].as_deref().unwrap().parse::<Money>().unwrap(), off);
 }
 
 struct Scene {

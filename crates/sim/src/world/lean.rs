@@ -48,6 +48,22 @@ impl World {
         self.tables.tell_transfers();
         self
     }
+    /// True time is this when it begins.
+    #[must_use]
+    pub fn beginning(mut self, at: Timestamp) -> World {
+        self.now = at;
+        self
+    }
+    /// A world whose committed batches come out of [`World::take_batches`].
+    #[must_use]
+    pub fn recording(mut self) -> World {
+        self.recorded = Some(Vec::new());
+        self
+    }
+    /// What was committed since the last call, in its order; effects are left out.
+    pub fn take_batches(&mut self) -> Vec<engine::Batch> {
+        self.recorded.as_mut().map(std::mem::take).unwrap_or_default()
+    }
     /// What was moved since the last call, in the order of booking.
     pub fn take_transfers(&mut self) -> Vec<ledger::Transfer> {
         self.tables.take_transfers()

@@ -17,8 +17,11 @@ use rating::{NodeCost, OwnCost, PoolCost, PriceBook, SupplierFee};
 use super::{CPU_NODE, Run, plan, shape};
 use crate::cluster::RunPlan;
 
-const TENANTS: usize = 24;
 const USERS: usize = 3;
+/// Of these, every eighth has little money, so that it blocks and stops some work.
+const POOR_AMONG: usize = 24;
+/// Tenants for one that signs a contract at a time.
+const TENANTS_A_CONTRACT: usize = 24;
 /// Of a tenant that always has money, a month.
 const BUDGET: i64 = 5_000_000;
 /// Shapes of work; each is one specification.
@@ -37,7 +40,7 @@ fn offset() -> UtcOffset {
 
 impl Run<'_> {
     pub(super) fn set_up(&mut self) {
-        for n in 0..TENANTS {
+        for n in 0..self.options.tenants.max(8) as usize {
             self.tenant(n);
         }
         self.publish(1_000);
@@ -67,22 +70,23 @@ impl Run<'_> {
             self.publish(*permille);
         }
         if n.is_multiple_of(30) {
-            for at in 0..TENANTS {
+            for at in 0..self.tenants.len() {
                 let (tenant, _) = self.tenants[at];
-                // Every eighth has little, so that money blocks and stops some work.
-                let units = if at % 8 == 7 { 40 } else { BUDGET };
+                let units = if is_poor(at) { 40 } else { BUDGET };
                 let (amount, memo) = (Money::from_units(units), "month".to_owned());
                 let _ = self.operator(Command::TopUp { tenant, amount, memo });
             }
         }
         if n % 17 == 3 {
-            self.sign(n);
+            for group in 0..self.tenants.len().div_ceil(TENANTS_A_CONTRACT) {
+                self.sign(n, group * TENANTS_A_CONTRACT);
+            }
         }
     }
 
-    /// A contract of some months for every third tenant in turn, of its own beginning and end.
-    fn sign(&mut self, n: u32) {
-        let at = (n / 17 * 3) as usize % TENANTS;
+    /// A contract of some months for every third tenant of a group in turn, of its own beginning and end.
+    fn sign(&mut self, n: u32, group: usize) {
+        let at = group + (n / 17 * 3) as usize % TENANTS_A_CONTRACT.min(self.tenants.len() - group);
         let (tenant, _) = self.tenants[at];
         let from = self.world.shown() + Span::from_hours(24 * self.chance.below(20) as i64);
         let to = from + Span::from_hours(24 * (20 + self.chance.below(130) as i64));
@@ -159,7 +163,7 @@ impl Run<'_> {
 
     fn tenant(&mut self, n: usize) {
         let (id, project) = (TenantId::from_u128(self.ids.u128()), ProjectId::from_u128(self.ids.u128()));
-        let credit_limit = Money::from_units(if n % 8 == 7 { 0 } else { 1_000 });
+        let credit_limit = Money::from_units(if is_poor(n) { 0 } else { 1_000 });
         let (currency, shares, name) = (Currency::CNY, 1 + n as u32 % 3, name(n));
         let (tier, regions) = Default::default();
         let create =
@@ -274,14 +278,18 @@ impl Run<'_> {
 const CPU_POOLS: [&str; 4] = ["north-cpu", "south-cpu", "harbour-cpu", "hill-cpu"];
 const SCRIPT: &str = "#!/bin/sh\n";
 
+const fn is_poor(n: usize) -> bool {
+    n < POOR_AMONG && n % 8 == 7
+}
+
 fn name(n: usize) -> String {
     format!("tenant-{n}")
 }
 
-/// The n-th shape: cores, or cards of any chip, or whole nodes; of a class and a product. So many times as long as usual.
+/// The n-th shape: cores, or cards of any chip, or whole nodes; of a class and a product. So many thousandths as long as usual.
 fn spec(n: u64, stretch: i64) -> JobSpec {
     let mut chance = base::Seed::from_u64(n).child("shape").stream();
-    let minutes = (5 + chance.below(180) as i64) * stretch;
+    let seconds = (5 + chance.below(180) as i64) * 60 * stretch / 1_000;
     let script = model::spec::script_id(SCRIPT);
     let line = *chance.pick(&[ProductLine::General, ProductLine::Ai, ProductLine::Maas, ProductLine::Industry]);
     let (nodes, per_node) = match chance.below(10) {
@@ -299,6 +307,6 @@ fn spec(n: u64, stretch: i64) -> JobSpec {
         class: *chance.pick(&[PriorityClass::Low, PriorityClass::Normal, PriorityClass::Normal, PriorityClass::High]),
         line,
         requeue: chance.chance(300),
-        ..JobSpec::minimal("year", script, Request::of(nodes, per_node), Span::from_mins(minutes))
+        ..JobSpec::minimal("year", script, Request::of(nodes, per_node), Span::from_secs(seconds.max(1)))
     }
 }

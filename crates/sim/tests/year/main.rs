@@ -6,6 +6,7 @@
 mod naive;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use base::Money;
 use ledger::AccountKind;
@@ -22,7 +23,7 @@ fn a_years_books_are_what_another_reckoning_makes_of_them() {
     let (mut over, mut intervals, mut transfers) = (0u64, 0u64, 0u64);
     // Debits and credits of each account, by its id.
     let mut moved: BTreeMap<base::AccountId, (i128, i128)> = BTreeMap::new();
-    let year = play(Options { seed, jobs, days: 365 }, &mut |world, told| match told {
+    let mut ear = |world: &sim::World, told: Told<'_>| match told {
         Told::Job(job) => {
             over += 1;
             intervals += job.intervals.len() as u64;
@@ -34,6 +35,11 @@ fn a_years_books_are_what_another_reckoning_makes_of_them() {
             moved.entry(transfer.debit).or_default().0 += i128::from(transfer.amount.0);
             moved.entry(transfer.credit).or_default().1 += i128::from(transfer.amount.0);
         }
+        Told::Batch(_) | Told::Tried(_) => {}
+    };
+    let year = play(Options::new(seed, jobs, 365), &mut |world, told| {
+        ear(world, told);
+        ControlFlow::Continue(())
     });
     assert_eq!(year.wrong, Vec::<String>::new());
     let tables = year.world.tables();
@@ -46,6 +52,8 @@ fn a_years_books_are_what_another_reckoning_makes_of_them() {
             account.code
         );
     }
+    let closed = tables.statements.len();
+    assert!(closed > 12 * 20, "{closed} months were closed");
     tell(&year, &books, over, intervals, transfers);
     let seen = books.seen();
     assert_eq!(books.compare(&year.world), Vec::<String>::new());

@@ -13,6 +13,8 @@ use crate::store::SqlStore;
 const USERS: &str = "SELECT v, doc FROM users";
 const TENANTS: &str = "SELECT v, doc FROM tenants";
 const PROJECTS: &str = "SELECT v, doc FROM projects";
+/// Looked up by one statement.
+const IDS_PER_LOOKUP: usize = 500;
 
 /// A token; when it was revoked stands in a column of its own.
 fn get_token(row: &Row) -> Sql<Token> {
@@ -62,6 +64,39 @@ impl SqlStore {
 
     pub async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
         self.doc_by_id(TENANTS, id.as_u128()).await
+    }
+
+    /// Those of these tenants that there are, in any order.
+    pub async fn tenants_of(&self, ids: &[TenantId]) -> Result<Vec<Tenant>, StoreError> {
+        self.docs_by_ids(TENANTS, ids.iter().map(|id| id.as_u128())).await
+    }
+
+    /// Those of these projects that there are, in any order.
+    pub async fn projects_of(&self, ids: &[ProjectId]) -> Result<Vec<Project>, StoreError> {
+        self.docs_by_ids(PROJECTS, ids.iter().map(|id| id.as_u128())).await
+    }
+
+    /// Those of these users that there are, in any order.
+    pub async fn users_of(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+        self.docs_by_ids(USERS, ids.iter().map(|id| id.as_u128())).await
+    }
+
+    async fn docs_by_ids<T: codec::Doc>(
+        &self,
+        sql: &str,
+        ids: impl Iterator<Item = u128>,
+    ) -> Result<Vec<T>, StoreError> {
+        let (ids, mut found): (Vec<u128>, Vec<T>) = (ids.collect(), Vec::new());
+        for some in ids.chunks(IDS_PER_LOOKUP) {
+            let mut select = Select::new(self.kind(), sql);
+            select.filter("id IN (");
+            for (n, id) in some.iter().enumerate() {
+                select.push(if n == 0 { "" } else { ", " }).id(*id);
+            }
+            select.push(")");
+            found.extend(self.list(select.text, select.args, |row| codec::get(row, 0)).await?);
+        }
+        Ok(found)
     }
 
     pub async fn tenant_by_name(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
