@@ -180,9 +180,7 @@ enum Why {
 
 /// Tells what is new about one attempt, and finds out about its supervisor when there is doubt that it lives.
 fn look(inner: &Inner, attempt: AttemptId, why: Why) -> io::Result<()> {
-    let Some((told_started, told_ended)) =
-        inner.state().attempts.get(&attempt).map(|known| (known.told_started, known.told_ended))
-    else {
+    let Some(told_started) = inner.state().attempts.get(&attempt).map(|known| known.told_started) else {
         return Ok(());
     };
     let dir = inner.spool.dir(attempt);
@@ -199,7 +197,7 @@ fn look(inner: &Inner, attempt: AttemptId, why: Why) -> io::Result<()> {
         }
     }
     match ended {
-        Some(ended) => tell_ended(inner, attempt, ended, told_ended),
+        Some(ended) => tell_ended(inner, attempt, ended),
         None if told_started => tell_progress(inner, attempt)?,
         None => {}
     }
@@ -287,14 +285,15 @@ fn tell_started(inner: &Inner, attempt: AttemptId, started: Started) -> io::Resu
     Ok(())
 }
 
-fn tell_ended(inner: &Inner, attempt: AttemptId, ended: Ended, told_ended: bool) {
-    let forget = {
+fn tell_ended(inner: &Inner, attempt: AttemptId, ended: Ended) {
+    let (forget, told) = {
         let mut state = inner.state();
         state.layout.release(attempt);
         let Some(known) = state.attempts.get_mut(&attempt) else { return };
         known.ended = true;
-        known.told_ended = true;
-        known.forget_at_end
+        // At once: whoever asks to be told again meanwhile is told by this look or by the next.
+        let told = std::mem::replace(&mut known.told_ended, true);
+        (known.forget_at_end, told)
     };
     if forget {
         inner.state().forget(attempt);
@@ -303,7 +302,7 @@ fn tell_ended(inner: &Inner, attempt: AttemptId, ended: Ended, told_ended: bool)
         }
         return;
     }
-    if told_ended {
+    if told {
         return;
     }
     let note = ended.note.map(Into::into);

@@ -212,7 +212,7 @@ async fn fees_of_contracts_are_purchases() {
     platform.user("of-lab", "member", "lab").await;
     let token = admin(&platform).await;
     let terms = json!({
-        "name": "cores", "tier": "long_term", "to": "2100-01-01T00:00:00Z", "fee": "31",
+        "name": "cores", "tier": "long_term", "to": "2040-01-01T00:00:00Z", "fee": "31",
         "commit": [{ "unit": "core_hour", "hours": 1_000, "fee": "50" }],
     });
     platform.post(&token, "/v1/tenants/lab/contracts", terms).await.expect(201);
