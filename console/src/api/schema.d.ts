@@ -1654,11 +1654,15 @@ export interface components {
              */
             attempt: number;
             card_hours: string;
+            /** @description What was not written off, with what contracts and grants paid. */
             charge: components["schemas"]["Money"];
             /** @description Decimal text with six places, as are the next two. */
             core_hours: string;
+            credited?: components["schemas"]["Money"];
             /** @description Of the charge: the tenant's. */
             currency: string;
+            /** @description The parts of it that were drawn from contracts and paid by grants. */
+            drawn?: components["schemas"]["Money"];
             from: components["schemas"]["Time"];
             gib_hours: string;
             job: string;
@@ -1675,7 +1679,11 @@ export interface components {
         BillTotal: {
             /** @description What corrections within the time added; not part of the total, which is what the lines come to. */
             corrected?: components["schemas"]["Money"];
+            credited?: components["schemas"]["Money"];
             currency: string;
+            /** @description The parts of it that were drawn from contracts and paid by grants: nobody is asked for them here. */
+            drawn?: components["schemas"]["Money"];
+            /** @description What the lines come to, with what contracts and grants paid. */
             total: components["schemas"]["Money"];
         };
         /** @description A budget and what was spent of it. */
@@ -2340,6 +2348,9 @@ export interface components {
         Interval: {
             attempt: string;
             charge: components["schemas"]["Money"];
+            credited?: components["schemas"]["Money"];
+            /** @description Parts of the charge that were drawn from contracts and paid by grants. */
+            drawn?: components["schemas"]["Money"];
             from: components["schemas"]["Time"];
             granted: components["schemas"]["Amounts"];
             /**
@@ -2899,6 +2910,9 @@ export interface components {
             items: {
                 attempt: string;
                 charge: components["schemas"]["Money"];
+                credited?: components["schemas"]["Money"];
+                /** @description Parts of the charge that were drawn from contracts and paid by grants. */
+                drawn?: components["schemas"]["Money"];
                 from: components["schemas"]["Time"];
                 granted: components["schemas"]["Amounts"];
                 /**

@@ -29,7 +29,7 @@ pub use query::audit::Counts;
 pub use query::exports::ExportedInterval;
 pub use query::jobs::{Explained, JobEntry, JobFilter, NameMatch};
 pub use query::metered::MeteredWork;
-pub use query::money::{AccountEntry, BillFilter, BillLine, MarginBy, MarginRow, TransferEntry};
+pub use query::money::{AccountEntry, BillFilter, BillLine, BillSum, MarginBy, MarginRow, TransferEntry};
 pub use query::page::{BadCursor, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Page, PageRequest, Scope};
 pub use query::report::{Apart, EarnedRow, PoolTimeRow};
 pub use query::settlements::{LineFilter, WorkPeriod};

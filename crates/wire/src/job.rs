@@ -236,6 +236,11 @@ pub struct Interval {
     pub charge: MoneyText,
     /// Part of the charge that the wallet could not cover.
     pub uncollected: MoneyText,
+    /// Parts of the charge that were drawn from contracts and paid by grants.
+    #[serde(default, skip_serializing_if = "crate::money::none")]
+    pub drawn: MoneyText,
+    #[serde(default, skip_serializing_if = "crate::money::none")]
+    pub credited: MoneyText,
 }
 
 /// The answer to a change of a job.

@@ -110,20 +110,32 @@ pub struct BillLine {
     pub core_hours: String,
     pub gib_hours: String,
     pub card_hours: String,
+    /// What was not written off, with what contracts and grants paid.
     pub charge: MoneyText,
+    /// The parts of it that were drawn from contracts and paid by grants.
+    #[serde(default, skip_serializing_if = "none")]
+    pub drawn: MoneyText,
+    #[serde(default, skip_serializing_if = "none")]
+    pub credited: MoneyText,
 }
 
 /// What the work of a bill cost in one currency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BillTotal {
     pub currency: String,
+    /// What the lines come to, with what contracts and grants paid.
     pub total: MoneyText,
+    /// The parts of it that were drawn from contracts and paid by grants: nobody is asked for them here.
+    #[serde(default, skip_serializing_if = "none")]
+    pub drawn: MoneyText,
+    #[serde(default, skip_serializing_if = "none")]
+    pub credited: MoneyText,
     /// What corrections within the time added; not part of the total, which is what the lines come to.
     #[serde(default, skip_serializing_if = "none")]
     pub corrected: MoneyText,
 }
 
-fn none(amount: &MoneyText) -> bool {
+pub(crate) fn none(amount: &MoneyText) -> bool {
     *amount == MoneyText::default()
 }
 

@@ -114,6 +114,7 @@ catalogue! {
     GrantedFor "For" "用途";
     GrantNote "Given for" "说明";
     Promotions "Promotions" "赠金抵扣收入";
+    PaidByContracts "Paid by contracts" "合同抵扣";
     PaidByGrants "Paid by grants" "赠金抵扣";
     UpTo30 "0-30 days" "30 天内";
     UpTo60 "31-60 days" "31–60 天";

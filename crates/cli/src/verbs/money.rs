@@ -180,7 +180,12 @@ pub fn bill_view(bill: &Billed) -> View {
         (Word::Until, Cell::Time(bill.to)),
     ];
     facts.extend(bill.total.iter().map(|sum| (Word::Sum, Cell::price(sum.total, &sum.currency))));
-    let corrected = bill.total.iter().filter(|sum| sum.corrected.0 != base::Money::ZERO);
+    let some = |amount: &wire::MoneyText| amount.0 != base::Money::ZERO;
+    let drawn = bill.total.iter().filter(|sum| some(&sum.drawn));
+    facts.extend(drawn.map(|sum| (Word::PaidByContracts, Cell::price(sum.drawn, &sum.currency))));
+    let credited = bill.total.iter().filter(|sum| some(&sum.credited));
+    facts.extend(credited.map(|sum| (Word::PaidByGrants, Cell::price(sum.credited, &sum.currency))));
+    let corrected = bill.total.iter().filter(|sum| some(&sum.corrected));
     facts.extend(corrected.map(|sum| (Word::Corrections, Cell::price(sum.corrected, &sum.currency))));
     let mut parts = vec![Part::Table(table), Part::Title(Word::Summary), Part::Facts(facts)];
     if !bill.corrections.is_empty() {
@@ -275,10 +280,14 @@ mod tests {
             gib_hours: "8.000000".into(),
             card_hours: "0.000000".into(),
             charge: money(charge),
+            drawn: Default::default(),
+            credited: Default::default(),
         };
         let total = |currency: &str, total| wire::money::BillTotal {
             currency: currency.into(),
             total: money(total),
+            drawn: Default::default(),
+            credited: Default::default(),
             corrected: Default::default(),
         };
         let bill = Billed {

@@ -40,8 +40,19 @@ pub async fn show(desk: &Desk, args: Show) -> Result<View, Fault> {
     let mut view = job_view(&job, &events, desk.now());
     if args.intervals {
         let page = client.job_intervals(&args.job).take(EVENTS_MAX).await?;
-        let heads =
-            [Word::Attempt, Word::Number, Word::From, Word::Until, Word::Granted, Word::Charge, Word::Uncollected];
+        let heads = [
+            Word::Attempt,
+            Word::Number,
+            Word::From,
+            Word::Until,
+            Word::Granted,
+            Word::Charge,
+            Word::PaidByContracts,
+            Word::PaidByGrants,
+            Word::Uncollected,
+        ];
+        let some =
+            |amount: wire::MoneyText| if amount.0 == base::Money::ZERO { Cell::Empty } else { Cell::Money(amount) };
         let rows = page.items.iter().map(|one| {
             vec![
                 Cell::text(one.attempt.rsplit('_').next().unwrap_or_default()),
@@ -50,7 +61,9 @@ pub async fn show(desk: &Desk, args: Show) -> Result<View, Fault> {
                 Cell::Time(one.to),
                 Cell::text(&one.granted.tres),
                 Cell::Money(one.charge),
-                if one.uncollected.0 == base::Money::ZERO { Cell::Empty } else { Cell::Money(one.uncollected) },
+                some(one.drawn),
+                some(one.credited),
+                some(one.uncollected),
             ]
         });
         view.parts.push(Part::Title(Word::Metered));

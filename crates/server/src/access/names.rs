@@ -147,34 +147,57 @@ impl Names<'_> {
         self.directory.users.insert(id, found.clone());
         Ok(found)
     }
-    /// Remembers these projects and whose they are, with a few questions instead of two for each.
+    /// These projects and whose they are, as far as there are any: a few questions for all that is not remembered, and an answer that
+    /// is whole also when a change makes everything be forgotten meanwhile.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn learn_projects(&self, ids: impl Iterator<Item = ProjectId>) -> Result<(), StoreError> {
-        let unknown: BTreeSet<ProjectId> = ids.filter(|id| self.directory.projects.get(id).is_none()).collect();
-        let found = self.store.projects_of(&unknown.into_iter().collect::<Vec<_>>()).await?;
-        let tenants: BTreeSet<TenantId> = found.iter().map(|project| project.tenant).collect();
-        for project in found {
-            self.directory.projects.insert(project.id, Some(project));
+    pub async fn projects(
+        &self,
+        ids: impl Iterator<Item = ProjectId>,
+    ) -> Result<BTreeMap<ProjectId, (Project, Tenant)>, StoreError> {
+        let (mut projects, mut unknown) = (Vec::new(), Vec::new());
+        for id in ids.collect::<BTreeSet<ProjectId>>() {
+            match self.directory.projects.get(&id) {
+                Some(known) => projects.extend(known),
+                None => unknown.push(id),
+            }
         }
-        let unknown: Vec<TenantId> =
-            tenants.into_iter().filter(|id| self.directory.tenants.get(id).is_none()).collect();
+        for project in self.store.projects_of(&unknown).await? {
+            self.directory.projects.insert(project.id, Some(project.clone()));
+            projects.push(project);
+        }
+        let (mut tenants, mut unknown) = (BTreeMap::new(), Vec::new());
+        for id in projects.iter().map(|project| project.tenant).collect::<BTreeSet<TenantId>>() {
+            match self.directory.tenants.get(&id) {
+                Some(known) => tenants.extend(known.map(|tenant| (id, tenant))),
+                None => unknown.push(id),
+            }
+        }
         for tenant in self.store.tenants_of(&unknown).await? {
-            self.directory.tenants.insert(tenant.id, Some(tenant));
+            self.directory.tenants.insert(tenant.id, Some(tenant.clone()));
+            tenants.insert(tenant.id, tenant);
         }
-        Ok(())
+        let whose = |project: Project| Some((project.id, (tenants.get(&project.tenant)?.clone(), project)));
+        Ok(projects.into_iter().filter_map(whose).map(|(id, (tenant, project))| (id, (project, tenant))).collect())
     }
-    /// Remembers these users, as [`Self::learn_projects`] does.
+    /// These users, as far as there are any, as [`Self::projects`] does.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn learn_users(&self, ids: impl Iterator<Item = UserId>) -> Result<(), StoreError> {
-        let unknown: BTreeSet<UserId> = ids.filter(|id| self.directory.users.get(id).is_none()).collect();
-        for user in self.store.users_of(&unknown.into_iter().collect::<Vec<_>>()).await? {
-            self.directory.users.insert(user.id, Some(user));
+    pub async fn users(&self, ids: impl Iterator<Item = UserId>) -> Result<BTreeMap<UserId, User>, StoreError> {
+        let (mut users, mut unknown) = (BTreeMap::new(), Vec::new());
+        for id in ids.collect::<BTreeSet<UserId>>() {
+            match self.directory.users.get(&id) {
+                Some(known) => users.extend(known.map(|user| (id, user))),
+                None => unknown.push(id),
+            }
         }
-        Ok(())
+        for user in self.store.users_of(&unknown).await? {
+            self.directory.users.insert(user.id, Some(user.clone()));
+            users.insert(user.id, user);
+        }
+        Ok(users)
     }
     pub async fn tenant_name(&self, id: TenantId) -> Result<String, StoreError> {
         Ok(self.tenant(id).await?.map_or(UNKNOWN.into(), |t| t.name.to_string()))

@@ -3,7 +3,7 @@
 use rating::CostParts;
 
 use base::{Currency, Money, Resources, Span};
-use store::{BillLine, MarginRow};
+use store::{BillLine, BillSum, MarginRow};
 use wire::MarginBy;
 use wire::money::{self, Bill};
 
@@ -29,6 +29,8 @@ pub fn line(line: &BillLine) -> money::BillLine {
         card_hours: hours.card,
         // What was written off is not asked of the tenant.
         charge: line.charge.saturating_sub(line.uncollected).into(),
+        drawn: line.drawn.into(),
+        credited: line.credited.into(),
     }
 }
 
@@ -58,16 +60,19 @@ fn decimal(amount: u128, per: u128) -> String {
 
 /// What is asked for in each currency, in their order: charges less what was written off. Nothing at all is nothing in
 /// `usual`.
-pub fn totals(sums: &[(Currency, Money, Money)], usual: Currency) -> Vec<money::BillTotal> {
-    let total = |currency: Currency, sum: Money| money::BillTotal {
-        currency: currency.to_string(),
-        total: sum.into(),
+pub fn totals(sums: &[BillSum], usual: Currency) -> Vec<money::BillTotal> {
+    let total = |sum: &BillSum| money::BillTotal {
+        currency: sum.currency.to_string(),
+        total: sum.charge.saturating_sub(sum.uncollected).into(),
+        drawn: sum.drawn.into(),
+        credited: sum.credited.into(),
         corrected: Money::ZERO.into(),
     };
     if sums.is_empty() {
-        return vec![total(usual, Money::ZERO)];
+        let [charge, uncollected, drawn, credited] = [Money::ZERO; 4];
+        return vec![total(&BillSum { currency: usual, charge, uncollected, drawn, credited })];
     }
-    sums.iter().map(|(currency, charge, uncollected)| total(*currency, charge.saturating_sub(*uncollected))).collect()
+    sums.iter().map(total).collect()
 }
 
 /// Adds what corrections came to in each currency.
@@ -77,8 +82,9 @@ pub fn add_corrections(totals: &mut Vec<money::BillTotal>, made: &[rating::state
         match totals.iter_mut().find(|total| total.currency == currency) {
             Some(total) => total.corrected = (total.corrected.0 + one.amount).into(),
             None => {
-                let (total, corrected) = (Money::ZERO.into(), one.amount.into());
-                totals.push(money::BillTotal { currency, total, corrected });
+                let corrected = one.amount.into();
+                let [total, drawn, credited] = [Money::ZERO; 3].map(Into::into);
+                totals.push(money::BillTotal { currency, total, drawn, credited, corrected });
                 totals.sort_by(|a, b| a.currency.cmp(&b.currency));
             }
         }
@@ -260,6 +266,8 @@ mod tests {
             granted: Resources::new(4, Bytes::from_gib(10), 2),
             charge: Money(3_000_000),
             uncollected: Money(500_000),
+            drawn: Money(300_000),
+            credited: Money(200_000),
         }
     }
 

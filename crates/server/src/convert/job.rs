@@ -181,6 +181,8 @@ pub fn interval(interval: Interval) -> job::Interval {
         granted: Amounts::of(interval.granted, None),
         charge: interval.charge.into(),
         uncollected: interval.uncollected.into(),
+        drawn: interval.drawn_value().into(),
+        credited: interval.credited().into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The operator's reports. Each is a query over the days' sums and the pools' stretches, and adds up to the ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::Json;
 use base::{Currency, Money, PoolId, ProjectId, Span, Timestamp, UserId};
@@ -194,14 +194,8 @@ pub(super) fn days(
 
 /// Names of the users that are told apart.
 async fn users(access: &AuditAccess, earned: &[EarnedRow]) -> Result<BTreeMap<UserId, String>, Failure> {
-    access.names().learn_users(earned.iter().filter_map(|row| row.user)).await?;
-    let mut users = BTreeMap::new();
-    for id in earned.iter().filter_map(|row| row.user) {
-        if let std::collections::btree_map::Entry::Vacant(place) = users.entry(id) {
-            place.insert(access.names().user_name(id).await?);
-        }
-    }
-    Ok(users)
+    let users = access.names().users(earned.iter().filter_map(|row| row.user)).await?;
+    Ok(users.into_iter().map(|(id, user)| (id, user.name.to_string())).collect())
 }
 
 /// Whose the work is, when what was corrected has been put beside it.
@@ -272,17 +266,11 @@ async fn payers(
     access: &AuditAccess,
     projects: impl Iterator<Item = ProjectId>,
 ) -> Result<BTreeMap<ProjectId, Payer>, Failure> {
-    let projects: BTreeSet<ProjectId> = projects.collect();
-    access.names().learn_projects(projects.iter().copied()).await?;
-    let mut known = BTreeMap::new();
-    for id in projects {
-        if known.contains_key(&id) {
-            continue;
-        }
-        let Some(project) = access.names().project(id).await? else { continue };
-        let Some(tenant) = access.names().tenant(project.tenant).await? else { continue };
-        let (project, name) = (project.name.to_string(), tenant.name.to_string());
-        known.insert(id, Payer { project, tenant: name, currency: tenant.currency });
-    }
-    Ok(known)
+    let payer = |(project, tenant): (model::Project, model::Tenant)| Payer {
+        project: project.name.to_string(),
+        tenant: tenant.name.to_string(),
+        currency: tenant.currency,
+    };
+    let known = access.names().projects(projects).await?;
+    Ok(known.into_iter().map(|(id, whose)| (id, payer(whose))).collect())
 }

@@ -43,6 +43,15 @@ async fn a_tenant_without_money_runs_on_a_grant() {
     let wallet = platform.get(admin, "/v1/tenants/lab/wallet").await.expect(200);
     assert_eq!(money(&wallet["balance"]), Money::ZERO, "nothing of it was the tenant's own");
 
+    // The bill and the job's stretches say who paid.
+    let bill = platform.get(&user, "/v1/bill").await.expect(200);
+    for told in [&bill["lines"][0]["credited"], &bill["total"][0]["credited"]] {
+        assert_eq!(told, &after["drawn"], "{bill}");
+    }
+    let stretches = platform.get(&user, &format!("/v1/jobs/{job}/intervals")).await.expect(200);
+    let paid = stretches["items"].as_array().unwrap().iter().map(|one| money(&one["credited"])).sum::<Money>();
+    assert_eq!(paid, money(&after["drawn"]), "{stretches}");
+
     let others = platform.user("eve", "owner", "shop").await;
     platform.get(&others, "/v1/grants/1").await.problem("not_found");
     platform.get(&others, "/v1/tenants/lab/grants").await.problem("not_found");

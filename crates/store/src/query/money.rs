@@ -59,6 +59,20 @@ pub struct BillLine {
     pub charge: Money,
     /// Part of the charge that was written off.
     pub uncollected: Money,
+    /// Parts of the charge: drawn from contracts, and paid by grants.
+    pub drawn: Money,
+    pub credited: Money,
+}
+
+/// What a whole bill comes to in one currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BillSum {
+    pub currency: Currency,
+    pub charge: Money,
+    /// Parts of the charge: written off, drawn from contracts, and paid by grants.
+    pub uncollected: Money,
+    pub drawn: Money,
+    pub credited: Money,
 }
 
 /// By what margin is grouped.
@@ -95,7 +109,8 @@ const LINE_COLUMNS: &str =
 
 /// PostgreSQL sums BIGINT into NUMERIC; the sums themselves fit BIGINT (9.2 × 10¹² units of money, 292,000 years).
 const LINE_SUMS: &str = "MIN(i.from_at), MAX(i.to_at), CAST(SUM(CASE WHEN i.charge < 0 THEN i.from_at - i.to_at ELSE i.to_at - i.from_at END) AS BIGINT), MAX(i.cpu_millis), \
-    MAX(i.memory_bytes), MAX(i.gpus), CAST(SUM(i.charge) AS BIGINT), CAST(SUM(i.uncollected) AS BIGINT)";
+    MAX(i.memory_bytes), MAX(i.gpus), CAST(SUM(i.charge) AS BIGINT), CAST(SUM(i.uncollected) AS BIGINT), \
+    CAST(SUM(i.drawn) AS BIGINT), CAST(SUM(i.credited) AS BIGINT)";
 
 fn get_line(row: &Row) -> Sql<BillLine> {
     Ok(BillLine {
@@ -116,6 +131,8 @@ fn get_line(row: &Row) -> Sql<BillLine> {
         granted: codec::get_resources(row, 14)?,
         charge: Money(row.int(17)?),
         uncollected: Money(row.int(18)?),
+        drawn: Money(row.int(19)?),
+        credited: Money(row.int(20)?),
     })
 }
 
@@ -210,20 +227,19 @@ impl SqlStore {
         Ok(page.page(found, |line| Cursor { number: line.number as i64, id: u128::from(line.attempt) }))
     }
 
-    /// The whole bill's charge (with what was written off) and the part written off, by currency.
-    pub async fn bill_total(
-        &self,
-        scope: Scope,
-        filter: &BillFilter,
-    ) -> Result<Vec<(Currency, Money, Money)>, StoreError> {
-        let sums = "SELECT t.currency, CAST(SUM(i.charge) AS BIGINT), CAST(SUM(i.uncollected) AS BIGINT)";
+    /// What the whole bill comes to, by currency.
+    pub async fn bill_total(&self, scope: Scope, filter: &BillFilter) -> Result<Vec<BillSum>, StoreError> {
+        let sums = "SELECT t.currency, CAST(SUM(i.charge) AS BIGINT), CAST(SUM(i.uncollected) AS BIGINT), \
+            CAST(SUM(i.drawn) AS BIGINT), CAST(SUM(i.credited) AS BIGINT)";
         let mut select = Select::new(self.kind(), format!("{sums}{BILLED}"));
         bill_filter(&mut select, scope, filter);
         select.push(" GROUP BY t.currency ORDER BY t.currency");
-        self.list(select.text, select.args, |row| {
-            Ok((codec::get_currency(row, 0)?, Money(row.int(1)?), Money(row.int(2)?)))
-        })
-        .await
+        let read = |row: &Row| -> Sql<BillSum> {
+            let [charge, uncollected, drawn, credited] =
+                [row.int(1)?, row.int(2)?, row.int(3)?, row.int(4)?].map(Money);
+            Ok(BillSum { currency: codec::get_currency(row, 0)?, charge, uncollected, drawn, credited })
+        };
+        self.list(select.text, select.args, read).await
     }
 
     /// Revenue and cost of what was metered within a period, grouped, in the order of the groups' ids.
