@@ -335,7 +335,7 @@ impl Scheduler {
             return earliest_alone(pool, per_node, nodes, dips, WHENEVER, scratch);
         }
         let queued = job.and_then(|job| self.queue.find(job));
-        let term = queued.map_or(Term { limit, fence: limit }, |slot| self.term(slot));
+        let term = queued.map_or(Term::whole(limit), |slot| self.term(slot));
         if self.pools.pick(ordinal, ask, Stay::of(start, term), &mut scratch.nodes).is_ok() {
             return Some(NOW);
         }

@@ -19,7 +19,7 @@ impl Policy {
         limit.min(expected.max(Span::from_micros(least)))
     }
 
-    fn hastens(&self) -> bool {
+    pub(crate) fn hastens(&self) -> bool {
         self.haste > 0 || self.haste_of_the_wide > 0
     }
 }
@@ -78,8 +78,8 @@ impl Scheduler {
 
     /// What a job of the queue asks, as reservations of the present pass see it.
     pub(crate) fn term(&self, slot: u32) -> Term {
-        let Term { limit, fence } = self.queue.slot(slot).term();
-        Term { limit, fence: if self.is_strict(slot) { limit } else { fence } }
+        let asked = self.queue.slot(slot).term();
+        if self.is_strict(slot) { Term::whole(asked.limit) } else { asked }
     }
 
     /// True of work that has waited so long, its width left out, that nothing passes it by a forecast.

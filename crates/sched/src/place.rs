@@ -470,7 +470,7 @@ impl Scheduler {
         let ordinal = shape.fits[place].pool;
         let request = shape.request.clone();
         if nodes.is_empty() {
-            let stay = Stay::of(now.as_micros(), Term { limit, fence: limit });
+            let stay = Stay::of(now.as_micros(), Term::whole(limit));
             let picked = self.pools.pick(ordinal, shape.ask(), stay, &mut nodes);
             debug_assert!(picked.is_ok(), "{job} has room in an unclaimed pool");
         }

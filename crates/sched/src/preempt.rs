@@ -77,7 +77,7 @@ impl Trial<'_> {
                 purse.refund(one.end, one.run);
             }
         }
-        let stay = Stay::of(self.now, Term { limit: self.limit, fence: self.limit });
+        let stay = Stay::of(self.now, Term::whole(self.limit));
         pool.pick(self.ask, purse.as_ref(), stay, &mut Vec::new()).is_ok()
     }
 

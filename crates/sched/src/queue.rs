@@ -57,6 +57,10 @@ impl Term {
     /// What covers everything and nothing covers.
     pub const NONE: Term = Term { limit: NEVER, fence: NEVER };
 
+    /// Of what reservations take to run to its limit.
+    pub const fn whole(limit: i64) -> Term {
+        Term { limit, fence: limit }
+    }
     /// Where limits alone count.
     pub const fn by_limit(limit: i64) -> Term {
         Term { limit, fence: i64::MIN }

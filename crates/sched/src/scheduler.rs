@@ -112,8 +112,7 @@ impl Scheduler {
             self.queue.rejuvenate(policy.age_bound.as_micros());
         }
         self.shares.set_half_life(policy.fair_share_half_life, self.clock);
-        let hastens = policy.haste > 0 || policy.haste_of_the_wide > 0;
-        let ages = policy.age_bound != self.policy.age_bound && (hastens || !self.promises.is_empty());
+        let ages = policy.age_bound != self.policy.age_bound && (policy.hastens() || !self.promises.is_empty());
         self.policy = policy;
         if reorders || ages {
             self.queue_anew();

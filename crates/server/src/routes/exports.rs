@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use base::{AttemptId, SpecId, Timestamp};
+use base::{AttemptId, SpecId, TenantId, Timestamp};
 use futures::stream;
 use store::{Booked, ExportedInterval, PageRequest, Scope, SqlStore};
 use wire::Export;
@@ -62,6 +62,22 @@ enum After {
     Page(String),
 }
 
+impl Step {
+    /// To the page behind a cursor; the end where there is none.
+    fn to(next: Option<String>) -> Step {
+        next.map_or(Step::End, |next| Step::After(Some(After::Page(next))))
+    }
+}
+
+/// What to ask of a list that is read page by page.
+fn request(after: Option<&After>) -> PageRequest {
+    let cursor = match after {
+        Some(After::Page(cursor)) => Some(cursor.as_str()),
+        _ => None,
+    };
+    PageRequest::new(Some(store::LIST_LIMIT_MAX), cursor).unwrap_or(PageRequest::first(store::LIST_LIMIT_MAX))
+}
+
 struct Source {
     store: Arc<SqlStore>,
     supply: Arc<Supply>,
@@ -72,6 +88,13 @@ struct Source {
 }
 
 impl Source {
+    fn tenant(&self) -> Option<TenantId> {
+        match self.scope {
+            Scope::Tenant(tenant) => Some(tenant),
+            Scope::All => None,
+        }
+    }
+
     async fn page(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
         match self.what {
             Export::Intervals => self.intervals(after).await,
@@ -116,17 +139,7 @@ impl Source {
 
     /// As they are now, whatever time is asked for; or their months.
     async fn contracts(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
-        let cursor = match after {
-            Some(After::Page(cursor)) => Some(cursor),
-            _ => None,
-        };
-        let request = PageRequest::new(Some(store::LIST_LIMIT_MAX), cursor.as_deref());
-        let request = request.unwrap_or(PageRequest::first(store::LIST_LIMIT_MAX));
-        let tenant = match self.scope {
-            Scope::Tenant(tenant) => Some(tenant),
-            Scope::All => None,
-        };
-        let found = self.store.contracts(tenant, request).await?;
+        let found = self.store.contracts(self.tenant(), request(after.as_ref())).await?;
         let mut rows = String::new();
         for one in &found.items {
             if self.what == Export::Contracts {
@@ -137,24 +150,14 @@ impl Source {
                 rows.push_str(&sheets::contract_month(one, &period));
             }
         }
-        Ok((rows, found.next.map_or(Step::End, |next| Step::After(Some(After::Page(next))))))
+        Ok((rows, Step::to(found.next)))
     }
 
     /// As they are now, whatever time is asked for.
     async fn grants(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
-        let cursor = match after {
-            Some(After::Page(cursor)) => Some(cursor),
-            _ => None,
-        };
-        let request = PageRequest::new(Some(store::LIST_LIMIT_MAX), cursor.as_deref());
-        let request = request.unwrap_or(PageRequest::first(store::LIST_LIMIT_MAX));
-        let tenant = match self.scope {
-            Scope::Tenant(tenant) => Some(tenant),
-            Scope::All => None,
-        };
-        let found = self.store.grants(tenant, request).await?;
+        let found = self.store.grants(self.tenant(), request(after.as_ref())).await?;
         let rows = found.items.iter().map(sheets::grant).collect();
-        Ok((rows, found.next.map_or(Step::End, |next| Step::After(Some(After::Page(next))))))
+        Ok((rows, Step::to(found.next)))
     }
 
     async fn transfers(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
@@ -185,16 +188,10 @@ impl Source {
     }
 
     async fn statements(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
-        let cursor = match after {
-            Some(After::Page(cursor)) => Some(cursor),
-            _ => None,
-        };
-        let request = PageRequest::new(Some(store::LIST_LIMIT_MAX), cursor.as_deref());
-        let request = request.unwrap_or(PageRequest::first(store::LIST_LIMIT_MAX));
-        let found = self.store.tenant_statements(self.scope, None, request).await?;
+        let found = self.store.tenant_statements(self.scope, None, request(after.as_ref())).await?;
         let within = found.items.iter().filter(|t| self.from <= t.statement.to && t.statement.from < self.to);
         let rows = within.map(|told| sheets::statement(&told.statement, told.invoice.as_ref())).collect();
-        Ok((rows, found.next.map_or(Step::End, |next| Step::After(Some(After::Page(next))))))
+        Ok((rows, Step::to(found.next)))
     }
 
     /// As they are now, whatever time is asked for.

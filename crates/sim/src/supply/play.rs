@@ -115,6 +115,8 @@ pub(super) struct Run<'a> {
     /// By source: the tenants that share its users.
     of_source: Vec<Vec<usize>>,
     fates: Vec<Fate>,
+    /// Few enough jobs to keep where they ran.
+    keeps_stints: bool,
     /// Cores of open work within its contract, in thousandths, by tenant.
     within: Vec<u64>,
     ended: usize,
@@ -172,6 +174,7 @@ impl<'a> Run<'a> {
             clusters: Vec::new(),
             pools: Vec::new(),
             fates: Vec::new(),
+            keeps_stints: sources.iter().map(|source| source.load.jobs.len()).sum::<usize>() <= STINTS_JOBS_MAX,
             within: vec![0; tenants.len()],
             tenants,
             ended: 0,
@@ -453,9 +456,11 @@ impl<'a> Run<'a> {
     fn note(&mut self, settled: &Settled) {
         let Settled { row, attempts, intervals } = settled;
         let number = (row.job.id.as_u128() >> JOB_BITS) as usize;
-        let keeps = self.sources.iter().map(|source| source.load.jobs.len()).sum::<usize>() <= STINTS_JOBS_MAX;
-        let stints =
-            if keeps { attempts.iter().filter_map(|attempt| self.stint(attempt)).collect() } else { Vec::new() };
+        let stints = if self.keeps_stints {
+            attempts.iter().filter_map(|attempt| self.stint(attempt)).collect()
+        } else {
+            Vec::new()
+        };
         let Some(fate) = self.fates.get_mut(number) else { return };
         if fate.promised && !row.job.is_open() {
             let (nodes, cores) = self.supply.cut(fate.procs);
