@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 
-import en from './en.json';
-import zh from './zh.json';
+import { en, zh } from './catalogue';
 
 const SRC = new URL('..', import.meta.url).pathname;
 const files = (readdirSync(SRC, { recursive: true }) as string[])
@@ -36,6 +35,14 @@ describe('the catalogue', () => {
   test('has the same keys in both languages', () => {
     expect([...keys.en].filter((key) => !keys.zh.has(key))).toEqual([]);
     expect([...keys.zh].filter((key) => !keys.en.has(key))).toEqual([]);
+  });
+
+  test('has each section in one file', () => {
+    const sections = (readdirSync(join(SRC, 'i18n'), { recursive: true }) as string[])
+      .filter((name) => name.endsWith('.json'))
+      .flatMap((name) => Object.keys(JSON.parse(readFileSync(join(SRC, 'i18n', name), 'utf8')) as object).map((key) => `${name.split('/')[0]} ${key}`));
+    expect(sections.filter((section, at) => sections.indexOf(section) !== at)).toEqual([]);
+    expect(sections.length).toBe(Object.keys(en).length + Object.keys(zh).length);
   });
 
   test('has no empty text, and Chinese in the Chinese part', () => {

@@ -3,8 +3,7 @@ import i18next from 'i18next';
 import { initReactI18next } from 'react-i18next';
 
 import type { Language } from '../lib/format';
-import en from './en.json';
-import zh from './zh.json';
+import { en, zh } from './catalogue';
 
 const STORED = 'hw.language';
 
