@@ -207,12 +207,15 @@ async fn money_is_summed(store: &SqlStore) {
         );
     }
     let all = (Timestamp::ZERO, Timestamp::from_secs(86_400));
-    for apart in [Apart::default(), Apart { day: true, project: true, pool: true, line: true }] {
+    let whole = Apart { day: true, project: true, pool: true, line: true, user: false };
+    for apart in [Apart::default(), whole, Apart { user: true, ..whole }, Apart { user: true, ..Apart::default() }] {
         let rows = store.earned(apart, all.0, all.1).await.unwrap();
         let [row] = &rows[..] else { panic!("{rows:?}") };
         assert_eq!((row.charge, row.cost.total(), row.line), (Money(5), Money(6), apart.line.then_some(2)));
-        assert_eq!(row.credited, Money(4));
+        assert_eq!((row.credited, row.user.is_some()), (Money(4), apart.user));
     }
+    assert_eq!(store.active_users(all.0, all.1).await.unwrap(), [(TenantId::from_u128(1), 1)]);
+    assert!(store.active_users(all.1, Timestamp::from_secs(172_800)).await.unwrap().is_empty());
     assert!(store.earned(Apart::default(), all.1, Timestamp::from_secs(172_800)).await.unwrap().is_empty());
     let time = store.pool_time(false, all.0, all.1).await.unwrap();
     let [row] = &time[..] else { panic!("{time:?}") };

@@ -30,9 +30,6 @@ const MOMENT: Span = Span::from_micros(1);
 pub(super) async fn margin(access: AuditAccess, Params(query): Params<ReportQuery>) -> Result<Json<Report>, Failure> {
     let by = told_apart(query.by.as_deref().unwrap_or("tenant"))?;
     let (from, to) = days(query.from.map(|t| t.0), query.to.map(|t| t.0), access.app().clock.now())?;
-    if by.contains(&ReportBy::User) && (by.contains(&ReportBy::Line) || by.contains(&ReportBy::Work)) {
-        return Err(Failure::invalid("by", "`user` does not go with `line` and `work`"));
-    }
     let (rows, total) = margin_rows(&access, &by, from, to).await?;
     Ok(Json(Report { from: from.into(), to: to.into(), rows, total, by }))
 }
@@ -47,16 +44,14 @@ pub(super) async fn margin_rows(
     let any = |words: &[ReportBy]| by.iter().any(|by| words.contains(by));
     let apart = Apart {
         day: any(&[ReportBy::Day, ReportBy::Month, ReportBy::Season]),
+        user: any(&[ReportBy::User]),
         // Currencies are the tenants'.
         project: true,
         pool: any(&[ReportBy::Pool, ReportBy::Cluster, ReportBy::Supplier, ReportBy::Mode, ReportBy::Region]),
         line: any(&[ReportBy::Line, ReportBy::Work]),
     };
     let store = &access.app().store;
-    let mut earned = match any(&[ReportBy::User]) {
-        true => store.earned_by_user(apart, from, to).await?,
-        false => store.earned(apart, from, to).await?,
-    };
+    let mut earned = store.earned(apart, from, to).await?;
     let users = users(access, &earned).await?;
     let payers = with_corrections(access, &mut earned, from, to).await?;
     let time = store.pool_time(apart.day, from, to).await?;

@@ -51,6 +51,7 @@ async fn reports_add_up_to_the_ledger() {
         "user",
         "user,pool,day",
         "season,user",
+        "user,line,work",
     ] {
         let report = platform.get(admin, &format!("/v1/reports/margin?by={by}")).await.expect(200);
         for rows in [&report["rows"], &report["total"]] {
@@ -61,6 +62,8 @@ async fn reports_add_up_to_the_ledger() {
     let tenants = platform.get(admin, "/v1/reports/margin").await.expect(200);
     let keys: Vec<&Value> = tenants["rows"].as_array().unwrap().iter().map(|row| &row["keys"][0]).collect();
     assert_eq!(keys, [&json!("-"), &json!("lab"), &json!("shop")], "what nobody used is nobody's");
+    let users = platform.get(admin, "/v1/reports/margin?by=user").await.expect(200);
+    assert_eq!(users["total"], tenants["total"], "hours too");
     let pools = platform.get(admin, "/v1/reports/pools").await.expect(200);
     let row = &pools["rows"][0];
     assert_eq!((money(&row["revenue"]), money(&row["cost"])), (revenue, cost), "{pools}");
@@ -85,7 +88,6 @@ async fn reports_add_up_to_the_ledger() {
     let ageing = platform.get(admin, "/v1/reports/ageing").await.expect(200);
     assert_eq!(ageing["receivables"], json!([]), "everybody has paid: {ageing}");
 
-    platform.get(admin, "/v1/reports/margin?by=user,line").await.problem("invalid");
     platform.get(admin, "/v1/reports/margin?by=moon").await.problem("invalid");
     platform.get(admin, "/v1/reports/margin?by=day,month,line,pool,mode").await.problem("invalid");
     let lab = platform.user("owner", "owner", "lab").await;

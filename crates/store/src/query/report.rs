@@ -15,6 +15,7 @@ use crate::store::SqlStore;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Apart {
     pub day: bool,
+    pub user: bool,
     pub project: bool,
     pub pool: bool,
     pub line: bool,
@@ -56,21 +57,21 @@ pub struct PoolTimeRow {
 
 const EARNED: &str = "CAST(SUM(d.charge) AS BIGINT), CAST(SUM(d.uncollected) AS BIGINT), CAST(SUM(d.depreciation) AS BIGINT), \
     CAST(SUM(d.datacentre) AS BIGINT), CAST(SUM(d.fee) AS BIGINT), CAST(SUM(d.core_ms) AS BIGINT), \
-    CAST(SUM(d.card_ms) AS BIGINT), CAST(SUM(d.credited) AS BIGINT) FROM daily d";
+    CAST(SUM(d.card_ms) AS BIGINT), CAST(SUM(d.credited) AS BIGINT)";
 
 fn get_earned(row: &Row) -> Sql<EarnedRow> {
     Ok(EarnedRow {
         day: row.int(0)?,
-        project: ProjectId::from_u128(row.opt_id(1)?.unwrap_or(0)),
-        pool: PoolId::from_u128(row.opt_id(2)?.unwrap_or(0)),
-        user: None,
-        line: usize::try_from(row.int(3)?).ok(),
-        charge: Money(row.int(4)?),
-        uncollected: Money(row.int(5)?),
-        cost: codec::get_cost(row, 6)?,
-        core_ms: row.int(9)?,
-        card_ms: row.int(10)?,
-        credited: Money(row.int(11)?),
+        user: row.opt_id(1)?.map(UserId::from_u128),
+        project: ProjectId::from_u128(row.opt_id(2)?.unwrap_or(0)),
+        pool: PoolId::from_u128(row.opt_id(3)?.unwrap_or(0)),
+        line: usize::try_from(row.int(4)?).ok(),
+        charge: Money(row.int(5)?),
+        uncollected: Money(row.int(6)?),
+        cost: codec::get_cost(row, 7)?,
+        core_ms: row.int(10)?,
+        card_ms: row.int(11)?,
+        credited: Money(row.int(12)?),
     })
 }
 
@@ -93,12 +94,19 @@ impl SqlStore {
     /// What was earned within `from..to`, which are read as days: the first is that of the moment after `from`, the last that which ends
     /// at `to` or has it in it.
     pub async fn earned(&self, apart: Apart, from: Timestamp, to: Timestamp) -> Result<Vec<EarnedRow>, StoreError> {
-        let columns =
-            [(apart.day, "d.day"), (apart.project, "d.project"), (apart.pool, "d.pool"), (apart.line, "d.line")];
-        let instead = ["CAST(0 AS BIGINT)", "CAST(NULL AS BYTEA)", "CAST(NULL AS BYTEA)", "CAST(-1 AS BIGINT)"];
+        let columns = [
+            (apart.day, "d.day"),
+            (apart.user, "d.user_id"),
+            (apart.project, "d.project"),
+            (apart.pool, "d.pool"),
+            (apart.line, "d.line"),
+        ];
+        let none = "CAST(NULL AS BYTEA)";
+        let instead = ["CAST(0 AS BIGINT)", none, none, none, "CAST(-1 AS BIGINT)"];
+        let table = if apart.user { "daily_users" } else { "daily" };
         let shown: Vec<&str> =
             columns.iter().zip(instead).map(|((told, column), other)| if *told { *column } else { other }).collect();
-        let mut select = Select::new(self.kind(), format!("SELECT {}, {EARNED}", shown.join(", ")));
+        let mut select = Select::new(self.kind(), format!("SELECT {}, {EARNED} FROM {table} d", shown.join(", ")));
         select.filter("d.day >= ").int(day_of(from + Span::from_micros(1)));
         select.filter("d.day <= ").int(day_of(to));
         let told: Vec<&str> = columns.iter().filter(|(told, _)| *told).map(|(_, column)| *column).collect();
