@@ -482,3 +482,8 @@ CREATE TABLE daily_users (
     credited BIGINT NOT NULL,
     PRIMARY KEY (day, user_id, project, pool, line)
 );
+
+CREATE TABLE days (
+    one BIGINT PRIMARY KEY,
+    utc_offset TEXT NOT NULL
+);

@@ -1,4 +1,5 @@
-//! What intervals add to the days' sums: the intervals of a batch are summed here first, so that a commit touches each sum once.
+//! Which day something counts for, and what intervals add to the days' sums: the intervals of a batch are summed here first, so that a
+//! commit touches each sum once.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +8,44 @@ use engine::Record;
 use engine::record::Whose;
 use model::{Attempt, AttemptPhase};
 use rating::Interval;
+use rating::tariff::UtcOffset;
 
 use crate::codec;
 use crate::db::{Args, Kind};
 use crate::write::placeholders;
 
-pub(crate) const DAY_US: i64 = 86_400_000_000;
+/// Where the days begin by which the platform sums up: set once, before anything was metered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Days(UtcOffset);
 
-/// The day in which an interval ends, in days since 1970 (UTC). Midnight belongs to the day that it ends.
-pub fn day_of(end: Timestamp) -> i64 {
-    (end.as_micros() - 1).div_euclid(DAY_US)
+/// Midnight belongs to the day that it ends.
+const MOMENT: Span = Span::from_micros(1);
+
+impl Days {
+    pub const fn at(offset: UtcOffset) -> Days {
+        Days(offset)
+    }
+    pub const fn offset(self) -> UtcOffset {
+        self.0
+    }
+    /// The day for which something counts that ends at a moment, from that of 1970-01-01.
+    pub fn of(self, end: Timestamp) -> i64 {
+        self.0.day_of(end - MOMENT)
+    }
+    /// The day of what ends just after a moment.
+    pub fn after(self, from: Timestamp) -> i64 {
+        self.of(from + MOMENT)
+    }
+    pub const fn begin(self, day: i64) -> Timestamp {
+        self.0.start_of_day(day)
+    }
+    pub const fn end(self, day: i64) -> Timestamp {
+        self.0.start_of_day(day.saturating_add(1))
+    }
+    /// The day of what ends at the moment of a column, as a term of SQL.
+    pub(crate) fn sql(self, column: &str) -> String {
+        format!("({column} - 1 + {}) / 86400000000", self.0.ahead().as_micros())
+    }
 }
 
 /// (day, project, pool, product line).
@@ -63,14 +92,14 @@ fn put(args: &mut Args, (day, project, pool, line): Key, user: Option<UserId>, s
 }
 
 impl Daily {
-    pub(crate) fn add(&mut self, record: &Record) {
+    pub(crate) fn add(&mut self, days: Days, record: &Record) {
         if let Record::Attempt(attempt) = record {
-            return self.add_used(attempt);
+            return self.add_used(days, attempt);
         }
         let Record::Interval { interval, whose } = record else { return };
         let Whose { project, user, pool, line, worked } = whose.as_ref();
         let Interval { granted, charge, uncollected, cost, .. } = interval;
-        let key = (day_of(interval.to), *project, *pool, codec::natural(*line as u64));
+        let key = (days.of(interval.to), *project, *pool, codec::natural(*line as u64));
         let ms = i128::from(worked.as_millis());
         let time = |amount: i128| i64::try_from(amount).unwrap_or(i64::MAX);
         let parts = [
@@ -89,14 +118,14 @@ impl Daily {
     }
 
     /// An attempt is written once with its end; zero is what a cluster tells that cannot tell.
-    fn add_used(&mut self, attempt: &Attempt) {
+    fn add_used(&mut self, days: Days, attempt: &Attempt) {
         let (Some(from), Some(to)) = (attempt.started_at, attempt.ended_at) else { return };
         if attempt.phase != AttemptPhase::Ended || attempt.usage.cpu_time <= Span::ZERO {
             return;
         }
         let had = i128::from(to.since(from).as_millis()) * i128::from(attempt.granted.cpu.0) / 1_000;
         let parts = [attempt.usage.cpu_time.as_millis(), i64::try_from(had).unwrap_or(i64::MAX)];
-        let sums = self.used.entry((day_of(to), attempt.pool)).or_default();
+        let sums = self.used.entry((days.of(to), attempt.pool)).or_default();
         sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum = sum.saturating_add(part));
     }
 
@@ -125,5 +154,30 @@ impl Daily {
             (user_text.as_str(), args)
         });
         sums.chain(users).chain(used)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn midnight_belongs_to_the_day_that_it_ends_wherever_days_begin() {
+        for (offset, hours) in [("+00:00", 0), ("+08:00", 8), ("-03:30", -3)] {
+            let days = Days::at(offset.parse().unwrap());
+            for day in [-1, 0, 1, 20_000] {
+                let (begin, end) = (days.begin(day), days.end(day));
+                assert_eq!((end - begin, begin), (Span::from_hours(24), days.end(day - 1)));
+                assert_eq!(
+                    [days.of(end), days.of(begin), days.after(begin), days.after(end)],
+                    [day, day - 1, day, day + 1]
+                );
+                let shift = Span::from_hours(24 * day) - (begin - Timestamp::ZERO);
+                assert!(
+                    shift - Span::from_hours(hours) <= Span::ZERO && shift > Span::from_hours(hours - 1),
+                    "{offset}"
+                );
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ use ledger::{LedgerRecord, Memo, Transfer, TransferReason};
 use model::{ArrayRef, ClusterLink, ClusterReport, EndCause, JobInput, LinkKind, ReportKind, StateCode};
 use ports::Store;
 use ports::store_conformance::{job, people, running, supply};
+use rating::tariff::UtcOffset;
 use store::{Apart, BillFilter, JobFilter, Location, MarginBy, NameMatch, PageRequest, Scope, SqlStore};
 use testkit::Postgres;
 
@@ -259,6 +260,19 @@ async fn links_and_reports_are_found(store: &SqlStore) {
     assert_eq!(store.platform_id(78).await.unwrap(), 77, "it is drawn once");
 }
 
+/// Where days begin is set once; another server on the same database has them too.
+async fn days_are_cut_once(store: &SqlStore, location: &Location) {
+    let [east, west] = ["+08:00", "-05:00"].map(|text| text.parse().unwrap());
+    assert_eq!(store.days().offset(), UtcOffset::UTC);
+    assert_eq!(store.cut_days(east).await.unwrap().offset(), east);
+    assert_eq!((store.cut_days(west).await.unwrap().offset(), store.days().offset()), (east, east));
+    if let Location::Postgres(_) = location {
+        let other = SqlStore::open(location).await.unwrap();
+        assert_eq!(other.cut_days(west).await.unwrap().offset(), east);
+        other.close().await;
+    }
+}
+
 async fn check(location: Location) {
     let store = SqlStore::open(&location).await.unwrap();
     let fence = store.acquire("queries", NOW, NOW + Span::from_secs(9)).await.unwrap().unwrap().fence;
@@ -272,6 +286,7 @@ async fn check(location: Location) {
     people_are_found(&store).await;
     money_is_summed(&store).await;
     links_and_reports_are_found(&store).await;
+    days_are_cut_once(&store, &location).await;
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.jobs, counts.jobs_open, counts.events, counts.users), (12, 9, 1_200, 2));
     assert!(counts.bytes > 0);

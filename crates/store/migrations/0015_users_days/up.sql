@@ -1,5 +1,5 @@
 -- The sums of a day with users told apart, for reports by user and for how many were active. What was metered before this table was
--- there has -1 as its product line here.
+-- there has -1 as its product line here. And where days begin, as a distance from UTC: what was summed before is of UTC's days.
 
 CREATE TABLE daily_users (
     day BIGINT NOT NULL,
@@ -25,3 +25,9 @@ INSERT INTO daily_users (day, user_id, project, pool, line, charge, uncollected,
         CAST(SUM(i.gpus * ((i.to_at - i.from_at) / 1000)) AS BIGINT), CAST(SUM(i.credited) AS BIGINT)
     FROM intervals i JOIN jobs j ON j.id = i.job JOIN attempts a ON a.job = i.job AND a.number = i.attempt
     GROUP BY (i.to_at - 1) / 86400000000, j.user_id, j.project, a.pool;
+
+CREATE TABLE days (
+    one BIGINT PRIMARY KEY,
+    utc_offset TEXT NOT NULL
+);
+INSERT INTO days (one, utc_offset) SELECT 1, '+00:00' WHERE EXISTS (SELECT 1 FROM daily);

@@ -2,9 +2,12 @@
 
 use base::{Money, PoolId, TenantId, Timestamp};
 use ports::StoreError;
+use rating::tariff::UtcOffset;
+use rating::tariff::calendar::ParseTimeError;
 
-use crate::daily::{DAY_US, day_of};
+use crate::daily::Days;
 use crate::db::{Columns as _, Row, Sql};
+use crate::error::store_error;
 use crate::query::build::Select;
 use crate::store::SqlStore;
 
@@ -13,8 +16,8 @@ impl SqlStore {
     pub async fn active_users(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(TenantId, u64)>, StoreError> {
         let sql = "SELECT p.tenant, COUNT(DISTINCT d.user_id) FROM daily_users d JOIN projects p ON p.id = d.project";
         let mut select = Select::new(self.kind(), sql);
-        select.filter("d.day >= ").int(day_of(from + base::Span::from_micros(1)));
-        select.filter("d.day <= ").int(day_of(to)).push(" GROUP BY p.tenant ORDER BY p.tenant");
+        select.filter("d.day >= ").int(self.days().after(from));
+        select.filter("d.day <= ").int(self.days().of(to)).push(" GROUP BY p.tenant ORDER BY p.tenant");
         let read = |row: &Row| -> Sql<_> { Ok((TenantId::from_u128(row.id(0)?), row.natural(1)?)) };
         self.list(select.text, select.args, read).await
     }
@@ -23,8 +26,8 @@ impl SqlStore {
     pub async fn used(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(PoolId, i64, i64)>, StoreError> {
         let sql = "SELECT pool, CAST(SUM(used_ms) AS BIGINT), CAST(SUM(known_ms) AS BIGINT) FROM daily_used";
         let mut select = Select::new(self.kind(), sql);
-        select.filter("day >= ").int(day_of(from + base::Span::from_micros(1)));
-        select.filter("day <= ").int(day_of(to)).push(" GROUP BY pool ORDER BY pool");
+        select.filter("day >= ").int(self.days().after(from));
+        select.filter("day <= ").int(self.days().of(to)).push(" GROUP BY pool ORDER BY pool");
         let read = |row: &Row| -> Sql<_> { Ok((PoolId::from_u128(row.id(0)?), row.int(1)?, row.int(2)?)) };
         self.list(select.text, select.args, read).await
     }
@@ -35,8 +38,31 @@ impl SqlStore {
             JOIN projects p ON p.id = d.project";
         let mut select = Select::new(self.kind(), sql);
         select.filter("p.tenant = ").id(tenant.as_u128()).push(" GROUP BY d.day ORDER BY d.day DESC");
-        let end = |day: i64| Timestamp::from_micros((day + 1).saturating_mul(DAY_US));
-        let read = |row: &Row| -> Sql<_> { Ok((end(row.int(0)?), Money(row.int(1)?))) };
+        let days = self.days();
+        let read = |row: &Row| -> Sql<_> { Ok((days.end(row.int(0)?), Money(row.int(1)?))) };
         self.list(select.text, select.args, read).await
+    }
+
+    /// The days by which this platform sums up; UTC's until [`SqlStore::cut_days`] was asked.
+    pub fn days(&self) -> Days {
+        self.days.get().copied().unwrap_or_default()
+    }
+
+    /// Sets the days by which the platform sums up, if none were set before and nothing was summed; what they are.
+    ///
+    /// # Errors
+    /// What the database says, also when it keeps what is no distance from UTC.
+    pub async fn cut_days(&self, wanted: UtcOffset) -> Result<Days, StoreError> {
+        let mut args = self.args();
+        args.text(&wanted.to_string());
+        let insert = "INSERT INTO days (one, utc_offset) VALUES (1, $1) ON CONFLICT (one) DO NOTHING";
+        let mut writing = self.writing().await.map_err(store_error)?;
+        writing.conn.execute(insert, args).await.map_err(store_error)?;
+        writing.commit().await.map_err(store_error)?;
+        let read = |row: &Row| -> Sql<String> { Ok(row.text(0)?.to_owned()) };
+        let stored = self.find("SELECT utc_offset FROM days", self.args(), read).await?;
+        let stored = stored.ok_or_else(|| StoreError::Corrupt("the beginning of days is not kept".into()))?;
+        let offset = stored.parse().map_err(|e: ParseTimeError| StoreError::Corrupt(e.to_string()))?;
+        Ok(*self.days.get_or_init(|| Days::at(offset)))
     }
 }
