@@ -54,7 +54,7 @@ impl SqlStore {
     /// What the database says, also when it keeps what is no distance from UTC.
     pub async fn cut_days(&self, wanted: UtcOffset) -> Result<Days, StoreError> {
         let mut args = self.args();
-        args.text(&wanted.to_string());
+        args.text(wanted.to_string());
         let insert = "INSERT INTO days (one, utc_offset) VALUES (1, $1) ON CONFLICT (one) DO NOTHING";
         let mut writing = self.writing().await.map_err(store_error)?;
         writing.conn.execute(insert, args).await.map_err(store_error)?;

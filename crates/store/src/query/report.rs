@@ -131,7 +131,7 @@ impl SqlStore {
         select.filter("s.to_at <= ").int(to.as_micros());
         select.push(" GROUP BY ");
         if days {
-            select.push(&format!("{by_day}, "));
+            select.push(&by_day).push(", ");
         }
         select.push("s.pool ORDER BY 1, 2");
         self.list(select.text, select.args, get_time).await
