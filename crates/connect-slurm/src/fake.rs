@@ -200,6 +200,9 @@ impl FakeSlurm {
     }
 
     /// A node's daemon refuses to launch a job that waits, and Slurm cancels it.
+    pub fn hold_after_launch(&self, attempt: AttemptId) {
+        self.now().model.hold_after_launch(attempt);
+    }
     pub fn refuse_launch(&self, attempt: AttemptId, state: SlurmState, exit: (i32, i32)) {
         self.now().model.refuse_launch(attempt, state, exit);
     }

@@ -101,6 +101,22 @@ impl Facts {
         })
     }
 
+    /// Its launch failed, and its job is held at the cluster.
+    pub fn unlaunched() -> Facts {
+        Facts {
+            state: SlurmState::NodeFail,
+            exit: (0, 0),
+            exit_is_accounted: false,
+            reason: None,
+            start: None,
+            end: None,
+            suspended_seconds: 0,
+            nodes: Vec::new(),
+            usage: Usage::default(),
+            note: Some("its launch failed, and Slurm holds it in its queue since".to_owned()),
+        }
+    }
+
     /// It ran, and no place says how it ended.
     pub fn vanished(start: Option<i64>, seen: Option<i64>, run: Option<&AccountedRun>) -> Facts {
         Facts {

@@ -532,3 +532,17 @@ async fn a_launch_that_was_refused_does_not_begin_later() {
         assert_eq!((outcome, slurm.ran(order.attempt)), (Outcome::NodeFail, (0, 0)), "{:#?}", platform.seen);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_held_after_its_launch_failed_is_ended_as_the_machines_failure() {
+    for accounting in [AccountingKind::Slurmdbd, AccountingKind::Controller] {
+        let (slurm, mut platform, order) = waiting_and_saved(accounting).await;
+        slurm.hold_after_launch(order.attempt);
+        let (outcome, _, start, _) = platform.ended(order.attempt).await;
+        all_nodes(&slurm, "IDLE");
+        platform.wait(SECONDS(60)).await;
+        let seen = format!("{:#?}", platform.seen);
+        assert_eq!((outcome, start, slurm.ran(order.attempt)), (Outcome::NodeFail, None, (0, 0)), "{seen}");
+        assert!(slurm.active(order.attempt).is_empty(), "it is taken out of the queue: {seen}");
+    }
+}

@@ -419,6 +419,15 @@ impl Model {
         self.close(number, self.now, state, exit);
     }
 
+    /// Its node does not launch a job that waits: it is queued again and held.
+    pub fn hold_after_launch(&mut self, attempt: AttemptId) {
+        let (name, seconds) = (self.realm.name(attempt), self.seconds());
+        let waits = |job: &&mut Job| job.record.name == name && job.record.state == SlurmState::Pending;
+        let Some(job) = self.jobs.values_mut().find(waits) else { return };
+        job.record.reason = Some("launch failed requeued held".to_owned());
+        (job.record.restarts, job.held, job.changed) = (job.record.restarts + 1, true, seconds);
+    }
+
     pub fn hold(&mut self, numbers: &[JobNumber], held: bool) {
         for number in numbers {
             if let Some(job) = self.jobs.get_mut(number) {
