@@ -34,6 +34,13 @@ export const sessionQuery = queryOptions({
   staleTime: 5 * 60_000,
 });
 
+/** How one can sign in beside a name and a password. */
+export const signInWaysQuery = queryOptions({
+  queryKey: ['sign-in-ways'],
+  queryFn: ({ signal }) => unwrap(api.GET('/v1/session/ways', { signal })),
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
 export const jobsQuery = (filter: JobFilter) =>
   queryOptions({
     queryKey: ['jobs', filter],

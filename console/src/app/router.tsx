@@ -17,13 +17,17 @@ const root = createRootRouteWithContext<{ client: QueryClient }>()({
   errorComponent: PageFailed,
 });
 
+/** Why a sign-in at a provider came to nothing, as the server says it. */
+const signInFaults = ['provider', 'flow', 'denied', 'token', 'unknown_user'] as const;
+
 const login = createRoute({
   getParentRoute: () => root,
   path: '/login',
-  validateSearch: (search: Search): { next?: string | undefined; ended?: '1' | undefined } => ({
+  validateSearch: (search: Search): { next?: string | undefined; ended?: '1' | undefined; failed?: (typeof signInFaults)[number] | undefined } => ({
     // Only an address of our own: `//host` and `/\host` would leave the site.
     next: /^\/(?![/\\])/.test(text(search.next) ?? '') ? text(search.next) : undefined,
     ended: search.ended === '1' ? '1' : undefined,
+    failed: signInFaults.find((fault) => fault === search.failed),
   }),
   component: lazyRouteComponent(() => import('../pages/login'), 'LoginPage'),
 });

@@ -1,12 +1,12 @@
 // Signing in. The password goes to the server once and is kept nowhere; the session is a cookie this page cannot read.
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, useRouter } from '@tanstack/react-router';
 import { Button, Input } from 'antd';
 import { type FormEvent, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api, unwrap } from '../api/client';
-import { sessionQuery } from '../api/queries';
+import { sessionQuery, signInWaysQuery } from '../api/queries';
 import { LanguageButton, ThemeButton } from '../app/shell';
 import { useTitle } from '../ui/hooks';
 import { Mark } from '../ui/icons';
@@ -14,10 +14,23 @@ import { ErrorNote } from '../ui/parts';
 
 const route = getRouteApi('/login');
 
+/** Where the operator has named a provider of sign-ins: away to it, and back by the server. */
+function OtherWay({ next }: { next: string | undefined }) {
+  const { t } = useTranslation();
+  const oidc = useQuery(signInWaysQuery).data?.oidc;
+  if (!oidc) return null;
+  const query = next ? `?${new URLSearchParams({ next }).toString()}` : '';
+  return (
+    <a className="button login-other" href={`/v1/session/oidc${query}`}>
+      {t('login.other', { name: oidc.label })}
+    </a>
+  );
+}
+
 export function LoginPage() {
   const { t } = useTranslation();
   useTitle(t('login.title'));
-  const { next, ended } = route.useSearch();
+  const { next, ended, failed } = route.useSearch();
   const router = useRouter();
   const client = useQueryClient();
   const [name, setName] = useState('');
@@ -51,7 +64,12 @@ export function LoginPage() {
           </div>
         </div>
         <h1 id="login-title">{t('login.title')}</h1>
-        {ended && !signIn.error && <div className="note">{t('login.ended')}</div>}
+        {ended && !signIn.error && !failed && <div className="note">{t('login.ended')}</div>}
+        {failed && !signIn.error && (
+          <div className="note note-bad" role="alert">
+            {t(`login.failed.${failed}`)}
+          </div>
+        )}
         {signIn.error && <ErrorNote error={signIn.error} />}
         <label>
           <span>{t('login.name')}</span>
@@ -84,6 +102,7 @@ export function LoginPage() {
         <Button type="primary" size="large" htmlType="submit" block loading={signIn.isPending}>
           {t('login.submit')}
         </Button>
+        <OtherWay next={next} />
       </form>
       <div className="login-water" aria-hidden="true" />
     </main>

@@ -3,10 +3,12 @@
 
 mod support;
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
-use support::Place;
+use support::{LONG, Place};
+use testkit::wait_for;
 
 #[test]
 fn heavy_the_page_works_in_a_browser() {
@@ -14,7 +16,14 @@ fn heavy_the_page_works_in_a_browser() {
     let built =
         std::env::var("HW_CONSOLE_BUILT").map_or_else(|_| console.join("dist/index.html").exists(), |v| v == "1");
     let place = Place::new();
-    let mut server = place.server(2, "");
+    let provider = testkit::hw::free_address();
+    let secret = place.path().join("oidc-secret");
+    std::fs::write(&secret, "between us\n").expect("a file can be written");
+    let settings = format!(
+        "[oidc]\nissuer = 'http://{provider}'\nsecret_file = '{}'\nlabel = 'the university'\n",
+        secret.display()
+    );
+    let mut server = place.server(2, &settings);
     server.start();
     let (status, page) = testkit::hw::get(server.address(), "/jobs/1").expect("a page");
     assert_eq!(status, 200);
@@ -23,6 +32,7 @@ fn heavy_the_page_works_in_a_browser() {
         println!("skipped beyond the placeholder: the page is not built");
         return;
     }
+    let _provider = Provider::start(&console, provider, &server.url());
     let password = first_password(&server);
     let output = Command::new("npm")
         .args(["run", "--silent", "e2e"])
@@ -30,12 +40,37 @@ fn heavy_the_page_works_in_a_browser() {
         .env("HW_URL", server.url())
         .env("HW_USER", "admin")
         .env("HW_PASSWORD", password)
+        .env("HW_OIDC", "the university")
         .env("CI", "1")
         .output()
         .expect("npm runs");
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{text}");
     assert!(output.status.success(), "{text}\n{}", server.log());
+}
+
+/// A real OpenID Connect provider, until it is dropped.
+struct Provider(Child);
+
+impl Provider {
+    fn start(console: &Path, at: SocketAddr, server: &str) -> Provider {
+        let redirect = format!("{server}/v1/session/oidc/callback");
+        let port = at.port().to_string();
+        let mut command = Command::new("node");
+        command.args(["dev/provider.mjs", &port, &redirect]).current_dir(console).stdin(Stdio::null());
+        let provider = Provider(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("node runs"));
+        wait_for("the provider of sign-ins", LONG, || {
+            testkit::hw::get(at, "/.well-known/openid-configuration").filter(|(status, _)| *status == 200)
+        });
+        provider
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// The one-time password as `hw up` printed it.

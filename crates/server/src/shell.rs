@@ -232,6 +232,7 @@ fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: Engi
         events: EventBus::default(),
         sites: None,
         files: Arc::new(Space::new(&config.data, bounds)),
+        oidc: config.oidc.clone().map(|settings| Arc::new(crate::oidc::Oidc::new(settings))),
     }
 }
 

@@ -48,6 +48,19 @@ impl std::fmt::Debug for Login {
     }
 }
 
+/// How one can sign in beside a name and a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SignInWays {
+    /// Where a provider is named: `GET /v1/session/oidc` leads there.
+    pub oidc: Option<OidcWay>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OidcWay {
+    /// What the button says.
+    pub label: String,
+}
+
 /// A user with the names of where it belongs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionUser {

@@ -56,7 +56,7 @@ pub fn judge(world: World, accepted: &BTreeMap<u64, u64>) -> String {
     let shared = world.shared();
     let records = records(&world, &shared);
     let (mut places, mut proofs) = (BTreeMap::<String, u64>::new(), BTreeMap::<Proof, u64>::new());
-    let (mut attempts, mut again) = (0, 0);
+    let (mut attempts, mut again, mut moved) = (0, 0, 0);
     let jobs = runtime.block_on(async {
         let one = |(key, number): (&u64, &u64)| {
             let (client, key, number) = (client.clone(), *key, *number);
@@ -68,6 +68,7 @@ pub fn judge(world: World, accepted: &BTreeMap<u64, u64>) -> String {
     for (key, number, job) in &jobs {
         let marks = Marks::read(&world.ran(), *key);
         attempts += job.attempts.len();
+        moved += job.attempts.iter().filter(|a| a.outcome == Some(Outcome::Cancelled)).count();
         again += usize::from(marks.starts.len() > 1);
         let completed = |a: &&Attempt| a.phase == AttemptPhase::Ended && a.outcome == Some(Outcome::Completed);
         let counts: Vec<&Attempt> = job.attempts.iter().filter(completed).collect();
@@ -92,7 +93,7 @@ pub fn judge(world: World, accepted: &BTreeMap<u64, u64>) -> String {
         }
     }
     let mut said = format!(
-        "{} jobs in {attempts} attempts, {again} that began more than once, by cluster {places:?}, by proof {proofs:?}",
+        "{} jobs in {attempts} attempts, {moved} of them moved away from where they waited, {again} jobs that began more than once, by cluster {places:?}, by proof {proofs:?}",
         accepted.len()
     );
     let (location, _place) = world.stop();

@@ -79,8 +79,10 @@ impl World {
         let (alpha, beta, gamma) =
             (farm.cluster("alpha").clone(), farm.cluster("beta").clone(), farm.cluster("gamma").clone());
         let listen = testkit::hw::free_address();
+        // What Slurm keeps in its queue for good, as after a launch that failed, is to be moved within the time that everything has
+        // to come to its end in.
         let settings = format!(
-            "credit_limit = '1000000'\n[site]\nlisten = '{listen}'\nadvertise = '{listen}'\n[metering]\ninterval = '2s'\nlag = '1s'\n[local]\nenabled = false\n"
+            "credit_limit = '1000000'\n[site]\nlisten = '{listen}'\nadvertise = '{listen}'\n[policy]\nqueued_patience = '2m'\n[metering]\ninterval = '2s'\nlag = '1s'\n[local]\nenabled = false\n"
         );
         let mut server = place.plain_server(&settings);
         server.start();

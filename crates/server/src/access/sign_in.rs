@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use base::{Span, TokenId};
+use base::{Span, TokenId, UserId};
 use engine::{Command, Envelope};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -193,6 +193,42 @@ impl PublicAccess {
         let user = self.http.check_password(name, password, self.address).await?;
         let (secret, token) = issue(&self.http, &user, label, scope, session, lifetime).await?;
         Ok(Issued { secret, token, user })
+    }
+
+    /// Counts a try of this address to sign in elsewhere.
+    pub fn count_try(&self) -> Result<(), Failure> {
+        let address = self.address.map_or_else(String::new, |address| address.to_string());
+        self.http.sign_ins.count(&format!("at the provider from {address}"), self.address)
+    }
+
+    /// Issues a session to a user for whom a provider vouches. One who is not known becomes a member of `tenant`, where that is
+    /// said. `None`: nobody of this name may come in.
+    pub async fn enter(&self, name: &str, tenant: Option<&str>, lifetime: Span) -> Result<Option<Issued>, Failure> {
+        let user = match (self.http.app.store.user_by_name(name).await?, tenant) {
+            (Some(user), _) => user,
+            (None, Some(tenant)) => self.new_member(name, tenant).await?,
+            (None, None) => return Ok(None),
+        };
+        if user.disabled {
+            return Ok(None);
+        }
+        let (secret, token) = issue(&self.http, &user, "browser", TokenScope::Full, true, lifetime).await?;
+        Ok(Some(Issued { secret, token, user }))
+    }
+
+    async fn new_member(&self, name: &str, tenant: &str) -> Result<User, Failure> {
+        let (store, missing) = (&self.http.app.store, |what: &str| {
+            Failure::internal(format!("`oidc.tenant` is {tenant}, and there is no such {what}"))
+        });
+        let tenant = store.tenant_by_name(tenant).await?.ok_or_else(|| missing("tenant"))?.id;
+        let project =
+            store.project_by_name(tenant, "default").await?.ok_or_else(|| missing("tenant with a default project"))?;
+        let (id, name, role) = (UserId::from_u128(self.http.draw()), Arc::from(name), model::Role::Member);
+        let user = User { id, tenant, name, role, default_project: project.id, disabled: false };
+        let command = Command::CreateUser { user: user.clone(), password: None };
+        self.http.app.engine.command(Envelope { actor: Actor::Platform, operator: true, once: None, command }).await?;
+        self.http.forget();
+        Ok(user)
     }
 
     /// The names that go with a user, for the answer to a sign-in.

@@ -12,6 +12,7 @@ use rating::{NodeCost, OwnCost, PoolCost};
 use serde::Deserialize;
 
 use super::{ConfigError, Setting, Written};
+use crate::oidc::OidcSettings;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
@@ -109,6 +110,8 @@ pub struct Checked {
     pub work_kept: Option<Span>,
     /// Bytes that the files of one tenant may have.
     pub files_quota: Bytes,
+    /// Where people may sign in beside passwords.
+    pub oidc: Option<OidcSettings>,
 }
 
 struct Reader<'a>(&'a Written);
@@ -192,8 +195,32 @@ impl Checked {
             credit_limit: r.amount("credit_limit")?,
             work_kept: work_kept(&r)?,
             files_quota: r.read("files.quota")?,
+            oidc: oidc(&r)?,
         })
     }
+}
+
+fn oidc(r: &Reader<'_>) -> Result<Option<OidcSettings>, ConfigError> {
+    let address = |key: &'static str, text: &str| -> Result<reqwest::Url, ConfigError> {
+        let url: reqwest::Url = text.parse().map_err(|_| r.fault(key, "must be an address: https://…".into()))?;
+        match url.scheme() {
+            "https" | "http" if url.has_host() => Ok(url),
+            _ => Err(r.fault(key, "must begin with https:// (or http://, for trying it out)".into())),
+        }
+    };
+    let Some(issuer) = r.some("oidc.issuer") else { return Ok(None) };
+    let issuer = address("oidc.issuer", &issuer)?;
+    let listen = r.text("listen");
+    let public = r.some("oidc.public_url").unwrap_or_else(|| format!("http://{listen}"));
+    Ok(Some(OidcSettings {
+        label: r.some("oidc.label").or_else(|| issuer.host_str().map(str::to_owned)).unwrap_or_default(),
+        client_id: r.text("oidc.client_id"),
+        secret_file: r.some("oidc.secret_file").map(PathBuf::from),
+        claim: r.text("oidc.claim"),
+        public: address("oidc.public_url", &format!("{}/", public.trim_end_matches('/')))?,
+        tenant: r.some("oidc.tenant"),
+        issuer,
+    }))
 }
 
 fn work_kept(r: &Reader<'_>) -> Result<Option<Span>, ConfigError> {

@@ -15,6 +15,7 @@ mod job_files;
 mod jobs;
 mod logs;
 mod money;
+mod oidc;
 mod overviews;
 mod people;
 mod policy;
@@ -80,6 +81,9 @@ pub fn api() -> OpenApi {
 fn all() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(session::sign_in, session::who_am_i, session::sign_out))
+        .routes(routes!(oidc::ways))
+        .routes(routes!(oidc::begin))
+        .routes(routes!(oidc::callback))
         .routes(routes!(session::login))
         .routes(routes!(session::tokens, session::create_token))
         .routes(routes!(session::revoke_token))

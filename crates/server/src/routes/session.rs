@@ -176,7 +176,7 @@ async fn session_user(user: &User, names: Names<'_>) -> Result<SessionUser, Fail
 }
 
 /// `HttpOnly`: no script reads it. `SameSite=Strict`: no other site's request carries it.
-fn cookie(secret: &str, seconds: i64, secure: bool) -> Result<HeaderValue, Failure> {
+pub(super) fn cookie(secret: &str, seconds: i64, secure: bool) -> Result<HeaderValue, Failure> {
     let secure = if secure { "; Secure" } else { "" };
     let text =
         format!("{}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}", wire::SESSION_COOKIE);
