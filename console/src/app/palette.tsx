@@ -106,8 +106,10 @@ function useJobs(typed: string): Act[] {
   const navigate = useNavigate();
   const settled = useSettled(typed.trim(), LOOK_AFTER_MS);
   const [found, setFound] = useState<{ name: string; jobs: JobSummary[] }>({ name: '', jobs: [] });
-  const target = searchTarget(settled);
-  const name = target && 'name' in target ? target.name : '';
+  // A number needs no looking for.
+  const target = searchTarget(typed);
+  const wanted = searchTarget(settled);
+  const name = wanted && 'name' in wanted ? wanted.name : '';
   useEffect(() => {
     if (name === '') return undefined;
     let wanted = true;
@@ -119,7 +121,7 @@ function useJobs(typed: string): Act[] {
   }, [client, name]);
   const open = (job: string) => void navigate({ to: '/jobs/$job', params: { job } });
   if (target && 'job' in target) return [{ key: 'job', label: t('job.title', { label: target.job }), run: () => open(target.job) }];
-  if (found.name !== name || name === '') return [];
+  if (found.name !== typed.trim()) return [];
   return found.jobs.map((job) => ({ key: job.id, label: `${label(job)} ${job.name}`, hint: t(`state.${job.state}`), run: () => open(label(job)) }));
 }
 

@@ -87,7 +87,11 @@ const jobs = createRoute({
 const job = createRoute({
   getParentRoute: () => shell,
   path: '/jobs/$job',
-  validateSearch: (search: Search): { stream?: 'stderr' | undefined } => ({ stream: search.stream === 'stderr' ? 'stderr' : undefined }),
+  validateSearch: (search: Search): { stream?: 'stderr' | undefined; dir?: string | undefined; file?: string | undefined } => ({
+    stream: search.stream === 'stderr' ? 'stderr' : undefined,
+    dir: text(search.dir),
+    file: text(search.file),
+  }),
   component: lazyRouteComponent(() => import('../pages/job'), 'JobPage'),
 });
 
