@@ -29,7 +29,7 @@ export function Cost({ job }: { job: Job }) {
   return (
     <Section title={t('cost.title')}>
       <p className="figure figure-small">{money(job.charged)}</p>
-      <p className="faint">{open ? `${t('job.chargedSoFar')}, ${t('job.chargedNote')}` : t('job.charged')}</p>
+      <p className="faint">{open ? `${t('job.chargedSoFar')}, ${t('job.chargedNote')}` : t('cost.final')}</p>
       <Facts
         items={[
           [t('cost.atLimit'), open && price != null && money(price)],

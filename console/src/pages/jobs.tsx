@@ -50,11 +50,9 @@ export function JobsPage() {
           {t('nav.submitJob')}
         </Link>
       </PageHead>
-      <Views search={search} />
-      <Filters search={search} />
-      <div className="list-tools">
-        <BulkBar jobs={items?.filter((job) => chosen.has(job.id)) ?? []} onDone={() => setChosen(new Set())} />
-        <span className="list-tools-end">
+      <div className="views-line">
+        <Views search={search} />
+        <span className="list-tools">
           <Export filter={filter} />
           <Columns
             hidden={hidden}
@@ -65,10 +63,13 @@ export function JobsPage() {
           />
         </span>
       </div>
+      <Filters search={search} />
       {search.array && (
-        <Section title={`${t('job.array')} ${search.array}`}>
-          <ArrayGrid array={search.array} />
-        </Section>
+        <div className="array-panel">
+          <Section title={`${t('job.array')} ${search.array}`}>
+            <ArrayGrid array={search.array} />
+          </Section>
+        </div>
       )}
       <Section flush>
         {jobs.error && !items ? (
@@ -83,6 +84,7 @@ export function JobsPage() {
           </div>
         )}
       </Section>
+      <BulkBar jobs={items?.filter((job) => chosen.has(job.id)) ?? []} onDone={() => setChosen(new Set())} />
       <Pager search={search} next={jobs.data?.next_cursor ?? undefined} />
     </>
   );
@@ -94,7 +96,7 @@ function Views({ search }: { search: JobsSearch }) {
   const own = saved.find((one) => sameSearch(one.search, { ...search }));
   const current = own ? undefined : (search.view ?? 'all');
   return (
-    <div className="views-line">
+    <>
       <nav className="views" aria-label={t('jobs.views')}>
         {viewNames.map((name) => (
           <Link
@@ -120,7 +122,7 @@ function Views({ search }: { search: JobsSearch }) {
       ) : (
         <SaveView search={search} onSaved={setSaved} />
       )}
-    </div>
+    </>
   );
 }
 

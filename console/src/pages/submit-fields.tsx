@@ -8,8 +8,7 @@ import { useTranslation } from 'react-i18next';
 import { jobsQuery, poolsQuery, sessionQuery } from '../api/queries';
 import { type Option, optionOf, withOption } from '../lib/directives';
 import { label } from '../lib/jobs';
-import { useFormat } from '../ui/hooks';
-import { Section } from '../ui/parts';
+import { useFormat, usePhone } from '../ui/hooks';
 
 interface Props {
   script: string;
@@ -30,8 +29,11 @@ const TEXTS: readonly { option: Option; numeric?: boolean; hint: string }[] = [
 export function ScriptFields({ script, onChange }: Props) {
   const { t } = useTranslation();
   const pools = useQuery(poolsQuery).data?.items ?? [];
+  // On a phone the quote is what one wants to reach.
+  const [open, setOpen] = useState(!usePhone());
   return (
-    <Section title={t('fields.title')}>
+    <details className="fold" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{t('fields.title')}</summary>
       <div className="script-fields">
         {TEXTS.map(({ option, numeric, hint }) => (
           <label key={option}>
@@ -58,7 +60,7 @@ export function ScriptFields({ script, onChange }: Props) {
         </label>
       </div>
       <p className="faint">{t('fields.note')}</p>
-    </Section>
+    </details>
   );
 }
 
