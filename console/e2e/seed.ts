@@ -57,9 +57,9 @@ export async function seedTenant(admin: string, adminPassword: string): Promise<
   const name = `lab-${Date.now().toString(36)}`;
   const password = 'a password for tests';
   const [owner, member] = [`${name}-owner`, `${name}-mei`];
-  // A price at which a second of a core costs 0.2: work of a moment is seen in the figures.
-  await call(root, 'POST', '/v1/prices', { name: `e2e-${name}`, currency: 'CNY', core_hour: '720', gib_hour: '1' });
   await call(root, 'POST', '/v1/tenants', { name });
+  // A price at which a second of a core costs this tenant 0.2: work of a moment is seen in the figures.
+  await call(root, 'POST', '/v1/prices', { name: `e2e-${name}`, currency: 'CNY', core_hour: '0.10', gib_hour: '0.01', items: [{ unit: 'core_hour', tenant: name, price: '720' }] });
   await call(root, 'POST', `/v1/tenants/${name}/wallet/top-ups`, { amount: '5000', memo: 'first payment' });
   await call(root, 'POST', '/v1/users', { tenant: name, name: owner, role: 'owner', password });
   await call(root, 'POST', '/v1/users', { tenant: name, name: member, role: 'member', password });

@@ -47,6 +47,7 @@ const PAGES: [string, string, string][] = [
   ['job-element', '/jobs/ARRAY_3', '.element.is-current'],
   ['job-held', '/jobs/HELD', '.job-actions'],
   ['submit', '/submit?from=JOB', '.is-chosen'],
+  ['files', '/files', '.empty, .space-tools'],
   ['pools', '/pools', '.pools .panel'],
   ['account', '/account', '.account .table tbody tr, .account .card'],
 ];
@@ -74,6 +75,7 @@ for (const [size, language, theme] of [['desk', 'en', 'light'], ['phone', 'zh', 
 }
 
 test('what people do with jobs: choose many, hold and cancel, keep a view, hide a column, take the list away', async ({ page }) => {
+  test.setTimeout(60_000);
   await signIn(page, tenant.member, tenant.password);
   await page.goto('/jobs');
   await page.locator('tbody tr').first().waitFor();
@@ -148,6 +150,27 @@ test('submitting: fields write lines, an earlier job is a pattern', async ({ pag
   await page.locator('.ant-select-item-option', { hasText: 'melt' }).click();
   await expect(script).toHaveValue(/curve\.csv/);
   await expect(page.getByRole('textbox', { name: 'Project' })).toHaveValue('melt');
+});
+
+test('files are brought, used by a job as its input, and removed', async ({ page }) => {
+  await signIn(page, tenant.member, tenant.password);
+  await page.goto('/files');
+  await expect(page.getByText('No files here')).toBeVisible();
+  // More than one piece, so that the offsets matter.
+  const words = Buffer.alloc(3 * 1024 * 1024, 'water ');
+  await page.locator('input[type=file]').setInputFiles([{ name: 'words.txt', mimeType: 'text/plain', buffer: words }]);
+  await expect(page.getByText('1 file is here')).toBeVisible({ timeout: 30_000 });
+  await expect(page.locator('tbody tr')).toContainText('3 MiB');
+  await page.goto('/submit');
+  await page.getByRole('textbox', { name: 'Job script' }).fill('#!/bin/bash\n#SBATCH --job-name=reads --time=1 --mem=32M\nwc -c < words.txt\n');
+  await page.getByRole('textbox', { name: /Input files/ }).fill('words.txt');
+  await expect(page.locator('.is-chosen')).toBeVisible();
+  await page.getByRole('button', { name: 'Submit' }).click();
+  await expect(page.locator('.log')).toContainText('3145728', { timeout: 20_000 });
+  await page.goto('/files');
+  await page.getByRole('button', { name: 'Remove words.txt' }).click();
+  await page.locator('.ant-popover').getByRole('button', { name: 'Remove' }).click();
+  await expect(page.getByText('No files here')).toBeVisible();
 });
 
 test('money and account: a budget is set, a token made once and ended, a person added', async ({ page }) => {

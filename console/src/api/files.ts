@@ -31,3 +31,15 @@ export const beginningQuery = (job: string, path: string) =>
       return { text: new TextDecoder().decode(bytes), binary: bytes.subarray(0, 8192).includes(0) };
     },
   });
+
+/** Files of the tenant's own space, of one project. */
+export const spaceQuery = (project: string, path: string) =>
+  infiniteQueryOptions({
+    queryKey: ['files', project, path],
+    initialPageParam: '',
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(api.GET('/v1/files', { params: { query: { limit: PAGE, ...(project && { project }), ...(path && { path }), ...(pageParam && { cursor: pageParam }) } }, signal })),
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+
+export const spaceUrl = (project: string, path: string): string => `/v1/files/content?${new URLSearchParams({ path, ...(project && { project }) }).toString()}`;

@@ -21,7 +21,7 @@ const JOBS_SHOWN = 5;
 
 type Act = Entry & { hint?: string | undefined; run: () => void };
 
-const PAGE_NAMES: Record<GoKey, string> = { h: 'nav.home', j: 'nav.jobs', p: 'nav.pools', m: 'nav.money', s: 'nav.submit', a: 'account.title' };
+const PAGE_NAMES: Record<GoKey, string> = { h: 'nav.home', j: 'nav.jobs', p: 'nav.pools', m: 'nav.money', s: 'nav.submit', f: 'space.title', a: 'account.title' };
 
 export function Keyboard() {
   const navigate = useNavigate();

@@ -143,13 +143,20 @@ const moneyTransfers = createRoute({
   component: lazyRouteComponent(() => import('../pages/money/transfers'), 'TransfersPage'),
 });
 
+const files = createRoute({
+  getParentRoute: () => shell,
+  path: '/files',
+  validateSearch: (search: Search): { project?: string | undefined; path?: string | undefined } => ({ project: text(search.project), path: text(search.path) }),
+  component: lazyRouteComponent(() => import('../pages/files'), 'FilesPage'),
+});
+
 const account = createRoute({
   getParentRoute: () => shell,
   path: '/account',
   component: lazyRouteComponent(() => import('../pages/account/account'), 'AccountPage'),
 });
 
-const tenantPages = [home, jobs, job, submit, pools, moneyWallet, moneySpend, moneyStatements, moneyStatement, moneyTransfers, account] as const;
+const tenantPages = [home, jobs, job, submit, pools, moneyWallet, moneySpend, moneyStatements, moneyStatement, moneyTransfers, files, account] as const;
 
 export const makeRouter = (client: QueryClient) =>
   createRouter({

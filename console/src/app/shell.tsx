@@ -11,7 +11,7 @@ import { ApiProblem } from '../api/problem';
 import { sessionQuery } from '../api/queries';
 import { makeFormat } from '../lib/format';
 import { label, searchTarget } from '../lib/jobs';
-import { HomeIcon, JobsIcon, LanguageIcon, Mark, MoneyIcon, PoolsIcon, SearchIcon, SubmitIcon, SunIcon, UserIcon } from '../ui/icons';
+import { FilesIcon, HomeIcon, JobsIcon, LanguageIcon, Mark, MoneyIcon, PoolsIcon, SearchIcon, SubmitIcon, SunIcon, UserIcon } from '../ui/icons';
 import { setConnection, useConnection } from './connection';
 import { noticer, noticeState, type NoticeTexts } from './notices';
 import { Keyboard, typing } from './palette';
@@ -109,6 +109,10 @@ function Navigation() {
       <Link to="/pools" className="only-desk" activeProps={{ ...active, className: 'only-desk is-active' }}>
         <PoolsIcon />
         {t('nav.pools')}
+      </Link>
+      <Link to="/files" className="only-desk" activeOptions={{ includeSearch: false }} activeProps={{ ...active, className: 'only-desk is-active' }}>
+        <FilesIcon />
+        {t('space.title')}
       </Link>
       <Link to="/money" activeOptions={{ includeSearch: false }} activeProps={active}>
         <MoneyIcon />

@@ -1,6 +1,6 @@
 // Keys that lead to pages: `g` and then a letter, as people know it from other consoles. Pure.
 
-export const GO = { h: '/', j: '/jobs', p: '/pools', m: '/money', s: '/submit', a: '/account' } as const;
+export const GO = { h: '/', j: '/jobs', p: '/pools', m: '/money', s: '/submit', f: '/files', a: '/account' } as const;
 export type GoKey = keyof typeof GO;
 
 /** Time within which the second key must follow. */

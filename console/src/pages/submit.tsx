@@ -28,8 +28,17 @@ interface Draft {
   workDir: string;
   name?: string | undefined;
   args?: string[] | undefined;
+  /** Paths in the file space, one beside the other. */
+  inputs?: string | undefined;
 }
 const EMPTY: Draft = { script: '', project: '', workDir: '' };
+
+const inputsOf = (text: string | undefined): { path: string }[] =>
+  (text ?? '')
+    .split(/[,\n]/)
+    .map((path) => path.trim())
+    .filter(Boolean)
+    .map((path) => ({ path }));
 
 /** What was typed survives a reload of this tab; a shared machine's next tab does not see it. */
 function storedDraft(): Draft {
@@ -45,6 +54,7 @@ const bodyOf = (draft: Draft, pool: string | undefined): JobSubmit => ({
   ...(draft.project.trim() && { project: draft.project.trim() }),
   ...(draft.workDir.trim() && { work_dir: draft.workDir.trim() }),
   ...(draft.args && draft.args.length > 0 && { args: draft.args }),
+  ...(inputsOf(draft.inputs).length > 0 && { inputs: inputsOf(draft.inputs) }),
   ...(draft.name && { script_name: draft.name }),
   ...(pool && { options: { partition: pool } }),
 });
@@ -130,6 +140,13 @@ export function SubmitPage() {
               <span>{t('submit.workDir')}</span>
               <Input value={draft.workDir} maxLength={4096} placeholder={t('submit.workDirHint')} onChange={(e) => change({ workDir: e.target.value })} />
             </label>
+            <div className="fields-wide">
+              <label>
+                <span>{t('submit.inputs')}</span>
+                <Input value={draft.inputs ?? ''} maxLength={8192} placeholder={t('submit.inputsHint')} spellCheck={false} autoCapitalize="none" onChange={(e) => change({ inputs: e.target.value })} />
+              </label>
+              <Link to="/files">{t('submit.bring')}</Link>
+            </div>
           </div>
         </div>
         <div className="submit-side">
