@@ -229,6 +229,12 @@ test('by keyboard: go-to keys, the palette, the help; installable', async ({ pag
   await look(page, 'help');
   await page.keyboard.press('Escape');
   await expect(page.getByRole('dialog', { name: 'Keys' })).toHaveCount(0);
+  // The frame holds at every width between a phone and a desk.
+  for (const width of [720, 960, 1280]) {
+    await page.setViewportSize({ width, height: 800 });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), `${width}`).toBeLessThanOrEqual(0);
+    expect((await page.locator('.search').boundingBox())?.width, `${width}`).toBeGreaterThanOrEqual(140);
+  }
   const manifest = await (await page.request.get('/manifest.webmanifest')).json() as { icons: { src: string }[] };
   for (const { src } of manifest.icons) expect((await page.request.get(src)).headers()['content-type']).toBe('image/png');
 });
