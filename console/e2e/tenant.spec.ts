@@ -230,10 +230,11 @@ test('by keyboard: go-to keys, the palette, the help; installable', async ({ pag
   await page.keyboard.press('Escape');
   await expect(page.getByRole('dialog', { name: 'Keys' })).toHaveCount(0);
   // The frame holds at every width between a phone and a desk.
-  for (const width of [720, 960, 1280]) {
+  for (const width of [720, 960, 1280, 1440]) {
     await page.setViewportSize({ width, height: 800 });
     expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), `${width}`).toBeLessThanOrEqual(0);
     expect((await page.locator('.search').boundingBox())?.width, `${width}`).toBeGreaterThanOrEqual(140);
+    if (width >= 1280) expect(await page.locator('.nav').evaluate((nav) => nav.scrollWidth - nav.clientWidth), `${width}`).toBeLessThanOrEqual(0);
   }
   const manifest = await (await page.request.get('/manifest.webmanifest')).json() as { icons: { src: string }[] };
   for (const { src } of manifest.icons) expect((await page.request.get(src)).headers()['content-type']).toBe('image/png');
