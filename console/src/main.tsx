@@ -11,6 +11,7 @@ import { makeRouter } from './app/router';
 import { applyTheme, Theme } from './app/theme';
 import { startI18n } from './i18n';
 import './styles.css';
+import './tenant.css';
 
 /** Answers are asked for anew on a visit after this long; events of the live stream do so at once. */
 const STALE_MS = 5_000;

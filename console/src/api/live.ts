@@ -22,8 +22,16 @@ export function withStates<T extends Page | undefined>(page: T, states: Readonly
   return { ...page, items: page.items.map(changed) };
 }
 
-/** Starts the stream; `onStatus` hears of the connection. Returns what ends it. */
-export function startLive(client: QueryClient, onStatus: (status: StreamStatus) => void): () => void {
+export interface LiveOptions {
+  onStatus: (status: StreamStatus) => void;
+  /** Hears of every event as it comes. */
+  onEvent?: (event: Event) => void;
+  /** Whether the stream goes on while nobody looks. */
+  stays?: () => boolean;
+}
+
+/** Starts the stream. Returns what ends it. */
+export function startLive(client: QueryClient, { onStatus, onEvent, stays }: LiveOptions): () => void {
   let stream: AbortController | undefined;
   let lastId: string | undefined;
   let wasLost = false;
@@ -70,6 +78,7 @@ export function startLive(client: QueryClient, onStatus: (status: StreamStatus) 
         lastId = message.id ?? lastId;
         const event = parse(message.data);
         if (!event) return;
+        onEvent?.(event);
         if (event.job) {
           touched.add(event.job);
           if (event.state) states.set(event.job, event.state);
@@ -92,7 +101,7 @@ export function startLive(client: QueryClient, onStatus: (status: StreamStatus) 
   const visibility = () => {
     clearTimeout(hidden);
     if (document.hidden) {
-      hidden = setTimeout(disconnect, HIDDEN_MS);
+      hidden = setTimeout(() => stays?.() || disconnect(), HIDDEN_MS);
     } else if (!stream) {
       wasLost = true;
       connect();

@@ -3,14 +3,17 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/
 
 import { api, unwrap } from './client';
 import { ApiProblem } from './problem';
-import type { JobSubmit } from './types';
+import type { JobSubmit, JobSummary } from './types';
 
 export interface JobFilter {
   state?: string | undefined;
   name?: string | undefined;
   user?: string | undefined;
   pool?: string | undefined;
+  project?: string | undefined;
   array?: string | undefined;
+  submitted_after?: string | undefined;
+  submitted_before?: string | undefined;
   open?: boolean | undefined;
   cursor?: string | undefined;
   limit?: number;
@@ -49,6 +52,24 @@ export const jobsQuery = (filter: JobFilter) =>
     placeholderData: keepPreviousData,
   });
 
+/** Elements of an array that its grid shows: two pages of the largest size. */
+const ELEMENTS_MAX = 2000;
+
+export const arrayQuery = (array: string) =>
+  queryOptions({
+    queryKey: ['jobs', 'array', array],
+    queryFn: async ({ signal }) => {
+      const items: JobSummary[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await unwrap(api.GET('/v1/jobs', { params: { query: defined({ array, limit: 1000, cursor }) }, signal }));
+        items.push(...page.items);
+        cursor = page.next_cursor ?? undefined;
+      } while (cursor && items.length < ELEMENTS_MAX);
+      return { items, next_cursor: cursor };
+    },
+  });
+
 export const jobQuery = (job: string) =>
   queryOptions({
     queryKey: ['job', job],
@@ -67,6 +88,15 @@ export const jobEventsQuery = (job: string) =>
         }),
       ),
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+
+/** Metered intervals: a minute each; of a job that runs longer than this many, sums are not told. */
+const INTERVALS = 1000;
+
+export const intervalsQuery = (job: string) =>
+  queryOptions({
+    queryKey: ['job', job, 'intervals'],
+    queryFn: ({ signal }) => unwrap(api.GET('/v1/jobs/{job}/intervals', { params: { path: { job }, query: { limit: INTERVALS } }, signal })),
   });
 
 export const explainQuery = (job: string) =>

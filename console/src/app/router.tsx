@@ -5,11 +5,14 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 import { ApiProblem } from '../api/problem';
 import { sessionQuery } from '../api/queries';
 import { viewNames, type View } from '../lib/jobs';
+import { SPEND_BY, SPEND_SPANS, type SpendBy, type SpendSpan } from '../lib/spend';
 import { NotFound, PageFailed } from './fallbacks';
 import { Shell } from './shell';
 
 type Search = Record<string, unknown>;
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
+
+const day = (value: unknown): string | undefined => (/^\d{4}-\d\d-\d\d$/.test(text(value) ?? '') ? text(value) : undefined);
 
 const root = createRootRouteWithContext<{ client: QueryClient }>()({
   component: Outlet,
@@ -60,7 +63,11 @@ export interface JobsSearch {
   name?: string | undefined;
   user?: string | undefined;
   pool?: string | undefined;
+  project?: string | undefined;
   array?: string | undefined;
+  /** Days (`2026-11-22`) of the reader's calendar, both included. */
+  since?: string | undefined;
+  until?: string | undefined;
   cursor?: string | undefined;
 }
 
@@ -72,7 +79,10 @@ const jobs = createRoute({
     name: text(search.name),
     user: text(search.user),
     pool: text(search.pool),
+    project: text(search.project),
     array: text(search.array),
+    since: day(search.since),
+    until: day(search.until),
     cursor: text(search.cursor),
   }),
   component: lazyRouteComponent(() => import('../pages/jobs'), 'JobsPage'),
@@ -81,7 +91,11 @@ const jobs = createRoute({
 const job = createRoute({
   getParentRoute: () => shell,
   path: '/jobs/$job',
-  validateSearch: (search: Search): { stream?: 'stderr' | undefined } => ({ stream: search.stream === 'stderr' ? 'stderr' : undefined }),
+  validateSearch: (search: Search): { stream?: 'stderr' | undefined; dir?: string | undefined; file?: string | undefined } => ({
+    stream: search.stream === 'stderr' ? 'stderr' : undefined,
+    dir: text(search.dir),
+    file: text(search.file),
+  }),
   component: lazyRouteComponent(() => import('../pages/job'), 'JobPage'),
 });
 
@@ -98,9 +112,59 @@ const pools = createRoute({
   component: lazyRouteComponent(() => import('../pages/pools'), 'PoolsPage'),
 });
 
+const moneyWallet = createRoute({
+  getParentRoute: () => shell,
+  path: '/money',
+  component: lazyRouteComponent(() => import('../pages/money/wallet'), 'WalletPage'),
+});
+
+const moneySpend = createRoute({
+  getParentRoute: () => shell,
+  path: '/money/spend',
+  validateSearch: (search: Search): { by?: SpendBy | undefined; span?: SpendSpan | undefined } => ({
+    by: SPEND_BY.find((name) => name === search.by),
+    span: SPEND_SPANS.find((name) => name === search.span),
+  }),
+  component: lazyRouteComponent(() => import('../pages/money/spend'), 'SpendPage'),
+});
+
+const moneyStatements = createRoute({
+  getParentRoute: () => shell,
+  path: '/money/statements',
+  component: lazyRouteComponent(() => import('../pages/money/statements'), 'StatementsPage'),
+});
+
+const moneyStatement = createRoute({
+  getParentRoute: () => shell,
+  path: '/money/statements/$statement',
+  component: lazyRouteComponent(() => import('../pages/money/statement'), 'StatementPage'),
+});
+
+const moneyTransfers = createRoute({
+  getParentRoute: () => shell,
+  path: '/money/transfers',
+  validateSearch: (search: Search): { cursor?: string | undefined } => ({ cursor: text(search.cursor) }),
+  component: lazyRouteComponent(() => import('../pages/money/transfers'), 'TransfersPage'),
+});
+
+const files = createRoute({
+  getParentRoute: () => shell,
+  path: '/files',
+  validateSearch: (search: Search): { project?: string | undefined; path?: string | undefined } => ({ project: text(search.project), path: text(search.path) }),
+  component: lazyRouteComponent(() => import('../pages/files'), 'FilesPage'),
+});
+
+const account = createRoute({
+  getParentRoute: () => shell,
+  path: '/account',
+  component: lazyRouteComponent(() => import('../pages/account/account'), 'AccountPage'),
+});
+
+const tenantPages = [home, jobs, job, submit, pools, moneyWallet, moneySpend, moneyStatements, moneyStatement, moneyTransfers, files, account] as const;
+
 export const makeRouter = (client: QueryClient) =>
   createRouter({
-    routeTree: root.addChildren([login, shell.addChildren([home, jobs, job, submit, pools])]),
+    routeTree: root.addChildren([login, shell.addChildren([...tenantPages])]),
     context: { client },
     defaultPreload: 'intent',
     defaultPreloadStaleTime: 0,

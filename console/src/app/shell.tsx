@@ -9,9 +9,12 @@ import { api } from '../api/client';
 import { startLive } from '../api/live';
 import { ApiProblem } from '../api/problem';
 import { sessionQuery } from '../api/queries';
-import { searchTarget } from '../lib/jobs';
-import { HomeIcon, JobsIcon, LanguageIcon, Mark, PoolsIcon, SearchIcon, SubmitIcon, SunIcon, UserIcon } from '../ui/icons';
+import { makeFormat } from '../lib/format';
+import { label, searchTarget } from '../lib/jobs';
+import { FilesIcon, HomeIcon, JobsIcon, LanguageIcon, Mark, MoneyIcon, PoolsIcon, SearchIcon, SubmitIcon, SunIcon, UserIcon } from '../ui/icons';
 import { setConnection, useConnection } from './connection';
+import { noticer, noticeState, type NoticeTexts } from './notices';
+import { Keyboard, typing } from './palette';
 import { chooseTheme, type ThemeChoice, useThemeChoice } from './theme';
 
 export function Shell() {
@@ -22,7 +25,7 @@ export function Shell() {
   const signedOut = session.error instanceof ApiProblem && session.error.status === 401;
   const user = session.data?.user.id;
 
-  useEffect(() => (user ? startLive(client, setConnection) : undefined), [client, user]);
+  useLive(user);
   useEffect(() => {
     if (!signedOut) return;
     const { href, pathname } = router.state.location;
@@ -53,11 +56,41 @@ export function Shell() {
         </div>
       </header>
       <LostNote />
+      <Keyboard />
       <main id="content" className="content" tabIndex={-1}>
         <Outlet />
       </main>
     </>
   );
+}
+
+/** The stream of events runs as long as somebody is signed in, and tells of ended jobs where that is wanted. */
+function useLive(user: string | undefined) {
+  const { t, i18n } = useTranslation();
+  const client = useQueryClient();
+  const router = useRouter();
+  const texts = useRef<() => NoticeTexts>(undefined);
+  texts.current = () => ({
+    one: (job) => ({
+      title: t('notices.ended', { name: job.name, state: t(`state.${job.state}`) }),
+      body: t('notices.endedBody', { label: label(job), charged: makeFormat(i18n.language === 'zh' ? 'zh' : 'en', i18n.language).money(job.charged, job.currency) }),
+    }),
+    many: (count) => ({ title: t('notices.endedMany', { count }), body: t('notices.endedManyBody') }),
+  });
+  useEffect(() => {
+    if (!user) return undefined;
+    const onEvent = noticer(client, user, () => (texts.current as () => NoticeTexts)());
+    return startLive(client, { onStatus: setConnection, onEvent, stays: () => noticeState() === 'on' });
+  }, [client, user]);
+  useEffect(() => {
+    // A tapped notice names the page to open (sw.js).
+    const onMessage = (event: MessageEvent) => {
+      const path = (event.data as { open?: unknown } | null)?.open;
+      if (typeof path === 'string' && path.startsWith('/')) void router.navigate({ href: path });
+    };
+    navigator.serviceWorker?.addEventListener('message', onMessage);
+    return () => navigator.serviceWorker?.removeEventListener('message', onMessage);
+  }, [router]);
 }
 
 function Navigation() {
@@ -73,21 +106,29 @@ function Navigation() {
         <JobsIcon />
         {t('nav.jobs')}
       </Link>
-      <Link to="/pools" activeProps={active}>
+      <Link to="/pools" className="only-desk" activeProps={{ ...active, className: 'only-desk is-active' }}>
         <PoolsIcon />
         {t('nav.pools')}
+      </Link>
+      <Link to="/files" className="only-desk" activeOptions={{ includeSearch: false }} activeProps={{ ...active, className: 'only-desk is-active' }}>
+        <FilesIcon />
+        {t('space.title')}
+      </Link>
+      <Link to="/money" activeOptions={{ includeSearch: false }} activeProps={active}>
+        <MoneyIcon />
+        {t('nav.money')}
       </Link>
       <Link to="/submit" activeOptions={{ includeSearch: false }} activeProps={active}>
         <SubmitIcon />
         {t('nav.submit')}
       </Link>
+      <Link to="/account" className="only-phone" activeOptions={{ includeSearch: false }} activeProps={{ ...active, className: 'only-phone is-active' }}>
+        <UserIcon />
+        {t('account.title')}
+      </Link>
     </nav>
   );
 }
-
-/** Keys typed into a field are the field's. */
-const typing = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 
 function Search() {
   const { t } = useTranslation();
@@ -215,6 +256,9 @@ function Account() {
         </span>
       ),
     },
+    { type: 'divider' as const },
+    { key: 'account', label: <Link to="/account">{t('account.title')}</Link> },
+    { key: 'keys', label: t('keys.palette'), onClick: () => void document.dispatchEvent(new Event('hw:palette')) },
     { type: 'divider' as const },
     { key: 'out', label: t('top.signOut'), onClick: () => void signOut() },
   ];

@@ -48,9 +48,9 @@ describe('the catalogue', () => {
   test('has no empty text, and Chinese in the Chinese part', () => {
     expect([...texts.en, ...texts.zh].filter(([, text]) => text.trim() === '')).toEqual([]);
     // Texts that are no words of a language: names, keys to press, samples, the other language's own name.
-    const neutral = new Set(['top.language', 'top.languageHint', 'submit.placeholder', 'submit.goHint', 'job.by', 'pools.perGib', 'units.cards', 'home.more']);
+    const neutral = new Set(['top.language', 'top.languageHint', 'submit.placeholder', 'submit.goHint', 'job.by', 'pools.perGib', 'units.cards', 'home.more', 'account.english', 'bulk.act', 'statement.taxText', 'notices.ended']);
     expect(texts.zh.filter(([key, text]) => !neutral.has(singular(key)) && !/\p{Script=Han}/u.test(text))).toEqual([]);
-    const han = new Set(['brand', 'top.language', 'top.languageHint']);
+    const han = new Set(['brand', 'top.language', 'top.languageHint', 'account.chinese']);
     expect(texts.en.filter(([key, text]) => !han.has(key) && /\p{Script=Han}/u.test(text))).toEqual([]);
   });
 

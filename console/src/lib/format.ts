@@ -75,6 +75,16 @@ export function makeFormat(language: Language, locale: string, zone?: string) {
       text as unknown as number,
     );
 
+  /** Money for the axis of a chart: `¥1.2K`, `1.2万`. */
+  const moneyCompact = (text: string, currency: string): string =>
+    new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol', notation: 'compact', maximumSignificantDigits: 3 } as Intl.NumberFormatOptions).format(
+      text as unknown as number,
+    );
+
+  const date = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', ...times });
+  const dayShort = new Intl.DateTimeFormat(locale, { month: 'numeric', day: 'numeric', ...times });
+  const monthName = new Intl.DateTimeFormat(locale, { month: 'short', ...times });
+
   /** Today as clock time, other days with the date. */
   const time = (iso: string, now: number): string => {
     const at = new Date(iso);
@@ -98,6 +108,12 @@ export function makeFormat(language: Language, locale: string, zone?: string) {
     bytes,
     money,
     moneyShort,
+    moneyCompact,
+    day: (iso: string) => date.format(new Date(iso)),
+    /** The last day of a time that ends without this moment. */
+    dayBefore: (iso: string) => date.format(new Date(new Date(iso).getTime() - 1)),
+    dayShort: (iso: string) => dayShort.format(new Date(iso)),
+    monthName: (iso: string) => monthName.format(new Date(iso)),
     time,
     ago,
     fullTime: (iso: string) => full.format(new Date(iso)),

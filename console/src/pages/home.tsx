@@ -7,11 +7,13 @@ import { useTranslation } from 'react-i18next';
 import { ApiProblem } from '../api/problem';
 import { jobsQuery, poolsQuery, sessionQuery, walletQuery } from '../api/queries';
 import type { JobSummary } from '../api/types';
+import { micros } from '../lib/decimal';
 import { label, phases, VIEWS } from '../lib/jobs';
 import { useFormat, useNow, useText, useTitle } from '../ui/hooks';
 import { AmountsText, Empty, ErrorNote, Loading, PageHead, Section } from '../ui/parts';
 import { PoolRoom } from '../ui/pool-room';
 import { StateTag } from '../ui/state';
+import { Notices, RunRate } from './home-money';
 
 /** Lines of each list here; the rest is one tap away. */
 const LINES = 6;
@@ -60,6 +62,7 @@ export function HomePage() {
           )}
         </div>
         <div className="home-side">
+          <Notices />
           <Balance />
           <PoolsPanel />
         </div>
@@ -173,7 +176,7 @@ function Balance() {
   if (wallet.error instanceof ApiProblem && [403, 404].includes(wallet.error.status)) return null;
   const data = wallet.data;
   return (
-    <Section title={t('home.balance')}>
+    <Section title={t('home.balance')} aside={<Link to="/money">{t('nav.money')}</Link>}>
       {wallet.error && !data ? (
         <ErrorNote error={wallet.error} onRetry={() => void wallet.refetch()} />
       ) : !data ? (
@@ -183,8 +186,9 @@ function Balance() {
           <p className={data.available.startsWith('-') ? 'figure figure-bad' : 'figure'}>{format.moneyShort(data.available, data.currency)}</p>
           <p className="faint">
             {t('home.balanceDetail', { balance: format.money(data.balance, data.currency), held: format.money(data.held, data.currency) })}
-            {Number(data.credit_limit) !== 0 && ` · ${t('home.credit', { credit: format.money(data.credit_limit, data.currency) })}`}
+            {micros(data.credit_limit) !== 0n && ` · ${t('home.credit', { credit: format.money(data.credit_limit, data.currency) })}`}
           </p>
+          <RunRate tenant={tenant} available={data.available} currency={data.currency} />
         </>
       )}
     </Section>

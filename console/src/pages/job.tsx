@@ -9,6 +9,7 @@ import { ApiProblem, asProblem } from '../api/problem';
 import { explainQuery, jobEventsQuery, jobQuery, sessionQuery } from '../api/queries';
 import type { Event, Job } from '../api/types';
 import { type Action, actionsOf, isOpen, label, phases } from '../lib/jobs';
+import { ArrayGrid } from '../ui/array-grid';
 import { CandidateTable } from '../ui/candidates';
 import { useFormat, useNow, useText, useTitle } from '../ui/hooks';
 import { BackIcon } from '../ui/icons';
@@ -16,6 +17,8 @@ import { LogView } from '../ui/log-view';
 import { AmountsText, Empty, ErrorNote, Facts, Loading, Section } from '../ui/parts';
 import { StateTag } from '../ui/state';
 import { Attempts } from './job-attempts';
+import { Cost } from './job-cost';
+import { Files } from './job-files';
 
 const route = getRouteApi('/shell/jobs/$job');
 
@@ -58,12 +61,19 @@ export function JobPage() {
           <LogView
             job={job.data}
             stream={stream ?? 'stdout'}
-            onStream={(next) => void navigate({ search: { stream: next === 'stderr' ? next : undefined }, replace: true, resetScroll: false })}
+            onStream={(next) => void navigate({ search: (before) => ({ ...before, stream: next === 'stderr' ? next : undefined }), replace: true, resetScroll: false })}
           />
-          {!waiting && explanation}
+          <Files job={job.data} />
+          {job.data.array && (
+            <Section title={t('job.array')} aside={<Link to="/jobs" search={{ array: String(job.data.array.root_number) }}>{t('array.list')}</Link>}>
+              <ArrayGrid array={String(job.data.array.root_number)} current={job.data.id} />
+            </Section>
+          )}
           <Attempts job={job.data} />
+          {!waiting && explanation}
         </div>
         <div className="job-side">
+          <Cost job={job.data} />
           <FactsPanel job={job.data} />
           <Timeline job={job.data} />
         </div>
@@ -228,12 +238,6 @@ function FactsPanel({ job }: { job: Job }) {
           [t('job.started'), time(job.started_at)],
           [t('job.ended'), time(job.ended_at)],
           [t('job.exit'), exit],
-          [
-            isOpen(job.state) ? t('job.chargedSoFar') : t('job.charged'),
-            <span key="charged">
-              {format.money(job.charged, job.currency)} {isOpen(job.state) && <span className="faint">{t('job.chargedNote')}</span>}
-            </span>,
-          ],
           [t('job.tenant'), across && job.tenant_name],
           [t('job.project'), job.project_name],
           [t('job.user'), job.user_name],

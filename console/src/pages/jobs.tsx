@@ -5,25 +5,43 @@ import { Button, Input } from 'antd';
 import { type FormEvent, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { jobsQuery, sessionQuery } from '../api/queries';
-import type { JobSummary } from '../api/types';
+import { type JobFilter, jobsQuery } from '../api/queries';
 import type { JobsSearch } from '../app/router';
-import { isOpen, label, phases, viewNames, VIEWS } from '../lib/jobs';
-import { useFormat, useNow, useText, useTitle } from '../ui/hooks';
+import { viewNames, VIEWS } from '../lib/jobs';
+import { forgetView, hiddenColumns, hideColumns, sameSearch, savedViews, type SavedView, saveView, VIEW_NAME_MAX } from '../lib/saved';
+import { ArrayGrid } from '../ui/array-grid';
+import { useTitle } from '../ui/hooks';
 import { BackIcon, NextIcon } from '../ui/icons';
-import { AmountsText, Empty, ErrorNote, Loading, PageHead, Section } from '../ui/parts';
-import { StateTag } from '../ui/state';
-import { type Column, DataTable } from '../ui/table';
+import { Empty, ErrorNote, Loading, PageHead, Section } from '../ui/parts';
+import { BulkBar } from './jobs-bulk';
+import { Export } from './jobs-export';
+import { Columns, JobTable } from './jobs-table';
 
 const route = getRouteApi('/shell/jobs');
+
+/** The reader's days as moments: from the beginning of the first up to the end of the last. */
+function times({ since, until }: JobsSearch): JobFilter {
+  const at = (day: string, days: number) => {
+    const [year, month, date] = day.split('-').map(Number) as [number, number, number];
+    return new Date(year, month - 1, date + days).toISOString();
+  };
+  return { submitted_after: since && at(since, 0), submitted_before: until && at(until, 1) };
+}
 
 export function JobsPage() {
   const { t } = useTranslation();
   useTitle(t('jobs.title'));
   const search = route.useSearch();
-  const { view, ...filter } = search;
-  const jobs = useQuery(jobsQuery({ ...VIEWS[view ?? 'all'], ...filter }));
-  const filtered = Boolean(view ?? filter.name ?? filter.user ?? filter.pool ?? filter.array);
+  const { view, since, until, cursor, ...named } = search;
+  const filter: JobFilter = { ...VIEWS[view ?? 'all'], ...named, ...times(search) };
+  const jobs = useQuery(jobsQuery({ ...filter, cursor }));
+  const filtered = Boolean(view ?? since ?? until ?? Object.values(named).find(Boolean));
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [hidden, setHidden] = useState(hiddenColumns);
+  // What was chosen on another page or in another view is not seen any more.
+  const address = JSON.stringify(search);
+  useEffect(() => setChosen(new Set()), [address]);
+  const items = jobs.data?.items;
 
   return (
     <>
@@ -32,21 +50,41 @@ export function JobsPage() {
           {t('nav.submitJob')}
         </Link>
       </PageHead>
-      <Views search={search} />
+      <div className="views-line">
+        <Views search={search} />
+        <span className="list-tools">
+          <Export filter={filter} />
+          <Columns
+            hidden={hidden}
+            onChange={(names) => {
+              hideColumns(names);
+              setHidden(names);
+            }}
+          />
+        </span>
+      </div>
       <Filters search={search} />
+      {search.array && (
+        <div className="array-panel">
+          <Section title={`${t('job.array')} ${search.array}`}>
+            <ArrayGrid array={search.array} />
+          </Section>
+        </div>
+      )}
       <Section flush>
-        {jobs.error && !jobs.data ? (
+        {jobs.error && !items ? (
           <ErrorNote error={jobs.error} onRetry={() => void jobs.refetch()} />
-        ) : !jobs.data ? (
+        ) : !items ? (
           <Loading lines={8} />
-        ) : jobs.data.items.length === 0 ? (
+        ) : items.length === 0 ? (
           <Nothing filtered={filtered} />
         ) : (
           <div className={jobs.isPlaceholderData ? 'is-stale' : undefined}>
-            <JobTable jobs={jobs.data.items} />
+            <JobTable jobs={items} hidden={hidden} chosen={chosen} onChoose={setChosen} />
           </div>
         )}
       </Section>
+      <BulkBar jobs={items?.filter((job) => chosen.has(job.id)) ?? []} onDone={() => setChosen(new Set())} />
       <Pager search={search} next={jobs.data?.next_cursor ?? undefined} />
     </>
   );
@@ -54,25 +92,70 @@ export function JobsPage() {
 
 function Views({ search }: { search: JobsSearch }) {
   const { t } = useTranslation();
-  const current = search.view ?? 'all';
+  const [saved, setSaved] = useState(savedViews);
+  const own = saved.find((one) => sameSearch(one.search, { ...search }));
+  const current = own ? undefined : (search.view ?? 'all');
   return (
-    <nav className="views" aria-label={t('jobs.views')}>
-      {viewNames.map((name) => (
-        <Link
-          key={name}
-          to="/jobs"
-          search={{ ...search, view: name === 'all' ? undefined : name, cursor: undefined }}
-          className={name === current ? 'view is-active' : 'view'}
-          aria-current={name === current ? 'true' : undefined}
-        >
-          {t(`jobs.view.${name}`)}
-        </Link>
-      ))}
-    </nav>
+    <>
+      <nav className="views" aria-label={t('jobs.views')}>
+        {viewNames.map((name) => (
+          <Link
+            key={name}
+            to="/jobs"
+            search={{ ...search, view: name === 'all' ? undefined : name, cursor: undefined }}
+            className={name === current ? 'view is-active' : 'view'}
+            aria-current={name === current ? 'true' : undefined}
+          >
+            {t(`jobs.view.${name}`)}
+          </Link>
+        ))}
+        {saved.map((one) => (
+          <Link key={one.name} to="/jobs" search={one.search} className={one === own ? 'view view-own is-active' : 'view view-own'} aria-current={one === own ? 'true' : undefined}>
+            {one.name}
+          </Link>
+        ))}
+      </nav>
+      {own ? (
+        <Button size="small" type="text" onClick={() => setSaved(forgetView(own.name))}>
+          {t('jobs.forget')}
+        </Button>
+      ) : (
+        <SaveView search={search} onSaved={setSaved} />
+      )}
+    </>
   );
 }
 
-type FilterName = 'name' | 'user' | 'pool';
+/** A name for the present view and filters; there is something to name once there is a filter. */
+function SaveView({ search, onSaved }: { search: JobsSearch; onSaved: (views: SavedView[]) => void }) {
+  const { t } = useTranslation();
+  const [name, setName] = useState<string>();
+  const { cursor: _, ...kept } = search;
+  if (Object.values(kept).every((value) => value === undefined)) return null;
+  if (name === undefined) {
+    return (
+      <Button size="small" type="text" onClick={() => setName('')}>
+        {t('jobs.save')}
+      </Button>
+    );
+  }
+  const save = (event: FormEvent) => {
+    event.preventDefault();
+    if (name.trim() === '') return setName(undefined);
+    onSaved(saveView({ name: name.trim(), search: Object.fromEntries(Object.entries(kept).filter((pair): pair is [string, string] => typeof pair[1] === 'string')) }));
+    setName(undefined);
+  };
+  return (
+    <form className="save-view" onSubmit={save}>
+      <Input size="small" autoFocus value={name} maxLength={VIEW_NAME_MAX} aria-label={t('jobs.saveName')} placeholder={t('jobs.saveName')} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === 'Escape' && setName(undefined)} />
+      <Button size="small" htmlType="submit">
+        {t('jobs.save')}
+      </Button>
+    </form>
+  );
+}
+
+type FilterName = 'name' | 'user' | 'pool' | 'project';
 
 function Filters({ search }: { search: JobsSearch }) {
   const { t } = useTranslation();
@@ -83,7 +166,7 @@ function Filters({ search }: { search: JobsSearch }) {
   const apply = (event: FormEvent) => {
     event.preventDefault();
     const trimmed = (name: FilterName) => draft[name]?.trim() || undefined;
-    void navigate({ search: { ...search, name: trimmed('name'), user: trimmed('user'), pool: trimmed('pool'), cursor: undefined } });
+    void navigate({ search: { ...search, name: trimmed('name'), user: trimmed('user'), pool: trimmed('pool'), project: trimmed('project'), cursor: undefined } });
   };
   const field = (name: FilterName, placeholder: string) => (
     <Input
@@ -98,12 +181,26 @@ function Filters({ search }: { search: JobsSearch }) {
       autoCapitalize="none"
     />
   );
-  const any = search.name ?? search.user ?? search.pool ?? search.array;
+  const date = (name: 'since' | 'until', words: string) => (
+    <label className="date">
+      <span className="faint">{words}</span>
+      <input
+        type="date"
+        value={search[name] ?? ''}
+        max="9999-12-31"
+        onChange={(event) => void navigate({ search: { ...search, [name]: event.target.value || undefined, cursor: undefined } })}
+      />
+    </label>
+  );
+  const any = search.since ?? search.until ?? search.project ?? search.name ?? search.user ?? search.pool ?? search.array;
   return (
     <form className="filters" onSubmit={apply} role="search" aria-label={t('jobs.title')}>
       {field('name', t('jobs.filterName'))}
       {field('user', t('jobs.filterUser'))}
       {field('pool', t('jobs.filterPool'))}
+      {field('project', t('job.project'))}
+      {date('since', t('jobs.since'))}
+      {date('until', t('jobs.until'))}
       {search.array && <span className="chip">{`${t('job.array')} ${search.array}`}</span>}
       {any && (
         <Link to="/jobs" search={{ view: search.view }} className="filters-clear">
@@ -113,68 +210,6 @@ function Filters({ search }: { search: JobsSearch }) {
       <button type="submit" hidden />
     </form>
   );
-}
-
-function JobTable({ jobs }: { jobs: JobSummary[] }) {
-  const { t } = useTranslation();
-  const format = useFormat();
-  const text = useText();
-  const now = useNow(jobs.some((job) => isOpen(job.state)) ? 1000 : 60_000);
-  const role = useQuery(sessionQuery).data?.user.role;
-  const across = role === 'operator' || role === 'auditor';
-  const columns: (Column<JobSummary> | false)[] = [
-    {
-      key: 'number',
-      title: t('jobs.number'),
-      card: 'head',
-      cell: (job) => (
-        <Link to="/jobs/$job" params={{ job: label(job) }} className="row-link mono">
-          {label(job)}
-        </Link>
-      ),
-    },
-    {
-      // Of what waits, also why.
-      key: 'name',
-      title: t('jobs.name'),
-      card: 'head',
-      className: 'name-cell',
-      cell: (job) => (
-        <>
-          <span title={job.name}>{job.name}</span>
-          {job.reason && (
-            <span className="row-why" title={text(job.reason)}>
-              {text(job.reason)}
-            </span>
-          )}
-        </>
-      ),
-    },
-    { key: 'state', title: t('jobs.state'), card: 'head-end', cell: (job) => <StateTag state={job.state} /> },
-    { key: 'user', title: t('jobs.user'), cell: (job) => (across ? `${job.tenant_name} › ${job.user_name}` : job.user_name) },
-    { key: 'pool', title: t('jobs.pool'), cell: (job) => job.pool_name },
-    { key: 'asks', title: t('jobs.asks'), cell: (job) => <AmountsText amounts={job.requested} chip={job.requested.chips[0]} /> },
-    {
-      key: 'submitted',
-      title: t('jobs.submitted'),
-      cell: (job) => (
-        <time dateTime={job.submitted_at} title={format.fullTime(job.submitted_at)}>
-          {format.time(job.submitted_at, now)}
-        </time>
-      ),
-    },
-    {
-      key: 'time',
-      title: t('jobs.time'),
-      align: 'right',
-      cell: (job) => {
-        const { runSeconds } = phases(job, now);
-        return runSeconds === undefined ? null : format.span(job.ended_at ? runSeconds : Math.floor(runSeconds));
-      },
-    },
-    { key: 'charged', title: t('jobs.charged'), align: 'right', cell: (job) => (Number(job.charged) === 0 ? null : format.money(job.charged, job.currency)) },
-  ];
-  return <DataTable caption={t('jobs.title')} columns={columns} rows={jobs} rowKey={(job) => job.id} rowClass={() => 'is-link'} />;
 }
 
 function Nothing({ filtered }: { filtered: boolean }) {

@@ -7,13 +7,14 @@ import { useTranslation } from 'react-i18next';
 
 import { api, idempotencyKey, unwrap } from '../api/client';
 import { ApiProblem, asProblem } from '../api/problem';
-import { quoteQuery, scriptQuery, sessionQuery } from '../api/queries';
+import { jobQuery, quoteQuery, scriptQuery, sessionQuery } from '../api/queries';
 import type { JobSubmit, Quote } from '../api/types';
 import { SAMPLE, SCRIPT_BYTES_MAX } from '../lib/script';
 import { CandidateTable } from '../ui/candidates';
 import { useFormat, useSettled, useTitle } from '../ui/hooks';
 import { AmountsText, ErrorNote, Facts, Loading, PageHead, Section } from '../ui/parts';
 import { type Mark, ScriptEditor } from '../ui/script-editor';
+import { ScriptFields, Templates } from './submit-fields';
 
 const route = getRouteApi('/shell/submit');
 
@@ -26,8 +27,18 @@ interface Draft {
   project: string;
   workDir: string;
   name?: string | undefined;
+  args?: string[] | undefined;
+  /** Paths in the file space, one beside the other. */
+  inputs?: string | undefined;
 }
 const EMPTY: Draft = { script: '', project: '', workDir: '' };
+
+const inputsOf = (text: string | undefined): { path: string }[] =>
+  (text ?? '')
+    .split(/[,\n]/)
+    .map((path) => path.trim())
+    .filter(Boolean)
+    .map((path) => ({ path }));
 
 /** What was typed survives a reload of this tab; a shared machine's next tab does not see it. */
 function storedDraft(): Draft {
@@ -42,6 +53,8 @@ const bodyOf = (draft: Draft, pool: string | undefined): JobSubmit => ({
   script: draft.script,
   ...(draft.project.trim() && { project: draft.project.trim() }),
   ...(draft.workDir.trim() && { work_dir: draft.workDir.trim() }),
+  ...(draft.args && draft.args.length > 0 && { args: draft.args }),
+  ...(inputsOf(draft.inputs).length > 0 && { inputs: inputsOf(draft.inputs) }),
   ...(draft.name && { script_name: draft.name }),
   ...(pool && { options: { partition: pool } }),
 });
@@ -49,9 +62,14 @@ const bodyOf = (draft: Draft, pool: string | undefined): JobSubmit => ({
 function useDraft(from: string | undefined) {
   const [draft, setDraft] = useState<Draft>(() => (from ? EMPTY : storedDraft()));
   const source = useQuery({ ...scriptQuery(from ?? ''), enabled: Boolean(from) });
+  const job = useQuery({ ...jobQuery(from ?? ''), enabled: Boolean(from) }).data;
   useEffect(() => {
     if (source.data !== undefined) setDraft((d) => ({ ...d, script: source.data }));
   }, [source.data]);
+  useEffect(() => {
+    // What was said beside the script, as far as the API tells it.
+    if (job) setDraft((d) => ({ ...d, project: job.project_name, workDir: job.work_dir ?? '', args: job.args }));
+  }, [job?.id]);
   useEffect(() => {
     try {
       sessionStorage.setItem(DRAFT, JSON.stringify(draft));
@@ -111,7 +129,8 @@ export function SubmitPage() {
         <div className="submit-main">
           {from && !sourceError && <div className="note">{t('submit.from', { job: from })}</div>}
           {from && sourceError && <div className="note note-bad">{t('submit.fromFailed', { job: from })}</div>}
-          <ScriptPanel draft={draft} marks={current ? marks : []} onChange={change} onSubmit={go} />
+          <ScriptPanel from={from} draft={draft} marks={current ? marks : []} onChange={change} onSubmit={go} />
+          <ScriptFields script={draft.script} onChange={(script) => change({ script })} />
           <div className="fields">
             <label>
               <span>{t('submit.project')}</span>
@@ -121,6 +140,13 @@ export function SubmitPage() {
               <span>{t('submit.workDir')}</span>
               <Input value={draft.workDir} maxLength={4096} placeholder={t('submit.workDirHint')} onChange={(e) => change({ workDir: e.target.value })} />
             </label>
+            <div className="fields-wide">
+              <label>
+                <span>{t('submit.inputs')}</span>
+                <Input value={draft.inputs ?? ''} maxLength={8192} placeholder={t('submit.inputsHint')} spellCheck={false} autoCapitalize="none" onChange={(e) => change({ inputs: e.target.value })} />
+              </label>
+              <Link to="/files">{t('submit.bring')}</Link>
+            </div>
           </div>
         </div>
         <div className="submit-side">
@@ -152,13 +178,14 @@ function marksOf(error: unknown, quote: Quote | undefined): Mark[] {
 }
 
 interface ScriptProps {
+  from: string | undefined;
   draft: Draft;
   marks: Mark[];
   onChange: (part: Partial<Draft>) => void;
   onSubmit: () => void;
 }
 
-function ScriptPanel({ draft, marks, onChange, onSubmit }: ScriptProps) {
+function ScriptPanel({ from, draft, marks, onChange, onSubmit }: ScriptProps) {
   const { t } = useTranslation();
   const format = useFormat();
   const { message } = App.useApp();
@@ -182,6 +209,7 @@ function ScriptPanel({ draft, marks, onChange, onSubmit }: ScriptProps) {
       title={t('submit.script')}
       aside={
         <span className="panel-tools">
+          <Templates from={from} />
           <Button size="small" onClick={() => picker.current?.click()}>
             {t('submit.open')}
           </Button>

@@ -16,6 +16,8 @@ export const PoolsIcon = icon(<path d="M4 4h16v6H4zM4 14h16v6H4zM8 7h.01M8 17h.0
 export const SubmitIcon = icon(<path d="M12 5v14M5 12h14" />);
 export const SearchIcon = icon(<path d="M10.500 4a6.500 6.500 0 1 0 0 13 6.500 6.500 0 0 0 0-13zM15.500 15.500L20 20" />);
 export const SunIcon = icon(<path d="M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.500 1.500M17.500 17.500L19 19M19 5l-1.500 1.500M6.500 17.500L5 19" />);
+export const FilesIcon = icon(<path d="M4 5h6l2 3h8v11H4z" />);
+export const MoneyIcon = icon(<path d="M4 7h16v12H4zM4 11h16M4 7l11-3v3M15 15h2" />);
 export const UserIcon = icon(<path d="M12 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM4 21c0-4.500 3.500-7 8-7s8 2.500 8 7" />);
 export const BackIcon = icon(<path d="M14 6l-6 6 6 6" />);
 export const NextIcon = icon(<path d="M10 6l6 6-6 6" />);

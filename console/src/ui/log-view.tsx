@@ -9,6 +9,7 @@ import type { Job, LogEnd, LogPiece } from '../api/types';
 import { isOpen } from '../lib/jobs';
 import { append, emptyLog, type LogBlock, type LogText, prepend, settle, wholeText } from '../lib/log-buffer';
 import { useFormat } from './hooks';
+import { LogFind } from './log-find';
 import { Section } from './parts';
 
 export type LogStream = 'stdout' | 'stderr';
@@ -203,6 +204,7 @@ export function LogView({ job, stream, onStream }: Props) {
           {t('log.refused', { why: t(`error.${refused.code}`, { defaultValue: refused.detail }) })}
         </p>
       )}
+      {!empty && <LogFind box={box} version={log} onShow={() => setAtEnd(false)} />}
       <div className="log-foot">
         <span className="faint" role="status">
           {status === 'complete' && !empty && t('log.complete', { size: format.bytes(size) })}

@@ -6,6 +6,8 @@ import { usePhone } from './hooks';
 export interface Column<T> {
   key: string;
   title: string;
+  /** What stands in the head of a table instead of the title. */
+  head?: ReactNode;
   cell: (row: T) => ReactNode;
   align?: 'right';
   /** Where it stands on a card: in its head, at the head's end, or (as it is) in its body with its title. */
@@ -43,7 +45,7 @@ export function DataTable<T>({ columns, rows, rowKey, rowClass, caption }: Props
           <tr>
             {shown.map((column) => (
               <th key={column.key} scope="col" className={column.align === 'right' ? 'right' : undefined}>
-                {column.title}
+                {column.head ?? column.title}
               </th>
             ))}
           </tr>
