@@ -6,6 +6,7 @@ import { ApiProblem } from '../api/problem';
 import { sessionQuery } from '../api/queries';
 import { viewNames, type View } from '../lib/jobs';
 import { NotFound, PageFailed } from './fallbacks';
+import { operatorRoutes } from './operator';
 import { Shell } from './shell';
 
 type Search = Record<string, unknown>;
@@ -28,7 +29,7 @@ const login = createRoute({
   component: lazyRouteComponent(() => import('../pages/login'), 'LoginPage'),
 });
 
-const shell = createRoute({
+export const shell = createRoute({
   getParentRoute: () => root,
   id: 'shell',
   beforeLoad: async ({ context, location }) => {
@@ -96,7 +97,7 @@ const pools = createRoute({
 
 export const makeRouter = (client: QueryClient) =>
   createRouter({
-    routeTree: root.addChildren([login, shell.addChildren([home, jobs, job, submit, pools])]),
+    routeTree: root.addChildren([login, shell.addChildren([home, jobs, job, submit, pools, operatorRoutes()])]),
     context: { client },
     defaultPreload: 'intent',
     defaultPreloadStaleTime: 0,

@@ -11,6 +11,8 @@ import { ApiProblem } from '../api/problem';
 import { sessionQuery } from '../api/queries';
 import { searchTarget } from '../lib/jobs';
 import { HomeIcon, JobsIcon, LanguageIcon, Mark, PoolsIcon, SearchIcon, SubmitIcon, SunIcon, UserIcon } from '../ui/icons';
+import { mayOperate } from '../operate/address';
+import { OperateIcon } from '../operate/icons';
 import { setConnection, useConnection } from './connection';
 import { chooseTheme, type ThemeChoice, useThemeChoice } from './theme';
 
@@ -81,6 +83,12 @@ function Navigation() {
         <SubmitIcon />
         {t('nav.submit')}
       </Link>
+      {mayOperate(useQuery(sessionQuery).data?.user.role) && (
+        <Link to="/operate" activeProps={active} activeOptions={{ includeSearch: false }}>
+          <OperateIcon />
+          {t('op.nav.operate')}
+        </Link>
+      )}
     </nav>
   );
 }
