@@ -1,12 +1,20 @@
 // Every text a reader meets, in both languages, from one file for each area of the page; a section stands in one file only.
 import frameEn from './en/frame.json';
 import jobsEn from './en/jobs.json';
+import operateBusinessEn from './en/operate-business.json';
+import operateClustersEn from './en/operate-clusters.json';
+import operatePeopleEn from './en/operate-people.json';
+import operatePlacementEn from './en/operate-placement.json';
 import operateEn from './en/operate.json';
 import tenantEn from './en/tenant.json';
 import frameZh from './zh/frame.json';
 import jobsZh from './zh/jobs.json';
+import operateBusinessZh from './zh/operate-business.json';
+import operateClustersZh from './zh/operate-clusters.json';
+import operatePeopleZh from './zh/operate-people.json';
+import operatePlacementZh from './zh/operate-placement.json';
 import operateZh from './zh/operate.json';
 import tenantZh from './zh/tenant.json';
 
-export const en = { ...frameEn, ...jobsEn, ...operateEn, ...tenantEn };
-export const zh = { ...frameZh, ...jobsZh, ...operateZh, ...tenantZh };
+export const en = { ...frameEn, ...jobsEn, ...operateEn, ...operateBusinessEn, ...operateClustersEn, ...operatePeopleEn, ...operatePlacementEn, ...tenantEn };
+export const zh = { ...frameZh, ...jobsZh, ...operateZh, ...operateBusinessZh, ...operateClustersZh, ...operatePeopleZh, ...operatePlacementZh, ...tenantZh };

@@ -156,11 +156,11 @@ export function FieldLine({ field }: { field: Field }) {
 }
 
 /** A button that opens a dialog; whoever may not change sees none. */
-export function ActButton({ words, primary, children }: { words: string; primary?: boolean; children: (close: () => void) => ReactNode }) {
+export function ActButton({ words, primary, small, children }: { words: string; primary?: boolean; small?: boolean; children: (close: () => void) => ReactNode }) {
   const [open, setOpen] = useState(false);
   return (
     <>
-      <button type="button" className={primary ? 'button button-primary' : 'button'} onClick={() => setOpen(true)}>
+      <button type="button" className={['button', primary && 'button-primary', small && 'button-small'].filter(Boolean).join(' ')} onClick={() => setOpen(true)}>
         {words}
       </button>
       {open && children(() => setOpen(false))}

@@ -105,7 +105,7 @@ function Picture({ sites, links, view, phone }: PictureProps) {
   const [right, bottom] = at([view.east, view.south]);
   const width = right - left;
   // Sizes are told in hundredths of the picture's width, so that it looks alike however far it looks.
-  const unit = (width / 100) * (phone ? 2.1 : 1);
+  const unit = (width / 100) * (phone ? 1.9 : 1);
   const words = sites.map((site) => `${site.name}: ${format.number(site.load * 100, 0)} %`).join(', ');
   return (
     <svg className="map-picture" viewBox={`${left} ${top} ${width} ${bottom - top}`} role="img" aria-label={t('op.map.label', { sites: words })}>
@@ -133,8 +133,8 @@ function placeLabels(sites: readonly (MapSite & { at: Point })[], unit: number, 
     .sort((a, b) => b.at[1] - a.at[1] || a.name.localeCompare(b.name))
     .map((site) => {
       const [x, y] = at(site.at);
-      const long = (site.name.length * 1.05 + 7) * unit;
-      const tries = [0, 2.6, -2.6, 5.2, -5.2].flatMap((lift) => [true, false].map((right) => ({ right, lift: lift * unit })));
+      const long = (site.name.length * 1.05 + 6) * unit;
+      const tries = [0, 2.6, -2.6, 5.2, -5.2, 7.8, -7.8].flatMap((lift) => [true, false].map((right) => ({ right, lift: lift * unit })));
       const box = (way: { right: boolean; lift: number }) => ({ x1: way.right ? x + unit : x - long, x2: way.right ? x + long : x - unit, y: y + way.lift });
       const free = tries.find((way) => {
         const mine = box(way);

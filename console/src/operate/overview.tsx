@@ -171,7 +171,7 @@ function QueuePanel() {
               <span style={{ width: `${(line.count / most) * 100}%` }} />
             </span>
             <span className="queue-count">{format.number(line.count)}</span>
-            <span className="queue-oldest faint">{line.oldest ? t('op.overview.oldest', { when: format.ago(line.oldest, now) }) : '–'}</span>
+            <span className="queue-oldest faint">{line.oldest && t('op.overview.oldest', { when: format.ago(line.oldest, now) })}</span>
           </li>
         ))}
       </ul>
@@ -271,7 +271,7 @@ function AlarmLine({ alarm }: { alarm: Alarm }) {
       ) : (
         <Link to="/operate/business/ageing">{words}</Link>
       )}
-      {since && <span className="faint">{since}</span>}
+      {since && <span className="faint alarm-more">{since}</span>}
     </li>
   );
 }

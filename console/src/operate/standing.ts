@@ -1,5 +1,5 @@
 // How things stand, put together from what the API tells: use of pools by mode, the queue by class, what needs a person. Pure.
-import type { Pool } from '../api/types';
+import type { JobSummary, Pool } from '../api/types';
 import type { Schemas } from './queries';
 import { isZero, sum } from './money';
 
@@ -32,6 +32,16 @@ export function load(pool: Pool): number {
   const pick = (amounts: Schemas['Amounts']) => (pool.total.gpus > 0 ? amounts.gpus : amounts.cpu_millis);
   const total = pick(pool.total);
   return total === 0 || !pool.free ? 0 : 1 - pick(pool.free) / total;
+}
+
+/** Share of a node that jobs on it were given, of its cards where it has any, else of its cores. */
+export function nodeLoad(pool: Pick<Pool, 'shape'>, node: string, jobs: readonly JobSummary[]): number {
+  const cards = pool.shape.gpus > 0;
+  const whole = cards ? pool.shape.gpus : pool.shape.cpu_millis;
+  const taken = jobs
+    .filter((job) => job.nodes.includes(node))
+    .reduce((sum, job) => sum + (cards ? job.requested.gpus : job.requested.cpu_millis) / Math.max(1, job.nodes.length), 0);
+  return whole === 0 ? 0 : Math.min(1, taken / whole);
 }
 
 export const CLASSES = ['urgent', 'high', 'normal', 'low'] as const;
@@ -72,7 +82,7 @@ export interface Told {
 export function alarms(told: Told): Alarm[] {
   const serving = (told.clusters ?? []).filter((cluster) => cluster.service !== 'retired');
   const out: Alarm[] = serving
-    .filter((cluster) => cluster.health === 'unreachable')
+    .filter((cluster) => cluster.health === 'unreachable' && cluster.service !== 'testing')
     .map((cluster) => ({ kind: 'unreachable', name: cluster.name, cluster: cluster.name, at: cluster.last_contact ?? undefined }));
   const lost = new Set(out.map((alarm) => alarm.name));
   for (const site of told.sites ?? []) if (site.state === 'away' && !lost.has(site.cluster) && !lost.has(site.name)) out.push({ kind: 'silentSite', name: site.name, cluster: site.name, at: site.last_seen ?? undefined });
