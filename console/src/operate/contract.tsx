@@ -69,9 +69,9 @@ function Terms({ contract }: { contract: Schemas['Contract'] }) {
           items={[
             [t('opBiz.by.tenant'), <Link key="tenant" to="/operate/tenants/$tenant" params={{ tenant: contract.tenant_name }}>{contract.tenant_name}</Link>],
             [t('opBiz.tier'), t(`opPeople.tier.${contract.tier}`)],
-            [t('op.period.from'), <When key="from" at={contract.from} />],
-            [t('op.period.to'), <When key="to" at={contract.to} />],
-            [t('opBiz.brokenOff'), contract.broken_off && <When key="off" at={contract.broken_off} />],
+            [t('op.period.from'), format.fullTime(contract.from)],
+            [t('op.period.to'), format.fullTime(contract.to)],
+            [t('opBiz.brokenOff'), contract.broken_off && format.fullTime(contract.broken_off)],
           ]}
         />
         <Facts

@@ -87,7 +87,7 @@ function ContractDialog({ onClose }: { onClose: () => void }) {
         { name: 'unit', label: t('opBiz.committed'), kind: 'select', options: units },
         { name: 'chip', label: t('opBiz.chip'), kind: 'select', options: chips },
         { name: 'sort', label: t('opBiz.measure'), kind: 'select', options: [{ value: 'hours', label: t('opBiz.hoursMonth') }, { value: 'held', label: t('opBiz.heldAlways') }] },
-        { name: 'size', label: t('opBiz.amount'), kind: 'number' },
+        { name: 'size', label: t('opBiz.size'), kind: 'number' },
         { name: 'commitFee', label: t('opBiz.commitFee'), kind: 'money' },
         { name: 'overage', label: t('opBiz.overage'), kind: 'money', hint: t('opBiz.overageHint') },
         { name: 'unused', label: t('opBiz.unusedHours'), kind: 'select', options: [{ value: 'lapse', label: t('opBiz.lapse') }, { value: 'carry', label: t('opBiz.carry') }] },

@@ -97,7 +97,9 @@ export function FormDialog({ title, fields, act, send, onClose, done, danger, ch
 
 /** What the server refused, with the lines and fields it names. */
 export function Refusal({ error }: { error: unknown }) {
-  const { errors } = asProblem(error);
+  const problem = asProblem(error);
+  // What the problem says in whole is not said again.
+  const errors = problem.errors.filter((fault) => fault.line != null || !problem.detail.includes(fault.message));
   return (
     <>
       <ErrorNote error={error} />

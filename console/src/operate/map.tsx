@@ -133,7 +133,7 @@ function placeLabels(sites: readonly (MapSite & { at: Point })[], unit: number, 
     .sort((a, b) => b.at[1] - a.at[1] || a.name.localeCompare(b.name))
     .map((site) => {
       const [x, y] = at(site.at);
-      const long = (site.name.length * 1.05 + 6) * unit;
+      const long = (site.name.length * 1.1 + 7.5) * unit;
       const tries = [0, 2.6, -2.6, 5.2, -5.2, 7.8, -7.8].flatMap((lift) => [true, false].map((right) => ({ right, lift: lift * unit })));
       const box = (way: { right: boolean; lift: number }) => ({ x1: way.right ? x + unit : x - long, x2: way.right ? x + long : x - unit, y: y + way.lift });
       const free = tries.find((way) => {

@@ -129,9 +129,9 @@ export function SearchField({ label }: { label: string }) {
 }
 
 /** An amount with its currency; what is below zero is told by colour and its sign. */
-export function Amount({ value, currency, short }: { value: string; currency: string; short?: boolean }) {
+export function Amount({ value, currency, short, calm }: { value: string; currency: string; short?: boolean; calm?: boolean }) {
   const format = useFormat();
-  return <span className={value.startsWith('-') ? 'amount bad-text' : 'amount'}>{short ? format.moneyShort(value, currency) : format.money(value, currency)}</span>;
+  return <span className={value.startsWith('-') && !calm ? 'amount bad-text' : 'amount'}>{short ? format.moneyShort(value, currency) : format.money(value, currency)}</span>;
 }
 
 export const Percent = ({ value }: { value: string | null | undefined }) => {

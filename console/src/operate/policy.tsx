@@ -67,11 +67,13 @@ function Changes({ changes, title }: { changes: readonly string[]; title: string
       {changes.length === 0 ? (
         <p className="faint" role="status">{t('opPlace.noChange')}</p>
       ) : (
-        <ul className="mono changes" role="status" lang="en">
-          {changes.map((change) => (
-            <li key={change}>{change}</li>
-          ))}
-        </ul>
+        <div role="status">
+          <ul className="mono changes" lang="en">
+            {changes.map((change) => (
+              <li key={change}>{change}</li>
+            ))}
+          </ul>
+        </div>
       )}
     </Section>
   );

@@ -62,7 +62,7 @@ function PoolTable({ rows }: { rows: readonly Row[] }) {
   const format = useFormat();
   const amount = (pick: (row: Row) => string | null | undefined) => (row: Row) => { const value = pick(row); return value == null ? <span className="faint">–</span> : <Amount value={value} currency={row.currency} />; };
   const columns: Column<Row>[] = [
-    { key: 'name', title: t('opBiz.by.pool'), card: 'head', cell: (row) => <span className="pool-name"><strong>{row.name}</strong><span className="chip">{t(`mode.${row.mode}`)}</span></span> },
+    { key: 'name', title: t('opBiz.by.pool'), card: 'head', className: 'nowrap', cell: (row) => <span><strong>{row.name}</strong> <span className="chip">{t(`mode.${row.mode}`)}</span></span> },
     { key: 'hours', title: t('opBiz.hours'), align: 'right', cell: (row) => t(`opBiz.unit.${row.unit}`, { n: format.number(row.allocated_hours), total: format.number(row.total_hours), defaultValue: format.number(row.allocated_hours) }) },
     { key: 'use', title: t('opBiz.utilisation'), align: 'right', cell: (row) => <Percent value={row.utilisation_percent} /> },
     { key: 'even', title: t('opBiz.breakEven'), align: 'right', cell: (row) => <BreakEven row={row} /> },

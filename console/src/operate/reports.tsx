@@ -70,8 +70,8 @@ export function OneReport({ cluster, report: id }: { cluster: string; report: st
             </span>
           </p>
           {data.error && <p className="bad-text" lang="en">{data.error}</p>}
-          <Findings findings={data.findings ?? []} />
-          <Cases cases={data.cases ?? []} />
+          {data.findings && data.findings.length > 0 && <Findings findings={data.findings} />}
+          {data.cases && data.cases.length > 0 && <Cases cases={data.cases} />}
           {data.summary && <Summary summary={data.summary} />}
         </>
       )}

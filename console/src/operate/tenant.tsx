@@ -179,7 +179,7 @@ function Transfers({ tenant }: { tenant: string }) {
   const columns: Column<Schemas['Transfer']>[] = [
     { key: 'at', title: t('opPeople.at'), card: 'head', cell: (row) => <When at={row.at} /> },
     { key: 'reason', title: t('opPeople.kind'), card: 'head', cell: (row) => t(`opPeople.transfer.${row.reason}`, { defaultValue: row.reason }) },
-    { key: 'amount', title: t('opPeople.amount'), align: 'right', card: 'head-end', cell: (row) => <Amount value={row.amount} currency={row.currency} /> },
+    { key: 'amount', title: t('opPeople.amount'), align: 'right', card: 'head-end', cell: (row) => <Amount value={row.amount} currency={row.currency} calm /> },
     { key: 'job', title: t('opPeople.job'), cell: (row) => row.job && <Link to="/jobs/$job" params={{ job: row.job }}><span className="short-id mono">{row.job}</span></Link> },
     { key: 'memo', title: t('opPeople.memo'), className: 'wrap-cell', cell: (row) => row.memo },
   ];
