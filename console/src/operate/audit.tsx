@@ -6,16 +6,11 @@ import { useTitle } from '../ui/hooks';
 import { PageHead, Section } from '../ui/parts';
 import type { Column } from '../ui/table';
 import { useAddress } from './address';
+import { found } from './found';
 import { PagedTable, SearchField, When } from './parts';
 import { q, type Schemas } from './queries';
 
 type Entry = Schemas['AuditEntry'];
-
-/** Whether every word stands somewhere in an entry. */
-export const found = (entry: Entry, words: string): boolean => {
-  const text = [entry.action, entry.actor.name, entry.actor.kind, entry.target, entry.detail].join(' ').toLowerCase();
-  return words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
-};
 
 export function AuditPage() {
   const { t } = useTranslation();

@@ -24,10 +24,10 @@ export interface MapSite {
   health: 'good' | 'wait' | 'bad';
 }
 
-/** Clusters as places with their load; cards count where there are any. */
+/** Clusters that have pools, as places with their load; cards count where there are any. */
 export function mapSites(clusters: readonly Schemas['Cluster'][], pools: readonly Pool[]): MapSite[] {
   return clusters
-    .filter((cluster) => cluster.service !== 'retired')
+    .filter((cluster) => cluster.service !== 'retired' && pools.some((pool) => pool.cluster === cluster.id))
     .map((cluster) => {
       const mine = pools.filter((pool) => pool.cluster === cluster.id);
       const weighed = mine.map((pool) => [load(pool), pool.total.gpus > 0 ? pool.total.gpus * 8 : pool.total.cpu_millis / 1000] as const);
@@ -128,19 +128,19 @@ interface Label {
 
 /** Labels stand to the right, to the left where another site's is in the way, and are lifted or lowered where both are. */
 function placeLabels(sites: readonly (MapSite & { at: Point })[], unit: number, left: number, right: number): Label[] {
-  const taken: { x1: number; x2: number; y: number }[] = [];
+  const taken: { x1: number; x2: number; y: number }[] = sites.map((site) => { const [x, y] = at(site.at); return { x1: x - 1.2 * unit, x2: x + 1.2 * unit, y }; });
   return [...sites]
     .sort((a, b) => b.at[1] - a.at[1] || a.name.localeCompare(b.name))
     .map((site) => {
       const [x, y] = at(site.at);
       const long = (site.name.length * 1.1 + 7.5) * unit;
       const tries = [0, 2.6, -2.6, 5.2, -5.2, 7.8, -7.8].flatMap((lift) => [true, false].map((right) => ({ right, lift: lift * unit })));
-      const box = (way: { right: boolean; lift: number }) => ({ x1: way.right ? x + unit : x - long, x2: way.right ? x + long : x - unit, y: y + way.lift });
+      const box = (way: { right: boolean; lift: number }) => ({ x1: way.right ? x + 1.4 * unit : x - long, x2: way.right ? x + long : x - 1.4 * unit, y: y + way.lift });
       const free = tries.find((way) => {
         const mine = box(way);
         return mine.x1 > left && mine.x2 < right && !taken.some((other) => Math.abs(other.y - mine.y) < 2.4 * unit && mine.x1 < other.x2 && mine.x2 > other.x1);
       }) ?? { right: x < (left + right) / 2, lift: 0 };
-      taken.push(box(free), { x1: x - 1.6 * unit, x2: x + 1.6 * unit, y });
+      taken.push(box(free));
       return { site, x, y, ...free };
     });
 }
@@ -173,6 +173,7 @@ function Spot({ site, x, y, unit, onRight, lift }: { site: MapSite; x: number; y
   const side = onRight ? 1 : -1;
   return (
     <g className={`map-site map-${site.health}`}>
+      {lift !== 0 && <path className="map-leader" d={`M${x} ${y}L${x + side * unit * 1.8} ${y + lift}`} strokeWidth={unit * 0.14} />}
       <circle className="map-ground" cx={x} cy={y} r={r * 1.32} />
       <circle className="map-ring" cx={x} cy={y} r={r} strokeWidth={unit * 0.5} />
       <circle className="map-load" cx={x} cy={y} r={r} strokeWidth={unit * 0.5} strokeDasharray={`${round * site.load} ${round}`} transform={`rotate(-90 ${x} ${y})`} />

@@ -43,13 +43,13 @@ export function OverviewPage() {
             <Section flush>
               <SiteMap sites={mapSites(clusters.data.items, pools.data.items)} links={read.links} />
             </Section>
+            <QueuePanel />
           </div>
           <div className="watch-side">
             <AlarmPanel clusters={clusters.data.items} pools={pools.data.items} />
             <UsePanel pools={pools.data.items} reserve={read.reservePermille} />
+            <MoneyPanel />
           </div>
-          <QueuePanel />
-          <MoneyPanel />
         </div>
       )}
     </>

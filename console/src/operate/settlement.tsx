@@ -10,7 +10,7 @@ import { Empty, Facts, PageHead, Section } from '../ui/parts';
 import { type Column, DataTable } from '../ui/table';
 import { useAddress, useMayChange } from './address';
 import { ActButton, filled, FormDialog } from './form';
-import { isZero } from './money';
+import { isZero, micros } from './money';
 import { Amount, Answer, Choice, Pager, Tag, type Tone, When } from './parts';
 import { once, q, type Schemas } from './queries';
 import { SettlementTag } from './suppliers';
@@ -64,7 +64,7 @@ function Actions({ settlement }: { settlement: Schemas['Settlement'] }) {
           </ActButton>
         </>
       )}
-      {settlement.state === 'accepted' && settlement.payable && !isZero(settlement.payable) && (
+      {settlement.state === 'accepted' && settlement.payable && micros(settlement.payable) > micros(settlement.paid ?? '0') && (
         <ActButton words={t('opBiz.pay')} primary>
           {(close) => (
             <FormDialog

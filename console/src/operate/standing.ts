@@ -80,11 +80,14 @@ export interface Told {
 
 /** What needs a person, the worst first. */
 export function alarms(told: Told): Alarm[] {
-  const serving = (told.clusters ?? []).filter((cluster) => cluster.service !== 'retired');
+  // Whoever was only invited, or was sent away, is not missed.
+  const absent = new Set((told.sites ?? []).filter((site) => site.state === 'invited' || site.state === 'closed').map((site) => site.name));
+  const serving = (told.clusters ?? []).filter((cluster) => cluster.service === 'in_service' && !absent.has(cluster.name));
   const out: Alarm[] = serving
-    .filter((cluster) => cluster.health === 'unreachable' && cluster.service !== 'testing')
+    .filter((cluster) => cluster.health === 'unreachable')
     .map((cluster) => ({ kind: 'unreachable', name: cluster.name, cluster: cluster.name, at: cluster.last_contact ?? undefined }));
   const lost = new Set(out.map((alarm) => alarm.name));
+  const inService = new Set(serving.map((cluster) => cluster.name));
   for (const site of told.sites ?? []) if (site.state === 'away' && !lost.has(site.cluster) && !lost.has(site.name)) out.push({ kind: 'silentSite', name: site.name, cluster: site.name, at: site.last_seen ?? undefined });
   for (const pool of told.pools ?? []) {
     const down = pool.nodes.filter((node) => node.state === 'down').length;
@@ -92,7 +95,7 @@ export function alarms(told: Told): Alarm[] {
   }
   for (const { cluster, report } of told.reports ?? []) {
     const failed = (report?.findings ?? []).filter((finding) => finding.level === 'fail');
-    if (failed[0]) out.push({ kind: 'findings', name: cluster, cluster, count: failed.length, text: failed[0].found });
+    if (failed[0] && inService.has(cluster)) out.push({ kind: 'findings', name: cluster, cluster, count: failed.length, text: failed[0].found });
   }
   for (const contract of told.contracts ?? []) if (contract.state === 'unpaid') out.push({ kind: 'unpaidContract', name: `${contract.tenant_name} · ${contract.name}`, number: contract.number });
   for (const row of told.receivables ?? []) {
