@@ -465,3 +465,25 @@ CREATE TABLE grants (
     doc TEXT NOT NULL
 );
 CREATE INDEX grants_tenant ON grants (tenant, number);
+
+CREATE TABLE daily_users (
+    day BIGINT NOT NULL,
+    user_id BYTEA NOT NULL,
+    project BYTEA NOT NULL,
+    pool BYTEA NOT NULL,
+    line BIGINT NOT NULL,
+    charge BIGINT NOT NULL,
+    uncollected BIGINT NOT NULL,
+    depreciation BIGINT NOT NULL,
+    datacentre BIGINT NOT NULL,
+    fee BIGINT NOT NULL,
+    core_ms BIGINT NOT NULL,
+    card_ms BIGINT NOT NULL,
+    credited BIGINT NOT NULL,
+    PRIMARY KEY (day, user_id, project, pool, line)
+);
+
+CREATE TABLE days (
+    one BIGINT PRIMARY KEY,
+    utc_offset TEXT NOT NULL
+);

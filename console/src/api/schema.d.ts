@@ -860,7 +860,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Revenue, cost and margin by any of several things, by days (UTC). Costs that no work carried stand under `-` where work is told apart. */
+        /** Revenue, cost and margin by any of several things, by the platform's days. Costs that no work carried stand under `-` where work is told apart. */
         get: operations["report_margin"];
         put?: never;
         post?: never;
@@ -877,7 +877,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Own against partners' supply by month: hours, cost and revenue with their shares, by days (UTC). */
+        /** Own against partners' supply by month: hours, cost and revenue with their shares, by the platform's days. */
         get: operations["report_mix"];
         put?: never;
         post?: never;
@@ -928,7 +928,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What each tenant brought and cost, with its active users and what one of them brought, by days (UTC). */
+        /** What each tenant brought and cost, with its active users and what one of them brought, by the platform's days. */
         get: operations["report_tenants"];
         put?: never;
         post?: never;
@@ -3739,6 +3739,8 @@ export interface components {
             to: components["schemas"]["Time"];
             /** @description One per currency. */
             total: components["schemas"]["ReportRow"][];
+            /** @description Where days, months and quarters begin, as a distance from UTC: `+08:00`. */
+            utc_offset?: string;
         };
         /**
          * @description What a margin report has a row for.
@@ -11791,13 +11793,13 @@ export interface operations {
             query?: {
                 /**
                  * @description What to tell apart, by commas, at most four: `tenant`, `project`, `line` (product line), `work` (training, inference, other),
-                 *     `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`, `season` (quarter), `user` (not with `line` and `work`, and
-                 *     without hours); the tenant when left out.
+                 *     `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`, `season` (quarter), `user`; the
+                 *     tenant when left out.
                  */
                 by?: string;
-                /** @description Work done from the beginning of this day (UTC) on. */
+                /** @description Work done from the beginning of this day on; days begin where `utc_offset` of the answer says. */
                 from?: components["schemas"]["Time"];
-                /** @description Work done up to the end of this day (UTC); midnight belongs to the day that it ends. */
+                /** @description Work done up to the end of this day; midnight belongs to the day that it ends. */
                 to?: components["schemas"]["Time"];
             };
             header?: never;

@@ -123,7 +123,7 @@ pub struct QueuedJob {
     pub comment: String,
     pub state: SlurmState,
     pub flags: StateFlags,
-    /// Slurm's reason word, `None` for `None`.
+    /// Slurm's reason word, or what it says instead of one; `None` for `None`.
     pub reason: Option<String>,
     pub submitted: i64,
     /// Of a job that runs or ran; of a pending one the controller's forecast, where it has one.

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::carrier::{
     AccountedRun, AccountingKind, AccountsWanted, Cancel, Carrier, CarrierError, JobNumber, NodeFacts, PartitionFacts,
-    Queue, QueueWanted, SubmitError, SubmitRequest, Survey,
+    Queue, QueueWanted, SlurmState, SubmitError, SubmitRequest, Survey,
 };
 use crate::config::SlurmConfig;
 use crate::core::{Clock, Limits, Parts};
@@ -200,8 +200,11 @@ impl FakeSlurm {
     }
 
     /// A node's daemon refuses to launch a job that waits, and Slurm cancels it.
-    pub fn refuse_launch(&self, attempt: AttemptId) {
-        self.now().model.refuse_launch(attempt);
+    pub fn hold_after_launch(&self, attempt: AttemptId) {
+        self.now().model.hold_after_launch(attempt);
+    }
+    pub fn refuse_launch(&self, attempt: AttemptId, state: SlurmState, exit: (i32, i32)) {
+        self.now().model.refuse_launch(attempt, state, exit);
     }
 
     /// A node is gone with everything on it.

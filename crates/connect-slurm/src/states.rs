@@ -215,6 +215,13 @@ pub fn interrupted(state: &SlurmState) -> Outcome {
     }
 }
 
+/// Slurm has tried to launch a job, and holds it since: it will not begin unless somebody at the site lets it go.
+pub fn is_held_after_launch(reason: &str) -> bool {
+    reason.replace(' ', "_").starts_with(LAUNCH_FAILED)
+}
+
+const LAUNCH_FAILED: &str = "launch_failed_requeued_held";
+
 /// Why a job waits, for people: Slurm's word and what it means.
 pub fn waiting(reason: &str) -> String {
     let meaning = meaning(reason);
@@ -228,7 +235,7 @@ fn meaning(reason: &str) -> &'static str {
         ("BurstBuffer", "it waits for the burst buffer"),
         ("ReqNodeNotAvail", "nodes it needs are down, drained or reserved"),
         ("Nodes_required_for_job_are_DOWN", "nodes it needs are down, drained or reserved"),
-        ("launch_failed_requeued_held", "its launch failed and the site holds it"),
+        (LAUNCH_FAILED, "its launch failed and the site holds it"),
         ("MaxMemPerLimit", "more memory than the partition allows"),
         ("Partition", "a limit of the partition, or the partition is not up"),
         ("Reservation", "it waits for its reservation"),

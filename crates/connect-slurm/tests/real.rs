@@ -82,6 +82,31 @@ async fn farm_what_a_controller_forgot_runs_once_and_scripts_arrive_as_they_are(
     forgotten_jobs_run_once(&site.again()).await;
 }
 
+/// A node whose prologue fails is drained by Slurm, and the job is queued again and held there for good: it is for the platform to
+/// run it elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn farm_a_job_whose_launch_failed_is_not_waited_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let spec = small("prologue").line("Prolog=/bin/false").accounting(Accounting::default());
+    let Some((_farm, cluster)) = farm(dir.path(), spec) else { return };
+    let site = Site::new(&cluster, dir.path()).await;
+    let mut platform = Platform::start(&site);
+    let script = "#!/bin/sh\nscontrol requeue 0\necho ran\n";
+    let order = changed(&conformance::order(&site, 1, script), |spec| spec.requeue = true);
+    platform.cluster.submit(Arc::clone(&order), script.into()).await.expect("a hand-over");
+    let (outcome, ..) = platform.ended(order.attempt).await;
+    assert_eq!(outcome, Outcome::NodeFail);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let said = cluster.run(&["squeue", "-h", "-o", "%i %T %r"]).expect("squeue");
+        if said.trim().is_empty() {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "it is held there still: {said}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 async fn everything_arrives(site: &Site) {
     let mut platform = Platform::start(site);
     let nasty = "$(touch never) `id` 'q' \"d\" \\ ; & | > \u{1d11e}\ttab\nline -n %j %%";

@@ -453,10 +453,12 @@ fn main() {
         return;
     }
     println!("a record is {} B, a report {} B", size_of::<Record>(), size_of::<engine::Report>());
-    // `-- steps` leaves the memory out, for a profiler.
-    if !std::env::args().any(|arg| arg == "steps") {
-        memory();
-        metering();
+    // `-- steps` measures that alone, for a profiler.
+    let named = |what: &str| std::env::args().any(|arg| arg == what);
+    let all = !["memory", "metering", "steps"].into_iter().any(named);
+    for (what, measure) in [("memory", memory as fn()), ("metering", metering), ("steps", steps)] {
+        if all || named(what) {
+            measure();
+        }
     }
-    steps();
 }

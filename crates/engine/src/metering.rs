@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use base::{
-    AttemptId, HoldId, JobId, Money, PoolId, PriceBookId, ProjectId, Span, TenantId, Timestamp, TransferId, digest128,
+    AttemptId, HoldId, JobId, Money, PoolId, PriceBookId, ProjectId, Span, TenantId, Timestamp, TransferId, UserId,
+    digest128,
 };
 use ledger::{Memo, Reference, Stream, TransferReason};
 use model::{Actor, AttemptPhase, ClusterHealth, EndCause, EventKind};
@@ -251,9 +252,10 @@ impl Engine {
         let job = self.jobs.get(&interval.attempt.job);
         // A run whose job is over is nobody's any more but its pool's.
         let project = job.map_or(ProjectId::from_u128(0), |entry| entry.job.project);
+        let user = job.map_or(UserId::from_u128(0), |entry| entry.job.user);
         let line = job.map_or_else(Default::default, |entry| entry.spec.spec.line);
         let pool = self.attempts.get(&interval.attempt).map_or(PoolId::from_u128(0), |facts| facts.pool);
-        out.records.push(Record::Interval { interval, whose: Box::new(Whose { project, pool, line, worked }) });
+        out.records.push(Record::Interval { interval, whose: Box::new(Whose { project, user, pool, line, worked }) });
     }
 
     /// Gives the tenant back what a negative interval says.

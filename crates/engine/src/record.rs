@@ -132,6 +132,7 @@ pub enum Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Whose {
     pub project: ProjectId,
+    pub user: UserId,
     pub pool: PoolId,
     pub line: ProductLine,
     /// How much time of the run it stands for: less than nothing where time is given back, nothing where only money is.

@@ -570,7 +570,8 @@ pub fn running(number: u64) -> Vec<Record> {
         Record::Meter { attempt: id, meter: Some(of(meter(number, 5))) },
         Record::Interval {
             whose: of(json!({
-                "project": "prj_00000000000000000000000000000001", "pool": "pol_00000000000000000000000000000001",
+                "project": "prj_00000000000000000000000000000001", "user": "usr_00000000000000000000000000000001",
+                "pool": "pol_00000000000000000000000000000001",
                 "line": "ai", "worked": 60,
             })),
             interval: of(json!({

@@ -119,6 +119,22 @@ async fn refuse_foreign(store: &store::SqlStore, supply: &LocalSupply) -> Result
     }
 }
 
+/// Sums by day are cut once: another distance from UTC in the settings comes too late for them, and the operator is told.
+async fn cut_days(
+    store: &store::SqlStore,
+    wanted: rating::tariff::UtcOffset,
+    mut remarks: Vec<String>,
+) -> Result<Vec<String>, StartError> {
+    let days = store.cut_days(wanted).await?;
+    if days.offset() != wanted {
+        remarks.push(format!(
+            "days and months of reports begin at {} from UTC, as when this platform first started; those of statements at {wanted}",
+            days.offset()
+        ));
+    }
+    Ok(remarks)
+}
+
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
 }
@@ -138,6 +154,7 @@ pub(crate) struct Foundation {
 pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartError> {
     let Foundation { config, clock, store, listener, supply, connect, sites, remarks } = foundation;
     let address = listener.local_addr().unwrap_or(config.listen);
+    let remarks = cut_days(&store, config.policy.statement_offset, remarks).await?;
     let (inbox, messages) = mpsc::channel(INBOX);
     let (observe, observations) = mpsc::channel(OBSERVATIONS);
     let (stop, stopping) = watch::channel(false);

@@ -1,22 +1,51 @@
-//! What intervals add to the days' sums: the intervals of a batch are summed here first, so that a commit touches each sum once.
+//! Which day something counts for, and what intervals add to the days' sums: the intervals of a batch are summed here first, so that a
+//! commit touches each sum once.
 
 use std::collections::BTreeMap;
 
-use base::{PoolId, ProjectId, Span, Timestamp};
+use base::{PoolId, ProjectId, Span, Timestamp, UserId};
 use engine::Record;
 use engine::record::Whose;
 use model::{Attempt, AttemptPhase};
 use rating::Interval;
+use rating::tariff::UtcOffset;
 
 use crate::codec;
 use crate::db::{Args, Kind};
 use crate::write::placeholders;
 
-pub(crate) const DAY_US: i64 = 86_400_000_000;
+/// Where the days begin by which the platform sums up: set once, before anything was metered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Days(UtcOffset);
 
-/// The day in which an interval ends, in days since 1970 (UTC). Midnight belongs to the day that it ends.
-pub fn day_of(end: Timestamp) -> i64 {
-    (end.as_micros() - 1).div_euclid(DAY_US)
+/// Midnight belongs to the day that it ends.
+const MOMENT: Span = Span::from_micros(1);
+
+impl Days {
+    pub const fn at(offset: UtcOffset) -> Days {
+        Days(offset)
+    }
+    pub const fn offset(self) -> UtcOffset {
+        self.0
+    }
+    /// The day for which something counts that ends at a moment, from that of 1970-01-01.
+    pub fn of(self, end: Timestamp) -> i64 {
+        self.0.day_of(end - MOMENT)
+    }
+    /// The day of what ends just after a moment.
+    pub fn after(self, from: Timestamp) -> i64 {
+        self.of(from + MOMENT)
+    }
+    pub const fn begin(self, day: i64) -> Timestamp {
+        self.0.start_of_day(day)
+    }
+    pub const fn end(self, day: i64) -> Timestamp {
+        self.0.start_of_day(day.saturating_add(1))
+    }
+    /// The day of what ends at the moment of a column, as a term of SQL.
+    pub(crate) fn sql(self, column: &str) -> String {
+        format!("({column} - 1 + {}) / 86400000000", self.0.ahead().as_micros())
+    }
 }
 
 /// (day, project, pool, product line).
@@ -24,41 +53,53 @@ type Key = (i64, ProjectId, PoolId, i64);
 
 /// Charge, written off, depreciation, data centre, fee, milliseconds of cores and of cards, and what grants paid of the charge.
 type Sums = [i64; 8];
+const SUMS: [&str; 8] =
+    ["charge", "uncollected", "depreciation", "datacentre", "fee", "core_ms", "card_ms", "credited"];
 
 #[derive(Default)]
 pub(crate) struct Daily {
     sums: BTreeMap<Key, Sums>,
+    /// The same with users told apart: more rows, read only where users are asked for.
+    users: BTreeMap<(UserId, Key), Sums>,
     /// By day and pool: processor time that ended attempts used, and core time that they had; of those that told the former.
     used: BTreeMap<(i64, PoolId), [i64; 2]>,
 }
 
-const ADD: &str = "INSERT INTO daily (day, project, pool, line, charge, uncollected, depreciation, datacentre, fee, core_ms, \
-    card_ms, credited) VALUES ";
-const ONTO: &str = " ON CONFLICT (day, project, pool, line) DO UPDATE SET charge = daily.charge + excluded.charge, \
-    uncollected = daily.uncollected + excluded.uncollected, depreciation = daily.depreciation + excluded.depreciation, \
-    datacentre = daily.datacentre + excluded.datacentre, fee = daily.fee + excluded.fee, \
-    core_ms = daily.core_ms + excluded.core_ms, card_ms = daily.card_ms + excluded.card_ms, \
-    credited = daily.credited + excluded.credited";
-const COLUMNS: usize = 12;
+/// By database.
+type Texts = [std::sync::OnceLock<String>; 2];
+static TEXTS: Texts = [const { std::sync::OnceLock::new() }; 2];
+static USER_TEXTS: Texts = [const { std::sync::OnceLock::new() }; 2];
+static USED_TEXTS: Texts = [const { std::sync::OnceLock::new() }; 2];
 
-/// The two statements there are, by database.
-static TEXTS: [std::sync::OnceLock<String>; 2] = [const { std::sync::OnceLock::new() }; 2];
+/// The statement that adds sums to what a table has under a key.
+fn add_to(kind: Kind, table: &str, key: &str, sums: &[&str]) -> String {
+    let onto: Vec<String> = sums.iter().map(|sum| format!("{sum} = {table}.{sum} + excluded.{sum}")).collect();
+    let places = placeholders(kind, 1, key.split(',').count() + sums.len());
+    let sums = sums.join(", ");
+    format!(
+        "INSERT INTO {table} ({key}, {sums}) VALUES ({places}) ON CONFLICT ({key}) DO UPDATE SET {}",
+        onto.join(", ")
+    )
+}
 
-const ADD_USED: &str = "INSERT INTO daily_used (day, pool, used_ms, known_ms) VALUES ";
-const ONTO_USED: &str = " ON CONFLICT (day, pool) DO UPDATE SET used_ms = daily_used.used_ms + excluded.used_ms, \
-    known_ms = daily_used.known_ms + excluded.known_ms";
-const USED_COLUMNS: usize = 4;
-static USED_TEXTS: [std::sync::OnceLock<String>; 2] = [const { std::sync::OnceLock::new() }; 2];
+fn put(args: &mut Args, (day, project, pool, line): Key, user: Option<UserId>, sums: Sums) {
+    args.int(day);
+    user.into_iter().for_each(|user| args.id(user.as_u128()));
+    args.id(project.as_u128());
+    args.id(pool.as_u128());
+    args.int(line);
+    sums.into_iter().for_each(|sum| args.int(sum));
+}
 
 impl Daily {
-    pub(crate) fn add(&mut self, record: &Record) {
+    pub(crate) fn add(&mut self, days: Days, record: &Record) {
         if let Record::Attempt(attempt) = record {
-            return self.add_used(attempt);
+            return self.add_used(days, attempt);
         }
         let Record::Interval { interval, whose } = record else { return };
-        let Whose { project, pool, line, worked } = whose.as_ref();
+        let Whose { project, user, pool, line, worked } = whose.as_ref();
         let Interval { granted, charge, uncollected, cost, .. } = interval;
-        let key = (day_of(interval.to), *project, *pool, codec::natural(*line as u64));
+        let key = (days.of(interval.to), *project, *pool, codec::natural(*line as u64));
         let ms = i128::from(worked.as_millis());
         let time = |amount: i128| i64::try_from(amount).unwrap_or(i64::MAX);
         let parts = [
@@ -71,26 +112,27 @@ impl Daily {
             time(ms * i128::from(granted.gpus)),
             interval.credited().micros(),
         ];
-        let sums = self.sums.entry(key).or_default();
-        sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum = sum.saturating_add(part));
+        for sums in [self.sums.entry(key).or_default(), self.users.entry((*user, key)).or_default()] {
+            sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum = sum.saturating_add(part));
+        }
     }
 
     /// An attempt is written once with its end; zero is what a cluster tells that cannot tell.
-    fn add_used(&mut self, attempt: &Attempt) {
+    fn add_used(&mut self, days: Days, attempt: &Attempt) {
         let (Some(from), Some(to)) = (attempt.started_at, attempt.ended_at) else { return };
         if attempt.phase != AttemptPhase::Ended || attempt.usage.cpu_time <= Span::ZERO {
             return;
         }
         let had = i128::from(to.since(from).as_millis()) * i128::from(attempt.granted.cpu.0) / 1_000;
         let parts = [attempt.usage.cpu_time.as_millis(), i64::try_from(had).unwrap_or(i64::MAX)];
-        let sums = self.used.entry((day_of(to), attempt.pool)).or_default();
+        let sums = self.used.entry((days.of(to), attempt.pool)).or_default();
         sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum = sum.saturating_add(part));
     }
 
     /// A statement for each sum.
     pub(crate) fn statements(self, kind: Kind) -> impl Iterator<Item = (&'static str, Args)> {
-        let used_text = USED_TEXTS[kind as usize]
-            .get_or_init(|| format!("{ADD_USED}({}){ONTO_USED}", placeholders(kind, 1, USED_COLUMNS)));
+        let used_text =
+            USED_TEXTS[kind as usize].get_or_init(|| add_to(kind, "daily_used", "day, pool", &["used_ms", "known_ms"]));
         let used = self.used.into_iter().map(move |((day, pool), sums)| {
             let mut args = Args::new(kind);
             args.int(day);
@@ -98,16 +140,44 @@ impl Daily {
             sums.into_iter().for_each(|sum| args.int(sum));
             (used_text.as_str(), args)
         });
-        let text = TEXTS[kind as usize].get_or_init(|| format!("{ADD}({}){ONTO}", placeholders(kind, 1, COLUMNS)));
-        let sums = self.sums.into_iter().map(move |((day, project, pool, line), sums)| {
+        let text = TEXTS[kind as usize].get_or_init(|| add_to(kind, "daily", "day, project, pool, line", &SUMS));
+        let sums = self.sums.into_iter().map(move |(key, sums)| {
             let mut args = Args::new(kind);
-            args.int(day);
-            args.id(project.as_u128());
-            args.id(pool.as_u128());
-            args.int(line);
-            sums.into_iter().for_each(|sum| args.int(sum));
+            put(&mut args, key, None, sums);
             (text.as_str(), args)
         });
-        sums.chain(used)
+        let user_text = USER_TEXTS[kind as usize]
+            .get_or_init(|| add_to(kind, "daily_users", "day, user_id, project, pool, line", &SUMS));
+        let users = self.users.into_iter().map(move |((user, key), sums)| {
+            let mut args = Args::new(kind);
+            put(&mut args, key, Some(user), sums);
+            (user_text.as_str(), args)
+        });
+        sums.chain(users).chain(used)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn midnight_belongs_to_the_day_that_it_ends_wherever_days_begin() {
+        for (offset, hours) in [("+00:00", 0), ("+08:00", 8), ("-03:30", -3)] {
+            let days = Days::at(offset.parse().unwrap());
+            for day in [-1, 0, 1, 20_000] {
+                let (begin, end) = (days.begin(day), days.end(day));
+                assert_eq!((end - begin, begin), (Span::from_hours(24), days.end(day - 1)));
+                assert_eq!(
+                    [days.of(end), days.of(begin), days.after(begin), days.after(end)],
+                    [day, day - 1, day, day + 1]
+                );
+                let shift = Span::from_hours(24 * day) - (begin - Timestamp::ZERO);
+                assert!(
+                    shift - Span::from_hours(hours) <= Span::ZERO && shift > Span::from_hours(hours - 1),
+                    "{offset}"
+                );
+            }
+        }
     }
 }

@@ -22,7 +22,7 @@ mod store;
 mod write;
 
 pub use checkpoints::{Checkpoint, CheckpointFile, Dropped};
-pub use daily::day_of;
+pub use daily::Days;
 pub use files::{FileBounds, FileRow, PutRefused, UploadRow};
 pub use once::{KEY_LIFETIME, SWEEP_ROWS_MAX};
 pub use query::audit::Counts;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use base::Timestamp;
@@ -16,6 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::SqlitePoolOptions;
 use tokio::sync::MutexGuard;
 
+use crate::daily::Days;
 use crate::db::{Args, Conn, Db, Kind, Pool, Row, Sql, Text};
 use crate::error::store_error;
 use crate::lite::{self, Lite};
@@ -53,6 +54,7 @@ pub struct SqlStore {
     /// Specifications and scripts known to be stored.
     pub(crate) recent: Mutex<Recent>,
     pub(crate) lite: Option<Lite>,
+    pub(crate) days: OnceLock<Days>,
 }
 
 /// The writing connection inside a transaction, while one task has it. Dropped without [`Writing::done`], the connection is closed, which
@@ -100,7 +102,14 @@ impl SqlStore {
             .acquire_timeout(READER_WAIT)
             .connect_lazy_with(lite::reader(folder));
         let lite = Lite::new(lock, db.clone(), writer.clone());
-        Ok(SqlStore { db, writer, readers: Pool::Lite(readers), recent: Mutex::default(), lite: Some(lite) })
+        Ok(SqlStore {
+            db,
+            writer,
+            readers: Pool::Lite(readers),
+            recent: Mutex::default(),
+            lite: Some(lite),
+            days: OnceLock::new(),
+        })
     }
 
     async fn open_postgres(url: &str) -> Result<SqlStore, StoreError> {
@@ -113,7 +122,14 @@ impl SqlStore {
         let writer = prepare(&db).await?;
         let readers =
             PgPoolOptions::new().max_connections(READERS_MAX).acquire_timeout(READER_WAIT).connect_lazy_with(options);
-        Ok(SqlStore { db, writer, readers: Pool::Pg(readers), recent: Mutex::default(), lite: None })
+        Ok(SqlStore {
+            db,
+            writer,
+            readers: Pool::Pg(readers),
+            recent: Mutex::default(),
+            lite: None,
+            days: OnceLock::new(),
+        })
     }
 
     /// Closes all connections; the embedded database then folds its log into its file.
@@ -206,7 +222,7 @@ impl Store for SqlStore {
 
     fn commit(&self, fence: u64, batch: &Batch) -> BoxFuture<'_, Result<(), CommitError>> {
         // Rows are made here, so that the future holds nothing of the batch.
-        let write = Write::of(batch, self.kind(), &self.recent.lock().unwrap_or_else(|e| e.into_inner()));
+        let write = Write::of(batch, self.kind(), self.days(), &self.recent.lock().unwrap_or_else(|e| e.into_inner()));
         async move { self.write(fence, write?).await }.boxed()
     }
 

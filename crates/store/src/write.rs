@@ -10,7 +10,7 @@ use ledger::LedgerRecord;
 use ports::CommitError;
 
 use crate::codec::{self, EXPLANATION_VERSION, Encoded};
-use crate::daily::Daily;
+use crate::daily::{Daily, Days};
 use crate::db::{Args, Columns as _, Conn, Kind, Sql};
 use crate::error::{commit_error, store_error};
 use crate::lease;
@@ -200,12 +200,12 @@ pub(crate) struct Write {
 
 impl Write {
     /// Turns a batch into statements, leaving out what is known to be stored.
-    pub(crate) fn of(batch: &Batch, kind: Kind, recent: &Recent) -> Result<Write, CommitError> {
+    pub(crate) fn of(batch: &Batch, kind: Kind, days: Days, recent: &Recent) -> Result<Write, CommitError> {
         let mut groups: Vec<Group> = TABLES.iter().map(|_| Group::default()).collect();
         let mut contents = Vec::new();
         let mut daily = Daily::default();
         for record in &batch.records {
-            daily.add(record);
+            daily.add(days, record);
             let (table, key) = place(record);
             if let (T::Specs | T::Scripts, Some((id, _))) = (table, key) {
                 if recent.contains(id) {

@@ -8,6 +8,7 @@ use ledger::{LedgerRecord, Memo, Transfer, TransferReason};
 use model::{ArrayRef, ClusterLink, ClusterReport, EndCause, JobInput, LinkKind, ReportKind, StateCode};
 use ports::Store;
 use ports::store_conformance::{job, people, running, supply};
+use rating::tariff::UtcOffset;
 use store::{Apart, BillFilter, JobFilter, Location, MarginBy, NameMatch, PageRequest, Scope, SqlStore};
 use testkit::Postgres;
 
@@ -207,12 +208,15 @@ async fn money_is_summed(store: &SqlStore) {
         );
     }
     let all = (Timestamp::ZERO, Timestamp::from_secs(86_400));
-    for apart in [Apart::default(), Apart { day: true, project: true, pool: true, line: true }] {
+    let whole = Apart { day: true, project: true, pool: true, line: true, user: false };
+    for apart in [Apart::default(), whole, Apart { user: true, ..whole }, Apart { user: true, ..Apart::default() }] {
         let rows = store.earned(apart, all.0, all.1).await.unwrap();
         let [row] = &rows[..] else { panic!("{rows:?}") };
         assert_eq!((row.charge, row.cost.total(), row.line), (Money(5), Money(6), apart.line.then_some(2)));
-        assert_eq!(row.credited, Money(4));
+        assert_eq!((row.credited, row.user.is_some()), (Money(4), apart.user));
     }
+    assert_eq!(store.active_users(all.0, all.1).await.unwrap(), [(TenantId::from_u128(1), 1)]);
+    assert!(store.active_users(all.1, Timestamp::from_secs(172_800)).await.unwrap().is_empty());
     assert!(store.earned(Apart::default(), all.1, Timestamp::from_secs(172_800)).await.unwrap().is_empty());
     let time = store.pool_time(false, all.0, all.1).await.unwrap();
     let [row] = &time[..] else { panic!("{time:?}") };
@@ -256,6 +260,19 @@ async fn links_and_reports_are_found(store: &SqlStore) {
     assert_eq!(store.platform_id(78).await.unwrap(), 77, "it is drawn once");
 }
 
+/// Where days begin is set once; another server on the same database has them too.
+async fn days_are_cut_once(store: &SqlStore, location: &Location) {
+    let [east, west] = ["+08:00", "-05:00"].map(|text| text.parse().unwrap());
+    assert_eq!(store.days().offset(), UtcOffset::UTC);
+    assert_eq!(store.cut_days(east).await.unwrap().offset(), east);
+    assert_eq!((store.cut_days(west).await.unwrap().offset(), store.days().offset()), (east, east));
+    if let Location::Postgres(_) = location {
+        let other = SqlStore::open(location).await.unwrap();
+        assert_eq!(other.cut_days(west).await.unwrap().offset(), east);
+        other.close().await;
+    }
+}
+
 async fn check(location: Location) {
     let store = SqlStore::open(&location).await.unwrap();
     let fence = store.acquire("queries", NOW, NOW + Span::from_secs(9)).await.unwrap().unwrap().fence;
@@ -269,6 +286,7 @@ async fn check(location: Location) {
     people_are_found(&store).await;
     money_is_summed(&store).await;
     links_and_reports_are_found(&store).await;
+    days_are_cut_once(&store, &location).await;
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.jobs, counts.jobs_open, counts.events, counts.users), (12, 9, 1_200, 2));
     assert!(counts.bytes > 0);

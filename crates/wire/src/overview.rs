@@ -74,7 +74,7 @@ pub struct Receivable {
     pub name: String,
     pub currency: String,
     pub owed: MoneyText,
-    /// End of the day (UTC) of the oldest unpaid charge.
+    /// End of the day of the oldest unpaid charge.
     pub since: Option<TimeText>,
     pub ages: Ages,
 }

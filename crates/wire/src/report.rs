@@ -12,15 +12,15 @@ use crate::words::{ReportBy, SupplyMode};
 #[into_params(parameter_in = Query)]
 pub struct ReportQuery {
     /// What to tell apart, by commas, at most four: `tenant`, `project`, `line` (product line), `work` (training, inference, other),
-    /// `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`, `season` (quarter), `user` (not with `line` and `work`, and
-    /// without hours); the tenant when left out.
+    /// `pool`, `cluster`, `supplier`, `mode`, `region`, `day`, `month`, `season` (quarter), `user`; the
+    /// tenant when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(max_length = 100)]
     pub by: Option<String>,
-    /// Work done from the beginning of this day (UTC) on.
+    /// Work done from the beginning of this day on; days begin where `utc_offset` of the answer says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<TimeText>,
-    /// Work done up to the end of this day (UTC); midnight belongs to the day that it ends.
+    /// Work done up to the end of this day; midnight belongs to the day that it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<TimeText>,
 }
@@ -57,6 +57,9 @@ pub struct ReportRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
     pub by: Vec<ReportBy>,
+    /// Where days, months and quarters begin, as a distance from UTC: `+08:00`.
+    #[serde(default)]
+    pub utc_offset: String,
     pub from: TimeText,
     pub to: TimeText,
     pub rows: Vec<ReportRow>,

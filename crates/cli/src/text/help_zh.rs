@@ -77,7 +77,7 @@ pub const ABOUT: &[(&str, &str)] = &[
     ("suppliers show", "各供应方的条款与各期采购（默认）"),
     ("suppliers set", "设置供应方条款"),
     ("report", "运营报表：毛利、资源池、容量测算"),
-    ("report margin", "收入、成本、毛利，可按至多四个维度，以整日（UTC）计"),
+    ("report margin", "收入、成本、毛利，可按至多四个维度，以平台的整日计"),
     ("report pools", "各资源池的用量与成本：利用率、按原因的成本、单位成本、盈亏平衡"),
     ("report tenants", "各租户的收入、成本、毛利与活跃用户"),
     ("report mix", "各月自有与合作方资源的卡时、核时、成本、收入及占比"),

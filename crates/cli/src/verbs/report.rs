@@ -18,7 +18,7 @@ pub struct Reports {
 
 #[derive(Debug, Subcommand)]
 pub enum ReportAct {
-    /// Revenue, cost and margin by up to four things, in whole days (UTC)
+    /// Revenue, cost and margin by up to four things, in whole days of the platform
     Margin {
         /// What to tell apart, by commas
         #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "tenant", value_parser = choice(ReportBy::ALL, ReportBy::as_str))]

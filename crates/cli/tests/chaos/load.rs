@@ -78,9 +78,9 @@ impl Load {
                     return self.accepted.lock().expect("no panic").clone();
                 }
                 if begun.elapsed() > most {
-                    for job in page.items.iter().take(5) {
-                        self.tell(job.number);
-                    }
+                    let open = page.items.len();
+                    println!("  {open} jobs are open {} s after the last fault:", most.as_secs());
+                    page.items.iter().take(3).for_each(|job| self.tell(job.number));
                     panic!("jobs are still open:\n{}", world.tell());
                 }
             }
@@ -88,15 +88,20 @@ impl Load {
         }
     }
 
-    /// What is known of a job, and its course, in one line per event.
+    /// What is known of a job, in one line, and the last of its course, newest first, in one line per event.
     fn tell(&self, number: u64) {
         let number = number.to_string();
-        let events = self.runtime.block_on(self.client.job_events(&number).take(50));
-        println!("{:#?}", self.runtime.block_on(self.client.job(&number)));
-        for event in events.map(|page| page.items).unwrap_or_default() {
-            println!("    {}", serde_json::to_string(&event).unwrap_or_default());
+        let job = self.runtime.block_on(self.client.job(&number));
+        println!("  open: {}", job.map_or_else(|error| error.to_string(), |job| json(&job)));
+        let events = self.runtime.block_on(self.client.job_events(&number).take(200));
+        for event in events.map(|page| page.items).unwrap_or_default().iter().rev().take(12) {
+            println!("    {}", json(event));
         }
     }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| error.to_string())
 }
 
 /// Tells how many jobs are open; a server that is down has them still.

@@ -85,7 +85,7 @@ impl Table {
                 Phase::Ending { .. } | Phase::Missing { .. } => (true, None),
                 // A whole look that began after the last moment at which it could appear has not shown it.
                 Phase::Seeking { until, since } => (entry.absent.is_some_and(|at| at >= until), Some(since)),
-                Phase::Queued | Phase::Running => (entry.requeued.is_some(), None),
+                Phase::Queued | Phase::Running => (entry.requeued.is_some() || entry.is_held_after_launch(), None),
                 Phase::HandingOver | Phase::Over => (false, None),
             };
             is_due.then_some(Case { attempt: *attempt, number: entry.number, since })
@@ -146,18 +146,22 @@ impl Inner {
         runs.sort_by_key(|run| (run.start.unwrap_or(i64::MAX), run.submitted, run.number));
         let real: Vec<AccountedRun> = runs.iter().filter(|run| !is_void(run)).cloned().collect();
         let asked = if case.number.is_some() { answers.numbers } else { answers.names };
-        let (phase, requeued, record) = {
+        let (phase, requeued, record, is_held) = {
             let table = self.table();
             let Some(entry) = table.attempts.get(&case.attempt) else { return true };
             if entry.number != case.number {
                 return false;
             }
-            (entry.phase, entry.requeued, entry.record.clone())
+            (entry.phase, entry.requeued, entry.record.clone(), entry.is_held_after_launch())
         };
         match phase {
+            // What the launch left in accounting is no run.
+            Phase::Queued if is_held && self.never_began(case.attempt).await => {
+                self.finish(case.attempt, Facts::unlaunched(), &[]).await
+            }
             Phase::Queued | Phase::Running => match requeued {
                 Some(since) => self.interrupted(case, &runs, since).await,
-                None => true,
+                None => !is_held,
             },
             Phase::Ending { since } => self.ending(case, &runs, record, since).await,
             Phase::Missing { since } => self.missing(case, &real, asked, since).await,
@@ -385,6 +389,10 @@ impl Inner {
             Some(files) => evidence::read(files.as_ref(), self.realm, attempt).await,
             None => Ok(Evidence::default()),
         }
+    }
+
+    async fn never_began(&self, attempt: AttemptId) -> bool {
+        self.evidence(attempt).await.is_ok_and(|evidence| evidence.is_empty())
     }
 
     /// Every place has been asked and none shows it. False: it was handed over anew meanwhile.

@@ -5,7 +5,7 @@ use model::Usage;
 
 use crate::carrier::{AccountedRun, AccountingKind, JobNumber, QueuedJob, SlurmState};
 use crate::evidence::Evidence;
-use crate::states::EXIT_NO_START;
+use crate::states::{EXIT_NO_START, EXIT_SUPERSEDED, EXIT_UNPREPARED};
 
 /// Two remarks as one.
 pub fn join(first: Option<String>, second: Option<String>) -> Option<String> {
@@ -101,6 +101,22 @@ impl Facts {
         })
     }
 
+    /// Its launch failed, and its job is held at the cluster.
+    pub fn unlaunched() -> Facts {
+        Facts {
+            state: SlurmState::NodeFail,
+            exit: (0, 0),
+            exit_is_accounted: false,
+            reason: None,
+            start: None,
+            end: None,
+            suspended_seconds: 0,
+            nodes: Vec::new(),
+            usage: Usage::default(),
+            note: Some("its launch failed, and Slurm holds it in its queue since".to_owned()),
+        }
+    }
+
     /// It ran, and no place says how it ended.
     pub fn vanished(start: Option<i64>, seen: Option<i64>, run: Option<&AccountedRun>) -> Facts {
         Facts {
@@ -125,14 +141,27 @@ impl Facts {
     /// Ends of which the wrapper's own marks know more than Slurm: a node that is given up may have finished its work, and a
     /// cancel within [`LAUNCH_SECS`] of the start may be a launch that slurmd refused. So may one of a job that Slurm shows as
     /// never started although it was seen running (`was_seen`): slurmd cancels a job whose launch a controller that was set back
-    /// to an older state does not confirm.
+    /// to an older state does not confirm. A failure in that time may be one of the launch as well.
     pub fn is_doubtful(&self, was_seen: bool) -> bool {
-        self.state == SlurmState::NodeFail || self.is_odd_cancel() && (was_seen || self.start.is_some())
+        let is_odd_cancel = self.is_odd_cancel() && (was_seen || self.start.is_some());
+        self.state == SlurmState::NodeFail || is_odd_cancel || self.is_odd_failure()
+    }
+
+    fn is_brief(&self, start: i64) -> bool {
+        self.end.is_some_and(|end| end - start <= LAUNCH_SECS)
     }
 
     fn is_odd_cancel(&self) -> bool {
-        let brief = |start: i64| self.end.is_some_and(|end| end - start <= LAUNCH_SECS);
-        self.state == SlurmState::Cancelled && self.start.is_none_or(brief)
+        self.state == SlurmState::Cancelled && self.start.is_none_or(|start| self.is_brief(start))
+    }
+
+    /// A slurmd that was started again tidies away the scripts of launches it does not know of: what it then fails with is the
+    /// number of the system's error, and not the script's exit.
+    fn is_odd_failure(&self) -> bool {
+        let (code, signal) = self.exit;
+        let is_ours = (EXIT_SUPERSEDED..=EXIT_UNPREPARED).contains(&code);
+        let is_exit = code > 0 && signal == 0 && !is_ours;
+        self.state == SlurmState::Failed && is_exit && self.start.is_some_and(|start| self.is_brief(start))
     }
 
     /// The job that this is about had ended before this start, or without one: a controller that was set back to an older state has launched it
@@ -168,6 +197,9 @@ impl Facts {
         } else if self.is_odd_cancel() && evidence.is_empty() {
             self.state = SlurmState::NodeFail;
             self.note("Slurm cancelled it as it started, and it never ran");
+        } else if self.is_odd_failure() && evidence.is_empty() {
+            self.state = SlurmState::NodeFail;
+            self.note("its launch failed, and it never ran");
         }
     }
 
@@ -239,6 +271,19 @@ mod tests {
         assert!(unconfirmed.is_doubtful(true) && !unconfirmed.is_doubtful(false), "one that waited was cancelled");
         unconfirmed.correct(&Evidence::default(), Some(7));
         assert_eq!(unconfirmed.state, SlurmState::NodeFail);
+        // A failure of the launch has an exit of its own.
+        let mut gone = Facts { exit: (2, 0), ..facts(SlurmState::Failed, Some(100), 101) };
+        assert!(gone.is_doubtful(true));
+        gone.correct(&Evidence::default(), Some(7));
+        assert_eq!(gone.state, SlurmState::NodeFail);
+        let began = Evidence { owner: Some(7), ..Evidence::default() };
+        for (exit, end, evidence) in
+            [((2, 0), 101, &began), ((2, 0), 103, &Evidence::default()), ((119, 0), 101, &Evidence::default())]
+        {
+            let mut failed = Facts { exit, ..facts(SlurmState::Failed, Some(100), end) };
+            failed.correct(evidence, Some(7));
+            assert_eq!(failed.state, SlurmState::Failed, "{exit:?} {end}");
+        }
         // It ran, or it had run for a while: somebody cancelled it.
         for (mut cancelled, evidence) in [
             (facts(SlurmState::Cancelled, Some(100), 101), ended(7, 101, None)),

@@ -127,9 +127,9 @@ impl Table {
             }
             Course::Unknown => {}
         }
-        let requeued = entry.requeued.is_some();
+        let work = entry.requeued.is_some() || entry.is_held_after_launch();
         self.tell_course(attempt, moment);
-        requeued
+        work
     }
 
     /// Tells what is new of an attempt that is there, in the order of its course.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::carrier::{Cancel, JobNumber, QueuedJob};
 use crate::core::limits::FORGOTTEN_MAX;
+use crate::states;
 
 /// What became of a hand-over, for those who wait for it.
 #[derive(Clone, Debug)]
@@ -139,6 +140,12 @@ impl Entry {
             record: None,
             seen_running: None,
         }
+    }
+
+    /// Its launch has failed, and Slurm holds its job in the queue.
+    pub fn is_held_after_launch(&self) -> bool {
+        let reason = self.record.as_ref().and_then(|record| record.reason.as_deref());
+        self.phase == Phase::Queued && reason.is_some_and(states::is_held_after_launch)
     }
 
     /// Has the platform told again what it may have lost.

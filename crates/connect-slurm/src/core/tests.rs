@@ -520,13 +520,29 @@ async fn a_launch_after_the_end_by_a_controller_that_was_set_back_is_no_run() {
 
 #[tokio::test(start_paused = true)]
 async fn a_launch_that_was_refused_does_not_begin_later() {
-    for accounting in [AccountingKind::Slurmdbd, AccountingKind::Controller] {
+    let both = [AccountingKind::Slurmdbd, AccountingKind::Controller];
+    let ways = [(SlurmState::Cancelled, (0, 0)), (SlurmState::Failed, (2, 0))];
+    for (accounting, (state, exit)) in both.into_iter().flat_map(|kind| ways.clone().map(|way| (kind, way))) {
         let (slurm, mut platform, order) = waiting_and_saved(accounting).await;
-        slurm.refuse_launch(order.attempt);
+        slurm.refuse_launch(order.attempt, state, exit);
         let (outcome, ..) = platform.ended(order.attempt).await;
         all_nodes(&slurm, "IDLE");
         slurm.crash(SECONDS(2));
         platform.wait(SECONDS(60)).await;
         assert_eq!((outcome, slurm.ran(order.attempt)), (Outcome::NodeFail, (0, 0)), "{:#?}", platform.seen);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_held_after_its_launch_failed_is_ended_as_the_machines_failure() {
+    for accounting in [AccountingKind::Slurmdbd, AccountingKind::Controller] {
+        let (slurm, mut platform, order) = waiting_and_saved(accounting).await;
+        slurm.hold_after_launch(order.attempt);
+        let (outcome, _, start, _) = platform.ended(order.attempt).await;
+        all_nodes(&slurm, "IDLE");
+        platform.wait(SECONDS(60)).await;
+        let seen = format!("{:#?}", platform.seen);
+        assert_eq!((outcome, start, slurm.ran(order.attempt)), (Outcome::NodeFail, None, (0, 0)), "{seen}");
+        assert!(slurm.active(order.attempt).is_empty(), "it is taken out of the queue: {seen}");
     }
 }

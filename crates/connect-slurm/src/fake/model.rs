@@ -408,15 +408,24 @@ impl Model {
         }
     }
 
-    /// Its node refuses a job that waits: it is cancelled in the second of its start.
-    pub fn refuse_launch(&mut self, attempt: AttemptId) {
+    /// Its node does not launch a job that waits: it ends so in the second of its start.
+    pub fn refuse_launch(&mut self, attempt: AttemptId, state: SlurmState, exit: (i32, i32)) {
         let name = self.realm.name(attempt);
         let (now, node) = (self.seconds(), self.nodes.keys().next().cloned().unwrap_or_default());
         let waits = |job: &&mut Job| job.record.name == name && job.record.state == SlurmState::Pending;
         let Some(job) = self.jobs.values_mut().find(waits) else { return };
         (job.record.start, job.record.nodes) = (Some(now), vec![node]);
         let number = job.record.number;
-        self.close(number, self.now, SlurmState::Cancelled, (0, 0));
+        self.close(number, self.now, state, exit);
+    }
+
+    /// Its node does not launch a job that waits: it is queued again and held.
+    pub fn hold_after_launch(&mut self, attempt: AttemptId) {
+        let (name, seconds) = (self.realm.name(attempt), self.seconds());
+        let waits = |job: &&mut Job| job.record.name == name && job.record.state == SlurmState::Pending;
+        let Some(job) = self.jobs.values_mut().find(waits) else { return };
+        job.record.reason = Some("launch failed requeued held".to_owned());
+        (job.record.restarts, job.held, job.changed) = (job.record.restarts + 1, true, seconds);
     }
 
     pub fn hold(&mut self, numbers: &[JobNumber], held: bool) {

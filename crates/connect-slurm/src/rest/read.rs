@@ -93,6 +93,8 @@ struct Job {
     #[serde(default, deserialize_with = "lenient")]
     state_reason: String,
     #[serde(default, deserialize_with = "lenient")]
+    state_description: String,
+    #[serde(default, deserialize_with = "lenient")]
     submit_time: i64,
     #[serde(default, deserialize_with = "lenient")]
     start_time: i64,
@@ -133,7 +135,9 @@ impl Job {
             comment: self.comment,
             state,
             flags,
-            reason: some(self.state_reason),
+            reason: some(self.state_description)
+                .filter(|said| states::is_held_after_launch(said))
+                .or(some(self.state_reason)),
             submitted: self.submit_time,
             start: positive(self.start_time),
             end,

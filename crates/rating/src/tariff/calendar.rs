@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use base::Timestamp;
+use base::{Span, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const MINUTE_US: i64 = 60 * 1_000_000;
@@ -116,6 +116,21 @@ impl UtcOffset {
     pub fn month_of(self, at: Timestamp) -> Month {
         let (year, month) = civil(self.local(at).div_euclid(DAY_US));
         Month(i32::try_from(year * 12 + month - 1).unwrap_or(i32::MAX))
+    }
+
+    /// The day in which a moment lies, from that of 1970-01-01.
+    pub const fn day_of(self, at: Timestamp) -> i64 {
+        self.local(at).div_euclid(DAY_US)
+    }
+
+    /// The moment at which a day begins.
+    pub const fn start_of_day(self, day: i64) -> Timestamp {
+        Timestamp::from_micros(day.saturating_mul(DAY_US).saturating_sub(self.0 as i64 * MINUTE_US))
+    }
+
+    /// How far it is ahead of UTC.
+    pub const fn ahead(self) -> Span {
+        Span::from_micros(self.0 as i64 * MINUTE_US)
     }
 
     /// The moment at which a month begins.

@@ -69,7 +69,11 @@ pub const KEYS: &[Key] = &[
     key("prices.currency", "CNY", "its currency"),
     key("prices.core_hour", "0.10", "price of a core for an hour"),
     key("prices.gib_hour", "0.01", "price of a GiB of memory for an hour"),
-    key("statements.utc_offset", "+00:00", "months of tenants' statements begin and end at this distance from UTC"),
+    key(
+        "statements.utc_offset",
+        "+00:00",
+        "days and months of statements and reports begin at this distance from UTC; of reports, as it was when the platform first started",
+    ),
     key("cost.purchase_price", "6000", "of one node of this machine's pools, for depreciation"),
     key("cost.residual", "300", "value at the end of its life"),
     key("cost.life_months", "60", "length of its life"),

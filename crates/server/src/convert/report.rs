@@ -7,7 +7,7 @@ use model::{Pool, ProductLine, SupplyMode};
 use rating::CostParts;
 use rating::settlement::Statement;
 use rating::upkeep::Cause;
-use store::{EarnedRow, PoolTimeRow, day_of};
+use store::{Days, EarnedRow, PoolTimeRow};
 use wire::ReportBy;
 use wire::report as shown;
 
@@ -47,6 +47,7 @@ pub struct Legend<'a> {
     pub payers: &'a BTreeMap<ProjectId, Payer>,
     /// Where users are told apart.
     pub users: &'a BTreeMap<UserId, String>,
+    pub days: Days,
     /// The operator's costs are in this currency.
     pub cost_currency: Currency,
 }
@@ -123,7 +124,7 @@ impl Legend<'_> {
         let key = |by: &ReportBy| match by {
             ReportBy::Supplier => self.supply.supplier_name(supplier),
             ReportBy::Mode => known.map_or(NONE, |known| known.mode.as_str()).to_owned(),
-            _ => time(*by, day_of(at)).unwrap_or_else(|| NONE.to_owned()),
+            _ => time(*by, self.days.of(at)).unwrap_or_else(|| NONE.to_owned()),
         };
         self.by.iter().map(key).collect()
     }
@@ -132,7 +133,7 @@ impl Legend<'_> {
     fn keys_of_tenant(&self, at: Timestamp, tenant: &str) -> Vec<String> {
         let key = |by: &ReportBy| match by {
             ReportBy::Tenant => tenant.to_owned(),
-            _ => time(*by, day_of(at)).unwrap_or_else(|| NONE.to_owned()),
+            _ => time(*by, self.days.of(at)).unwrap_or_else(|| NONE.to_owned()),
         };
         self.by.iter().map(key).collect()
     }

@@ -15,7 +15,7 @@ use crate::access::{AuditAccess, Params};
 use crate::convert::overview as show;
 use crate::problem::Failure;
 
-/// What each tenant brought and cost, with its active users and what one of them brought, by days (UTC).
+/// What each tenant brought and cost, with its active users and what one of them brought, by the platform's days.
 #[utoipa::path(
     get, path = "/v1/reports/tenants", tag = "money", operation_id = "report_tenants", params(PeriodQuery),
     responses((status = 200, description = "The report", body = TenantsReport))
@@ -24,7 +24,7 @@ pub(super) async fn tenants(
     access: AuditAccess,
     Params(query): Params<PeriodQuery>,
 ) -> Result<Json<TenantsReport>, Failure> {
-    let (from, to) = days(query.from.map(|t| t.0), query.to.map(|t| t.0), access.app().clock.now())?;
+    let (from, to) = days(&access, query.from.map(|t| t.0), query.to.map(|t| t.0))?;
     let (rows, total) = margin_rows(&access, &[ReportBy::Tenant], from, to).await?;
     let mut users = BTreeMap::new();
     for (tenant, count) in access.app().store.active_users(from, to).await? {
@@ -36,13 +36,13 @@ pub(super) async fn tenants(
     Ok(Json(TenantsReport { from: from.into(), to: to.into(), rows, total }))
 }
 
-/// Own against partners' supply by month: hours, cost and revenue with their shares, by days (UTC).
+/// Own against partners' supply by month: hours, cost and revenue with their shares, by the platform's days.
 #[utoipa::path(
     get, path = "/v1/reports/mix", tag = "money", operation_id = "report_mix", params(PeriodQuery),
     responses((status = 200, description = "The report", body = MixReport))
 )]
 pub(super) async fn mix(access: AuditAccess, Params(query): Params<PeriodQuery>) -> Result<Json<MixReport>, Failure> {
-    let (from, to) = days(query.from.map(|t| t.0), query.to.map(|t| t.0), access.app().clock.now())?;
+    let (from, to) = days(&access, query.from.map(|t| t.0), query.to.map(|t| t.0))?;
     let (rows, _) = margin_rows(&access, &[ReportBy::Month, ReportBy::Mode], from, to).await?;
     Ok(Json(MixReport { from: from.into(), to: to.into(), rows: show::mix(&rows) }))
 }

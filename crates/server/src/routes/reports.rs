@@ -8,7 +8,7 @@ use model::SupplyMode;
 use rating::CostParts;
 use rating::book;
 use rating::sizing::{CardPrices, Demand};
-use store::{Apart, EarnedRow, Scope, day_of};
+use store::{Apart, EarnedRow, Scope};
 use wire::ReportBy;
 use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, ReportRow, SizingAsk, SizingDone};
 
@@ -22,19 +22,17 @@ const BY_MAX: usize = 4;
 /// Midnight belongs to the day that it ends.
 const MOMENT: Span = Span::from_micros(1);
 
-/// Revenue, cost and margin by any of several things, by days (UTC). Costs that no work carried stand under `-` where work is told apart.
+/// Revenue, cost and margin by any of several things, by the platform's days. Costs that no work carried stand under `-` where work is told apart.
 #[utoipa::path(
     get, path = "/v1/reports/margin", tag = "money", operation_id = "report_margin", params(ReportQuery),
     responses((status = 200, description = "The report", body = Report))
 )]
 pub(super) async fn margin(access: AuditAccess, Params(query): Params<ReportQuery>) -> Result<Json<Report>, Failure> {
     let by = told_apart(query.by.as_deref().unwrap_or("tenant"))?;
-    let (from, to) = days(query.from.map(|t| t.0), query.to.map(|t| t.0), access.app().clock.now())?;
-    if by.contains(&ReportBy::User) && (by.contains(&ReportBy::Line) || by.contains(&ReportBy::Work)) {
-        return Err(Failure::invalid("by", "`user` does not go with `line` and `work`"));
-    }
+    let (from, to) = days(&access, query.from.map(|t| t.0), query.to.map(|t| t.0))?;
     let (rows, total) = margin_rows(&access, &by, from, to).await?;
-    Ok(Json(Report { from: from.into(), to: to.into(), rows, total, by }))
+    let utc_offset = access.app().store.days().offset().to_string();
+    Ok(Json(Report { from: from.into(), to: to.into(), utc_offset, rows, total, by }))
 }
 
 /// The rows and sums of a margin report.
@@ -47,16 +45,14 @@ pub(super) async fn margin_rows(
     let any = |words: &[ReportBy]| by.iter().any(|by| words.contains(by));
     let apart = Apart {
         day: any(&[ReportBy::Day, ReportBy::Month, ReportBy::Season]),
+        user: any(&[ReportBy::User]),
         // Currencies are the tenants'.
         project: true,
         pool: any(&[ReportBy::Pool, ReportBy::Cluster, ReportBy::Supplier, ReportBy::Mode, ReportBy::Region]),
         line: any(&[ReportBy::Line, ReportBy::Work]),
     };
     let store = &access.app().store;
-    let mut earned = match any(&[ReportBy::User]) {
-        true => store.earned_by_user(apart, from, to).await?,
-        false => store.earned(apart, from, to).await?,
-    };
+    let mut earned = store.earned(apart, from, to).await?;
     let users = users(access, &earned).await?;
     let payers = with_corrections(access, &mut earned, from, to).await?;
     let time = store.pool_time(apart.day, from, to).await?;
@@ -66,8 +62,8 @@ pub(super) async fn margin_rows(
         short: Short::within(&store.supplier_terms().await?, from, to),
     };
     let supply = access.names().supply().await?;
-    let cost_currency = access.app().settings.cost_currency;
-    let legend = Legend { by, supply: &supply, payers: &payers, users: &users, cost_currency };
+    let (cost_currency, days) = (access.app().settings.cost_currency, access.app().store.days());
+    let legend = Legend { by, supply: &supply, payers: &payers, users: &users, days, cost_currency };
     Ok(legend.report(&earned, &time, &beside))
 }
 
@@ -80,17 +76,17 @@ pub(super) async fn pools(
     access: AuditAccess,
     Params(query): Params<PeriodQuery>,
 ) -> Result<Json<PoolsReport>, Failure> {
-    let (from, to) = days(query.from.map(|t| t.0), query.to.map(|t| t.0), access.app().clock.now())?;
+    let (from, to) = days(&access, query.from.map(|t| t.0), query.to.map(|t| t.0))?;
     let store = &access.app().store;
     let mut earned = store.earned(Apart { project: true, pool: true, ..Apart::default() }, from, to).await?;
     let payers = with_corrections(&access, &mut earned, from, to).await?;
     let time = store.pool_time(false, from, to).await?;
     let used = store.used(from, to).await?;
     let supply = access.names().supply().await?;
-    let cost_currency = access.app().settings.cost_currency;
+    let (cost_currency, days) = (access.app().settings.cost_currency, access.app().store.days());
     let users = BTreeMap::new();
-    let rows =
-        Legend { by: &[], supply: &supply, payers: &payers, users: &users, cost_currency }.pools(&earned, &time, &used);
+    let rows = Legend { by: &[], supply: &supply, payers: &payers, users: &users, days, cost_currency }
+        .pools(&earned, &time, &used);
     Ok(Json(PoolsReport { from: from.into(), to: to.into(), rows }))
 }
 
@@ -181,15 +177,13 @@ fn told_apart(text: &str) -> Result<Vec<ReportBy>, Failure> {
 
 /// The days that a period touches, from the first moment of the first to the last of the last.
 pub(super) fn days(
+    access: &AuditAccess,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
-    now: Timestamp,
 ) -> Result<(Timestamp, Timestamp), Failure> {
-    const DAY_US: i64 = 86_400_000_000;
-    let (from, to) = period(from, to, now)?;
-    let from = from.as_micros().div_euclid(DAY_US).saturating_mul(DAY_US);
-    let to = (to.as_micros() - 1).div_euclid(DAY_US).saturating_add(1).saturating_mul(DAY_US);
-    Ok((Timestamp::from_micros(from), Timestamp::from_micros(to)))
+    let (app, days) = (access.app(), access.app().store.days());
+    let (from, to) = period(from, to, app.clock.now())?;
+    Ok((days.begin(days.after(from)), days.end(days.of(to))))
 }
 
 /// Names of the users that are told apart.
@@ -227,7 +221,7 @@ async fn corrections(
             payers.insert(project, Payer { project: "-".to_owned(), tenant, currency: one.currency });
         }
         rows.push(EarnedRow {
-            day: day_of(one.at),
+            day: access.app().store.days().of(one.at),
             project,
             pool: one.job.and_then(|job| job.pool).unwrap_or(PoolId::from_u128(0)),
             line: one.job.map(|job| job.line as usize),

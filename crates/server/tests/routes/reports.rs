@@ -51,6 +51,7 @@ async fn reports_add_up_to_the_ledger() {
         "user",
         "user,pool,day",
         "season,user",
+        "user,line,work",
     ] {
         let report = platform.get(admin, &format!("/v1/reports/margin?by={by}")).await.expect(200);
         for rows in [&report["rows"], &report["total"]] {
@@ -61,6 +62,8 @@ async fn reports_add_up_to_the_ledger() {
     let tenants = platform.get(admin, "/v1/reports/margin").await.expect(200);
     let keys: Vec<&Value> = tenants["rows"].as_array().unwrap().iter().map(|row| &row["keys"][0]).collect();
     assert_eq!(keys, [&json!("-"), &json!("lab"), &json!("shop")], "what nobody used is nobody's");
+    let users = platform.get(admin, "/v1/reports/margin?by=user").await.expect(200);
+    assert_eq!(users["total"], tenants["total"], "hours too");
     let pools = platform.get(admin, "/v1/reports/pools").await.expect(200);
     let row = &pools["rows"][0];
     assert_eq!((money(&row["revenue"]), money(&row["cost"])), (revenue, cost), "{pools}");
@@ -85,7 +88,6 @@ async fn reports_add_up_to_the_ledger() {
     let ageing = platform.get(admin, "/v1/reports/ageing").await.expect(200);
     assert_eq!(ageing["receivables"], json!([]), "everybody has paid: {ageing}");
 
-    platform.get(admin, "/v1/reports/margin?by=user,line").await.problem("invalid");
     platform.get(admin, "/v1/reports/margin?by=moon").await.problem("invalid");
     platform.get(admin, "/v1/reports/margin?by=day,month,line,pool,mode").await.problem("invalid");
     let lab = platform.user("owner", "owner", "lab").await;
@@ -138,4 +140,34 @@ async fn cards_are_counted_from_users() {
         let problem = platform.post(&platform.admin, "/v1/reports/sizing", ask(change)).await.problem("invalid");
         assert_eq!(problem["errors"][0]["option"], field, "{problem}");
     }
+}
+
+#[tokio::test]
+async fn days_of_reports_begin_where_those_of_statements_do() {
+    let platform = Platform::with(&[("statements.utc_offset", "+08:00")]).await;
+    // Half past four in the afternoon in London is the next day in Shanghai.
+    let (day, wanted) = (Span::from_hours(24).as_micros(), (Span::from_hours(16) + Span::from_mins(30)).as_micros());
+    let now = platform.running.app.clock.now().as_micros();
+    platform.pass(Span::from_micros((wanted - now.rem_euclid(day)).rem_euclid(day))).await;
+    let admin = platform.token("admin", model::TokenScope::Full).await;
+    let job = platform.submit(&admin, WORKS).await;
+    platform.until(&admin, &job, &["RUNNING"]).await;
+    platform.machine.tick(Span::from_secs(90)).await;
+    platform.until(&admin, &job, &["COMPLETED"]).await;
+
+    let there = platform.running.app.clock.now() + Span::from_hours(8);
+    let today: String = there.rfc3339().chars().take(10).collect();
+    let report = platform.get(&admin, "/v1/reports/margin?by=day").await.expect(200);
+    assert_eq!(report["utc_offset"], "+08:00");
+    let charged = report["rows"].as_array().unwrap().iter().filter(|row| money(&row["revenue"]) > Money::ZERO);
+    assert_eq!(charged.map(|row| &row["keys"][0]).collect::<Vec<_>>(), [&json!(today)], "{report}");
+    for bound in ["from", "to"] {
+        assert!(report[bound].as_str().unwrap().contains("T16:00:00"), "midnight there: {report}");
+    }
+    let month = platform.get(&admin, "/v1/reports/margin?by=month").await.expect(200);
+    assert_eq!(month["total"], report["total"]);
+    // Of that day alone, asked by any moment within it.
+    let noon = format!("{today}T04:00:00Z");
+    let alone = platform.get(&admin, &format!("/v1/reports/margin?by=day&from={noon}&to={noon}")).await.expect(200);
+    assert_eq!(sum(&alone["rows"], "revenue"), sum(&report["rows"], "revenue"), "{alone}");
 }

@@ -1,27 +1,23 @@
-//! Counts and sums for overviews: who was active, what was charged by day, and what was earned by user. Sums are made by the database.
+//! Counts and sums for overviews: who was active, what processors were used, what was charged by day. Sums are made by the database.
 
-use base::{Money, PoolId, ProjectId, TenantId, Timestamp, UserId};
+use base::{Money, PoolId, TenantId, Timestamp};
 use ports::StoreError;
+use rating::tariff::UtcOffset;
+use rating::tariff::calendar::ParseTimeError;
 
-use crate::codec;
-use crate::daily::{DAY_US, day_of};
+use crate::daily::Days;
 use crate::db::{Columns as _, Row, Sql};
+use crate::error::store_error;
 use crate::query::build::Select;
-use crate::query::report::{Apart, EarnedRow};
 use crate::store::SqlStore;
 
-/// Of intervals: amounts, and milliseconds of cores and cards. What was given back is time that was not worked.
-const BY_USER: &str = "CAST(SUM(i.charge) AS BIGINT), CAST(SUM(i.uncollected) AS BIGINT), CAST(SUM(i.depreciation) AS BIGINT), \
-    CAST(SUM(i.datacentre) AS BIGINT), CAST(SUM(i.fee) AS BIGINT), CAST(SUM(i.credited) AS BIGINT)";
-
 impl SqlStore {
-    /// How many users of each tenant had something metered in intervals that ended within `from < end <= to`.
+    /// How many users of each tenant had something metered within the days of `from..to`, which are read as in [`SqlStore::earned`].
     pub async fn active_users(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(TenantId, u64)>, StoreError> {
-        let sql = "SELECT u.tenant, COUNT(DISTINCT u.user_id) FROM (SELECT j.tenant, j.user_id FROM jobs j \
-            WHERE j.id IN (SELECT i.job FROM intervals i";
+        let sql = "SELECT p.tenant, COUNT(DISTINCT d.user_id) FROM daily_users d JOIN projects p ON p.id = d.project";
         let mut select = Select::new(self.kind(), sql);
-        select.filter("i.to_at > ").int(from.as_micros());
-        select.filter("i.to_at <= ").int(to.as_micros()).push(")) u GROUP BY u.tenant ORDER BY u.tenant");
+        select.filter("d.day >= ").int(self.days().after(from));
+        select.filter("d.day <= ").int(self.days().of(to)).push(" GROUP BY p.tenant ORDER BY p.tenant");
         let read = |row: &Row| -> Sql<_> { Ok((TenantId::from_u128(row.id(0)?), row.natural(1)?)) };
         self.list(select.text, select.args, read).await
     }
@@ -30,8 +26,8 @@ impl SqlStore {
     pub async fn used(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(PoolId, i64, i64)>, StoreError> {
         let sql = "SELECT pool, CAST(SUM(used_ms) AS BIGINT), CAST(SUM(known_ms) AS BIGINT) FROM daily_used";
         let mut select = Select::new(self.kind(), sql);
-        select.filter("day >= ").int(day_of(from + base::Span::from_micros(1)));
-        select.filter("day <= ").int(day_of(to)).push(" GROUP BY pool ORDER BY pool");
+        select.filter("day >= ").int(self.days().after(from));
+        select.filter("day <= ").int(self.days().of(to)).push(" GROUP BY pool ORDER BY pool");
         let read = |row: &Row| -> Sql<_> { Ok((PoolId::from_u128(row.id(0)?), row.int(1)?, row.int(2)?)) };
         self.list(select.text, select.args, read).await
     }
@@ -42,49 +38,31 @@ impl SqlStore {
             JOIN projects p ON p.id = d.project";
         let mut select = Select::new(self.kind(), sql);
         select.filter("p.tenant = ").id(tenant.as_u128()).push(" GROUP BY d.day ORDER BY d.day DESC");
-        let end = |day: i64| Timestamp::from_micros((day + 1).saturating_mul(DAY_US));
-        let read = |row: &Row| -> Sql<_> { Ok((end(row.int(0)?), Money(row.int(1)?))) };
+        let days = self.days();
+        let read = |row: &Row| -> Sql<_> { Ok((days.end(row.int(0)?), Money(row.int(1)?))) };
         self.list(select.text, select.args, read).await
     }
 
-    /// As [`SqlStore::earned`], by the user whose work it was: from the intervals themselves, so that the days' sums stay as narrow as
-    /// they are. Product lines are not told apart, hours are not counted.
-    pub async fn earned_by_user(
-        &self,
-        apart: Apart,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<EarnedRow>, StoreError> {
-        let day = "(i.to_at - 1) / 86400000000";
-        let columns = [(true, "j.user_id"), (apart.day, day), (true, "j.project"), (apart.pool, "a.pool")];
-        let instead = ["", "CAST(0 AS BIGINT)", "", "CAST(NULL AS BYTEA)"];
-        let shown: Vec<&str> =
-            columns.iter().zip(instead).map(|((told, column), other)| if *told { *column } else { other }).collect();
-        let mut text = format!("SELECT {}, {BY_USER} FROM intervals i JOIN jobs j ON j.id = i.job", shown.join(", "));
-        if apart.pool {
-            text.push_str(" JOIN attempts a ON a.job = i.job AND a.number = i.attempt");
-        }
-        let mut select = Select::new(self.kind(), text);
-        let (first, last) = (day_of(from + base::Span::from_micros(1)), day_of(to));
-        select.filter("i.to_at > ").int(first.saturating_mul(DAY_US));
-        select.filter("i.to_at <= ").int((last + 1).saturating_mul(DAY_US));
-        let told: Vec<&str> = columns.iter().filter(|(told, _)| *told).map(|(_, column)| *column).collect();
-        select.push(&format!(" GROUP BY {0} ORDER BY {0}", told.join(", ")));
-        let read = |row: &Row| -> Sql<EarnedRow> {
-            Ok(EarnedRow {
-                day: row.int(1)?,
-                project: ProjectId::from_u128(row.id(2)?),
-                pool: PoolId::from_u128(row.opt_id(3)?.unwrap_or(0)),
-                user: Some(UserId::from_u128(row.id(0)?)),
-                line: None,
-                charge: Money(row.int(4)?),
-                uncollected: Money(row.int(5)?),
-                cost: codec::get_cost(row, 6)?,
-                core_ms: 0,
-                card_ms: 0,
-                credited: Money(row.int(9)?),
-            })
-        };
-        self.list(select.text, select.args, read).await
+    /// The days by which this platform sums up; UTC's until [`SqlStore::cut_days`] was asked.
+    pub fn days(&self) -> Days {
+        self.days.get().copied().unwrap_or_default()
+    }
+
+    /// Sets the days by which the platform sums up, if none were set before and nothing was summed; what they are.
+    ///
+    /// # Errors
+    /// What the database says, also when it keeps what is no distance from UTC.
+    pub async fn cut_days(&self, wanted: UtcOffset) -> Result<Days, StoreError> {
+        let mut args = self.args();
+        args.text(wanted.to_string());
+        let insert = "INSERT INTO days (one, utc_offset) VALUES (1, $1) ON CONFLICT (one) DO NOTHING";
+        let mut writing = self.writing().await.map_err(store_error)?;
+        writing.conn.execute(insert, args).await.map_err(store_error)?;
+        writing.commit().await.map_err(store_error)?;
+        let read = |row: &Row| -> Sql<String> { Ok(row.text(0)?.to_owned()) };
+        let stored = self.find("SELECT utc_offset FROM days", self.args(), read).await?;
+        let stored = stored.ok_or_else(|| StoreError::Corrupt("the beginning of days is not kept".into()))?;
+        let offset = stored.parse().map_err(|e: ParseTimeError| StoreError::Corrupt(e.to_string()))?;
+        Ok(*self.days.get_or_init(|| Days::at(offset)))
     }
 }

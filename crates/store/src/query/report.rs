@@ -1,12 +1,11 @@
 //! Sums for the operator's reports: what was earned a day, and what pools cost. Sums are made by the database in whole micro-units.
 
-use base::{Money, PoolId, ProjectId, Span, Timestamp, UserId};
+use base::{Money, PoolId, ProjectId, Timestamp, UserId};
 use ports::StoreError;
 use rating::CostParts;
 use rating::upkeep::Cause;
 
 use crate::codec;
-use crate::daily::day_of;
 use crate::db::{Columns as _, Row, Sql};
 use crate::query::build::Select;
 use crate::store::SqlStore;
@@ -15,6 +14,7 @@ use crate::store::SqlStore;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Apart {
     pub day: bool,
+    pub user: bool,
     pub project: bool,
     pub pool: bool,
     pub line: bool,
@@ -23,7 +23,7 @@ pub struct Apart {
 /// Sums of intervals that ended within some days.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EarnedRow {
-    /// Days since 1970 (UTC); 0 where days are not told apart.
+    /// As of [`crate::Days`]; 0 where days are not told apart.
     pub day: i64,
     /// Zero where projects are not told apart, and so for the pool.
     pub project: ProjectId,
@@ -56,21 +56,21 @@ pub struct PoolTimeRow {
 
 const EARNED: &str = "CAST(SUM(d.charge) AS BIGINT), CAST(SUM(d.uncollected) AS BIGINT), CAST(SUM(d.depreciation) AS BIGINT), \
     CAST(SUM(d.datacentre) AS BIGINT), CAST(SUM(d.fee) AS BIGINT), CAST(SUM(d.core_ms) AS BIGINT), \
-    CAST(SUM(d.card_ms) AS BIGINT), CAST(SUM(d.credited) AS BIGINT) FROM daily d";
+    CAST(SUM(d.card_ms) AS BIGINT), CAST(SUM(d.credited) AS BIGINT)";
 
 fn get_earned(row: &Row) -> Sql<EarnedRow> {
     Ok(EarnedRow {
         day: row.int(0)?,
-        project: ProjectId::from_u128(row.opt_id(1)?.unwrap_or(0)),
-        pool: PoolId::from_u128(row.opt_id(2)?.unwrap_or(0)),
-        user: None,
-        line: usize::try_from(row.int(3)?).ok(),
-        charge: Money(row.int(4)?),
-        uncollected: Money(row.int(5)?),
-        cost: codec::get_cost(row, 6)?,
-        core_ms: row.int(9)?,
-        card_ms: row.int(10)?,
-        credited: Money(row.int(11)?),
+        user: row.opt_id(1)?.map(UserId::from_u128),
+        project: ProjectId::from_u128(row.opt_id(2)?.unwrap_or(0)),
+        pool: PoolId::from_u128(row.opt_id(3)?.unwrap_or(0)),
+        line: usize::try_from(row.int(4)?).ok(),
+        charge: Money(row.int(5)?),
+        uncollected: Money(row.int(6)?),
+        cost: codec::get_cost(row, 7)?,
+        core_ms: row.int(10)?,
+        card_ms: row.int(11)?,
+        credited: Money(row.int(12)?),
     })
 }
 
@@ -93,14 +93,21 @@ impl SqlStore {
     /// What was earned within `from..to`, which are read as days: the first is that of the moment after `from`, the last that which ends
     /// at `to` or has it in it.
     pub async fn earned(&self, apart: Apart, from: Timestamp, to: Timestamp) -> Result<Vec<EarnedRow>, StoreError> {
-        let columns =
-            [(apart.day, "d.day"), (apart.project, "d.project"), (apart.pool, "d.pool"), (apart.line, "d.line")];
-        let instead = ["CAST(0 AS BIGINT)", "CAST(NULL AS BYTEA)", "CAST(NULL AS BYTEA)", "CAST(-1 AS BIGINT)"];
+        let columns = [
+            (apart.day, "d.day"),
+            (apart.user, "d.user_id"),
+            (apart.project, "d.project"),
+            (apart.pool, "d.pool"),
+            (apart.line, "d.line"),
+        ];
+        let none = "CAST(NULL AS BYTEA)";
+        let instead = ["CAST(0 AS BIGINT)", none, none, none, "CAST(-1 AS BIGINT)"];
+        let table = if apart.user { "daily_users" } else { "daily" };
         let shown: Vec<&str> =
             columns.iter().zip(instead).map(|((told, column), other)| if *told { *column } else { other }).collect();
-        let mut select = Select::new(self.kind(), format!("SELECT {}, {EARNED}", shown.join(", ")));
-        select.filter("d.day >= ").int(day_of(from + Span::from_micros(1)));
-        select.filter("d.day <= ").int(day_of(to));
+        let mut select = Select::new(self.kind(), format!("SELECT {}, {EARNED} FROM {table} d", shown.join(", ")));
+        select.filter("d.day >= ").int(self.days().after(from));
+        select.filter("d.day <= ").int(self.days().of(to));
         let told: Vec<&str> = columns.iter().filter(|(told, _)| *told).map(|(_, column)| *column).collect();
         if told.is_empty() {
             select.push(" HAVING COUNT(*) > 0");
@@ -112,7 +119,8 @@ impl SqlStore {
 
     /// What pools' time was within `from..to`, by the ends of its stretches, and by day where `days` is said.
     pub async fn pool_time(&self, days: bool, from: Timestamp, to: Timestamp) -> Result<Vec<PoolTimeRow>, StoreError> {
-        let day = if days { "(s.to_at - 1) / 86400000000" } else { "CAST(0 AS BIGINT)" };
+        let by_day = self.days().sql("s.to_at");
+        let day = if days { by_day.as_str() } else { "CAST(0 AS BIGINT)" };
         let ms = |nodes: &str| format!("CAST(SUM(s.{nodes} * ((s.to_at - s.from_at) / 1000)) AS BIGINT)");
         let nodes = ["nodes", "nodes_outage", "nodes_maintenance", "nodes_reserve"].map(ms).join(", ");
         let causes = Cause::ALL.map(|cause| format!("CAST(SUM(s.{}) AS BIGINT)", cause.as_str())).join(", ");
@@ -121,8 +129,11 @@ impl SqlStore {
             Select::new(self.kind(), format!("SELECT {day}, s.pool, {nodes}, {owed}, {causes} FROM stretches s"));
         select.filter("s.to_at > ").int(from.as_micros());
         select.filter("s.to_at <= ").int(to.as_micros());
-        select.push(if days { " GROUP BY (s.to_at - 1) / 86400000000, s.pool" } else { " GROUP BY s.pool" });
-        select.push(" ORDER BY 1, 2");
+        select.push(" GROUP BY ");
+        if days {
+            select.push(&by_day).push(", ");
+        }
+        select.push("s.pool ORDER BY 1, 2");
         self.list(select.text, select.args, get_time).await
     }
 }
