@@ -29,14 +29,20 @@ describe('money', () => {
 
 describe('periods', () => {
   const now = Date.parse('2026-01-15T23:30:00Z');
-  test('are days of UTC', () => {
-    expect(periodOf({ period: 'last' }, now)).toEqual({ name: 'last', from: '2025-12-01', to: '2025-12-31' });
+  test('are days of UTC by themselves', () => {
+    expect(periodOf({ period: 'last' }, now)).toEqual({ name: 'last', from: '2025-12-01', to: '2025-12-31', offset: '+00:00' });
     expect(periodOf({ period: 'quarter' }, now).from).toBe('2025-11-01');
-    expect(periodOf({}, now)).toEqual({ name: 'month', from: '2026-01-01', to: '2026-01-15' });
-    expect(asQuery(periodOf({ period: 'today' }, now))).toEqual({ from: '2026-01-15T00:00:00Z', to: '2026-01-16T00:00:00.000Z' });
+    expect(periodOf({}, now)).toEqual({ name: 'month', from: '2026-01-01', to: '2026-01-15', offset: '+00:00' });
+    expect(asQuery(periodOf({ period: 'today' }, now))).toEqual({ from: '2026-01-15T00:00:00.000Z', to: '2026-01-16T00:00:00.000Z' });
+  });
+  test('begin where the platform says', () => {
+    const east = periodOf({ period: 'today' }, now, '+08:00');
+    expect(east).toEqual({ name: 'today', from: '2026-01-16', to: '2026-01-16', offset: '+08:00' });
+    expect(asQuery(east)).toEqual({ from: '2026-01-15T16:00:00.000Z', to: '2026-01-16T16:00:00.000Z' });
+    expect(periodOf({ period: 'today' }, Date.parse('2026-01-15T01:00:00Z'), '-05:30').from).toBe('2026-01-14');
   });
   test('of the reader count when they make sense', () => {
-    expect(periodOf({ period: 'own', from: '2025-02-01', to: '2025-02-03' }, now)).toEqual({ name: 'own', from: '2025-02-01', to: '2025-02-03' });
+    expect(periodOf({ period: 'own', from: '2025-02-01', to: '2025-02-03' }, now)).toMatchObject({ name: 'own', from: '2025-02-01', to: '2025-02-03' });
     expect(periodOf({ period: 'own', from: '2025-02-09', to: '2025-02-03' }, now).from).toBe('2026-01-01');
     expect(periodOf({ period: 'own', from: '2025-13-41', to: 'x' }, now).from).toBe('2026-01-01');
   });

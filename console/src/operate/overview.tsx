@@ -9,8 +9,8 @@ import { useFormat, useNow, useTitle } from '../ui/hooks';
 import { ErrorNote, Loading, PageHead, Section } from '../ui/parts';
 import { byCurrency } from './money';
 import { mapSites, SiteMap } from './map';
-import { Amount } from './parts';
-import { asQuery, periodOf } from './period';
+import { Amount, usePeriod } from './parts';
+import { asQuery } from './period';
 import { readPolicy } from './policy-text';
 import { ALL, CALM_MS, q, type Schemas } from './queries';
 import { type Alarm, alarms, queueByClass, type Use, uses } from './standing';
@@ -75,9 +75,8 @@ const shareOf = (use: readonly Use[]): number | undefined => {
 function Headline({ pools }: { pools: readonly Pool[] }) {
   const { t } = useTranslation();
   const format = useFormat();
-  const now = useNow(60_000);
   const waiting = useQuery(q.waiting()).data;
-  const month = useQuery({ ...q.margin('mode', asQuery(periodOf({ period: 'month' }, now))), ...calm }).data;
+  const month = useQuery({ ...q.margin('mode', asQuery(usePeriod('month'))), ...calm }).data;
   const cards = uses(pools).filter((use) => use.unit === 'cards');
   const allocated = shareOf(cards.length > 0 ? cards : uses(pools));
   const running = pools.reduce((sum, pool) => sum + (pool.running_jobs ?? 0), 0);
@@ -106,8 +105,7 @@ function Headline({ pools }: { pools: readonly Pool[] }) {
 function UsePanel({ pools, reserve }: { pools: readonly Pool[]; reserve: number | undefined }) {
   const { t } = useTranslation();
   const format = useFormat();
-  const now = useNow(60_000);
-  const today = useQuery({ ...q.poolsReport(asQuery(periodOf({ period: 'today' }, now))), ...calm }).data;
+  const today = useQuery({ ...q.poolsReport(asQuery(usePeriod('today'))), ...calm }).data;
   const own = pools.filter((pool) => pool.mode === 'own' && pool.cluster_service !== 'retired');
   const [use] = uses(own);
   const percent = (part: number) => `${format.number(part * 100, 0)} %`;
@@ -182,9 +180,8 @@ function QueuePanel() {
 
 function MoneyPanel() {
   const { t } = useTranslation();
-  const now = useNow(60_000);
-  const today = useQuery({ ...q.margin('mode', asQuery(periodOf({ period: 'today' }, now))), ...calm });
-  const month = useQuery({ ...q.margin('mode', asQuery(periodOf({ period: 'month' }, now))), ...calm });
+  const today = useQuery({ ...q.margin('mode', asQuery(usePeriod('today'))), ...calm });
+  const month = useQuery({ ...q.margin('mode', asQuery(usePeriod('month'))), ...calm });
   if (!today.data || !month.data) return <Section title={t('op.overview.money')}>{today.error ? <ErrorNote error={today.error} onRetry={() => void today.refetch()} /> : <Loading lines={3} />}</Section>;
   const rows = [today.data.total, month.data.total] as const;
   const line = (pick: (row: Schemas['ReportRow']) => string) => rows.map((total) => byCurrency(total, pick));

@@ -1,5 +1,5 @@
 // Pieces of the operator's pages: answers with their three states, lists with pages, periods, bars, choices. Knows no page.
-import type { UseQueryResult } from '@tanstack/react-query';
+import { useQuery, type UseQueryResult } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -8,7 +8,8 @@ import { Empty, ErrorNote, Loading } from '../ui/parts';
 import { type Column, DataTable } from '../ui/table';
 import { useAddress } from './address';
 import { micros, share } from './money';
-import { type Period, PERIODS, periodOf } from './period';
+import { type Period, type PeriodName, PERIODS, periodOf } from './period';
+import { q } from './queries';
 
 /** Loading, failed, or the data. */
 export function Answer<T>({ query, lines, children }: { query: UseQueryResult<T>; lines?: number; children: (data: T) => ReactNode }) {
@@ -69,8 +70,12 @@ export function Pager({ next }: { next: string | undefined }) {
   );
 }
 
-/** The period that the address names. */
-export const usePeriod = (): Period => periodOf(useAddress()[0], useNow(60_000));
+/** A period by its name, or the one that the address names, in the platform's days. */
+export function usePeriod(named?: PeriodName): Period {
+  const [search] = useAddress();
+  const offset = useQuery(q.offset).data;
+  return periodOf(named ? { period: named } : search, useNow(60_000), offset);
+}
 
 export function PeriodChooser() {
   const { t } = useTranslation();
@@ -91,7 +96,7 @@ export function PeriodChooser() {
           </label>
         </>
       ) : (
-        <span className="faint">{t('op.period.days', { from: period.from, to: period.to })}</span>
+        <span className="faint">{t('op.period.days', { from: period.from, to: period.to, offset: period.offset })}</span>
       )}
     </div>
   );

@@ -37,6 +37,16 @@ export const q = {
   waiting: (pool?: string) => queryOptions({ queryKey: ['jobs', 'waiting', pool], queryFn: ({ signal }) => unwrap(api.GET('/v1/jobs', { params: { query: { state: 'PENDING,HELD', ...(pool ? { pool } : {}), limit: ALL } }, signal })), ...kept }),
   running: (pool?: string) => queryOptions({ queryKey: ['jobs', 'on', pool], queryFn: ({ signal }) => unwrap(api.GET('/v1/jobs', { params: { query: { state: 'RUNNING,COMPLETING', ...(pool ? { pool } : {}), limit: ALL } }, signal })), ...kept }),
   margin: (by: string, { from, to }: Span) => queryOptions({ queryKey: ['operate', 'margin', by, from, to], queryFn: ({ signal }) => unwrap(api.GET('/v1/reports/margin', { params: { query: { by, from, to } }, signal })), ...kept }),
+  /** Where the platform's days begin; a report of no time tells it. */
+  offset: queryOptions({
+    queryKey: ['operate', 'offset'],
+    queryFn: async ({ signal }) => {
+      const at = new Date().toISOString();
+      const report: { utc_offset?: string } = await unwrap(api.GET('/v1/reports/margin', { params: { query: { by: 'mode', from: at, to: at } }, signal }));
+      return report.utc_offset ?? '+00:00';
+    },
+    staleTime: Infinity,
+  }),
   poolsReport: ({ from, to }: Span) => queryOptions({ queryKey: ['operate', 'poolsReport', from, to], queryFn: ({ signal }) => unwrap(api.GET('/v1/reports/pools', { params: { query: { from, to } }, signal })), ...kept }),
   mix: ({ from, to }: Span) => queryOptions({ queryKey: ['operate', 'mix', from, to], queryFn: ({ signal }) => unwrap(api.GET('/v1/reports/mix', { params: { query: { from, to } }, signal })), ...kept }),
   earners: ({ from, to }: Span) => queryOptions({ queryKey: ['operate', 'earners', from, to], queryFn: ({ signal }) => unwrap(api.GET('/v1/reports/tenants', { params: { query: { from, to } }, signal })), ...kept }),
