@@ -7,6 +7,7 @@ import { sessionQuery } from '../api/queries';
 import { viewNames, type View } from '../lib/jobs';
 import { SPEND_BY, SPEND_SPANS, type SpendBy, type SpendSpan } from '../lib/spend';
 import { NotFound, PageFailed } from './fallbacks';
+import { operatorRoutes } from './operator';
 import { Shell } from './shell';
 
 type Search = Record<string, unknown>;
@@ -35,7 +36,7 @@ const login = createRoute({
   component: lazyRouteComponent(() => import('../pages/login'), 'LoginPage'),
 });
 
-const shell = createRoute({
+export const shell = createRoute({
   getParentRoute: () => root,
   id: 'shell',
   beforeLoad: async ({ context, location }) => {
@@ -164,7 +165,7 @@ const tenantPages = [home, jobs, job, submit, pools, moneyWallet, moneySpend, mo
 
 export const makeRouter = (client: QueryClient) =>
   createRouter({
-    routeTree: root.addChildren([login, shell.addChildren([...tenantPages])]),
+    routeTree: root.addChildren([login, shell.addChildren([...tenantPages, operatorRoutes()])]),
     context: { client },
     defaultPreload: 'intent',
     defaultPreloadStaleTime: 0,

@@ -12,6 +12,8 @@ import { sessionQuery } from '../api/queries';
 import { makeFormat } from '../lib/format';
 import { label, searchTarget } from '../lib/jobs';
 import { FilesIcon, HomeIcon, JobsIcon, LanguageIcon, Mark, MoneyIcon, PoolsIcon, SearchIcon, SubmitIcon, SunIcon, UserIcon } from '../ui/icons';
+import { mayOperate } from '../operate/address';
+import { OperateIcon } from '../operate/icons';
 import { setConnection, useConnection } from './connection';
 import { noticer, noticeState, type NoticeTexts } from './notices';
 import { Keyboard, typing } from './palette';
@@ -122,6 +124,12 @@ function Navigation() {
         <SubmitIcon />
         {t('nav.submit')}
       </Link>
+      {mayOperate(useQuery(sessionQuery).data?.user.role) && (
+        <Link to="/operate" activeProps={active} activeOptions={{ includeSearch: false }}>
+          <OperateIcon />
+          {t('op.nav.operate')}
+        </Link>
+      )}
       <Link to="/account" className="only-phone" activeOptions={{ includeSearch: false }} activeProps={{ ...active, className: 'only-phone is-active' }}>
         <UserIcon />
         {t('account.title')}

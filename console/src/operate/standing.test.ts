@@ -1,0 +1,72 @@
+// What the overview tells from what the API says: use, queue, alarms, places on the map, columns of a statement.
+import { describe, expect, test } from 'vitest';
+
+import type { JobSummary, Pool } from '../api/types';
+import { found } from './found';
+import { headings, mappingOf, separator } from './mapping';
+import type { Schemas } from './queries';
+import { alarms, load, queueByClass, uses } from './standing';
+
+const amounts = (cpu_millis: number, gpus: number) => ({ cpu_millis, gpus, memory_bytes: 0, tres: '' });
+const pool = (more: Partial<Pool>): Pool =>
+  ({ id: 'p', name: 'a', cluster: 'c', cluster_name: 'here', cluster_service: 'in_service', mode: 'own', total: amounts(64_000, 8), free: amounts(16_000, 2), nodes: [], nodes_total: 1, nodes_up: 1, ...more }) as Pool;
+const cluster = (more: Partial<Schemas['Cluster']>) => ({ id: 'c', name: 'here', site: '', health: 'reachable', service: 'in_service', ...more }) as Schemas['Cluster'];
+const ages = { up_to_30: '5.00', up_to_60: '0.00', up_to_90: '0.00', over_90: '0.00' };
+
+describe('use', () => {
+  test('is of cards where there are any, by mode, without what is retired', () => {
+    const pools = [pool({}), pool({ cluster_service: 'retired', total: amounts(0, 800) }), pool({ mode: 'partner', total: amounts(4000, 0), free: null })];
+    expect(uses(pools)).toEqual([
+      { mode: 'own', unit: 'cards', total: 8, allocated: 6, up: 1 },
+      { mode: 'partner', unit: 'cores', total: 4, allocated: 0, up: 1 },
+    ]);
+    expect(load(pool({}))).toBe(0.75);
+    expect(load(pool({ free: null }))).toBe(0);
+  });
+});
+
+test('the queue is counted by class with who waits longest', () => {
+  const job = (name: string, submitted_at: string) => ({ class: name, submitted_at }) as JobSummary;
+  const lines = queueByClass([job('low', '2026-01-02'), job('low', '2026-01-01'), job('urgent', '2026-01-03')]);
+  expect(lines.map((line) => [line.class, line.count, line.oldest])).toEqual([['urgent', 1, '2026-01-03'], ['high', 0, undefined], ['normal', 0, undefined], ['low', 2, '2026-01-01']]);
+});
+
+describe('alarms', () => {
+  test('are for what serves, not for what is tested, invited or gone', () => {
+    const lost = { health: 'unreachable' } as const;
+    const clusters = [cluster({ ...lost }), cluster({ ...lost, name: 'trial', service: 'testing' }), cluster({ ...lost, name: 'old', service: 'retired' }), cluster({ ...lost, name: 'new' })];
+    const sites = [{ name: 'new', cluster: 'clu_1', state: 'invited' }] as Schemas['Site'][];
+    expect(alarms({ clusters, sites }).map((alarm) => `${alarm.kind} ${alarm.name}`)).toEqual(['unreachable here']);
+  });
+  test('tell nodes, findings, money', () => {
+    const finding = { level: 'fail', what: 'clock', found: 'two hours ahead' } as const;
+    const told = alarms({
+      clusters: [cluster({})],
+      pools: [pool({ nodes: [{ name: 'n', state: 'down' }] })],
+      reports: [{ cluster: 'here', report: { findings: [finding] } as unknown as Schemas['ClusterReport'] }],
+      receivables: [{ name: 'lab', currency: 'CNY', ages } as Schemas['Receivable'], { name: 'late', currency: 'CNY', ages: { ...ages, over_90: '7.5' } } as Schemas['Receivable']],
+      settlements: [{ state: 'open', open: 3, supplier_name: 'portco', number: 1 } as Schemas['Settlement']],
+    });
+    expect(told.map((alarm) => alarm.kind)).toEqual(['nodesDown', 'findings', 'overdue', 'disputed']);
+    expect(told[2]).toMatchObject({ name: 'late', amount: '7.50' });
+  });
+});
+
+describe('a statement', () => {
+  test('has the headings of its first line', () => {
+    expect(headings('\uFEFF"Job; no";core hours;net\r\n1;2;3')).toEqual(['Job; no', 'core hours', 'net']);
+    expect(separator('a\tb\tc,d')).toBe('\t');
+    expect(headings('')).toEqual([]);
+  });
+  test('is mapped by the columns that were chosen', () => {
+    expect(mappingOf({ supplier: 's', statement: '1', currency: 'CNY', attempt: 'id', amount: 'net', job: '', quantity: 'h', quantityUnit: 'core_hours', tolerance: '0.1', perMille: '5', offset: '' })).toEqual({
+      supplier: 's', statement: '1', currency: 'CNY', columns: { attempt: 'id', amount: 'net', quantity: { core_hours: 'h' } }, tolerance: { amount: '0.1', per_mille: 5 },
+    });
+  });
+});
+
+test('an entry of the log is found by words anywhere in it', () => {
+  const entry = { seq: 1, at: '', action: 'budget.set', actor: { kind: 'user', name: 'admin' }, target: 'ten_1', detail: 'soft 500.00 CNY' } as Schemas['AuditEntry'];
+  expect(found(entry, 'BUDGET admin')).toBe(true);
+  expect(found(entry, 'budget lin')).toBe(false);
+});
