@@ -465,3 +465,12 @@ CREATE TABLE grants (
     doc TEXT NOT NULL
 );
 CREATE INDEX grants_tenant ON grants (tenant, number);
+
+CREATE TABLE currency_rates (
+    number BIGINT PRIMARY KEY,
+    source TEXT NOT NULL,
+    target TEXT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX currency_rates_pair ON currency_rates (target, source, number);

@@ -833,6 +833,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/rates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rates as they were told, newest first, also those whose place another has taken. */
+        get: operations["rates"];
+        put?: never;
+        /**
+         * Tell what one unit of a currency is worth in another from a day on. Reports in one currency convert each day's amounts by it, also of
+         *     days that have passed.
+         */
+        post: operations["set_rate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/reports/ageing": {
         parameters: {
             query?: never;
@@ -3061,6 +3082,29 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_Rate: {
+            items: {
+                /** @description Who told it. */
+                by?: string | null;
+                from: string;
+                /** @description False where another that begins on the same day has taken its place. */
+                holds: boolean;
+                into: string;
+                /**
+                 * Format: int64
+                 * @description Ours, counted from 1.
+                 */
+                number: number;
+                of: string;
+                /** @description Why it took the place of another; empty where there was none. */
+                reason: string;
+                set_at: components["schemas"]["Time"];
+                worth: string;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
         Page_Settlement: {
             items: {
                 accepted_at?: components["schemas"]["Time"] | null;
@@ -3710,6 +3754,41 @@ export interface components {
             /** Format: double */
             time_limit_seconds: number;
             warnings: components["schemas"]["Warning"][];
+        };
+        /** @description A rate as it was told. It holds from its day on until the day of another of the same two currencies. */
+        Rate: {
+            /** @description Who told it. */
+            by?: string | null;
+            from: string;
+            /** @description False where another that begins on the same day has taken its place. */
+            holds: boolean;
+            into: string;
+            /**
+             * Format: int64
+             * @description Ours, counted from 1.
+             */
+            number: number;
+            of: string;
+            /** @description Why it took the place of another; empty where there was none. */
+            reason: string;
+            set_at: components["schemas"]["Time"];
+            worth: string;
+        };
+        /** @description A rate to be kept. Nothing is inverted: what CNY are worth in USD is another rate than what USD are worth in CNY. */
+        RateSet: {
+            /** @description The first day (UTC) that it holds for: `2026-11-01`. Today when left out. */
+            from?: string | null;
+            /** @description … is worth so much of this one. */
+            into: string;
+            /** @description One unit of this currency … */
+            of: string;
+            /** @description Why it takes the place of another that begins on the same day; needed then. */
+            reason?: string;
+            /**
+             * @description Decimal, above 0, at most nine places.
+             * @example 7.1234
+             */
+            worth: string;
         };
         /** @description Why a job does not run yet; `code` is stable. */
         Reason: {
@@ -10332,6 +10411,11 @@ export interface operations {
                 by?: "job" | "tenant" | "pool" | "project";
                 from?: components["schemas"]["Time"];
                 to?: components["schemas"]["Time"];
+                /**
+                 * @description Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+                 *     As it was earned and spent when left out.
+                 */
+                currency?: string;
             };
             header?: never;
             path?: never;
@@ -11703,6 +11787,278 @@ export interface operations {
             };
         };
     };
+    rates: {
+        parameters: {
+            query?: {
+                /** @description Only rates of this currency. */
+                of?: string;
+                /** @description Only rates into this currency. */
+                into?: string;
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of rates */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Rate"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_rate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters: the same key and body tell a rate once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RateSet"];
+            };
+        };
+        responses: {
+            /** @description The rate; the one that is known where it is the same */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rate"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     report_ageing: {
         parameters: {
             query?: never;
@@ -11799,6 +12155,11 @@ export interface operations {
                 from?: components["schemas"]["Time"];
                 /** @description Work done up to the end of this day (UTC); midnight belongs to the day that it ends. */
                 to?: components["schemas"]["Time"];
+                /**
+                 * @description Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+                 *     As it was earned and spent when left out.
+                 */
+                currency?: string;
             };
             header?: never;
             path?: never;
@@ -11912,6 +12273,11 @@ export interface operations {
             query?: {
                 from?: components["schemas"]["Time"];
                 to?: components["schemas"]["Time"];
+                /**
+                 * @description Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+                 *     As it was earned and spent when left out.
+                 */
+                currency?: string;
             };
             header?: never;
             path?: never;
@@ -12025,6 +12391,11 @@ export interface operations {
             query?: {
                 from?: components["schemas"]["Time"];
                 to?: components["schemas"]["Time"];
+                /**
+                 * @description Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+                 *     As it was earned and spent when left out.
+                 */
+                currency?: string;
             };
             header?: never;
             path?: never;
@@ -12288,6 +12659,11 @@ export interface operations {
             query?: {
                 from?: components["schemas"]["Time"];
                 to?: components["schemas"]["Time"];
+                /**
+                 * @description Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+                 *     As it was earned and spent when left out.
+                 */
+                currency?: string;
             };
             header?: never;
             path?: never;

@@ -31,6 +31,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { version: 12, name: "statements", sql: include_str!("../migrations/0012_statements/up.sql") },
     Step { version: 13, name: "budgets", sql: include_str!("../migrations/0013_budgets/up.sql") },
     Step { version: 14, name: "grants", sql: include_str!("../migrations/0014_grants/up.sql") },
+    Step { version: 15, name: "rates", sql: include_str!("../migrations/0015_rates/up.sql") },
 ];
 
 /// Two servers that start together wait for one another here: the first eight bytes of "headworks" as a number.

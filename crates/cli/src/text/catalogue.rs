@@ -93,12 +93,17 @@ catalogue! {
     Period "Period" "周期";
     Promised "Promised" "已承诺";
     RevenuePerUser "Revenue a user" "户均收入";
+    RateHolds "Holds" "有效";
+    RateInto "Into" "折为";
+    RateOf "Of" "币种";
+    RateWorth "Rate" "汇率";
     Season "Quarter" "季度";
     SettlesBy "Settled by" "结算周期";
     Share "Share, %" "占比%";
     Short "Short" "差额";
     Spent "Spent" "已用";
     StopsAt "Stops at" "停止时间";
+    ToldBy "Told by" "登记人";
     Unused "Unused nodes" "闲置成本";
     Line "Product line" "产品线";
     Committed "Committed" "承诺量";

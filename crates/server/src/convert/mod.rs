@@ -13,6 +13,7 @@ pub mod job;
 pub mod order;
 pub mod overview;
 pub mod prices;
+pub mod rate;
 pub mod report;
 pub mod settlement;
 pub mod statement;
