@@ -2533,6 +2533,11 @@ export interface components {
             user: string;
             user_name: string;
         };
+        /**
+         * @description What a line of a supplier's statement is about: work, or what was bought less than agreed on.
+         * @enum {string}
+         */
+        LineKind: "work" | "minimum";
         /** @description A quantity as both sides have it, in hours with six places. */
         LineQuantity: {
             meter: components["schemas"]["Meter"];
@@ -3157,6 +3162,8 @@ export interface components {
                  * @description Number of our job.
                  */
                 job?: number | null;
+                /** @description Work, or the shortfall behind a minimum purchase; of the latter `start` and `end` are the period. */
+                kind?: components["schemas"]["LineKind"];
                 /** Format: int32 */
                 line: number;
                 matched_by?: components["schemas"]["MatchedBy"] | null;
@@ -3979,6 +3986,8 @@ export interface components {
              * @description Number of our job.
              */
             job?: number | null;
+            /** @description Work, or the shortfall behind a minimum purchase; of the latter `start` and `end` are the period. */
+            kind?: components["schemas"]["LineKind"];
             /** Format: int32 */
             line: number;
             matched_by?: components["schemas"]["MatchedBy"] | null;
@@ -4169,7 +4178,7 @@ export interface components {
             sold_hour: components["schemas"]["Money"];
         };
         /**
-         * @description Which column is what: a heading, or `#3` for the third column. Something to match by is needed (`attempt`, or `job`, or
+         * @description Which column is what: a heading, or `#3` for the third column. Something to match work by is needed (`attempt`, or `job`, or
          *     `user`, `start` and `end`), and `amount`, or `price` with a quantity.
          */
         StatementColumns: {
@@ -4195,6 +4204,11 @@ export interface components {
              * @default null
              */
             job: string | null;
+            /**
+             * @description What a line is about, in words of the supplier's that `kinds` explains.
+             * @default null
+             */
+            kind: string | null;
             /**
              * @description Of one unit of the quantity; used where there is no amount.
              * @default null
@@ -4236,6 +4250,16 @@ export interface components {
             from: components["schemas"]["Time"];
             /** @description Whether the first line has headings. */
             headings?: boolean;
+            /**
+             * @description What lines are about whose word `kinds` does not have; all of them where there is no column of the kind. Lines about a minimum
+             *     purchase are matched with the shortfall accrued for the period that their `start` and `end` name, else for one that ended
+             *     within the statement's.
+             */
+            kind?: components["schemas"]["LineKind"];
+            /** @description Their words in the column of the kind, and what such a line is about. */
+            kinds?: {
+                [key: string]: components["schemas"]["LineKind"];
+            };
             /** @description What is owed is written with a minus. */
             negative?: boolean;
             numbers?: components["schemas"]["StatementNumbers"];

@@ -106,6 +106,7 @@ catalogue! {
     ToldBy "Told by" "登记人";
     Unused "Unused nodes" "闲置成本";
     Line "Product line" "产品线";
+    LineKind "About" "类别";
     Committed "Committed" "承诺量";
     FeeMonth "Fee of month" "月费";
     ContractLine "Line" "条目";
