@@ -1794,6 +1794,7 @@ export interface components {
             chosen: boolean;
             cluster_name: string;
             cost?: components["schemas"]["Money"] | null;
+            covered?: components["schemas"]["Money"] | null;
             data_cost?: components["schemas"]["Money"] | null;
             /**
              * Format: double
@@ -1801,6 +1802,7 @@ export interface components {
              */
             data_time_seconds?: number | null;
             expected_start?: components["schemas"]["Time"] | null;
+            granted?: components["schemas"]["Money"] | null;
             /**
              * Format: double
              * @description To the users of a model there and back.
@@ -1827,6 +1829,7 @@ export interface components {
             terms?: components["schemas"]["ScoreTerm"][];
             text_en: string;
             text_zh: string;
+            to_pay?: components["schemas"]["Money"] | null;
             /** @description `feasible`, or the code of the rule that said no. */
             verdict: string;
         };
@@ -3751,10 +3754,13 @@ export interface components {
             /** @description The pool that would be chosen now. */
             chosen?: string | null;
             class: components["schemas"]["PriorityClass"];
+            /** @description What contracts would cover, and grants pay, of what is to be set aside. */
+            covered?: components["schemas"]["Money"];
             currency: string;
             /** Format: int32 */
             elements: number;
-            /** @description What a submission would set aside, for all elements. */
+            granted?: components["schemas"]["Money"];
+            /** @description What a submission would set aside of the wallet, for all elements. */
             hold: components["schemas"]["Money"];
             line: components["schemas"]["ProductLine"];
             request: components["schemas"]["Requested"];

@@ -103,6 +103,7 @@ catalogue! {
     Short "Short" "差额";
     Spent "Spent" "已用";
     StopsAt "Stops at" "停止时间";
+    ToPay "To pay" "待付";
     ToldBy "Told by" "登记人";
     Unused "Unused nodes" "闲置成本";
     Line "Product line" "产品线";
