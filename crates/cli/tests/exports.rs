@@ -178,6 +178,6 @@ fn a_margin_in_another_currency_takes_a_rate_that_people_told() {
     assert_eq!((yuan.0.as_str(), dollars.0.as_str()), ("CNY", "USD"));
     // One day and one kind of work: a half, to the even micro-unit.
     let micros = yuan.1.micros();
-    assert!(micros > 0 && dollars.1.micros() == micros / 2 + (micros / 2 & micros & 1), "{yuan:?} {dollars:?}");
+    assert!(micros > 0 && dollars.1.micros() == micros / 2 + ((micros / 2) & micros & 1), "{yuan:?} {dollars:?}");
     server.terminate().expect("it ran");
 }

@@ -183,19 +183,61 @@ pub fn without_days(rows: Vec<PoolTimeRow>) -> Vec<PoolTimeRow> {
 /// What a row cost is in the operator's currency: where its tenant pays in another it stands in a row of its own.
 pub fn costs_apart(rows: Vec<MarginRow>, costs: Currency) -> Vec<MarginRow> {
     let mut told: Vec<MarginRow> = Vec::with_capacity(rows.len());
-    for mut row in rows {
-        if row.currency != costs && row.cost != CostParts::default() {
-            let cost = std::mem::take(&mut row.cost);
-            let beside =
-                MarginRow { currency: costs, revenue: Money::ZERO, uncollected: Money::ZERO, cost, ..row.clone() };
-            told.push(row);
-            match told.iter_mut().find(|one| one.key == beside.key && one.currency == costs) {
-                Some(known) => known.cost = known.cost.plus(&beside.cost),
-                None => told.push(beside),
-            }
-        } else {
+    let mut places: BTreeMap<(u128, Currency), usize> = BTreeMap::new();
+    let mut put = |row: MarginRow| match places.get(&(row.key, row.currency)) {
+        None => {
+            places.insert((row.key, row.currency), told.len());
             told.push(row);
         }
+        Some(at) => {
+            let known = &mut told[*at];
+            known.revenue += row.revenue;
+            known.uncollected += row.uncollected;
+            known.cost = known.cost.plus(&row.cost);
+        }
+    };
+    for mut row in rows {
+        let apart = row.currency != costs && row.cost != CostParts::default();
+        let cost = if apart { std::mem::take(&mut row.cost) } else { CostParts::default() };
+        let (revenue, uncollected) = (Money::ZERO, Money::ZERO);
+        let beside = apart.then(|| MarginRow { currency: costs, revenue, uncollected, cost, ..row.clone() });
+        put(row);
+        beside.into_iter().for_each(&mut put);
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(key: u128, currency: &str, revenue: i64, fee: i64) -> MarginRow {
+        let cost = CostParts { fee: Money(fee), ..CostParts::default() };
+        let (name, currency) = ("row".into(), currency.parse().unwrap());
+        MarginRow { key, name, number: None, currency, revenue: Money(revenue), uncollected: Money::ZERO, cost }
+    }
+
+    #[test]
+    fn what_work_cost_is_never_taken_from_revenue_in_another_currency() {
+        let rows = vec![row(1, "USD", 10, 3), row(1, "CNY", 7, 2), row(2, "EUR", 5, 0)];
+        let expected = vec![row(1, "USD", 10, 0), row(1, "CNY", 7, 5), row(2, "EUR", 5, 0)];
+        assert_eq!(costs_apart(rows, Currency::CNY), expected);
+    }
+
+    #[test]
+    fn all_that_lacks_a_rate_is_named_with_its_first_day() {
+        let exchange = Exchange { into: Currency::CNY, costs: Currency::CNY, rates: RateTable::default() };
+        let rows = vec![(20_760, row(1, "USD", 10, 3)), (20_758, row(1, "USD", 1, 0)), (20_759, row(2, "EUR", 5, 0))];
+        let mut lacking = Lacking::default();
+        exchange.margins(rows, &mut lacking);
+        let failure = lacking.check(exchange.into).unwrap_err();
+        assert_eq!(failure.code, ErrorCode::Invalid);
+        for told in ["EUR into CNY is known for 2026-11-02", "hw rates set USD CNY RATE --from 2026-11-01"] {
+            assert!(failure.errors[0].message.contains(told), "{}", failure.errors[0].message);
+        }
+        // Nothing needs no rate.
+        let mut lacking = Lacking::default();
+        assert_eq!(exchange.margins(vec![(1, row(1, "USD", 0, 4))], &mut lacking), [row(1, "CNY", 0, 4)]);
+        assert!(lacking.check(exchange.into).is_ok());
+    }
 }
