@@ -487,3 +487,12 @@ CREATE TABLE days (
     one BIGINT PRIMARY KEY,
     utc_offset TEXT NOT NULL
 );
+
+CREATE TABLE currency_rates (
+    number BIGINT PRIMARY KEY,
+    source TEXT NOT NULL,
+    target TEXT NOT NULL,
+    v BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX currency_rates_pair ON currency_rates (target, source, number);

@@ -833,6 +833,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/rates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rates as they were told, newest first, also those whose place another has taken. */
+        get: operations["rates"];
+        put?: never;
+        /**
+         * Tell what one unit of a currency is worth in another from a day on. Reports in one currency convert each day's amounts by it, also of
+         *     days that have passed.
+         */
+        post: operations["set_rate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/reports/ageing": {
         parameters: {
             query?: never;
@@ -1824,6 +1845,7 @@ export interface components {
             chosen: boolean;
             cluster_name: string;
             cost?: components["schemas"]["Money"] | null;
+            covered?: components["schemas"]["Money"] | null;
             data_cost?: components["schemas"]["Money"] | null;
             /**
              * Format: double
@@ -1831,6 +1853,7 @@ export interface components {
              */
             data_time_seconds?: number | null;
             expected_start?: components["schemas"]["Time"] | null;
+            granted?: components["schemas"]["Money"] | null;
             /**
              * Format: double
              * @description To the users of a model there and back.
@@ -1857,6 +1880,7 @@ export interface components {
             terms?: components["schemas"]["ScoreTerm"][];
             text_en: string;
             text_zh: string;
+            to_pay?: components["schemas"]["Money"] | null;
             /** @description `feasible`, or the code of the rule that said no. */
             verdict: string;
         };
@@ -2563,6 +2587,11 @@ export interface components {
             user: string;
             user_name: string;
         };
+        /**
+         * @description What a line of a supplier's statement is about: work, or what was bought less than agreed on.
+         * @enum {string}
+         */
+        LineKind: "work" | "minimum";
         /** @description A quantity as both sides have it, in hours with six places. */
         LineQuantity: {
             meter: components["schemas"]["Meter"];
@@ -3116,6 +3145,29 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_Rate: {
+            items: {
+                /** @description Who told it. */
+                by?: string | null;
+                from: string;
+                /** @description False where another that begins on the same day has taken its place. */
+                holds: boolean;
+                into: string;
+                /**
+                 * Format: int64
+                 * @description Ours, counted from 1.
+                 */
+                number: number;
+                of: string;
+                /** @description Why it took the place of another; empty where there was none. */
+                reason: string;
+                set_at: components["schemas"]["Time"];
+                worth: string;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
         Page_Settlement: {
             items: {
                 accepted_at?: components["schemas"]["Time"] | null;
@@ -3168,6 +3220,8 @@ export interface components {
                  * @description Number of our job.
                  */
                 job?: number | null;
+                /** @description Work, or the shortfall behind a minimum purchase; of the latter `start` and `end` are the period. */
+                kind?: components["schemas"]["LineKind"];
                 /** Format: int32 */
                 line: number;
                 matched_by?: components["schemas"]["MatchedBy"] | null;
@@ -3755,16 +3809,54 @@ export interface components {
             /** @description The pool that would be chosen now. */
             chosen?: string | null;
             class: components["schemas"]["PriorityClass"];
+            /** @description What contracts would cover, and grants pay, of what is to be set aside. */
+            covered?: components["schemas"]["Money"];
             currency: string;
             /** Format: int32 */
             elements: number;
-            /** @description What a submission would set aside, for all elements. */
+            granted?: components["schemas"]["Money"];
+            /** @description What a submission would set aside of the wallet, for all elements. */
             hold: components["schemas"]["Money"];
             line: components["schemas"]["ProductLine"];
             request: components["schemas"]["Requested"];
             /** Format: double */
             time_limit_seconds: number;
             warnings: components["schemas"]["Warning"][];
+        };
+        /** @description A rate as it was told. It holds from its day on until the day of another of the same two currencies. */
+        Rate: {
+            /** @description Who told it. */
+            by?: string | null;
+            from: string;
+            /** @description False where another that begins on the same day has taken its place. */
+            holds: boolean;
+            into: string;
+            /**
+             * Format: int64
+             * @description Ours, counted from 1.
+             */
+            number: number;
+            of: string;
+            /** @description Why it took the place of another; empty where there was none. */
+            reason: string;
+            set_at: components["schemas"]["Time"];
+            worth: string;
+        };
+        /** @description A rate to be kept. Nothing is inverted: what CNY are worth in USD is another rate than what USD are worth in CNY. */
+        RateSet: {
+            /** @description The first day that it holds for: `2026-11-01`. Today when left out. */
+            from?: string | null;
+            /** @description … is worth so much of this one. */
+            into: string;
+            /** @description One unit of this currency … */
+            of: string;
+            /** @description Why it takes the place of another that begins on the same day; needed then. */
+            reason?: string;
+            /**
+             * @description Decimal, above 0, at most nine places.
+             * @example 7.1234
+             */
+            worth: string;
         };
         /** @description Why a job does not run yet; `code` is stable. */
         Reason: {
@@ -3957,6 +4049,8 @@ export interface components {
              * @description Number of our job.
              */
             job?: number | null;
+            /** @description Work, or the shortfall behind a minimum purchase; of the latter `start` and `end` are the period. */
+            kind?: components["schemas"]["LineKind"];
             /** Format: int32 */
             line: number;
             matched_by?: components["schemas"]["MatchedBy"] | null;
@@ -4151,7 +4245,7 @@ export interface components {
             sold_hour: components["schemas"]["Money"];
         };
         /**
-         * @description Which column is what: a heading, or `#3` for the third column. Something to match by is needed (`attempt`, or `job`, or
+         * @description Which column is what: a heading, or `#3` for the third column. Something to match work by is needed (`attempt`, or `job`, or
          *     `user`, `start` and `end`), and `amount`, or `price` with a quantity.
          */
         StatementColumns: {
@@ -4177,6 +4271,11 @@ export interface components {
              * @default null
              */
             job: string | null;
+            /**
+             * @description What a line is about, in words of the supplier's that `kinds` explains.
+             * @default null
+             */
+            kind: string | null;
             /**
              * @description Of one unit of the quantity; used where there is no amount.
              * @default null
@@ -4218,6 +4317,16 @@ export interface components {
             from: components["schemas"]["Time"];
             /** @description Whether the first line has headings. */
             headings?: boolean;
+            /**
+             * @description What lines are about whose word `kinds` does not have; all of them where there is no column of the kind. Lines about a minimum
+             *     purchase are matched with the shortfall accrued for the period that their `start` and `end` name, else for one that ended
+             *     within the statement's.
+             */
+            kind?: components["schemas"]["LineKind"];
+            /** @description Their words in the column of the kind, and what such a line is about. */
+            kinds?: {
+                [key: string]: components["schemas"]["LineKind"];
+            };
             /** @description What is owed is written with a minus. */
             negative?: boolean;
             numbers?: components["schemas"]["StatementNumbers"];
@@ -10393,6 +10502,11 @@ export interface operations {
                 by?: "job" | "tenant" | "pool" | "project";
                 from?: components["schemas"]["Time"];
                 to?: components["schemas"]["Time"];
+                /**
+                 * @description Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+                 *     As it was earned and spent when left out.
+                 */
+                currency?: string;
             };
             header?: never;
             path?: never;
@@ -11764,6 +11878,278 @@ export interface operations {
             };
         };
     };
+    rates: {
+        parameters: {
+            query?: {
+                /** @description Only rates of this currency. */
+                of?: string;
+                /** @description Only rates into this currency. */
+                into?: string;
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of rates */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Rate"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_rate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters: the same key and body tell a rate once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RateSet"];
+            };
+        };
+        responses: {
+            /** @description The rate; the one that is known where it is the same */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rate"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     report_ageing: {
         parameters: {
             query?: never;
@@ -11860,6 +12246,11 @@ export interface operations {
                 from?: components["schemas"]["Time"];
                 /** @description Work done up to the end of this day; midnight belongs to the day that it ends. */
                 to?: components["schemas"]["Time"];
+                /**
+                 * @description Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+                 *     As it was earned and spent when left out.
+                 */
+                currency?: string;
             };
             header?: never;
             path?: never;
@@ -11973,6 +12364,11 @@ export interface operations {
             query?: {
                 from?: components["schemas"]["Time"];
                 to?: components["schemas"]["Time"];
+                /**
+                 * @description Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+                 *     As it was earned and spent when left out.
+                 */
+                currency?: string;
             };
             header?: never;
             path?: never;
@@ -12086,6 +12482,11 @@ export interface operations {
             query?: {
                 from?: components["schemas"]["Time"];
                 to?: components["schemas"]["Time"];
+                /**
+                 * @description Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+                 *     As it was earned and spent when left out.
+                 */
+                currency?: string;
             };
             header?: never;
             path?: never;
@@ -12349,6 +12750,11 @@ export interface operations {
             query?: {
                 from?: components["schemas"]["Time"];
                 to?: components["schemas"]["Time"];
+                /**
+                 * @description Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+                 *     As it was earned and spent when left out.
+                 */
+                currency?: string;
             };
             header?: never;
             path?: never;

@@ -5,6 +5,7 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use base::Money;
 use support::{LONG, Place, client_of, script, state};
 use testkit::{Hw, wait_for};
 
@@ -140,5 +141,43 @@ fn exports_are_reckoned_again_to_the_last_unit() {
     tampered(&folder, "accounts.csv", "debits", "123456.000000");
     tampered(&folder, "contract_months.csv", "earned", "0.000001");
     tampered(&folder, "grants.csv", "back", "0.000001");
+    server.terminate().expect("it ran");
+}
+
+#[test]
+fn a_margin_in_another_currency_takes_a_rate_that_people_told() {
+    let place = Place::new();
+    let settings = "credit_limit = '100000'\n[metering]\ninterval = '200ms'\nlag = '100ms'\n";
+    let mut server = place.server(2, settings);
+    server.start();
+    let client = client_of(&server);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let job = runtime.block_on(client.submit(&script("#SBATCH -n 2 -t 5 --mem 64M\nsleep 0.7"), Some("one")));
+    let number = job.expect("a job").number.to_string();
+    let over = || runtime.block_on(state(&client, &number)).filter(|state| state == "COMPLETED").map(drop);
+    wait_for(&format!("job {number}"), LONG, over);
+    let margin = |words: &[&str], code: i32| hw(&server, &[&["report", "margin", "--json"], words].concat(), code);
+    margin(&["--currency", "USD"], 2);
+    let told = hw(&server, &["rates", "set", "CNY", "USD", "0.14", "--from", "2020-01-01"], 0);
+    assert!(told.contains("0.14") && told.contains("2020-01-01"), "{told}");
+    // Another word about the day needs a reason, and the first stays listed.
+    hw(&server, &["rates", "set", "CNY", "USD", "0.5", "--from", "2020-01-01"], 2);
+    hw(&server, &["rates", "set", "CNY", "USD", "0.5", "--from", "2020-01-01", "--reason", "misread"], 0);
+    hw(&server, &["rates", "set", "CNY", "USD", "half"], 2);
+    let listed: serde_json::Value =
+        serde_json::from_str(&hw(&server, &["rates", "list", "--into", "USD", "--json"], 0)).expect("JSON");
+    let holds: Vec<_> = listed["items"].as_array().expect("rates").iter().map(|one| &one["holds"]).collect();
+    assert_eq!(holds, [true, false], "{listed}");
+    let total = |words: &[&str]| -> (String, Money) {
+        let report: serde_json::Value = serde_json::from_str(&margin(words, 0)).expect("JSON");
+        let row = &report["total"][0];
+        let revenue = row["revenue"].as_str().expect("an amount").parse().expect("an amount");
+        (row["currency"].as_str().expect("a currency").to_owned(), revenue)
+    };
+    let (yuan, dollars) = (total(&[]), total(&["--currency", "USD"]));
+    assert_eq!((yuan.0.as_str(), dollars.0.as_str()), ("CNY", "USD"));
+    // One day and one kind of work: a half, to the even micro-unit.
+    let micros = yuan.1.micros();
+    assert!(micros > 0 && dollars.1.micros() == micros / 2 + ((micros / 2) & micros & 1), "{yuan:?} {dollars:?}");
     server.terminate().expect("it ran");
 }

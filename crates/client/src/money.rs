@@ -7,6 +7,7 @@ use wire::money::{Bill, BillQuery, Margin, MarginQuery, TopUp, TopUpDone, Transf
 use wire::overview::{AgeingReport, MixReport, TenantsReport};
 use wire::policy::{Policy, PolicySet, PolicySetDone};
 use wire::prices::{PriceBook, PriceCreate, PriceCreated, PriceTrial, PriceTry};
+use wire::rates::{Rate, RateSet, RatesQuery};
 use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, SizingAsk, SizingDone};
 use wire::settlement::{
     LinesQuery, LinesResolve, Settlement, SettlementLine, SettlementNote, SettlementPay, StatementImport,
@@ -51,19 +52,20 @@ impl Client {
         self.text(self.get(&["v1", "bill"]).pairs(&filters(BILL_FILTERS, query)).query("format", Some("csv"))).await
     }
     pub async fn margin(&self, query: &MarginQuery) -> Result<Margin, ClientError> {
-        self.read(self.get(&["v1", "margin"]).pairs(&filters(&["by", "from", "to"], query))).await
+        self.read(self.get(&["v1", "margin"]).pairs(&filters(&["by", "from", "to", "currency"], query))).await
     }
     pub async fn report_margin(&self, query: &ReportQuery) -> Result<Report, ClientError> {
-        self.read(self.get(&["v1", "reports", "margin"]).pairs(&filters(&["by", "from", "to"], query))).await
+        self.read(self.get(&["v1", "reports", "margin"]).pairs(&filters(&["by", "from", "to", "currency"], query)))
+            .await
     }
     pub async fn report_pools(&self, query: &PeriodQuery) -> Result<PoolsReport, ClientError> {
-        self.read(self.get(&["v1", "reports", "pools"]).pairs(&filters(&["from", "to"], query))).await
+        self.read(self.get(&["v1", "reports", "pools"]).pairs(&filters(&["from", "to", "currency"], query))).await
     }
     pub async fn report_tenants(&self, query: &PeriodQuery) -> Result<TenantsReport, ClientError> {
-        self.read(self.get(&["v1", "reports", "tenants"]).pairs(&filters(&["from", "to"], query))).await
+        self.read(self.get(&["v1", "reports", "tenants"]).pairs(&filters(&["from", "to", "currency"], query))).await
     }
     pub async fn report_mix(&self, query: &PeriodQuery) -> Result<MixReport, ClientError> {
-        self.read(self.get(&["v1", "reports", "mix"]).pairs(&filters(&["from", "to"], query))).await
+        self.read(self.get(&["v1", "reports", "mix"]).pairs(&filters(&["from", "to", "currency"], query))).await
     }
     pub async fn report_ageing(&self) -> Result<AgeingReport, ClientError> {
         self.read(self.get(&["v1", "reports", "ageing"])).await
@@ -71,6 +73,14 @@ impl Client {
     /// Changes nothing.
     pub async fn report_sizing(&self, ask: &SizingAsk) -> Result<SizingDone, ClientError> {
         self.read(self.post(&["v1", "reports", "sizing"]).json(ask).repeatable()).await
+    }
+    /// Newest first, also those whose place another has taken; `limit` and `cursor` of the query are not used.
+    pub fn rates(&self, query: &RatesQuery) -> Pages<Rate> {
+        Pages::new(self, &["v1", "rates"], filters(&["of", "into"], query))
+    }
+    /// The same rate again is the one that is known.
+    pub async fn set_rate(&self, set: &RateSet) -> Result<Rate, ClientError> {
+        self.read(self.post(&["v1", "rates"]).json(set).once(None)).await
     }
     /// By name.
     pub fn suppliers(&self) -> Pages<Supplier> {

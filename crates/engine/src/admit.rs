@@ -62,7 +62,7 @@ struct Cover {
 }
 
 /// What the wallet is to hold for so many jobs, of which contracts cover some.
-fn total_hold(hold: Money, elements: u32, covered: Option<Covered>) -> Option<Money> {
+pub(crate) fn total_hold(hold: Money, elements: u32, covered: Option<Covered>) -> Option<Money> {
     let (rest, jobs) = covered.map_or((Money::ZERO, 0), |c| (c.rest, c.jobs.min(elements)));
     let of = |amount: Money, many: u32| amount.0.checked_mul(i64::from(many));
     Some(Money(of(rest, jobs)?.checked_add(of(hold, elements - jobs)?)?))

@@ -1,7 +1,7 @@
 //! Drawing on contracts: which lines cover a run, what of them is promised to open jobs, and the postings of what was drawn.
 //! A promise is a hold on what is left of a month's fee, so that no two jobs count on the same hours.
 
-use base::{HoldId, JobId, Money, PoolId, TenantId, Timestamp, digest128};
+use base::{HoldId, JobId, Money, PoolId, Span, TenantId, Timestamp, digest128};
 use ledger::{Memo, NewHold, Reference, Stream, TransferReason};
 use model::{JobSpec, Pool};
 use rating::contract::{Allowance, Contract, Cover, Drawn, Period, PeriodKey};
@@ -148,8 +148,18 @@ impl Engine {
         if self.drawable(tenant, self.now).is_empty() {
             return None;
         }
-        let span = self.hold_span(spec.time_limit);
-        let demand = self.draft_demand(tenant, spec);
+        let pools = self.pools_for(tenant, spec);
+        self.covered_on(tenant, spec, pools.into_iter(), self.hold_span(spec.time_limit))
+    }
+
+    /// What contracts cover of work that may run on any of these pools for so long.
+    pub(crate) fn covered_on(
+        &self,
+        tenant: TenantId,
+        spec: &JobSpec,
+        pools: impl Iterator<Item = PoolId>,
+        span: Span,
+    ) -> Option<Covered> {
         let granted = spec.request.total();
         let sold = |pool: PoolId| {
             let pool = &self.pools.get(&pool)?.pool;
@@ -157,7 +167,7 @@ impl Engine {
             let covers = self.covers(tenant, spec, pool, &tariff, self.now);
             Some((tariff, covers))
         };
-        let pools: Vec<(Tariff, Vec<Cover>)> = self.sched.possible_pools(&demand).filter_map(sold).collect();
+        let pools: Vec<(Tariff, Vec<Cover>)> = pools.filter_map(sold).collect();
         let pieces_on = |(tariff, covers): &(Tariff, Vec<Cover>), line: (u64, u8)| {
             let cover = covers.iter().find(|c| (c.contract, c.line) == line)?;
             let part = tariff.parts.get(usize::from(cover.part))?;

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use base::{AccountId, AttemptId, HoldId, JobId, Money, ProjectId, TenantId, Timestamp, TransferId, UserId, digest128};
+use base::{
+    AccountId, AttemptId, HoldId, JobId, Money, PoolId, ProjectId, TenantId, Timestamp, TransferId, UserId, digest128,
+};
 use ledger::{Memo, NewHold, Reference, Stream, TransferReason};
 use model::{Actor, EventKind, GrantStep, JobSpec};
 use rating::tariff::Selector;
@@ -232,8 +234,19 @@ impl Engine {
         if !self.grants_of.contains_key(&tenant) {
             return Vec::new();
         }
-        let demand = self.draft_demand(tenant, spec);
-        let pools = self.sched.possible_pools(&demand).filter_map(|id| Some(&self.pools.get(&id)?.pool));
+        self.grants_on(tenant, project, user, spec, self.pools_for(tenant, spec).into_iter())
+    }
+
+    /// The grants in force that pay for work on each of these pools.
+    pub(crate) fn grants_on(
+        &self,
+        tenant: TenantId,
+        project: ProjectId,
+        user: UserId,
+        spec: &JobSpec,
+        pools: impl Iterator<Item = PoolId>,
+    ) -> Vec<u64> {
+        let pools = pools.filter_map(|id| Some(&self.pools.get(&id)?.pool));
         let sold: Vec<_> = pools.filter(|pool| self.tariff(tenant, spec, pool).is_ok()).collect();
         let everywhere = |g: &Grant| sold.iter().all(|pool| g.is_for(project, user, &self.sale(tenant, spec, pool)));
         self.grants_where(tenant, |grant| grant.is_in_force(self.now) && everywhere(grant))

@@ -190,6 +190,8 @@ pub enum Command {
     Settle(Box<crate::settle::Settling>),
     /// Something about a budget.
     Budget(Box<crate::budget::Budgeting>),
+    /// What a currency is worth in another from a day on.
+    SetRate(Box<crate::rates::NewRate>),
     /// Puts another policy into force; refused when `expected` is no longer the version in force.
     Steer {
         steering: Box<Steering>,
@@ -263,6 +265,7 @@ impl Command {
             Self::Grant(_) => "grant",
             Self::Settle(_) => "settlement",
             Self::Budget(_) => "budget",
+            Self::SetRate(_) => "rate.set",
             Self::Steer { .. } => "policy.set",
             Self::RegisterSupplier(_) => "supplier.register",
             Self::SetSupplierTerms(_) => "supplier.terms",
@@ -322,6 +325,9 @@ pub enum Report {
     },
     Settlement {
         settlement: u64,
+    },
+    Rate {
+        rate: u64,
     },
     /// Whose months are to be closed, up to `month`; all that was booked in it is stored.
     Due {

@@ -72,6 +72,8 @@ pub enum Record {
     Grant(Box<rating::Grant>),
     /// A budget with what was spent of it.
     Budget(Box<rating::Budget>),
+    /// Append: what a currency is worth in another from a day on.
+    Rate(Box<rating::Rate>),
     /// A supplier's statement, and one line of it by settlement and line.
     Statement(Box<rating::settlement::Statement>),
     StatementLine(Box<rating::settlement::Line>),
@@ -280,6 +282,9 @@ pub struct Snapshot {
     pub supplier_terms: Vec<rating::SupplierTerms>,
     #[serde(default)]
     pub budgets: Vec<rating::Budget>,
+    /// All that were ever told.
+    #[serde(default)]
+    pub rates: Vec<rating::Rate>,
     pub clusters: Vec<Cluster>,
     pub pools: Vec<(Pool, Option<PoolCost>)>,
     /// The open stretch of each pool.

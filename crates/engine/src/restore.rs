@@ -54,6 +54,7 @@ impl Engine {
         snapshot.grants.into_iter().for_each(|grant| drop(engine.grants.insert(grant.number, grant)));
         engine.restore_budgets(snapshot.budgets);
         engine.restore_supplier_terms(snapshot.supplier_terms);
+        engine.rates = snapshot.rates.into_iter().collect();
         for mut cluster in snapshot.clusters {
             cluster.health = ClusterHealth::Unreachable;
             engine.clusters.insert(cluster.id, cluster);

@@ -68,6 +68,19 @@ impl Engine {
         span: base::Span,
     ) -> Option<Money> {
         let (book, tariff) = self.tariff(tenant, spec, &self.pools.get(&pool)?.pool).ok()?;
+        self.amount_by(tenant, book, &tariff, spec, from, span)
+    }
+
+    /// What a run would cost by a tariff of a book.
+    pub(crate) fn amount_by(
+        &self,
+        tenant: TenantId,
+        book: PriceBookId,
+        tariff: &Tariff,
+        spec: &JobSpec,
+        from: Timestamp,
+        span: base::Span,
+    ) -> Option<Money> {
         let volumes = self.volumes.get(&(tenant, book));
         let had = |part: &Part, by: &Volume| volumes.map_or(0, |v| v.of(part.item, by.offset.month_of(from)));
         tariff.amount(spec.request.total(), from, span, had)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::{Currency, Money, SupplierId, TransferId, digest128};
 use ledger::{Memo, Reference, Stream, TransferReason};
 use model::Actor;
+use rating::SupplierTerms;
 use rating::settlement::{Dispute, Line, LineRefused, State, Statement, Sums};
 
 use crate::books::{Book, Posting};
@@ -208,7 +209,12 @@ impl Engine {
             i64::try_from(sum).ok().map(Money).filter(|m| *m <= SUM_MAX && *m >= -SUM_MAX).ok_or(Denied::MoneyRange)
         };
         (entry.cleared, entry.payable) = (within(cleared)?, within(payable)?);
+        let terms = self.shortfalls_settled(&entry, &lines)?;
         // From here on nothing fails.
+        if let Some(terms) = terms {
+            out.records.push(Record::SupplierTerms(Box::new(terms.clone())));
+            self.supplier_terms.insert(entry.supplier, terms);
+        }
         lines.iter().for_each(|line| self.clear(&entry, line, out));
         entry.state = State::Accepted;
         entry.revision += 1;
@@ -219,15 +225,32 @@ impl Engine {
         Ok(self.keep_statement(entry, out))
     }
 
+    /// The supplier's terms when the shortfalls that lines stand for are settled; `None` where there are none.
+    fn shortfalls_settled(&self, entry: &Statement, lines: &[Line]) -> Result<Option<SupplierTerms>, Denied> {
+        let mut shorts = lines.iter().filter_map(Line::settles_short).peekable();
+        if shorts.peek().is_none() {
+            return Ok(None);
+        }
+        let known = self.supplier_terms.get(&entry.supplier).ok_or(Denied::NotFound("supplier's terms"))?;
+        let mut terms = known.clone();
+        for short in shorts {
+            terms.settle(&short, entry.number).ok_or(Denied::Settlement(SHORTFALL_MOVED))?;
+        }
+        Ok(Some(terms))
+    }
+
     /// Posts what a line moves: from accrued to payable as far as both go, the rest of either against the difference.
     fn clear(&mut self, entry: &Statement, line: &Line, out: &mut Batch) {
         let supplier = entry.supplier;
         let (accrued, payable) = (Book::SupplierAccrued(supplier), Book::SupplierPayable(supplier));
         let difference = Book::SettlementDifference(supplier);
         let (direct, released, charged) = line.clearing().unwrap_or_default().parts();
-        let reference = match line.settles() {
-            Some(attempt) => Reference::Subject { stream: Stream::from(attempt) },
-            None => Reference::Text { text: Memo::clipped(&entry.statement) },
+        let reference = match (line.settles(), line.settles_short()) {
+            (Some(attempt), _) => Reference::Subject { stream: Stream::from(attempt) },
+            (None, Some(short)) => {
+                Reference::Interval { stream: Stream::new(supplier.as_u128(), 0), from: short.from, to: short.to }
+            }
+            (None, None) => Reference::Text { text: Memo::clipped(&entry.statement) },
         };
         let parts =
             [(1u8, direct, accrued, payable), (2, released, accrued, difference), (3, charged, difference, payable)];
@@ -323,6 +346,8 @@ impl Engine {
 }
 
 const ACCEPTED: &str = "the settlement is accepted and its lines never change again; a correction is a new statement";
+const SHORTFALL_MOVED: &str = "a shortfall that a line stands for is settled by another statement, or has changed since this one was taken \
+    in: resolve the line as later, or withdraw the statement and import it again";
 const AGREED: &str = "a line is agreed on already: begin another dispute about it first";
 /// Numbers of lines that one entry of the audit log names.
 const AUDITED_LINES_MAX: usize = 50;

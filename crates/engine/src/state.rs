@@ -136,6 +136,7 @@ pub struct Engine {
     pub(crate) supplier_terms: BTreeMap<SupplierId, rating::SupplierTerms>,
     /// What work may cost, and what of it was spent and promised.
     pub(crate) budgets: crate::budget::Budgets,
+    pub(crate) rates: rating::RateTable,
     pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
     pub(crate) pools: BTreeMap<PoolId, PoolEntry>,
     pub(crate) books: Vec<PriceBook>,
@@ -215,6 +216,7 @@ impl Engine {
             grants_of: BTreeMap::new(),
             supplier_terms: BTreeMap::new(),
             budgets: Default::default(),
+            rates: Default::default(),
             clusters: BTreeMap::new(),
             pools: BTreeMap::new(),
             books: Vec::new(),

@@ -100,6 +100,7 @@ impl Engine {
             Command::Grant(what) => self.granting(*what, actor, out),
             Command::Settle(what) => self.settle(*what, actor, out),
             Command::Budget(what) => self.budget(*what, actor, out),
+            Command::SetRate(new) => self.set_rate(*new, actor, out),
             Command::PublishPrices(book) => self.publish_prices(book, actor, out),
             Command::Steer { steering, note, expected } => self.steer(*steering, note, expected, actor, out),
             Command::SetSupplierTerms(terms) => self.set_supplier_terms(*terms, actor, out),

@@ -127,6 +127,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
             Record::Invoice(x) => snapshot.invoiced.contains(&x.statement),
             Record::Budget(x) => snapshot.budgets.contains(x),
             Record::Grant(x) => snapshot.grants.contains(x),
+            Record::Rate(x) => snapshot.rates.contains(x),
             Record::SupplierTerms(x) => snapshot.supplier_terms.contains(x),
             Record::Volumes { tenant, book, volumes } => snapshot.volumes.contains(&(*tenant, *book, volumes.clone())),
             Record::Policy(x) => snapshot.policy.as_ref() == Some(x.as_ref()),
@@ -153,6 +154,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
         + snapshot.periods.len()
         + snapshot.budgets.len()
         + snapshot.grants.len()
+        + snapshot.rates.len()
         + snapshot.supplier_terms.len()
         + suppliers.len()
         + clusters.len()
@@ -430,7 +432,7 @@ fn statements() -> Vec<Record> {
     ]
 }
 
-/// Terms of a supplier and a budget, with what came of them.
+/// Terms of a supplier, a grant, rates and a budget, with what came of them.
 fn agreed() -> Vec<Record> {
     vec![
         Record::SupplierTerms(of(json!({
@@ -441,6 +443,13 @@ fn agreed() -> Vec<Record> {
             "number": 1, "tenant": TenantId::from_u128(1), "project": "prj_00000000000000000000000000000001", "currency": "CNY",
             "amount": 9, "from": 1, "to": 8, "of": [{"pool": "a"}, {"product": "ai"}], "note": "first steps", "given_at": 1,
             "revoked_at": 5, "over_at": 5, "drawn": 4, "back": 3,
+        }))),
+        Record::Rate(of(json!({
+            "number": 1, "of": "USD", "into": "CNY", "worth": 7_123_400_000_i64, "from": 20_758, "set_at": 1,
+        }))),
+        Record::Rate(of(json!({
+            "number": 2, "of": "USD", "into": "CNY", "worth": 7_200_000_000_i64, "from": 20_758, "reason": "misread", "set_at": 2,
+            "user": "usr_00000000000000000000000000000001",
         }))),
         Record::Budget(of(json!({
             "number": 1, "tenant": TenantId::from_u128(1), "kind": "hard", "period": {"every": "once", "from": 1, "to": 9},

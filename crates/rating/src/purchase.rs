@@ -5,6 +5,7 @@ use base::{Money, Span, SupplierId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Period;
+use crate::settlement::OurShort;
 use crate::tariff::calendar::UtcOffset;
 
 /// By which periods a supplier is settled with.
@@ -44,6 +45,11 @@ pub struct Purchase {
     /// How many times that was booked or corrected.
     #[serde(default)]
     pub bookings: u32,
+    /// What of the accrual accepted statements of the supplier have settled, and the last of them.
+    #[serde(default)]
+    pub settled: Money,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_in: Option<u64>,
 }
 
 /// A booking that is due: a shortfall, or less than nothing where late fees made it smaller.
@@ -111,7 +117,10 @@ impl SupplierTerms {
             None => {
                 let (from, to) = self.around(at)?;
                 let place = self.periods.partition_point(|p| p.from < from);
-                let new = Purchase { from, to, fees: Money::ZERO, minimum: None, accrued: Money::ZERO, bookings: 0 };
+                let zero = Money::ZERO;
+                let (minimum, bookings, settled_in) = (None, 0, None);
+                let new =
+                    Purchase { from, to, fees: zero, minimum, accrued: zero, bookings, settled: zero, settled_in };
                 self.periods.insert(place, new);
                 place
             }
@@ -153,6 +162,18 @@ impl SupplierTerms {
             }
         }
         due
+    }
+
+    /// A shortfall is settled by an accepted statement. `None` where it is not what is left of the period's by now.
+    pub fn settle(&mut self, short: &OurShort, settlement: u64) -> Option<()> {
+        let period = self.periods.iter_mut().find(|p| (p.from, p.to) == (short.from, short.to))?;
+        if period.minimum.is_none() || period.accrued - period.settled != short.accrued || short.accrued == Money::ZERO
+        {
+            return None;
+        }
+        period.settled = period.accrued;
+        period.settled_in = Some(settlement);
+        Some(())
     }
 
     /// When the next period is closed, or the term ends.

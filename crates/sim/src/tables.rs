@@ -77,6 +77,7 @@ pub struct Tables {
     pub months: BTreeMap<rating::contract::PeriodKey, rating::contract::Period>,
     pub supplier_terms: BTreeMap<SupplierId, rating::SupplierTerms>,
     pub budgets: BTreeMap<u64, rating::Budget>,
+    pub rates: BTreeMap<u64, rating::Rate>,
     pub grants: BTreeMap<u64, rating::Grant>,
     pub tenants: BTreeMap<TenantId, Tenant>,
     pub projects: BTreeMap<ProjectId, Project>,
@@ -198,6 +199,7 @@ impl Tables {
             Record::Statement(_)
             | Record::Budget(_)
             | Record::Grant(_)
+            | Record::Rate(_)
             | Record::SupplierTerms(_)
             | Record::Contract(_)
             | Record::Period(_) => self.store_agreed(record),
@@ -264,6 +266,7 @@ impl Tables {
             Record::Period(of) => drop(self.months.insert(of.key, of.as_ref().clone())),
             Record::Budget(of) => drop(self.budgets.insert(of.number, of.as_ref().clone())),
             Record::Grant(of) => drop(self.grants.insert(of.number, of.as_ref().clone())),
+            Record::Rate(of) => drop(self.rates.insert(of.number, of.as_ref().clone())),
             Record::SupplierTerms(of) => drop(self.supplier_terms.insert(of.supplier, of.as_ref().clone())),
             _ => {}
         }
@@ -379,6 +382,7 @@ impl Tables {
             supplier_terms: self.supplier_terms.values().cloned().collect(),
             budgets: self.budgets.values().cloned().collect(),
             grants: self.grants.values().cloned().collect(),
+            rates: self.rates.values().cloned().collect(),
             clusters: self.clusters.values().cloned().collect(),
             pools: self.pools.values().map(|p| (p.clone(), self.costs.get(&p.id).cloned().flatten())).collect(),
             upkeep: self.upkeep.values().cloned().collect(),

@@ -20,6 +20,12 @@ pub(crate) fn encode(record: &Record, args: &mut Args) -> Option<Encoded> {
             args.id(grant.tenant.as_u128());
             put(args, grant.as_ref())
         }
+        Record::Rate(rate) => {
+            args.int(natural(rate.number));
+            args.text(rate.of.to_string());
+            args.text(rate.into.to_string());
+            put(args, rate.as_ref())
+        }
         Record::SupplierTerms(terms) => {
             args.id(terms.supplier.as_u128());
             put(args, terms.as_ref())

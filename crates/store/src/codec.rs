@@ -54,6 +54,7 @@ docs! {
     rating::Budget, "budget";
     rating::Grant, "grant";
     rating::SupplierTerms, "supplier's terms";
+    rating::Rate, "rate between currencies";
     rating::settlement::Statement, "settlement";
     rating::settlement::Line, "line of a settlement";
     rating::statement::TenantStatement, "statement";

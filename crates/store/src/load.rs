@@ -46,6 +46,7 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
         supplier_terms: docs(pool, "SELECT v, doc FROM supplier_terms ORDER BY supplier").await?,
         budgets: docs(pool, "SELECT v, doc FROM budgets ORDER BY number").await?,
         grants: docs(pool, "SELECT v, doc FROM grants ORDER BY number").await?,
+        rates: docs(pool, "SELECT v, doc FROM currency_rates ORDER BY number").await?,
         suppliers: docs(pool, "SELECT v, doc FROM suppliers ORDER BY id").await?,
         clusters: docs(pool, "SELECT v, doc FROM clusters ORDER BY id").await?,
         pools: pools(pool).await?,

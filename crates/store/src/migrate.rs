@@ -32,6 +32,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { version: 13, name: "budgets", sql: include_str!("../migrations/0013_budgets/up.sql") },
     Step { version: 14, name: "grants", sql: include_str!("../migrations/0014_grants/up.sql") },
     Step { version: 15, name: "users_days", sql: include_str!("../migrations/0015_users_days/up.sql") },
+    Step { version: 16, name: "rates", sql: include_str!("../migrations/0016_rates/up.sql") },
 ];
 
 /// Two servers that start together wait for one another here: the first eight bytes of "headworks" as a number.

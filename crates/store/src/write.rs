@@ -84,6 +84,7 @@ tables! {
     SupplierTerms Replace "supplier_terms" ["supplier"] ["v" "doc"];
     Budgets Replace "budgets" ["number"] ["tenant" "v" "doc"];
     Grants Replace "grants" ["number"] ["tenant" "v" "doc"];
+    Rates Refuse "currency_rates" ["number"] ["source" "target" "v" "doc"];
     Scripts Keep "scripts" ["id"] ["body"];
     Specs Keep "specs" ["id"] ["v" "doc"];
     Jobs Replace "jobs" ["number"] ["id" "tenant" "project" "user_id" "spec" "array_root" "array_number" "array_index"
@@ -288,6 +289,7 @@ fn place(record: &Record) -> (T, Option<(u128, u128)>) {
         Record::SupplierTerms(terms) => (T::SupplierTerms, one(terms.supplier.as_u128())),
         Record::Budget(budget) => (T::Budgets, one(u128::from(budget.number))),
         Record::Grant(grant) => (T::Grants, one(u128::from(grant.number))),
+        Record::Rate(_) => (T::Rates, None),
         Record::Statement(statement) => (T::Settlements, one(u128::from(statement.number))),
         Record::StatementLine(line) => (T::SettlementLines, Some((u128::from(line.settlement), u128::from(line.line)))),
         Record::TenantStatement(_) => (T::Statements, None),

@@ -17,6 +17,7 @@ pub mod people;
 pub mod policy;
 pub mod prices;
 pub mod problem;
+pub mod rates;
 pub mod report;
 pub mod session;
 pub mod settlement;

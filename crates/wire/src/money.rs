@@ -167,6 +167,11 @@ pub struct MarginQuery {
     pub from: Option<TimeText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<TimeText>,
+    /// Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+    /// As it was earned and spent when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(pattern = "^[A-Z]{3}$")]
+    pub currency: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -23,6 +23,11 @@ pub struct ReportQuery {
     /// Work done up to the end of this day; midnight belongs to the day that it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<TimeText>,
+    /// Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+    /// As it was earned and spent when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(pattern = "^[A-Z]{3}$")]
+    pub currency: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -75,6 +80,11 @@ pub struct PeriodQuery {
     pub from: Option<TimeText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<TimeText>,
+    /// Everything in this currency: each day's amounts in others are converted by the rate of that day, and without one the report is refused.
+    /// As it was earned and spent when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(pattern = "^[A-Z]{3}$")]
+    pub currency: Option<String>,
 }
 
 /// What a pool's time cost and earned. Hours of cards where nodes have cards, else of cores.

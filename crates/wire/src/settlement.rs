@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::common::{MoneyText, TimeText};
-use crate::words::{DisputeState, LineResolution, LineVerdict, LinesOnly, MatchedBy, Meter, SettlementState};
+use crate::words::{DisputeState, LineKind, LineResolution, LineVerdict, LinesOnly, MatchedBy, Meter, SettlementState};
 
 fn comma() -> String {
     ",".into()
@@ -28,11 +28,21 @@ const fn half() -> u32 {
     50
 }
 
-/// Which column is what: a heading, or `#3` for the third column. Something to match by is needed (`attempt`, or `job`, or
+const fn work() -> LineKind {
+    LineKind::Work
+}
+fn is_work(kind: &LineKind) -> bool {
+    *kind == LineKind::Work
+}
+
+/// Which column is what: a heading, or `#3` for the third column. Something to match work by is needed (`attempt`, or `job`, or
 /// `user`, `start` and `end`), and `amount`, or `price` with a quantity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StatementColumns {
+    /// What a line is about, in words of the supplier's that `kinds` explains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// The attempt's id, or the name or comment that its job has on the cluster, which carries it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<String>,
@@ -146,6 +156,14 @@ pub struct StatementMapping {
     #[serde(default = "yes")]
     pub headings: bool,
     pub columns: StatementColumns,
+    /// What lines are about whose word `kinds` does not have; all of them where there is no column of the kind. Lines about a minimum
+    /// purchase are matched with the shortfall accrued for the period that their `start` and `end` name, else for one that ended
+    /// within the statement's.
+    #[serde(default = "work", skip_serializing_if = "is_work")]
+    pub kind: LineKind,
+    /// Their words in the column of the kind, and what such a line is about.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kinds: BTreeMap<String, LineKind>,
     #[serde(default)]
     pub numbers: StatementNumbers,
     #[serde(default)]
@@ -227,6 +245,9 @@ pub struct SettlementLine {
     pub line: u32,
     /// Line of the supplier's file.
     pub source: Option<u32>,
+    /// Work, or the shortfall behind a minimum purchase; of the latter `start` and `end` are the period.
+    #[serde(default = "work")]
+    pub kind: LineKind,
     pub verdict: LineVerdict,
     pub matched_by: Option<MatchedBy>,
     #[schema(value_type = Option<String>)]

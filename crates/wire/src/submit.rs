@@ -117,8 +117,13 @@ pub struct Quote {
     /// The pool that would be chosen now.
     #[schema(value_type = Option<String>)]
     pub chosen: Option<PoolId>,
-    /// What a submission would set aside, for all elements.
+    /// What a submission would set aside of the wallet, for all elements.
     pub hold: MoneyText,
+    /// What contracts would cover, and grants pay, of what is to be set aside.
+    #[serde(default)]
+    pub covered: MoneyText,
+    #[serde(default)]
+    pub granted: MoneyText,
     pub currency: String,
     pub warnings: Vec<Warning>,
 }
@@ -163,6 +168,14 @@ pub struct Candidate {
     pub run_time_seconds: Option<f64>,
     /// For the whole time limit, to the tenant.
     pub price: Option<MoneyText>,
+    /// In a quote, of the price of one job: what a contract covers by what is free of it now, what grants pay of the rest, and what is left
+    /// to be paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covered: Option<MoneyText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<MoneyText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_pay: Option<MoneyText>,
     /// To the operator; only operators and auditors see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<MoneyText>,

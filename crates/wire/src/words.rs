@@ -125,6 +125,8 @@ words! {
     MarginBy("snake_case") { Job = "job", Tenant = "tenant", Pool = "pool", Project = "project" }
     /// Where a supplier's statement stands.
     SettlementState("snake_case") { Open = "open", Accepted = "accepted", Withdrawn = "withdrawn" }
+    /// What a line of a supplier's statement is about: work, or what was bought less than agreed on.
+    LineKind("snake_case") { Work = "work", Minimum = "minimum" }
     /// How a line of a supplier's statement compares with ours.
     LineVerdict("snake_case") {
         Matched = "matched", Quantity = "quantity", Price = "price", QuantityAndPrice = "quantity_and_price",

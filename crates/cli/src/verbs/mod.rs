@@ -15,6 +15,7 @@ pub mod overview;
 pub mod people;
 pub mod policy;
 pub mod prices;
+pub mod rates;
 pub mod report;
 pub mod settle;
 pub mod show;
@@ -123,6 +124,8 @@ pub enum Verb {
     Grants(grants::Grants),
     /// Selling prices: show, publish, try
     Prices(prices::Prices),
+    /// Rates between currencies, from a day on: list, set
+    Rates(rates::Rates),
     /// The policy of placement and replacement: show, check, set
     Policy(policy::Policies),
     /// What jobs cost
@@ -227,6 +230,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Contracts(args) => contracts::contracts(desk, args).await,
         Verb::Grants(args) => grants::grants(desk, args).await,
         Verb::Prices(args) => prices::prices(desk, args).await,
+        Verb::Rates(args) => rates::rates(desk, args).await,
         Verb::Policy(args) => policy::policies(desk, args).await,
         Verb::Bill(args) => money::bill(desk, args).await,
         Verb::Statements(args) => statements::statements(desk, args).await,

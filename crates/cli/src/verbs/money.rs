@@ -206,11 +206,15 @@ pub struct Margin {
     /// Work done up to here
     #[arg(long, short = 'E', value_name = "TIME", value_parser = when)]
     pub to: Option<When>,
+    /// Everything in this currency, by the rate of each day; refused without one
+    #[arg(long, value_name = "CURRENCY")]
+    pub currency: Option<base::Currency>,
 }
 
 pub async fn margin(desk: &Desk, args: Margin) -> Result<View, Fault> {
     let at = |when: &Option<When>| when.as_ref().map(|when| when.at(desk.now(), &desk.settings.look.zone));
-    let query = MarginQuery { by: Some(args.by), from: at(&args.from), to: at(&args.to) };
+    let currency = args.currency.map(|currency| currency.to_string());
+    let query = MarginQuery { by: Some(args.by), from: at(&args.from), to: at(&args.to), currency };
     let margin = desk.client()?.margin(&query).await?;
     let view = margin_view(&margin);
     Ok(if margin.truncated { view.and(Word::Truncated.text(desk.lang())) } else { view })

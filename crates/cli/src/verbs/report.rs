@@ -1,5 +1,6 @@
 //! The operator's reports: margin by any of several things, pools with their costs by cause, cards for a model service.
 
+use base::Currency;
 use clap::{Args, Subcommand};
 use wire::report::{PeriodQuery, PoolReport, ReportQuery, ReportRow, SizingAsk};
 use wire::{MoneyText, ReportBy};
@@ -46,6 +47,9 @@ pub struct Period {
     /// Work done up to here
     #[arg(long, short = 'E', value_name = "TIME", value_parser = when)]
     pub to: Option<When>,
+    /// Everything in this currency, by the rate of each day; refused without one
+    #[arg(long, value_name = "CURRENCY")]
+    pub currency: Option<Currency>,
 }
 
 #[derive(Debug, Args)]
@@ -88,10 +92,16 @@ pub struct Sizing {
 pub async fn reports(desk: &Desk, args: Reports) -> Result<View, Fault> {
     let client = desk.client()?;
     let at = |when: &Option<When>| when.as_ref().map(|when| when.at(desk.now(), &desk.settings.look.zone));
+    let query = |period: &Period| PeriodQuery {
+        from: at(&period.from),
+        to: at(&period.to),
+        currency: period.currency.map(|currency| currency.to_string()),
+    };
     match args.act {
         ReportAct::Margin { by, period } => {
             let by: Vec<&str> = by.iter().map(|by| by.as_str()).collect();
-            let query = ReportQuery { by: Some(by.join(",")), from: at(&period.from), to: at(&period.to) };
+            let currency = period.currency.map(|currency| currency.to_string());
+            let query = ReportQuery { by: Some(by.join(",")), from: at(&period.from), to: at(&period.to), currency };
             let report = client.report_margin(&query).await?;
             let heads = [report.by.iter().map(|by| head(*by)).collect(), MARGIN_HEADS.to_vec()].concat();
             let mut rows: Vec<Vec<Cell>> =
@@ -106,7 +116,7 @@ pub async fn reports(desk: &Desk, args: Reports) -> Result<View, Fault> {
             Ok(View::table(&report, Table::new("row", &heads).with(rows)))
         }
         ReportAct::Pools(period) => {
-            let report = client.report_pools(&PeriodQuery { from: at(&period.from), to: at(&period.to) }).await?;
+            let report = client.report_pools(&query(&period)).await?;
             let [(mut heads, mut rows), money] = pools_tables(&report.rows);
             if desk.settings.look.terminal {
                 let (money_heads, money_rows) = without_zeros(money.0, money.1);
@@ -119,14 +129,8 @@ pub async fn reports(desk: &Desk, args: Reports) -> Result<View, Fault> {
             rows.iter_mut().zip(money.1).for_each(|(row, more)| row.extend(more.into_iter().skip(1)));
             Ok(View::table(&report, Table::new("pool", &heads).with(rows)))
         }
-        ReportAct::Tenants(period) => {
-            let query = PeriodQuery { from: at(&period.from), to: at(&period.to) };
-            Ok(super::overview::tenants(&client.report_tenants(&query).await?))
-        }
-        ReportAct::Mix(period) => {
-            let query = PeriodQuery { from: at(&period.from), to: at(&period.to) };
-            Ok(super::overview::mix(&client.report_mix(&query).await?))
-        }
+        ReportAct::Tenants(period) => Ok(super::overview::tenants(&client.report_tenants(&query(&period)).await?)),
+        ReportAct::Mix(period) => Ok(super::overview::mix(&client.report_mix(&query(&period)).await?)),
         ReportAct::Ageing => Ok(super::overview::ageing(&client.report_ageing().await?)),
         ReportAct::Sizing(args) => sizing(desk, args).await,
     }

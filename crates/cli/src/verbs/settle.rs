@@ -6,7 +6,7 @@ use wire::settlement::{
     LineQuantity, LinesQuery, LinesResolve, Settlement, SettlementLine, SettlementNote, SettlementPay, SettlementSums,
     StatementImport, StatementMapping,
 };
-use wire::{LineResolution, LineVerdict, LinesOnly, MoneyText};
+use wire::{LineKind, LineResolution, LineVerdict, LinesOnly, MoneyText};
 
 use super::{LIST_USUAL, Most};
 use crate::desk::Desk;
@@ -300,6 +300,7 @@ fn show(shown: &Shown) -> View {
     let heads = [
         Word::StatementLine,
         Word::FileLine,
+        Word::LineKind,
         Word::Verdict,
         Word::MatchedBy,
         Word::Job,
@@ -325,6 +326,10 @@ fn line_row(line: &SettlementLine) -> Vec<Cell> {
     vec![
         Cell::number(line.line),
         Cell::maybe(line.source, Cell::number),
+        match line.kind {
+            LineKind::Work => Cell::Both { en: "work".into(), zh: "作业".into() },
+            LineKind::Minimum => Cell::Both { en: "minimum".into(), zh: "最低采购".into() },
+        },
         Cell::text(line.verdict.as_str()),
         Cell::maybe(line.matched_by, |by| Cell::text(by.as_str())),
         Cell::maybe(line.job, Cell::number),

@@ -266,6 +266,9 @@ pub fn candidates(candidates: &[Candidate]) -> Table {
         Word::RunTime,
         Word::Latency,
         Word::Price,
+        Word::PaidByContracts,
+        Word::PaidByGrants,
+        Word::ToPay,
         Word::Cost,
         Word::DataCost,
         Word::Score,
@@ -285,6 +288,9 @@ pub fn candidates(candidates: &[Candidate]) -> Table {
             Cell::maybe(one.run_time_seconds, Cell::Seconds),
             Cell::maybe(one.latency_seconds, |seconds| Cell::number(format!("{:.1} ms", seconds * 1e3))),
             Cell::maybe(one.price, Cell::Money),
+            Cell::maybe(one.covered, Cell::Money),
+            Cell::maybe(one.granted, Cell::Money),
+            Cell::maybe(one.to_pay, Cell::Money),
             Cell::maybe(one.cost, Cell::Money),
             Cell::maybe(one.data_cost, Cell::Money),
             Cell::maybe(one.score, |score| Cell::number(format!("{score:.3}"))),
@@ -292,7 +298,12 @@ pub fn candidates(candidates: &[Candidate]) -> Table {
     };
     let mut table = Table::new("candidate", &heads).with(candidates.iter().map(row));
     let any = |has: fn(&Candidate) -> bool| candidates.iter().any(has);
+    let some = |amount: Option<wire::MoneyText>| amount.is_some_and(|amount| amount != wire::MoneyText::default());
+    let (covered, granted) = (candidates.iter().any(|c| some(c.covered)), candidates.iter().any(|c| some(c.granted)));
     let kept = [
+        (Word::PaidByContracts, covered),
+        (Word::PaidByGrants, granted),
+        (Word::ToPay, covered || granted),
         (Word::Cost, any(|c| c.cost.is_some())),
         (Word::DataCost, any(|c| c.data_cost.is_some())),
         (Word::DataTime, any(|c| c.data_time_seconds.is_some())),

@@ -151,10 +151,17 @@ pub fn quote_view(quote: &Quoted) -> View {
         (Word::Elements, if quote.elements > 1 { Cell::number(quote.elements) } else { Cell::Empty }),
         (Word::WouldRunIn, Cell::maybe(chosen, |candidate| Cell::text(&candidate.pool_name))),
         (Word::ExpectedStart, Cell::maybe(chosen.and_then(|candidate| candidate.expected_start), Cell::Time)),
+        (Word::PaidByContracts, some(quote.covered, &quote.currency)),
+        (Word::PaidByGrants, some(quote.granted, &quote.currency)),
         (Word::SetAside, Cell::price(quote.hold, &quote.currency)),
     ];
     let table = show::candidates(&quote.candidates);
     View::of(quote, vec![Part::Facts(facts), Part::Title(Word::Candidates), Part::Table(table)])
+}
+
+/// Empty where it is nothing.
+fn some(amount: wire::MoneyText, currency: &str) -> Cell {
+    if amount == wire::MoneyText::default() { Cell::Empty } else { Cell::price(amount, currency) }
 }
 
 /// The stream of one job's facts behind `seq`.

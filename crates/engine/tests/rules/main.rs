@@ -3,6 +3,7 @@
 mod billing;
 mod prices;
 mod purchases;
+mod rates;
 mod steering;
 mod supply;
 

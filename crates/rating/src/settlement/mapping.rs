@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use base::Money;
+use serde::{Deserialize, Serialize};
 
 use super::amounts::{NumberFormat, TimeFormat};
 use super::statement::Meter;
@@ -36,9 +37,30 @@ impl QuantityUnit {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Column(pub String);
 
+/// What a line of a statement is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineKind {
+    #[default]
+    Work,
+    /// What was bought less than agreed on.
+    Minimum,
+}
+
+impl LineKind {
+    pub const fn is_work(&self) -> bool {
+        matches!(self, Self::Work)
+    }
+    pub const fn is_minimum(&self) -> bool {
+        matches!(self, Self::Minimum)
+    }
+}
+
 /// What is where. Amount, or price and one quantity, and something to match by are needed; see [`Mapping::check`].
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Columns {
+    /// Whose words say what a line is about, see [`Mapping::kinds`].
+    pub kind: Option<Column>,
     /// The attempt's id, or the name or comment its job has on the cluster, which carries it.
     pub attempt: Option<Column>,
     /// What the cluster calls the job.
@@ -75,6 +97,10 @@ pub struct Mapping {
     /// Lines whose column has this text are no lines of the statement.
     pub skip_where: Vec<(Column, String)>,
     pub columns: Columns,
+    /// What lines are about whose word is not in `kinds`, or all where there is no column of it.
+    pub kind: LineKind,
+    /// Their word → what the line is about.
+    pub kinds: BTreeMap<String, LineKind>,
     pub numbers: NumberFormat,
     pub times: TimeFormat,
     /// What is owed is written with a minus.
@@ -99,12 +125,15 @@ impl Mapping {
     /// The first thing that is missing or contradicts another.
     pub fn check(&self) -> Result<(), MappingFault> {
         let fault = |field, message| Err(MappingFault { field, message });
-        let Columns { attempt, external, user, start, end, amount, price, quantities, .. } = &self.columns;
+        let Columns { kind, attempt, external, user, start, end, amount, price, quantities, .. } = &self.columns;
         if amount.is_none() && (price.is_none() || quantities.is_empty()) {
             return fault("columns.amount", "name the column of the amount, or those of the price and of one quantity");
         }
         let by_time = user.is_some() && start.is_some() && end.is_some();
-        if attempt.is_none() && external.is_none() && !by_time {
+        if kind.is_none() != self.kinds.is_empty() {
+            return fault("kinds", "name the column of the kind, and what its words say");
+        }
+        if self.is_about(LineKind::Work) && attempt.is_none() && external.is_none() && !by_time {
             return fault("columns.attempt", "name a column to match by: attempt, job, or user with start and end");
         }
         if start.is_some() != end.is_some() {
@@ -135,9 +164,14 @@ impl Mapping {
         Ok(())
     }
 
+    /// Whether lines of it may be about that; what is ours alone is told of such things only.
+    pub fn is_about(&self, kind: LineKind) -> bool {
+        self.kind == kind || (self.columns.kind.is_some() && self.kinds.values().any(|one| *one == kind))
+    }
+
     pub(super) fn every_column(&self) -> impl Iterator<Item = &Column> {
         let c = &self.columns;
-        let named = [&c.attempt, &c.external, &c.cluster, &c.user, &c.start, &c.end, &c.amount, &c.price];
+        let named = [&c.kind, &c.attempt, &c.external, &c.cluster, &c.user, &c.start, &c.end, &c.amount, &c.price];
         let quantities = c.quantities.iter().map(|(_, column)| column);
         named.into_iter().flatten().chain(quantities).chain(self.skip_where.iter().map(|(column, _)| column))
     }

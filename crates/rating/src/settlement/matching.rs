@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use base::{AttemptId, Money};
 
 use super::amounts::divided;
-use super::mapping::{Mapping, Tolerance};
+use super::mapping::{LineKind, Mapping, Tolerance};
+use super::minimum::{Named, Short};
 use super::read::TheirLine;
 use super::statement::{Dispute, Line, MatchedBy, Meter, OurLine, Quantity, Twin, Verdict};
 
@@ -25,8 +26,11 @@ pub struct Ours {
 /// Matches and compares. Lines are theirs in the order of the file, then those of ours that theirs do not name, by attempt;
 /// numbered from 1, of settlement 0. Lines that did not match are in dispute.
 ///
-/// `ours` has each attempt once.
-pub fn matched(theirs: Vec<TheirLine>, mut ours: Vec<Ours>, mapping: &Mapping) -> Vec<Line> {
+/// Lines about shortfalls are matched with `shorts`, and those that theirs do not name come last. What is ours alone is told of what the
+/// mapping says that lines may be about.
+///
+/// `ours` has each attempt once, `shorts` each period.
+pub fn matched(theirs: Vec<TheirLine>, mut ours: Vec<Ours>, shorts: &[Short], mapping: &Mapping) -> Vec<Line> {
     ours.sort_unstable_by_key(|o| o.line.attempt);
     let mut pairing = Pairing { taken: vec![None; ours.len()], found: vec![None; theirs.len()] };
     pairing.by_attempt(&theirs, &ours);
@@ -34,8 +38,14 @@ pub fn matched(theirs: Vec<TheirLine>, mut ours: Vec<Ours>, mapping: &Mapping) -
     pairing.by_time(&theirs, &ours, mapping);
     pairing.repeated(&theirs);
     let Pairing { taken, found } = pairing;
+    let named = Named::find(&theirs, shorts);
     let mut lines = Vec::with_capacity(theirs.len());
-    for (their, found) in theirs.into_iter().zip(found) {
+    for (n, (their, found)) in theirs.into_iter().zip(found).enumerate() {
+        if their.kind.is_minimum() {
+            let line = named.line(n, &their, shorts, &mapping.tolerance);
+            lines.push(Line { theirs: Some(their), ..line });
+            continue;
+        }
         let mut line = blank(Verdict::OnlyTheirs);
         match found {
             Some(Found::Pair(at, by)) => {
@@ -58,8 +68,15 @@ pub fn matched(theirs: Vec<TheirLine>, mut ours: Vec<Ours>, mapping: &Mapping) -
         line.theirs = Some(their);
         lines.push(line);
     }
-    for (one, _) in ours.into_iter().zip(taken).filter(|(o, t)| t.is_none() && o.due && o.settled_in.is_none()) {
+    let work = mapping.is_about(LineKind::Work);
+    let unnamed = |o: &Ours, t: Option<usize>| work && t.is_none() && o.due && o.settled_in.is_none();
+    for (one, _) in ours.into_iter().zip(taken).filter(|(o, t)| unnamed(o, *t)) {
         lines.push(Line { ours: Some(one.line), ..blank(Verdict::OnlyOurs) });
+    }
+    let about = mapping.is_about(LineKind::Minimum);
+    let unnamed = |(n, s): &(usize, &Short)| about && s.due && s.settled_in.is_none() && !named.is_named(*n);
+    for (_, one) in shorts.iter().enumerate().filter(unnamed) {
+        lines.push(Line { short: Some(one.ours), ..blank(Verdict::OnlyOurs) });
     }
     for (number, line) in (1..).zip(&mut lines) {
         line.line = number;
@@ -68,13 +85,14 @@ pub fn matched(theirs: Vec<TheirLine>, mut ours: Vec<Ours>, mapping: &Mapping) -
     lines
 }
 
-fn blank(verdict: Verdict) -> Line {
+pub(super) fn blank(verdict: Verdict) -> Line {
     Line {
         settlement: 0,
         line: 0,
         verdict,
         by: None,
         ours: None,
+        short: None,
         theirs: None,
         twin: None,
         dispute: Dispute::Open,
@@ -186,7 +204,8 @@ impl Pairing {
         for (n, their) in theirs.iter().enumerate() {
             let same = TheirLine { source: 0, ..their.clone() };
             let known = *first.entry(same).or_insert(n);
-            let says_something = their.external.is_some() || their.attempt.is_some() || their.start.is_some();
+            let says_something =
+                their.kind.is_work() && (their.external.is_some() || their.attempt.is_some() || their.start.is_some());
             if known < n && self.found[n].is_none() && says_something {
                 let at = match self.found[known] {
                     Some(Found::Pair(at, _)) => Some(at),
@@ -226,7 +245,7 @@ fn quantity_gap(our: &OurLine, their: &TheirLine) -> u128 {
 }
 
 /// The same within the tolerance: `|a − b| <= max(absolute, |a| × per mille)`.
-fn near(ours: i64, theirs: i64, absolute: i64, per_mille: i64) -> bool {
+pub(super) fn near(ours: i64, theirs: i64, absolute: i64, per_mille: i64) -> bool {
     let gap = i128::from(ours.abs_diff(theirs));
     gap <= i128::from(absolute) || gap * 1_000 <= i128::from(ours.unsigned_abs()) * i128::from(per_mille)
 }

@@ -5,6 +5,7 @@ pub mod amounts;
 mod csv;
 pub mod mapping;
 pub mod matching;
+pub mod minimum;
 mod read;
 pub mod statement;
 mod worked;
@@ -13,8 +14,9 @@ mod worked;
 mod property_tests;
 
 pub use amounts::{Decimal, NumberFormat, TimeFormat};
-pub use mapping::{Columns, Mapping, QuantityUnit, Tolerance};
+pub use mapping::{Columns, LineKind, Mapping, QuantityUnit, Tolerance};
 pub use matching::{Ours, matched};
+pub use minimum::{OurShort, Short};
 pub use read::{Fault, TheirLine, read};
 pub use statement::{
     Clearing, Dispute, Line, LineRefused, MatchedBy, Meter, OurLine, Quantity, State, Statement, Sums, Twin, Verdict,

@@ -184,6 +184,7 @@ fn mapping() -> Mapping {
         headings: true,
         skip_where: Vec::new(),
         columns: Columns {
+            kind: None,
             attempt: column("Job name"),
             external: column("#2"),
             cluster: None,
@@ -197,6 +198,8 @@ fn mapping() -> Mapping {
                 (QuantityUnit::parse("card-hour").unwrap(), Column("Card-h".into())),
             ],
         },
+        kind: LineKind::Work,
+        kinds: BTreeMap::new(),
         numbers: NumberFormat { decimal: ',', thousands: Some('.'), strip: vec!["€".into()] },
         times: TimeFormat::Pattern { pattern: "DD.MM.YYYY hh:mm:ss".into(), offset_seconds: 8 * 3_600 },
         negative: false,
@@ -232,7 +235,7 @@ proptest! {
         let accrued: Money = ours.iter().filter(|o| o.due && o.settled_in.is_none()).map(|o| o.line.accrued).sum();
         let late: Money = cases.iter().zip(&ours).filter(|(c, _)| c.plant == Plant::Late).map(|(_, o)| o.line.accrued).sum();
 
-        let lines = matched(theirs.clone(), ours.clone(), &mapping());
+        let lines = matched(theirs.clone(), ours.clone(), &[], &mapping());
         for (n, case) in cases.iter().enumerate() {
             let mut wanted = case.verdicts();
             let mut found: Vec<Verdict> = lines.iter().filter(|l| belongs(l, n)).map(|l| l.verdict).collect();
@@ -255,7 +258,7 @@ proptest! {
         settled.sort();
         prop_assert!(settled.windows(2).all(|w| w[0] != w[1]));
         // The other order of ours changes nothing.
-        prop_assert_eq!(matched(theirs, ours.into_iter().rev().collect(), &mapping()), lines);
+        prop_assert_eq!(matched(theirs, ours.into_iter().rev().collect(), &[], &mapping()), lines);
     }
 }
 
@@ -291,7 +294,7 @@ fn elements_of_an_array_at_one_time_are_told_apart_by_what_they_took() {
         .collect();
     let mut csv = String::from("\n\nJob name;No.;User;Start;End;Core-h;Card-h;Net\n");
     (1..=20).rev().for_each(|cores| Case { cores, ..case.clone() }.written(0, &mut csv));
-    let lines = matched(read(&(csv + "x\n"), &mapping()).unwrap(), ours, &mapping());
+    let lines = matched(read(&(csv + "x\n"), &mapping()).unwrap(), ours, &[], &mapping());
     assert!(lines.iter().all(|l| l.verdict == Verdict::Matched), "{lines:#?}");
     assert_eq!(lines.len(), 20);
 }
@@ -314,7 +317,7 @@ fn pairs_below_the_stated_overlap_are_none() {
         let mut one = case.ours(0);
         one.line.start = Timestamp::from_micros(one.line.start.as_micros() + late * 60_000_000);
         let mapping = Mapping { overlap_percent_min: least, ..mapping() };
-        matched(theirs.clone(), vec![one], &mapping).iter().map(|l| l.verdict).collect::<Vec<_>>()
+        matched(theirs.clone(), vec![one], &[], &mapping).iter().map(|l| l.verdict).collect::<Vec<_>>()
     };
     assert_eq!(with(15, 80), [Verdict::Matched]);
     assert_eq!(with(25, 80), [Verdict::OnlyTheirs, Verdict::OnlyOurs]);

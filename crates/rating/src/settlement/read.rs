@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amounts::Decimal;
 use super::csv::{self, Broken, Record};
-use super::mapping::{Column, Mapping};
+use super::mapping::{Column, LineKind, Mapping};
 use super::statement::Quantity;
 
 /// One line of a supplier's statement.
@@ -16,6 +16,9 @@ use super::statement::Quantity;
 pub struct TheirLine {
     /// Line of the file, from 1.
     pub source: u32,
+    /// Of a line that is not about work neither attempt, job nor user is read.
+    #[serde(default, skip_serializing_if = "LineKind::is_work")]
+    pub kind: LineKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -266,6 +269,12 @@ impl Cells<'_> {
         Ok(Money(if self.mapping.negative { -micros } else { micros }))
     }
 
+    fn kind(&self) -> LineKind {
+        let column = self.mapping.columns.kind.as_ref();
+        let word = column.map(|column| self.places.field(self.record, column));
+        word.and_then(|word| self.mapping.kinds.get(word)).copied().unwrap_or(self.mapping.kind)
+    }
+
     fn attempt(&self) -> Result<Option<AttemptId>, Fault> {
         let column = self.mapping.columns.attempt.as_ref();
         let Some((text, column)) = self.text(column)?.zip(column) else { return Ok(None) };
@@ -287,8 +296,15 @@ impl Cells<'_> {
         {
             return Err(self.fault(column, "bad_time", "it ends before it starts".into(), "correct start or end"));
         }
+        let (source, amount, kind) = (self.record.line, self.amount(first)?, self.kind());
+        if kind.is_minimum() {
+            let (attempt, external, cluster, user) = (None, None, None, None);
+            let quantities = Vec::new();
+            return Ok(TheirLine { source, kind, attempt, external, cluster, user, start, end, quantities, amount });
+        }
         Ok(TheirLine {
-            source: self.record.line,
+            source,
+            kind,
             attempt: self.attempt()?,
             external: self.text(columns.external.as_ref())?,
             cluster: self.text(columns.cluster.as_ref())?,
@@ -296,7 +312,7 @@ impl Cells<'_> {
             start,
             end,
             quantities,
-            amount: self.amount(first)?,
+            amount,
         })
     }
 }

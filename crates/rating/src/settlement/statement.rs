@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::{AttemptId, Currency, Money, SupplierId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
+use super::minimum::OurShort;
 use super::read::TheirLine;
 
 /// What a quantity counts.
@@ -187,6 +188,9 @@ pub struct Line {
     pub by: Option<MatchedBy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ours: Option<OurLine>,
+    /// In the place of an attempt: a shortfall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short: Option<OurShort>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub theirs: Option<TheirLine>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -203,11 +207,14 @@ pub struct Line {
 }
 
 impl Line {
-    /// What was accrued for the attempt that this line, and no other, stands for.
+    /// What was accrued for the attempt or the shortfall that this line, and no other, stands for.
     pub fn accrued(&self) -> Money {
         match self.verdict {
             Verdict::Duplicated => Money::ZERO,
-            _ => self.ours.as_ref().map_or(Money::ZERO, |o| o.accrued),
+            _ => {
+                let short = self.short.map_or(Money::ZERO, |s| s.accrued);
+                self.ours.as_ref().map_or(short, |o| o.accrued)
+            }
         }
     }
 
@@ -219,6 +226,11 @@ impl Line {
     pub fn settles(&self) -> Option<AttemptId> {
         let counts = self.verdict != Verdict::Duplicated && self.dispute != Dispute::Later;
         self.ours.as_ref().filter(|_| counts).map(|o| o.attempt)
+    }
+
+    /// The shortfall that accepting the statement settles by this line.
+    pub fn settles_short(&self) -> Option<OurShort> {
+        self.short.filter(|_| self.verdict != Verdict::Duplicated && self.dispute != Dispute::Later)
     }
 
     /// What accepting it moves; `None` while it is in dispute.
@@ -363,6 +375,7 @@ mod tests {
             verdict: Verdict::Matched,
             by: None,
             ours: None,
+            short: None,
             theirs: None,
             twin: None,
             dispute: Dispute::None,

@@ -40,6 +40,9 @@ pub fn candidate(candidate: &Candidate, supply: &Supply, costs: bool) -> submit:
         latency_seconds: candidate.latency.map(base::Span::as_secs_f64),
         run_time_seconds: matches!(candidate.verdict, Verdict::Feasible).then(|| candidate.run_time.as_secs_f64()),
         price: candidate.price.map(Into::into),
+        covered: None,
+        granted: None,
+        to_pay: None,
         cost: candidate.cost.filter(|_| costs).map(Into::into),
         score: score.map(|s| units(s.total)),
         terms: score.map_or_else(Vec::new, |s| {
@@ -50,6 +53,14 @@ pub fn candidate(candidate: &Candidate, supply: &Supply, costs: bool) -> submit:
         }),
         chosen: candidate.chosen,
     }
+}
+
+/// One row of a quote, with who would bear its price.
+pub fn offered(one: &Candidate, shares: Option<engine::Shares>, supply: &Supply, costs: bool) -> submit::Candidate {
+    let shown = candidate(one, supply, costs);
+    let Some(engine::Shares { covered, granted, to_pay }) = shares else { return shown };
+    let (covered, granted, to_pay) = (Some(covered.into()), Some(granted.into()), Some(to_pay.into()));
+    submit::Candidate { covered, granted, to_pay, ..shown }
 }
 
 /// An amount of a rule in both languages: most are numbers and names.

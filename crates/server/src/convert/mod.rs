@@ -13,6 +13,7 @@ pub mod job;
 pub mod order;
 pub mod overview;
 pub mod prices;
+pub mod rate;
 pub mod report;
 pub mod settlement;
 pub mod statement;
@@ -51,6 +52,7 @@ same_words! {
     service, service_from: model::Service = wire::ClusterService { Testing, InService, Retired }
     report_kind, report_kind_from: model::ReportKind = wire::ReportKind { Check, Trial }
     node_state, node_state_from: model::NodeState = wire::NodeState { Up, Drained, Down }
+    line_kind, line_kind_from: rating::settlement::LineKind = wire::LineKind { Work, Minimum }
     class, class_from: model::PriorityClass = wire::PriorityClass { Low, Normal, High, Urgent }
     line, line_from: model::ProductLine = wire::ProductLine { General, Industry, Ai, Maas, Render, Lease }
     log_stream, log_stream_from: ports::LogStream = wire::LogStream { Stdout, Stderr }

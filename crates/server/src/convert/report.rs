@@ -276,7 +276,7 @@ impl Legend<'_> {
 const HOUR_MS: f64 = 3_600_000.0;
 
 /// Neither what was written off nor what was granted for free is revenue.
-fn earned_of(row: &EarnedRow) -> Money {
+pub(super) fn earned_of(row: &EarnedRow) -> Money {
     row.charge.saturating_sub(row.uncollected).saturating_sub(row.credited)
 }
 

@@ -3,8 +3,8 @@
 use base::{Currency, Money};
 use rating::settlement::mapping::Column;
 use rating::settlement::{
-    Columns, Dispute, Fault, Line, Mapping, NumberFormat, Quantity, QuantityUnit, State, Statement, TheirLine,
-    TimeFormat, Tolerance, Twin, Verdict, statement,
+    Columns, Dispute, Fault, Line, LineKind, Mapping, NumberFormat, Quantity, QuantityUnit, State, Statement,
+    TheirLine, TimeFormat, Tolerance, Twin, Verdict, statement,
 };
 use wire::settlement::{
     LineQuantity, Settlement, SettlementLine, SettlementSums, StatementColumns, StatementMapping, StatementNumbers,
@@ -23,7 +23,7 @@ const SKIPPED_MAX: u32 = 1_000;
 /// The mapping of a request, checked.
 pub fn mapping(written: &StatementMapping) -> Result<Mapping, Failure> {
     let StatementMapping { delimiter, skip_first, skip_last, skip, headings, columns, numbers, times, .. } = written;
-    if written.users.len().max(skip.len()).max(columns.quantity.len()) > ENTRIES_MAX {
+    if written.users.len().max(skip.len()).max(written.kinds.len()).max(columns.quantity.len()) > ENTRIES_MAX {
         return Err(Failure::invalid("mapping", format!("at most {ENTRIES_MAX} entries in one list")));
     }
     if (*skip_first).max(*skip_last) > SKIPPED_MAX {
@@ -37,6 +37,12 @@ pub fn mapping(written: &StatementMapping) -> Result<Mapping, Failure> {
         headings: *headings,
         skip_where: skip.iter().map(|s| (Column(s.column.clone()), s.text.trim().to_owned())).collect(),
         columns: columns_of(columns)?,
+        kind: super::line_kind_from(written.kind),
+        kinds: written
+            .kinds
+            .iter()
+            .map(|(word, kind)| (word.trim().to_owned(), super::line_kind_from(*kind)))
+            .collect(),
         numbers: numbers_of(numbers)?,
         times: times_of(times)?,
         negative: written.negative,
@@ -71,6 +77,7 @@ fn columns_of(written: &StatementColumns) -> Result<Columns, Failure> {
         quantities.push((unit, Column(name.clone())));
     }
     Ok(Columns {
+        kind: column(&written.kind),
         attempt: column(&written.attempt),
         external: column(&written.job),
         cluster: column(&written.cluster),
@@ -193,11 +200,13 @@ pub fn settlement(of: &Statement, supply: &Supply) -> Settlement {
 
 /// `by` is the name of whoever changed its dispute last.
 pub fn line(of: &Line, by: Option<String>) -> SettlementLine {
-    let (ours, theirs) = (of.ours.as_ref(), of.theirs.as_ref());
+    let (ours, short, theirs) = (of.ours.as_ref(), of.short, of.theirs.as_ref());
+    let kind = theirs.map_or_else(|| if short.is_some() { LineKind::Minimum } else { LineKind::Work }, |t| t.kind);
     let text = |text: Option<&std::sync::Arc<str>>| text.map(|t| t.to_string());
     SettlementLine {
         line: of.line,
         source: theirs.map(|t| t.source),
+        kind: super::line_kind(kind),
         verdict: verdict(of.verdict),
         matched_by: of.by.map(|by| match by {
             statement::MatchedBy::Attempt => MatchedBy::Attempt,
@@ -209,10 +218,10 @@ pub fn line(of: &Line, by: Option<String>) -> SettlementLine {
         external: text(ours.and_then(|o| o.external.as_ref()).or_else(|| theirs?.external.as_ref())),
         cluster: text(ours.map(|o| &o.cluster).or_else(|| theirs?.cluster.as_ref())),
         user: text(ours.map(|o| &o.user).or_else(|| theirs?.user.as_ref())),
-        start: super::job::time(ours.map(|o| o.start).or_else(|| theirs?.start)),
-        end: super::job::time(ours.map(|o| o.end).or_else(|| theirs?.end)),
+        start: super::job::time(ours.map(|o| o.start).or(short.map(|s| s.from)).or_else(|| theirs?.start)),
+        end: super::job::time(ours.map(|o| o.end).or(short.map(|s| s.to)).or_else(|| theirs?.end)),
         quantities: quantities(ours.map_or(&[], |o| &o.quantities), theirs),
-        ours: ours.map(|o| o.accrued.into()),
+        ours: ours.map(|o| o.accrued).or(short.map(|s| s.accrued)).map(Money::into),
         theirs: theirs.map(|t| t.amount.into()),
         agreed: of.clearing().map(|c| c.agreed.into()),
         twin_line: match of.twin {

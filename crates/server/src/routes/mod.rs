@@ -20,6 +20,7 @@ mod overviews;
 mod people;
 mod policy;
 mod prices;
+mod rates;
 mod reports;
 mod session;
 mod settlements;
@@ -177,6 +178,7 @@ fn agreed() -> OpenApiRouter<Shared> {
         .routes(routes!(grants::revoke))
         .routes(routes!(suppliers::list))
         .routes(routes!(suppliers::set))
+        .routes(routes!(rates::list, rates::set))
         .routes(routes!(overviews::tenants))
         .routes(routes!(overviews::mix))
         .routes(routes!(overviews::ageing))

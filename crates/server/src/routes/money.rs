@@ -14,8 +14,10 @@ use wire::money::{Bill, BillLine, BillQuery, Margin, MarginQuery, TopUp, TopUpDo
 use wire::page::PageQuery;
 use wire::{BillFormat, MarginBy, MoneyText, Page};
 
+use super::reports::exchange;
 use super::{page, plain_text, unexpected};
 use crate::access::{AuditAccess, Body, Meta, OperatorAccess, Params, Read, Segments, Sight, TenantAccess};
+use crate::convert::rate::{self, Exchange, Lacking};
 use crate::convert::{self, bill as render};
 use crate::limits::{AMOUNT_UNITS_MAX, FILTER_CHARS_MAX, MEMO_CHARS_MAX, REPORT_ROWS_MAX};
 use crate::problem::Failure;
@@ -271,6 +273,31 @@ pub(super) async fn margin(access: AuditAccess, Params(query): Params<MarginQuer
     let now = access.app().clock.now();
     let (from, to) = period(query.from.map(|t| t.0), query.to.map(|t| t.0), now)?;
     let by = query.by.unwrap_or(MarginBy::Tenant);
+    let made = access.app().store.corrections(Scope::All, from, to).await?;
+    let (rows, truncated) = match exchange(&access, query.currency.as_deref()).await? {
+        Some(exchange) => converted_margins(&access, by, (from, to), &made, &exchange).await?,
+        None => {
+            let (mut rows, truncated) = margins(&access, by, (from, to)).await?;
+            for one in &made {
+                add_correction(&access, &mut rows, by, one).await?;
+            }
+            (rate::costs_apart(rows, access.app().settings.cost_currency), truncated)
+        }
+    };
+    Ok(Json(Margin {
+        by,
+        from: from.into(),
+        to: to.into(),
+        total: render::margin_totals(&rows),
+        rows: rows.iter().map(|row| render::margin_row(row, by)).collect(),
+        truncated,
+    }))
+}
+
+type Within = (Timestamp, Timestamp);
+
+/// Rows as they were earned, and whether there were too many.
+async fn margins(access: &AuditAccess, by: MarginBy, (from, to): Within) -> Result<(Vec<MarginRow>, bool), Failure> {
     let mut rows: Vec<MarginRow> = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
@@ -279,21 +306,32 @@ pub(super) async fn margin(access: AuditAccess, Params(query): Params<MarginQuer
         rows.extend(page.items);
         cursor = page.next;
         if cursor.is_none() || rows.len() >= REPORT_ROWS_MAX {
-            break;
+            return Ok((rows, cursor.is_some()));
         }
     }
-    let made = access.app().store.corrections(Scope::All, from, to).await?;
-    for one in &made {
-        add_correction(&access, &mut rows, by, one).await?;
+}
+
+/// Rows in one currency: each day's are converted, then summed.
+async fn converted_margins(
+    access: &AuditAccess,
+    by: MarginBy,
+    (from, to): Within,
+    made: &[Correction],
+    exchange: &Exchange,
+) -> Result<(Vec<MarginRow>, bool), Failure> {
+    let store = &access.app().store;
+    let mut days = store.margin_by_day(convert::margin_by_from(by), from, to, REPORT_ROWS_MAX + 1).await?;
+    let truncated = days.len() > REPORT_ROWS_MAX;
+    days.truncate(REPORT_ROWS_MAX);
+    for one in made {
+        let mut rows = Vec::new();
+        add_correction(access, &mut rows, by, one).await?;
+        days.extend(rows.into_iter().map(|row| (store.days().of(one.at), row)));
     }
-    Ok(Json(Margin {
-        by,
-        from: from.into(),
-        to: to.into(),
-        total: render::margin_totals(&rows),
-        rows: rows.iter().map(|row| render::margin_row(row, by)).collect(),
-        truncated: cursor.is_some(),
-    }))
+    let mut lacking = Lacking::default();
+    let rows = exchange.margins(days, &mut lacking);
+    lacking.check(exchange.into)?;
+    Ok((rows, truncated))
 }
 
 /// A correction is revenue of whatever the report has rows for, or of none of it.

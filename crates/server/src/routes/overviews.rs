@@ -10,7 +10,7 @@ use wire::ReportBy;
 use wire::overview::{AgeingReport, Ages, MixReport, Payable, Receivable, TenantsReport};
 use wire::report::PeriodQuery;
 
-use super::reports::{days, margin_rows};
+use super::reports::{days, exchange, margin_rows};
 use crate::access::{AuditAccess, Params};
 use crate::convert::overview as show;
 use crate::problem::Failure;
@@ -25,11 +25,13 @@ pub(super) async fn tenants(
     Params(query): Params<PeriodQuery>,
 ) -> Result<Json<TenantsReport>, Failure> {
     let (from, to) = days(&access, query.from.map(|t| t.0), query.to.map(|t| t.0))?;
-    let (rows, total) = margin_rows(&access, &[ReportBy::Tenant], from, to).await?;
+    let exchange = exchange(&access, query.currency.as_deref()).await?;
+    let (rows, total) = margin_rows(&access, &[ReportBy::Tenant], from, to, exchange.as_ref()).await?;
     let mut users = BTreeMap::new();
     for (tenant, count) in access.app().store.active_users(from, to).await? {
         if let Some(tenant) = access.names().tenant(tenant).await? {
-            users.insert(tenant.name.to_string(), (count, tenant.currency));
+            let currency = exchange.as_ref().map_or(tenant.currency, |exchange| exchange.into);
+            users.insert(tenant.name.to_string(), (count, currency));
         }
     }
     let (rows, total) = show::tenants(&rows, &total, &users);
@@ -43,7 +45,8 @@ pub(super) async fn tenants(
 )]
 pub(super) async fn mix(access: AuditAccess, Params(query): Params<PeriodQuery>) -> Result<Json<MixReport>, Failure> {
     let (from, to) = days(&access, query.from.map(|t| t.0), query.to.map(|t| t.0))?;
-    let (rows, _) = margin_rows(&access, &[ReportBy::Month, ReportBy::Mode], from, to).await?;
+    let exchange = exchange(&access, query.currency.as_deref()).await?;
+    let (rows, _) = margin_rows(&access, &[ReportBy::Month, ReportBy::Mode], from, to, exchange.as_ref()).await?;
     Ok(Json(MixReport { from: from.into(), to: to.into(), rows: show::mix(&rows) }))
 }
 

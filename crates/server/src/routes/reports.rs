@@ -15,6 +15,7 @@ use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, ReportRow, Siz
 use super::money::{amount, period};
 
 use crate::access::{AuditAccess, Body, Params, Supply};
+use crate::convert::rate::{self, Exchange, Lacking};
 use crate::convert::report::{Beside, Contracted, Legend, Payer, Short};
 use crate::problem::Failure;
 
@@ -30,22 +31,34 @@ const MOMENT: Span = Span::from_micros(1);
 pub(super) async fn margin(access: AuditAccess, Params(query): Params<ReportQuery>) -> Result<Json<Report>, Failure> {
     let by = told_apart(query.by.as_deref().unwrap_or("tenant"))?;
     let (from, to) = days(&access, query.from.map(|t| t.0), query.to.map(|t| t.0))?;
-    let (rows, total) = margin_rows(&access, &by, from, to).await?;
+    let exchange = exchange(&access, query.currency.as_deref()).await?;
+    let (rows, total) = margin_rows(&access, &by, from, to, exchange.as_ref()).await?;
     let utc_offset = access.app().store.days().offset().to_string();
     Ok(Json(Report { from: from.into(), to: to.into(), utc_offset, rows, total, by }))
 }
 
-/// The rows and sums of a margin report.
+/// Into which currency a report goes, where one is asked for.
+pub(super) async fn exchange(access: &AuditAccess, asked: Option<&str>) -> Result<Option<Exchange>, Failure> {
+    let Some(text) = asked else { return Ok(None) };
+    let into = rate::currency("currency", text)?;
+    let rates = access.app().store.rate_table(Some(into)).await?;
+    let days = access.app().store.days();
+    Ok(Some(Exchange { into, costs: access.app().settings.cost_currency, rates, days }))
+}
+
+/// The rows and sums of a margin report, in one currency where that is asked for.
 pub(super) async fn margin_rows(
     access: &AuditAccess,
     by: &[ReportBy],
     from: Timestamp,
     to: Timestamp,
+    exchange: Option<&Exchange>,
 ) -> Result<(Vec<ReportRow>, Vec<ReportRow>), Failure> {
-    let any = |words: &[ReportBy]| by.iter().any(|by| words.contains(by));
+    // What is converted is the finest that is stored, so that what is told apart changes no sum.
+    let any = |words: &[ReportBy]| exchange.is_some() || by.iter().any(|by| words.contains(by));
     let apart = Apart {
         day: any(&[ReportBy::Day, ReportBy::Month, ReportBy::Season]),
-        user: any(&[ReportBy::User]),
+        user: by.contains(&ReportBy::User),
         // Currencies are the tenants'.
         project: true,
         pool: any(&[ReportBy::Pool, ReportBy::Cluster, ReportBy::Supplier, ReportBy::Mode, ReportBy::Region]),
@@ -54,15 +67,23 @@ pub(super) async fn margin_rows(
     let store = &access.app().store;
     let mut earned = store.earned(apart, from, to).await?;
     let users = users(access, &earned).await?;
-    let payers = with_corrections(access, &mut earned, from, to).await?;
-    let time = store.pool_time(apart.day, from, to).await?;
-    let beside = Beside {
+    let mut payers = with_corrections(access, &mut earned, from, to).await?;
+    let mut time = store.pool_time(apart.day, from, to).await?;
+    let mut beside = Beside {
         settled: store.accepted(from, to).await?,
         contracted: contracted(access, from, to).await?,
         short: Short::within(&store.supplier_terms().await?, from, to),
     };
     let supply = access.names().supply().await?;
-    let (cost_currency, days) = (access.app().settings.cost_currency, access.app().store.days());
+    let (mut cost_currency, days) = (access.app().settings.cost_currency, access.app().store.days());
+    if let Some(exchange) = exchange {
+        let mut lacking = Lacking::default();
+        exchange.earned(&mut earned, &mut payers, &mut lacking);
+        exchange.time(&mut time, &mut lacking);
+        exchange.beside(&mut beside, &mut lacking);
+        lacking.check(exchange.into)?;
+        cost_currency = exchange.into;
+    }
     let legend = Legend { by, supply: &supply, payers: &payers, users: &users, days, cost_currency };
     Ok(legend.report(&earned, &time, &beside))
 }
@@ -78,12 +99,23 @@ pub(super) async fn pools(
 ) -> Result<Json<PoolsReport>, Failure> {
     let (from, to) = days(&access, query.from.map(|t| t.0), query.to.map(|t| t.0))?;
     let store = &access.app().store;
-    let mut earned = store.earned(Apart { project: true, pool: true, ..Apart::default() }, from, to).await?;
-    let payers = with_corrections(&access, &mut earned, from, to).await?;
-    let time = store.pool_time(false, from, to).await?;
+    let exchange = exchange(&access, query.currency.as_deref()).await?;
+    let finest = exchange.is_some();
+    let apart = Apart { project: true, pool: true, day: finest, line: finest, user: false };
+    let mut earned = store.earned(apart, from, to).await?;
+    let mut payers = with_corrections(&access, &mut earned, from, to).await?;
+    let mut time = store.pool_time(finest, from, to).await?;
     let used = store.used(from, to).await?;
     let supply = access.names().supply().await?;
-    let (cost_currency, days) = (access.app().settings.cost_currency, access.app().store.days());
+    let (mut cost_currency, days) = (access.app().settings.cost_currency, access.app().store.days());
+    if let Some(exchange) = exchange {
+        let mut lacking = Lacking::default();
+        exchange.earned(&mut earned, &mut payers, &mut lacking);
+        exchange.time(&mut time, &mut lacking);
+        lacking.check(exchange.into)?;
+        time = rate::without_days(time);
+        cost_currency = exchange.into;
+    }
     let users = BTreeMap::new();
     let rows = Legend { by: &[], supply: &supply, payers: &payers, users: &users, days, cost_currency }
         .pools(&earned, &time, &used);

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use base::{PoolId, Span};
 use engine::{Command, Draft, Report, Settling};
 use model::Supplier;
-use rating::settlement::{self as pure, Dispute, State, Statement};
+use rating::settlement::{self as pure, Dispute, Short, State, Statement};
 use store::{LineFilter, WorkPeriod};
 use wire::page::PageQuery;
 use wire::settlement::{
@@ -64,10 +64,13 @@ pub(super) async fn import(
         .filter_map(|p| Some((p.id, supply.clusters.get(&p.cluster).filter(|c| c.supplier == supplier)?.name.clone())))
         .collect();
     let ours = access.app().store.supplier_work(&pools, WorkPeriod { late_from: from - LATE, from, to }).await?;
+    let terms = access.app().store.supplier_terms().await?;
+    let shorts: Vec<Short> =
+        terms.iter().filter(|t| t.supplier == supplier).flat_map(|t| Short::of(t, from - LATE, from, to)).collect();
     // Seconds for the largest: not on a thread that others wait for.
     let matched = tokio::task::spawn_blocking(move || {
         let theirs = pure::read(&csv, &mapping)?;
-        Ok(pure::matched(theirs, ours, &mapping))
+        Ok(pure::matched(theirs, ours, &shorts, &mapping))
     });
     let matched = matched.await.map_err(|e| Failure::internal(format!("matching a statement: {e}")))?;
     let lines = matched.map_err(|faults: Vec<pure::Fault>| show::faults(&faults))?;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use base::{JobId, Money, ProjectId, TenantId};
+use base::{JobId, ProjectId, UserId};
 use engine::{JobRef, Report, Submission};
 use jobscript::{Context, Draft, Fault, Given, Key, Origin, Parsed};
 use model::spec::spec_id;
 use model::{Outcome, Phase, StateCode};
 use store::{JobFilter, PageRequest, Scope, SqlStore};
+use wire::Problem;
 use wire::submit::{JobAccepted, JobSubmit, OptionValue, Quote, Warning};
-use wire::{ErrorCode, Problem};
 
 use super::unexpected;
 use crate::access::{Body, Caller, Meta, SubmitAccess, job_ref};
@@ -42,8 +42,7 @@ pub(super) async fn submit(access: SubmitAccess, meta: Meta, body: Body<JobSubmi
     let warnings: Vec<Warning> = draft.warnings.iter().map(warning).collect();
     let elements = elements(&draft);
     if dry_run {
-        let (_, hold, _) = quoted(access.app(), who.tenant, &draft).await?;
-        let hold = for_all(hold, elements)?.into();
+        let hold = quoted(access.app(), (who.user, project), &draft).await?.set_aside.to_pay.into();
         return Ok(Json(JobAccepted { job: None, number: 0, elements, hold, currency, warnings }).into_response());
     }
     let canonical = serde_json::to_vec(&draft.spec).map_err(|e| Failure::internal(format!("a spec: {e}")))?;
@@ -76,41 +75,35 @@ pub(super) async fn submit(access: SubmitAccess, meta: Meta, body: Body<JobSubmi
     responses((status = 200, description = "Candidates, best first", body = Quote))
 )]
 pub(super) async fn quote(caller: Caller, body: Body<JobSubmit>) -> Result<Json<Quote>, Failure> {
-    let (draft, _) = draft(&caller, body.value).await?;
-    let (explanation, hold, currency) = quoted(caller.app(), caller.who.tenant, &draft).await?;
+    let (draft, project) = draft(&caller, body.value).await?;
+    let quoted = quoted(caller.app(), (caller.who.user, project), &draft).await?;
     let supply = caller.names().supply().await?;
     let costs = caller.who.sees_all();
-    let elements = elements(&draft);
+    let candidates = quoted.explanation.candidates.iter().zip(&quoted.shares);
+    let candidates = candidates.map(|(one, shares)| convert::explain::offered(one, *shares, &supply, costs));
     Ok(Json(Quote {
         request: convert::job::requested(&draft.spec.request),
         time_limit_seconds: draft.spec.time_limit.as_secs_f64(),
         class: convert::class(draft.spec.class),
         line: convert::line(draft.spec.line),
-        elements,
-        candidates: explanation.candidates.iter().map(|c| convert::explain::candidate(c, &supply, costs)).collect(),
-        chosen: explanation.chosen,
-        hold: for_all(hold, elements)?.into(),
-        currency: currency.to_string(),
+        elements: elements(&draft),
+        candidates: candidates.collect(),
+        chosen: quoted.explanation.chosen,
+        hold: quoted.set_aside.to_pay.into(),
+        covered: quoted.set_aside.covered.into(),
+        granted: quoted.set_aside.granted.into(),
+        currency: quoted.currency.to_string(),
         warnings: draft.warnings.iter().map(warning).collect(),
     }))
 }
 
-async fn quoted(
-    app: &App,
-    tenant: TenantId,
-    draft: &Draft,
-) -> Result<(sched::Explanation, Money, base::Currency), Failure> {
-    let spec = Arc::new(draft.spec.clone());
-    Ok(app.engine.ask(move |engine, _| engine.quote(tenant, &spec)).await??)
+async fn quoted(app: &App, whose: (UserId, Option<ProjectId>), draft: &Draft) -> Result<engine::Quoted, Failure> {
+    let (spec, elements) = (Arc::new(draft.spec.clone()), elements(draft));
+    Ok(app.engine.ask(move |engine, _| engine.quote_whole(whose, &spec, elements)).await??)
 }
 
 fn elements(draft: &Draft) -> u32 {
     draft.spec.array.as_ref().map_or(1, |array| u32::try_from(array.indices.len()).unwrap_or(u32::MAX))
-}
-
-fn for_all(hold: Money, elements: u32) -> Result<Money, Failure> {
-    let sum = hold.micros().checked_mul(i64::from(elements)).map(Money);
-    sum.ok_or_else(|| Failure::new(ErrorCode::MoneyRange, "the amount for all elements leaves the range of money"))
 }
 
 /// Which of the jobs it waits for ended already; the engine remembers open jobs and recent ends only. A whole array has
@@ -297,11 +290,5 @@ mod tests {
         .unwrap_err();
         assert_eq!(faults.len(), 3);
         assert!(faults.iter().all(|f| f.origin == Origin::Json && f.to_string().starts_with("request body")));
-    }
-
-    #[test]
-    fn holds_of_arrays_stay_in_range() {
-        assert_eq!(for_all(Money(5), 3).unwrap(), Money(15));
-        assert_eq!(for_all(Money(i64::MAX / 2), 3).unwrap_err().code, ErrorCode::MoneyRange);
     }
 }

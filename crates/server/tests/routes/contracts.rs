@@ -42,7 +42,29 @@ async fn work_draws_on_a_contract_before_it_costs_money() {
 
     // What begins before the contract by the machine's clock is not covered.
     platform.pass(Span::from_secs(5)).await;
+    // A quote says what the contract covers, a grant pays of the rest, and the wallet would hold; a submission then holds that.
+    let quote = async || platform.post(&user, "/v1/jobs/quote", json!({ "script": WORKS })).await.expect(200);
+    let alone = quote().await;
+    let row = &alone["candidates"][0];
+    let [price, covered, granted, to_pay] = ["price", "covered", "granted", "to_pay"].map(|field| money(&row[field]));
+    assert!(covered > Money::ZERO && to_pay > Money::ZERO && granted == Money::ZERO, "{alone}");
+    assert_eq!(covered + to_pay, price, "memory is no part of the commitment: {alone}");
+    assert!(money(&alone["covered"]) > Money::ZERO, "{alone}");
+    let little = json!({ "amount": "0.01", "to": "2100-01-01T00:00:00Z", "note": "first steps" });
+    platform.post(admin, "/v1/tenants/lab/grants", little).await.expect(201);
+    platform.pass(Span::from_secs(1)).await;
+    let both = quote().await;
+    let row = &both["candidates"][0];
+    let cent = Money(10_000);
+    assert_eq!((money(&row["covered"]), money(&row["granted"])), (covered, cent), "{both}");
+    assert_eq!((money(&row["to_pay"]), money(&both["granted"])), (to_pay - cent, cent), "{both}");
+    let dry = json!({ "script": WORKS, "dry_run": true });
+    let dry = platform.post(&user, "/v1/jobs", dry).await.expect(200);
+    assert_eq!((money(&dry["hold"]), &dry["hold"]), (money(&alone["hold"]) - cent, &both["hold"]), "{dry}");
+    let held = async || money(&platform.get(admin, "/v1/tenants/lab/wallet").await.expect(200)["held"]);
+    let before = held().await;
     let job = platform.submit(&user, WORKS).await;
+    assert_eq!(held().await - before, money(&both["hold"]), "as the quote said");
     platform.until(&user, &job, &["RUNNING"]).await;
     platform.pass(Span::from_secs(90)).await;
     let done = platform.until(&user, &job, &["COMPLETED"]).await;

@@ -11,6 +11,7 @@ mod malformed;
 mod money;
 mod people;
 mod policy;
+mod rates;
 mod reports;
 mod settlements;
 mod statements;

@@ -15,6 +15,7 @@ pub(crate) mod money;
 pub(crate) mod overview;
 pub(crate) mod page;
 pub(crate) mod people;
+pub(crate) mod rates;
 pub(crate) mod report;
 pub(crate) mod settlements;
 pub(crate) mod statements;

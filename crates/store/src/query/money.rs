@@ -250,19 +250,10 @@ impl SqlStore {
         to: Option<Timestamp>,
         page: PageRequest,
     ) -> Result<Page<MarginRow>, StoreError> {
-        let (key, name, number) = match by {
-            MarginBy::Job => ("j.id", "j.name", "j.number"),
-            MarginBy::Tenant => ("t.id", "t.name", "0"),
-            MarginBy::Pool => ("o.id", "o.name", "0"),
-            MarginBy::Project => ("p.id", "p.name", "0"),
-        };
+        let (key, name, number) = group(by);
         let mut select = Select::new(
             self.kind(),
-            format!(
-                "SELECT {key}, {name}, CAST(MAX({number}) AS BIGINT), t.currency, CAST(SUM(i.charge - i.credited) AS BIGINT), \
-                 CAST(SUM(i.uncollected) AS BIGINT), CAST(SUM(i.depreciation) AS BIGINT), \
-                 CAST(SUM(i.datacentre) AS BIGINT), CAST(SUM(i.fee) AS BIGINT){BILLED}"
-            ),
+            format!("SELECT {key}, {name}, CAST(MAX({number}) AS BIGINT), t.currency, {MARGIN_SUMS}{BILLED}"),
         );
         ended_within(&mut select, from, to);
         if let Some(after) = page.after() {
@@ -272,21 +263,54 @@ impl SqlStore {
             select.push(" AND t.currency > ").text(currency.as_str()).push("))");
         }
         select.push(&format!(" GROUP BY {key}, {name}, t.currency ORDER BY {key}, t.currency LIMIT ")).int(page.rows());
-        let found = self
-            .list(select.text, select.args, |row| {
-                Ok(MarginRow {
-                    key: row.opt_id(0)?.unwrap_or(0),
-                    name: row.opt_text(1)?.unwrap_or("-").into(),
-                    number: (by == MarginBy::Job).then(|| row.natural(2)).transpose()?,
-                    currency: codec::get_currency(row, 3)?,
-                    revenue: Money(row.int(4)?),
-                    uncollected: Money(row.int(5)?),
-                    cost: codec::get_cost(row, 6)?,
-                })
-            })
-            .await?;
+        let found = self.list(select.text, select.args, |row| get_margin(row, by)).await?;
         Ok(page.page(found, |row| Cursor { number: currency_number(row.currency), id: row.key }))
     }
+
+    /// As [`SqlStore::margin`], by the day in which intervals end as well, `rows` of them at most.
+    pub async fn margin_by_day(
+        &self,
+        by: MarginBy,
+        from: Timestamp,
+        to: Timestamp,
+        rows: usize,
+    ) -> Result<Vec<(i64, MarginRow)>, StoreError> {
+        let (key, name, number) = group(by);
+        let day = self.days().sql("i.to_at");
+        let mut select = Select::new(
+            self.kind(),
+            format!("SELECT {key}, {name}, CAST(MAX({number}) AS BIGINT), t.currency, {MARGIN_SUMS}, {day}{BILLED}"),
+        );
+        ended_within(&mut select, Some(from), Some(to));
+        select.push(&format!(" GROUP BY {key}, {name}, t.currency, {day} ORDER BY {key}, t.currency, {day} LIMIT "));
+        select.int(codec::natural(rows as u64));
+        self.list(select.text, select.args, |row| Ok((row.int(9)?, get_margin(row, by)?))).await
+    }
+}
+
+const MARGIN_SUMS: &str = "CAST(SUM(i.charge - i.credited) AS BIGINT), CAST(SUM(i.uncollected) AS BIGINT), \
+    CAST(SUM(i.depreciation) AS BIGINT), CAST(SUM(i.datacentre) AS BIGINT), CAST(SUM(i.fee) AS BIGINT)";
+
+/// Id, name and number of what a row of margins is of.
+const fn group(by: MarginBy) -> (&'static str, &'static str, &'static str) {
+    match by {
+        MarginBy::Job => ("j.id", "j.name", "j.number"),
+        MarginBy::Tenant => ("t.id", "t.name", "0"),
+        MarginBy::Pool => ("o.id", "o.name", "0"),
+        MarginBy::Project => ("p.id", "p.name", "0"),
+    }
+}
+
+fn get_margin(row: &Row, by: MarginBy) -> Sql<MarginRow> {
+    Ok(MarginRow {
+        key: row.opt_id(0)?.unwrap_or(0),
+        name: row.opt_text(1)?.unwrap_or("-").into(),
+        number: (by == MarginBy::Job).then(|| row.natural(2)).transpose()?,
+        currency: codec::get_currency(row, 3)?,
+        revenue: Money(row.int(4)?),
+        uncollected: Money(row.int(5)?),
+        cost: codec::get_cost(row, 6)?,
+    })
 }
 
 /// A currency as a number for a cursor: its three letters.
