@@ -183,14 +183,12 @@ impl Tables {
             Record::Tenant(t) => drop(self.tenants.insert(t.id, t.clone())),
             Record::Project(p) => drop(self.projects.insert(p.id, p.clone())),
             Record::User(u) => drop(self.users.insert(u.id, u.clone())),
-            // Secrets and sessions are no concern of a simulation.
-            Record::Password { .. } | Record::Token(_) | Record::TokenRevoked { .. } => {}
+            // Secrets, sessions and files are no concern of a simulation.
+            Record::Password { .. } | Record::Token(_) | Record::TokenRevoked { .. } | Record::Results { .. } => {}
             Record::Supplier(s) => drop(self.suppliers.insert(s.id, s.clone())),
             Record::Cluster(c) => drop(self.clusters.insert(c.id, c.clone())),
             // Ways to real clusters and what was found there; lines of statements, which nothing here reads again.
             Record::ClusterLink(_) | Record::ClusterReport(_) | Record::StatementLine(_) => {}
-            // Files are no concern of a simulation.
-            Record::Results { .. } => {}
             Record::Pool(p) => drop(self.pools.insert(p.id, p.clone())),
             Record::PoolCost { pool, cost } => drop(self.costs.insert(*pool, cost.clone())),
             Record::Upkeep(open) => drop(self.upkeep.insert(open.pool, open.as_ref().clone())),
