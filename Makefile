@@ -1,5 +1,5 @@
 # Every everyday command of the project. The work is done in scripts/; this file only names it.
-.PHONY: help up test bench soak check fences console clean-data
+.PHONY: help up test bench soak check fences console shots clean-data
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -26,6 +26,11 @@ fences: ## write the generated clippy.toml of every crate anew
 
 console: ## build the web page (needs Node.js 20 or later with npm)
 	@scripts/console.sh
+
+shots: ## pictures of every page of a real platform, into HW_SHOTS (default /tmp/headworks-shots)
+	@scripts/setup.sh test
+	@scripts/console.sh
+	@HW_SHOTS=$${HW_SHOTS:-/tmp/headworks-shots} cargo nextest run -p headworks-cli -E 'test(heavy_the_page_works_in_a_browser)'
 
 clean-data: ## delete the data folder of `make up` (asks first)
 	@scripts/clean-data.sh

@@ -1,7 +1,7 @@
 // What the operator does, against a real server: looks, drains, registers, signs, tries prices, reconciles, changes the policy, makes a tenant.
-import { AxeBuilder } from '@axe-core/playwright';
 import { expect, test, type Page } from '@playwright/test';
 
+import { look } from './look';
 import { RUN, seed, type Seed } from './operate-seed';
 import { signIn } from './sign-in';
 
@@ -28,13 +28,7 @@ test.beforeAll(async ({ browser }) => {
 test.afterAll(() => page.context().close());
 test.afterEach(() => expect(complaints.splice(0)).toEqual([]));
 
-/** Nothing serious for axe, nothing wider than the screen, nothing that failed. */
-async function sound(where: string): Promise<void> {
-  const found = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']).analyze();
-  const serious = found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-  expect(serious.map(({ id, nodes }) => `${where}: ${id} ${nodes[0]?.html}`)).toEqual([]);
-  expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), `${where} is wider than the screen`).toBeLessThanOrEqual(0);
-}
+const sound = (where: string) => look(page, `operate-${where.replaceAll(' ', '-')}`);
 
 const button = (name: string | RegExp) => page.getByRole('button', { name, exact: typeof name === 'string' });
 const sheet = () => page.locator('dialog[open]');

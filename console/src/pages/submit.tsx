@@ -9,6 +9,7 @@ import { api, idempotencyKey, unwrap } from '../api/client';
 import { ApiProblem, asProblem } from '../api/problem';
 import { jobQuery, quoteQuery, scriptQuery, sessionQuery } from '../api/queries';
 import type { JobSubmit, Quote } from '../api/types';
+import { micros } from '../lib/decimal';
 import { SAMPLE, SCRIPT_BYTES_MAX } from '../lib/script';
 import { CandidateTable } from '../ui/candidates';
 import { useFormat, useSettled, useTitle } from '../ui/hooks';
@@ -310,6 +311,8 @@ function QuotePanel({ empty, quote, error, busy }: QuoteProps) {
                 [t('submit.asks'), <AmountsText key="asks" amounts={quote.request} chip={quote.request.chips[0]} />],
                 [t('submit.timeLimit'), format.span(quote.time_limit_seconds)],
                 [t('submit.elements'), quote.elements > 1 && format.number(quote.elements)],
+                [t('submit.covered'), micros(quote.covered) > 0n && format.money(quote.covered ?? '0', quote.currency)],
+                [t('submit.granted'), micros(quote.granted) > 0n && format.money(quote.granted ?? '0', quote.currency)],
                 [t('submit.hold'), <strong key="hold">{format.money(quote.hold, quote.currency)}</strong>],
               ]}
             />

@@ -3,6 +3,7 @@
 import { useTranslation } from 'react-i18next';
 
 import type { Candidate } from '../api/types';
+import { micros } from '../lib/decimal';
 import { useFormat, useNow, useText } from './hooks';
 import { type Column, DataTable } from './table';
 
@@ -55,7 +56,7 @@ export function CandidateTable({ candidates, currency }: { candidates: readonly 
     },
     { key: 'start', title: t('candidates.start'), cell: start },
     { key: 'run', title: t('candidates.run'), align: 'right', cell: (c) => c.run_time_seconds != null && format.span(c.run_time_seconds) },
-    { key: 'price', title: t('candidates.price'), align: 'right', cell: (c) => c.price != null && format.money(c.price, currency) },
+    { key: 'price', title: t('candidates.price'), align: 'right', cell: (c) => c.price != null && <Price one={c} currency={currency} /> },
     withCost && { key: 'cost', title: t('candidates.cost'), align: 'right', cell: (c) => c.cost != null && format.money(c.cost, currency) },
     {
       key: 'score',
@@ -105,5 +106,18 @@ function Score({ candidate, explained }: { candidate: Candidate; explained: bool
         ))}
       </ul>
     </details>
+  );
+}
+
+/** The whole price, and what is left of it to pay where a contract or a grant pays of it. */
+function Price({ one, currency }: { one: Candidate; currency: string }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const isLess = one.to_pay != null && micros(one.to_pay) < micros(one.price);
+  return (
+    <>
+      {format.money(one.price ?? '0', currency)}
+      {isLess && <div className="faint">{t('candidates.toPay', { amount: format.money(one.to_pay ?? '0', currency) })}</div>}
+    </>
   );
 }
