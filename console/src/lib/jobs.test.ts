@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 
 import type { JobState } from '../api/types';
-import { actionsOf, isOpen, label, phases, searchTarget, TONES } from './jobs';
+import { actionsOf, handedIn, isOpen, label, phases, searchTarget, TONES } from './jobs';
 import { pieces, SAMPLE } from './script';
 
 const STATES = Object.keys(TONES) as JobState[];
@@ -47,4 +47,10 @@ test('the pieces of a line are the line', () => {
   for (const line of lines) expect(pieces(line).map((p) => p.text).join('')).toBe(line);
   expect(pieces('#SBATCH --ntasks=4 # four').map((p) => p.kind)).toEqual(['directive', 'text', 'option', 'value', 'text', 'comment']);
   expect(pieces('#SBATCHX')[0]?.kind).toBe('comment');
+});
+
+test('what was handed in is counted once, however many elements of an array are chosen', () => {
+  const job = (id: string, root?: number) => ({ id, array: root === undefined ? undefined : { root: `job_${root}`, root_number: root, index: 0 } });
+  const chosen = [job('a'), job('b', 7), job('c', 7), job('d', 8), job('e')];
+  expect(handedIn(chosen).map(({ id }) => id)).toEqual(['a', 'b', 'd', 'e']);
 });

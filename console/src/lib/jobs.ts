@@ -55,6 +55,15 @@ export function actionsOf(state: JobState): Action[] {
 export const label = (job: Pick<JobSummary, 'number' | 'array'>): string =>
   job.array ? `${job.array.root_number}_${job.array.index}` : String(job.number);
 
+/** Jobs as they were handed in: of an array one element, since its script submits the whole. */
+export function handedIn<T extends Pick<JobSummary, 'id' | 'array'>>(jobs: readonly T[]): T[] {
+  const seen = new Set<string>();
+  return jobs.filter(({ id, array }) => {
+    const whole = array ? `array ${array.root_number}` : id;
+    return !seen.has(whole) && seen.add(whole);
+  });
+}
+
 /** Where a search leads: a job by number, array element or id, or the list filtered by name. */
 export function searchTarget(text: string): { job: string } | { name: string } | undefined {
   const wanted = text.trim().replace(/^#/, '');

@@ -6,14 +6,16 @@ import { useTranslation } from 'react-i18next';
 import { api, idempotencyKey, unwrap } from '../api/client';
 import { asProblem } from '../api/problem';
 import type { JobSummary } from '../api/types';
-import { actionsOf } from '../lib/jobs';
+import { actionsOf, handedIn } from '../lib/jobs';
 
 const BULK = ['cancel', 'hold', 'release', 'resubmit'] as const;
 type Bulk = (typeof BULK)[number];
 /** Requests under way at once. */
 const AT_ONCE = 4;
 
-const fits = (job: JobSummary, action: Bulk): boolean => action === 'resubmit' || actionsOf(job.state).includes(action);
+/** Those of the chosen to which it is done. */
+const meant = (jobs: readonly JobSummary[], action: Bulk): JobSummary[] =>
+  action === 'resubmit' ? handedIn(jobs) : jobs.filter((job) => actionsOf(job.state).includes(action));
 
 interface Outcome {
   done: number;
@@ -75,7 +77,7 @@ export function BulkBar({ jobs, onDone }: { jobs: readonly JobSummary[]; onDone:
   const client = useQueryClient();
   const { message } = App.useApp();
   const act = useMutation({
-    mutationFn: (action: Bulk) => perform(action, jobs.filter((job) => fits(job, action))),
+    mutationFn: (action: Bulk) => perform(action, meant(jobs, action)),
     onSuccess: ({ done, refused, code }) => {
       if (refused === 0) void message.success(t('bulk.done', { count: done }));
       else void message.warning(t('bulk.some', { done, refused, why: t(`error.${code ?? ''}`, { defaultValue: code ?? '' }) }));
@@ -89,7 +91,7 @@ export function BulkBar({ jobs, onDone }: { jobs: readonly JobSummary[]; onDone:
     <div className="bulk" role="region" aria-label={t('bulk.title')}>
       <strong>{t('bulk.selected', { count: jobs.length })}</strong>
       {BULK.map((action) => {
-        const count = jobs.filter((job) => fits(job, action)).length;
+        const count = meant(jobs, action).length;
         const asked = action === 'cancel' || action === 'resubmit';
         const button = (
           <Button key={action} size="small" danger={action === 'cancel'} disabled={count === 0 || act.isPending} loading={act.isPending && act.variables === action} onClick={asked ? undefined : () => act.mutate(action)}>
