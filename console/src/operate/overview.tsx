@@ -77,15 +77,18 @@ function Headline({ pools }: { pools: readonly Pool[] }) {
   const format = useFormat();
   const waiting = useQuery(q.waiting()).data;
   const month = useQuery({ ...q.margin('mode', asQuery(usePeriod('month'))), ...calm }).data;
-  const cards = uses(pools).filter((use) => use.unit === 'cards');
-  const allocated = shareOf(cards.length > 0 ? cards : uses(pools));
+  const [cards, cores] = (['cards', 'cores'] as const).map((unit) => shareOf(uses(pools).filter((use) => use.unit === unit)));
+  const percent = (share: number | undefined) => (share === undefined ? '–' : `${format.number(share * 100, 0)} %`);
   const running = pools.reduce((sum, pool) => sum + (pool.running_jobs ?? 0), 0);
   const up = pools.reduce((sum, pool) => sum + pool.nodes_up, 0);
   const nodes = pools.reduce((sum, pool) => sum + pool.nodes_total, 0);
   return (
     <section className="bigs" aria-label={t('op.overview.figures')}>
-      <Big name={t('op.overview.allocated')} note={cards.length > 0 ? t('op.overview.ofCards') : t('op.overview.ofCores')}>
-        {allocated === undefined ? '–' : `${format.number(allocated * 100, 0)} %`}
+      <Big
+        name={t('op.overview.allocated')}
+        note={cards === undefined ? t('op.overview.ofCores') : t('op.overview.ofBoth', { cores: percent(cores) })}
+      >
+        {percent(cards ?? cores)}
       </Big>
       <Big name={t('op.overview.running')} note={t('op.overview.nodesUp', { up: format.number(up), total: format.number(nodes) })}>
         {format.number(running)}
@@ -112,15 +115,15 @@ function UsePanel({ pools, reserve }: { pools: readonly Pool[]; reserve: number 
   return (
     <Section title={t('op.overview.use')}>
       {uses(pools).map((line) => (
-        <div key={line.mode} className="use">
+        <div key={`${line.mode} ${line.unit}`} className="use">
           <div className="use-head">
             <strong>{t(`mode.${line.mode}`)}</strong>
             <span className="use-figure">{percent(line.total === 0 ? 0 : line.allocated / line.total)}</span>
           </div>
-          <UseBar use={line} used={usedShare(today, line.mode)} />
+          <UseBar use={line} used={usedShare(today, line)} />
           <p className="faint">
             {t(`op.overview.${line.unit}`, { allocated: format.number(line.allocated, 0), total: format.number(line.total, 0) })}
-            {usedShare(today, line.mode) !== undefined && ` · ${t('op.overview.used', { percent: percent(usedShare(today, line.mode) ?? 0) })}`}
+            {usedShare(today, line) !== undefined && ` · ${t('op.overview.used', { percent: percent(usedShare(today, line) ?? 0) })}`}
           </p>
         </div>
       ))}
@@ -134,9 +137,9 @@ function UsePanel({ pools, reserve }: { pools: readonly Pool[]; reserve: number 
   );
 }
 
-/** Of the hours of today's pools of a mode, the share that was allocated and used; nothing where nobody measured. */
-function usedShare(report: Schemas['PoolsReport'] | undefined, mode: string): number | undefined {
-  const rows = (report?.rows ?? []).filter((row) => row.mode === mode && row.used_hours != null);
+/** Of the core-hours of today's pools of a mode, the share that was allocated and used; nothing where nobody measured. */
+function usedShare(report: Schemas['PoolsReport'] | undefined, { mode, unit }: Use): number | undefined {
+  const rows = (report?.rows ?? []).filter((row) => row.mode === mode && unit === 'cores' && row.used_hours != null);
   const allocated = rows.reduce((sum, row) => sum + row.allocated_hours, 0);
   return allocated === 0 ? undefined : rows.reduce((sum, row) => sum + (row.used_hours ?? 0), 0) / allocated;
 }

@@ -14,10 +14,11 @@ const cluster = (more: Partial<Schemas['Cluster']>) => ({ id: 'c', name: 'here',
 const ages = { up_to_30: '5.00', up_to_60: '0.00', up_to_90: '0.00', over_90: '0.00' };
 
 describe('use', () => {
-  test('is of cards where there are any, by mode, without what is retired', () => {
+  test('is of cards where there are any and of cores, by mode, without what is retired', () => {
     const pools = [pool({}), pool({ cluster_service: 'retired', total: amounts(0, 800) }), pool({ mode: 'partner', total: amounts(4000, 0), free: null })];
     expect(uses(pools)).toEqual([
       { mode: 'own', unit: 'cards', total: 8, allocated: 6, up: 1 },
+      { mode: 'own', unit: 'cores', total: 64, allocated: 48, up: 1 },
       { mode: 'partner', unit: 'cores', total: 4, allocated: 0, up: 1 },
     ]);
     expect(load(pool({}))).toBe(0.75);

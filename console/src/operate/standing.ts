@@ -5,7 +5,6 @@ import { isZero, sum } from './money';
 
 export interface Use {
   mode: 'own' | 'partner';
-  /** Cards where the mode has any, else cores. */
   unit: 'cards' | 'cores';
   total: number;
   allocated: number;
@@ -13,17 +12,20 @@ export interface Use {
   up: number;
 }
 
-/** What is allocated now; pools whose room nobody knows (a stand-by server) count as free. */
+/** What is allocated now: of cards, where a mode has any, and of cores. Pools whose room nobody knows (a stand-by server) count as free. */
 export function uses(pools: readonly Pool[]): Use[] {
   return (['own', 'partner'] as const).flatMap((mode): Use[] => {
     const mine = pools.filter((pool) => pool.mode === mode && pool.cluster_service !== 'retired');
     if (mine.length === 0) return [];
-    const unit = mine.some((pool) => pool.total.gpus > 0) ? 'cards' : 'cores';
-    const of = (amounts: Schemas['Amounts']): number => (unit === 'cards' ? amounts.gpus : amounts.cpu_millis / 1000);
-    const total = mine.reduce((all, pool) => all + of(pool.total), 0);
-    const free = mine.reduce((all, pool) => all + of(pool.free ?? pool.total), 0);
     const nodes = mine.reduce((all, pool) => all + pool.nodes_total, 0);
-    return [{ mode, unit, total, allocated: total - free, up: nodes === 0 ? 0 : mine.reduce((all, pool) => all + pool.nodes_up, 0) / nodes }];
+    const up = nodes === 0 ? 0 : mine.reduce((all, pool) => all + pool.nodes_up, 0) / nodes;
+    const units = mine.some((pool) => pool.total.gpus > 0) ? (['cards', 'cores'] as const) : (['cores'] as const);
+    return units.map((unit) => {
+      const of = (amounts: Schemas['Amounts']): number => (unit === 'cards' ? amounts.gpus : amounts.cpu_millis / 1000);
+      const total = mine.reduce((all, pool) => all + of(pool.total), 0);
+      const free = mine.reduce((all, pool) => all + of(pool.free ?? pool.total), 0);
+      return { mode, unit, total, allocated: total - free, up };
+    });
   });
 }
 
