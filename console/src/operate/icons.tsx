@@ -1,14 +1,5 @@
 // The pictures of the operator's frame, with the pen of the page's other ones. Decoration only.
-import type { ReactNode } from 'react';
-
-const icon = (drawing: ReactNode) =>
-  function Icon() {
-    return (
-      <svg className="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-        {drawing}
-      </svg>
-    );
-  };
+import { icon } from '../ui/icons';
 
 export const GlobeIcon = icon(<path d="M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM3 12h18M12 3c4.500 5 4.500 13 0 18M12 3c-4.500 5-4.500 13 0 18" />);
 export const ClusterIcon = icon(<path d="M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z" />);

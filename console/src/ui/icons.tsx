@@ -1,7 +1,8 @@
 // The few pictures the page uses, drawn with one pen. Decoration only: a text or label always stands beside them.
 import type { ReactNode } from 'react';
 
-const icon = (drawing: ReactNode) =>
+/** A picture from its lines. */
+export const icon = (drawing: ReactNode) =>
   function Icon() {
     return (
       <svg className="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">

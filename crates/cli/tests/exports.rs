@@ -63,12 +63,18 @@ fn tampered(folder: &Path, file: &str, column: &str, value: &str) {
     assert_eq!(done.status.code(), Some(1), "{file} {column}: {said}\n{}", String::from_utf8_lossy(&done.stderr));
 }
 
-#[test]
-fn exports_are_reckoned_again_to_the_last_unit() {
+/// A server that bills short jobs in several stretches.
+fn metered_often() -> (Place, Hw) {
     let place = Place::new();
     let settings = "credit_limit = '100000'\n[metering]\ninterval = '200ms'\nlag = '100ms'\n";
     let mut server = place.server(2, settings);
     server.start();
+    (place, server)
+}
+
+#[test]
+fn exports_are_reckoned_again_to_the_last_unit() {
+    let (place, mut server) = metered_often();
     let client = client_of(&server);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let book = place.path().join("prices.toml");
@@ -146,10 +152,7 @@ fn exports_are_reckoned_again_to_the_last_unit() {
 
 #[test]
 fn a_margin_in_another_currency_takes_a_rate_that_people_told() {
-    let place = Place::new();
-    let settings = "credit_limit = '100000'\n[metering]\ninterval = '200ms'\nlag = '100ms'\n";
-    let mut server = place.server(2, settings);
-    server.start();
+    let (_place, mut server) = metered_often();
     let client = client_of(&server);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let job = runtime.block_on(client.submit(&script("#SBATCH -n 2 -t 5 --mem 64M\nsleep 0.7"), Some("one")));
