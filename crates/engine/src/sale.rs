@@ -160,9 +160,14 @@ impl Engine {
 }
 
 /// A pool without a price of its own is refused by the rule for that, not by its missing cards.
-const NOTHING: sched::Rates =
-    sched::Rates { core_hour: Money::ZERO, gib_hour: Money::ZERO, card_hour: Some(Money::ZERO) };
+const NOTHING: sched::Rates = sched::Rates {
+    core_hour: Money::ZERO,
+    gib_hour: Money::ZERO,
+    card_hour: Some(Money::ZERO),
+    bare_core_hour: Money::ZERO,
+};
 
 pub(crate) fn compared(r: &Rates) -> sched::Rates {
-    sched::Rates { core_hour: r.core_hour, gib_hour: r.gib_hour, card_hour: r.card_hour }
+    let (core_hour, gib_hour, card_hour) = (r.core_hour, r.gib_hour, r.card_hour);
+    sched::Rates { core_hour, gib_hour, card_hour, ..sched::Rates::default() }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{ClusterId, PoolId};
+use base::{ClusterId, Money, PoolId, Resources};
 use model::people::valid_name;
 use model::{
     Actor, AttemptPhase, Cluster, ClusterHealth, ClusterLink, ClusterReport, ClusterTerms, EventKind, Licence,
@@ -16,6 +16,14 @@ use crate::input::{Command, Report};
 use crate::record::{Batch, Record};
 use crate::sale::compared;
 use crate::state::{Engine, PoolEntry};
+
+/// What a node with cards costs is carried by its cards. Work that takes cores alone keeps as large a part of it from being used as
+/// of the cores it takes.
+fn spread_over(shape: Resources, cost: sched::Rates) -> sched::Rates {
+    let all_cards = cost.card_hour.unwrap_or(Money::ZERO).micros().saturating_mul(i64::from(shape.gpus));
+    let cores = i64::try_from(shape.cpu.cores_ceil()).unwrap_or(i64::MAX).max(1);
+    sched::Rates { bare_core_hour: Money(all_cards / cores), ..cost }
+}
 
 impl Engine {
     pub(crate) fn supply_command(&mut self, command: Command, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
@@ -326,7 +334,11 @@ impl Engine {
         // Candidates are compared in the operator's currency; each tenant pays by its own book.
         let price = self.list_rates(pool);
         let cost = entry.cost.as_ref();
-        let cost = cost.map_or(sched::Rates::default(), |c| compared(&c.at(self.now).rates(pool.shape)));
+        let cost = cost.map_or(sched::Rates::default(), |c| {
+            let rates = compared(&c.at(self.now).rates(pool.shape));
+            // A partner's cards cost their fee only when they are used.
+            if c.own().is_some() { spread_over(pool.shape, rates) } else { rates }
+        });
         PoolView {
             id: pool.id,
             name: pool.name.clone(),
@@ -351,4 +363,24 @@ impl Engine {
 
 fn check_name(noun: &'static str, name: &str) -> Result<(), Denied> {
     if valid_name(name) { Ok(()) } else { Err(Denied::BadName { noun, name: name.chars().take(60).collect() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_alone_cost_what_their_part_of_the_node_does() {
+        let shape = Resources::new(64, base::Bytes::from_gib(512), 8);
+        let cost = sched::Rates { card_hour: Some(Money(1_000)), ..sched::Rates::default() };
+        let spread = spread_over(shape, cost);
+        assert_eq!((spread.bare_core_hour, spread.core_hour), (Money(125), Money::ZERO));
+        assert_eq!(
+            spread.hourly(&Resources::new(64, base::Bytes(0), 0)),
+            spread.hourly(&shape),
+            "the whole node either way"
+        );
+        let plain = sched::Rates { core_hour: Money(10), ..sched::Rates::default() };
+        assert_eq!(spread_over(Resources::new(64, base::Bytes(0), 0), plain), plain);
+    }
 }

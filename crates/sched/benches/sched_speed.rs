@@ -50,7 +50,7 @@ fn pools(stream: &mut Stream) -> Vec<PoolView> {
             let gpus = if gpu { *stream.pick(&[4u32, 8, 8]) } else { 0 };
             let price = Money(80_000 + stream.below(40) as i64 * 1_000);
             let card = Some(Money(8_000_000 + stream.below(30) as i64 * 500_000));
-            let rates = Rates { core_hour: price, gib_hour: Money(5_000), card_hour: card };
+            let rates = Rates { core_hour: price, gib_hour: Money(5_000), card_hour: card, ..Rates::default() };
             PoolView {
                 id: PoolId::from_u128(1 + u128::from(i)),
                 name: format!("pool-{i:04}").into(),

@@ -16,13 +16,17 @@ pub struct Rates {
     pub gib_hour: Money,
     /// `None`: the pool's chip has no price. As a price this refuses GPU jobs; as a cost it counts nothing.
     pub card_hour: Option<Money>,
+    /// Of a core that is held without any card, where that is more than `core_hour`: cards whose cores are taken stand idle.
+    #[serde(default)]
+    pub bare_core_hour: Money,
 }
 
 impl Rates {
     /// Micro-units per hour for holding `total`; each part is rounded towards zero, overflow stops at the largest number.
     pub fn hourly(&self, total: &Resources) -> i64 {
         let part = |rate: Money, amount: u64, per: i64| mul_div(rate.micros(), to_i64(i128::from(amount)), per);
-        part(self.core_hour, total.cpu.0, 1_000)
+        let core_hour = if total.gpus == 0 { self.core_hour.max(self.bare_core_hour) } else { self.core_hour };
+        part(core_hour, total.cpu.0, 1_000)
             .saturating_add(part(self.gib_hour, total.mem.mib_ceil(), 1_024))
             .saturating_add(part(self.card_hour.unwrap_or(Money::ZERO), u64::from(total.gpus), 1))
     }

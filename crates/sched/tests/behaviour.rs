@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use base::{Money, Resources, Span, TenantId};
+use base::{Money, PoolId, Resources, Span, TenantId};
 use model::{Chip, NodeState, PoolTerms, PriorityClass, Reason, Request, SupplyMode};
 use sched::{
     App, Demand, Dips, Draws, Plan, Policy, PoolView, Rates, ResourceSeconds, Rule, Scheduler, Standing, Verdict,
@@ -535,4 +535,23 @@ fn a_cluster_that_lets_work_wait_comes_after_one_that_does_not() {
     s.set_queue_wait(cheap().id, None);
     s.set_queue_wait(dear().id, None);
     assert_eq!(placed_on(&mut s, 6).0, cheap().id);
+}
+
+#[test]
+fn work_without_cards_keeps_away_from_own_cards_that_would_stand_idle() {
+    // What its nodes cost is carried by its cards alone; the other's by its cores.
+    let cards = Rates { card_hour: Some(Money(800_000)), bare_core_hour: Money(100_000), ..Rates::default() };
+    let cores = Rates { core_hour: Money(60_000), ..Rates::default() };
+    let with = PoolView {
+        cost: cards,
+        price: rates(1),
+        chip: Some("nvidia-a100".parse().unwrap()),
+        ..pool(1, res(64, 512, 8), 1)
+    };
+    let without = PoolView { cost: cores, price: rates(1), ..pool(2, res(64, 512, 0), 1) };
+    let s = scheduler([with, without]);
+    let chosen = |gpus| s.quote(&demand(9, 1, res(8, 16, gpus), 3_600), at(1)).chosen;
+    assert_eq!((chosen(0), chosen(1)), (Some(PoolId::from_u128(2)), Some(PoolId::from_u128(1))));
+    let cost = |gpus| cards.hourly(&res(8, 16, gpus));
+    assert_eq!((cost(0), cost(1)), (800_000, 800_000), "a card's cores are its own");
 }

@@ -15,7 +15,7 @@ fn path(mbit_s: u64, latency_ms: i64, gib_price: i64) -> Path {
 /// A pool at `s1`, one at `s2` that costs as much as `dear` says; 80 Mbit/s between them at half a unit for a GiB.
 fn fleet(policy: Policy, dear: i64) -> Scheduler {
     let mut scheduler = Scheduler::new(policy);
-    let cost = |core_hour| Rates { core_hour: Money(core_hour), gib_hour: Money::ZERO, card_hour: None };
+    let cost = |core_hour| Rates { core_hour: Money(core_hour), ..Rates::default() };
     scheduler.upsert_pool(PoolView { cost: cost(1_000_000), ..pool(1, res(8, 8, 0), 1) });
     scheduler.upsert_pool(PoolView { cost: cost(dear), ..pool(2, res(8, 8, 0), 1) });
     scheduler.set_links(Links::new([("s1".into(), "s2".into(), path(80, 30, 500_000))], None));

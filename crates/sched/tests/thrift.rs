@@ -16,7 +16,7 @@ fn started(scheduler: &mut Scheduler, seconds: i64) -> Vec<(u128, u128)> {
 /// An own pool of eight cores and a partner's that costs three times as much.
 fn fleet(policy: Policy) -> Scheduler {
     let mut scheduler = Scheduler::new(policy);
-    let cost = |core_hour| Rates { core_hour: Money(core_hour), gib_hour: Money::ZERO, card_hour: None };
+    let cost = |core_hour| Rates { core_hour: Money(core_hour), ..Rates::default() };
     scheduler.upsert_pool(PoolView { cost: cost(1_000_000), ..pool(1, res(8, 8, 0), 1) });
     let partner = PoolView { mode: SupplyMode::Partner, cost: cost(3_000_000), ..pool(2, res(8, 8, 0), 1) };
     scheduler.upsert_pool(partner);

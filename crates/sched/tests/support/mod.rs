@@ -28,7 +28,7 @@ pub fn res(cores: u64, gib: u64, gpus: u32) -> Resources {
     Resources::new(cores, Bytes::from_gib(gib), gpus)
 }
 pub fn rates(core_hour: i64) -> Rates {
-    Rates { core_hour: Money(core_hour), gib_hour: Money(10), card_hour: Some(Money(1_000_000)) }
+    Rates { core_hour: Money(core_hour), gib_hour: Money(10), card_hour: Some(Money(1_000_000)), ..Rates::default() }
 }
 
 /// A pool `p<n>` of nodes `n0…`, everything open to all.
