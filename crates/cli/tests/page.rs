@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use support::{LONG, Place};
+use support::{LONG, Place, first_password};
 use testkit::wait_for;
 
 #[test]
@@ -71,14 +71,4 @@ impl Drop for Provider {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// The one-time password as `hw up` printed it.
-fn first_password(server: &testkit::Hw) -> String {
-    let log = server.log();
-    let line = log
-        .lines()
-        .find_map(|l| l.strip_prefix("one-time password:"))
-        .unwrap_or_else(|| panic!("no password in\n{log}"));
-    line.split_whitespace().next().expect("a password").to_owned()
 }

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use support::{HW, Place};
+use support::{HW, Place, first_password};
 use testkit::{Hw, Postgres};
 
 /// Runs the repair as an operator would, away from the caller's own configuration.
@@ -50,13 +50,6 @@ fn sign_in(server: &Hw, password: &str) -> (String, String) {
     let head = ask(server.address(), "POST /v1/session", "", &body);
     let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap_or_default();
     (head[9..12].to_owned(), cookie.split(';').next().unwrap_or_default().to_owned())
-}
-
-/// What the first start told.
-fn first_password(server: &Hw) -> String {
-    let log = server.log();
-    let line = log.lines().find_map(|line| line.strip_prefix("one-time password:")).expect("the first password");
-    line.split_whitespace().next().expect("a password").to_owned()
 }
 
 fn check(place: &Place, server: &mut Hw, flags: &[&str]) {

@@ -12,7 +12,7 @@ use client::{Client, Retry};
 use ledger::{Auditor, LedgerRecord, Stream};
 use ports::Store as _;
 use store::{Location, PageRequest, Scope, SqlStore};
-use testkit::Hw;
+use testkit::{Hw, wait_for};
 use wire::job::JobsQuery;
 use wire::submit::JobSubmit;
 
@@ -69,6 +69,15 @@ impl Place {
 
 fn open_to_all(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("the mode can be set");
+}
+
+/// The one-time password as `hw up` prints it; a server answers before it has.
+pub fn first_password(server: &Hw) -> String {
+    wait_for("the first password", LONG, || {
+        let log = server.log();
+        let line = log.lines().find_map(|line| line.strip_prefix("one-time password:"))?;
+        line.split_whitespace().next().map(str::to_owned)
+    })
 }
 
 /// A client that tries once, so that the test sees every failure.
