@@ -18,6 +18,8 @@ type Runs = BTreeMap<String, Vec<(i64, i64)>>;
 
 /// From Slurm's start to the first line of a job on a busy machine, seconds.
 const LAUNCH_SECS_MAX: i64 = 10;
+/// Below so many jobs a cluster may have had none of them.
+const FEW: usize = 1_000;
 /// Jobs that are read at the same time.
 const READERS: usize = 8;
 
@@ -100,7 +102,8 @@ pub fn judge(world: World, accepted: &BTreeMap<u64, u64>) -> String {
     let books = runtime.block_on(audit(location));
     let _ = write!(said, "; {} intervals, {} transfers", books.intervals, books.transfers);
     assert!(wrong.is_empty(), "{} jobs went wrong, the books say {books:?}:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(places.len() == 3, "all three clusters had work");
+    // Few jobs may all pass a cluster by that is out of reach for most of their time.
+    assert!(places.len() == 3 || accepted.len() < FEW, "all three clusters had work: {places:?}");
     assert_eq!(books.jobs.len(), accepted.len(), "no job that nobody handed in");
     books.expect_clean();
     said
