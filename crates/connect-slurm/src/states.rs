@@ -14,6 +14,10 @@ pub const EXIT_SUPERSEDED: i32 = 117;
 pub const EXIT_STOPPED: i32 = 118;
 /// Folders or files of the job could not be made; the words stand in the evidence.
 pub const EXIT_UNPREPARED: i32 = 119;
+/// Whether an exit code may be the wrapper's own.
+pub fn is_wrappers(code: i32) -> bool {
+    (EXIT_SUPERSEDED..=EXIT_UNPREPARED).contains(&code)
+}
 /// How Slurm itself shows a launch that failed: code 0, "signal" 53. No folder to work in, no file to write to.
 pub const EXIT_NO_START: Exit = Exit { code: 0, signal: 53 };
 /// SIGKILL, which is also what a job gets that used too much memory.

@@ -40,7 +40,7 @@ pub struct OidcSettings {
 pub const CALLBACK: &str = "v1/session/oidc/callback";
 
 /// How long somebody may take at the provider, and how many may be on their way.
-const FLOW_SPAN: Duration = Duration::from_secs(600);
+pub const FLOW_SPAN: Duration = Duration::from_secs(600);
 const FLOWS_MAX: u64 = 10_000;
 /// What the provider says of itself is read anew after this, and its keys when it names one that is not known, at most this often.
 const KNOWN_FOR: Duration = Duration::from_secs(3_600);
@@ -189,13 +189,7 @@ impl Oidc {
                 request = request.basic_auth(quoted(&self.settings.client_id), Some(quoted(secret)));
             }
         }
-        let body = form.iter().fold(Url::parse("http://form/").ok(), |url, (name, value)| {
-            let mut url = url?;
-            url.query_pairs_mut().append_pair(name, value);
-            Some(url)
-        });
-        let body = body.and_then(|url| url.query().map(str::to_owned)).unwrap_or_default();
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form_text(&form));
         self.json(request).await
     }
 
@@ -245,8 +239,13 @@ fn random() -> Result<String, OidcError> {
     Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
+/// `application/x-www-form-urlencoded`.
+fn form_text(pairs: &[(&str, &str)]) -> String {
+    let url = Url::parse_with_params("http://form/", pairs).ok();
+    url.and_then(|url| url.query().map(str::to_owned)).unwrap_or_default()
+}
+
 /// In a header, name and secret are written as in a form (RFC 6749, 2.3.1).
 fn quoted(text: &str) -> String {
-    let url = Url::parse_with_params("http://form/", [("q", text)]).ok();
-    url.and_then(|url| url.query()?.strip_prefix("q=").map(str::to_owned)).unwrap_or_default()
+    form_text(&[("q", text)]).strip_prefix("q=").unwrap_or_default().to_owned()
 }

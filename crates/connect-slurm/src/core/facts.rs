@@ -5,7 +5,7 @@ use model::Usage;
 
 use crate::carrier::{AccountedRun, AccountingKind, JobNumber, QueuedJob, SlurmState};
 use crate::evidence::Evidence;
-use crate::states::{EXIT_NO_START, EXIT_SUPERSEDED, EXIT_UNPREPARED};
+use crate::states::{self, EXIT_NO_START};
 
 /// Two remarks as one.
 pub fn join(first: Option<String>, second: Option<String>) -> Option<String> {
@@ -103,18 +103,8 @@ impl Facts {
 
     /// Its launch failed, and its job is held at the cluster.
     pub fn unlaunched() -> Facts {
-        Facts {
-            state: SlurmState::NodeFail,
-            exit: (0, 0),
-            exit_is_accounted: false,
-            reason: None,
-            start: None,
-            end: None,
-            suspended_seconds: 0,
-            nodes: Vec::new(),
-            usage: Usage::default(),
-            note: Some("its launch failed, and Slurm holds it in its queue since".to_owned()),
-        }
+        let note = "its launch failed, and Slurm holds it in its queue since";
+        Facts { note: Some(note.to_owned()), ..Facts::vanished(None, None, None) }
     }
 
     /// It ran, and no place says how it ended.
@@ -159,8 +149,7 @@ impl Facts {
     /// number of the system's error, and not the script's exit.
     fn is_odd_failure(&self) -> bool {
         let (code, signal) = self.exit;
-        let is_ours = (EXIT_SUPERSEDED..=EXIT_UNPREPARED).contains(&code);
-        let is_exit = code > 0 && signal == 0 && !is_ours;
+        let is_exit = code > 0 && signal == 0 && !states::is_wrappers(code);
         self.state == SlurmState::Failed && is_exit && self.start.is_some_and(|start| self.is_brief(start))
     }
 

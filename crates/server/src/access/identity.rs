@@ -167,15 +167,14 @@ fn presented(headers: &HeaderMap) -> Result<(&str, bool), Failure> {
         let (scheme, secret) = text.split_once(' ').ok_or_else(none)?;
         return if scheme.eq_ignore_ascii_case("bearer") { Ok((secret.trim(), false)) } else { Err(none()) };
     }
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == wire::SESSION_COOKIE)
-        .map(|(_, secret)| (secret, true))
-        .ok_or_else(none)
+    cookie_of(headers, wire::SESSION_COOKIE).map(|secret| (secret, true)).ok_or_else(none)
+}
+
+/// The value of a cookie that a request carries.
+pub fn cookie_of<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::limits::STREAMS_MAX;
 use crate::problem::Failure;
 
-pub use identity::Identity;
+pub use identity::{Identity, cookie_of};
 pub use names::{Names, Supply};
 pub use proof::{
     AuditAccess, Caller, FilesAccess, JobAccess, OperatorAccess, Read, SelfAccess, Sight, SubmitAccess, TenantAccess,

@@ -8,16 +8,15 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use wire::session::{OidcWay, SignInWays};
 
-use super::session::cookie;
-use crate::access::{Params, PublicAccess};
+use super::session::{cookie, hidden_cookie};
+use crate::access::{Params, PublicAccess, cookie_of};
 use crate::limits::SESSION_SPAN;
-use crate::oidc::{Oidc, OidcError};
+use crate::oidc::{FLOW_SPAN, Oidc, OidcError};
 use crate::problem::Failure;
 
 /// Ties a sign-in to the browser in which it was begun. The provider's answer comes from another site, hence `Lax`.
 const COOKIE: &str = "hw_oidc";
 const PATH: &str = "/v1/session/oidc";
-const FLOW_SECS: i64 = 600;
 const NEXT_CHARS_MAX: usize = 2_000;
 const WORD_CHARS_MAX: usize = 4_000;
 
@@ -64,7 +63,7 @@ pub(super) async fn begin(access: PublicAccess, Params(query): Params<BeginQuery
     let next = query.next.filter(|next| is_own(next)).unwrap_or_else(|| "/".to_owned());
     match oidc.begin(next).await {
         Ok((to, state)) => {
-            let kept = flow_cookie(&state, FLOW_SECS, access.app().settings.secure_cookies)?;
+            let kept = flow_cookie(&state, FLOW_SPAN.as_secs() as i64, access.app().settings.secure_cookies)?;
             Ok(see_other(to.as_str(), vec![kept]))
         }
         Err(error) => Ok(back_with(&error)),
@@ -122,7 +121,7 @@ async fn entered(
 ) -> Result<(String, String), Back> {
     let short = |text: Option<String>| text.filter(|text| text.len() <= WORD_CHARS_MAX);
     let state = short(query.state).ok_or(OidcError::Flow)?;
-    if kept(headers) != Some(&state) {
+    if cookie_of(headers, COOKIE) != Some(&state) {
         return Err(OidcError::Flow.into());
     }
     if let Some(error) = short(query.error) {
@@ -176,16 +175,8 @@ fn is_own(next: &str) -> bool {
     bytes.first() == Some(&b'/') && !matches!(bytes.get(1), Some(b'/' | b'\\')) && next.len() <= NEXT_CHARS_MAX
 }
 
-fn kept(headers: &HeaderMap) -> Option<&str> {
-    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
-}
-
 fn flow_cookie(state: &str, seconds: i64, secure: bool) -> Result<HeaderValue, Failure> {
-    let secure = if secure { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={state}; Path={PATH}; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
-    HeaderValue::from_str(&text).map_err(|error| Failure::internal(format!("no cookie: {error}")))
+    hidden_cookie((COOKIE, state), PATH, "Lax", seconds, secure)
 }
 
 #[cfg(test)]
@@ -206,7 +197,7 @@ mod tests {
     fn the_state_is_found_among_other_cookies() {
         let mut headers = HeaderMap::new();
         headers.insert(header::COOKIE, HeaderValue::from_static("a=b; hw_oidc=xyz; hw_session=hwt_1"));
-        assert_eq!(kept(&headers), Some("xyz"));
+        assert_eq!(cookie_of(&headers, COOKIE), Some("xyz"));
         assert!(flow_cookie("xyz", 600, true).unwrap().to_str().unwrap().contains("SameSite=Lax; Max-Age=600; Secure"));
     }
 }

@@ -175,11 +175,21 @@ async fn session_user(user: &User, names: Names<'_>) -> Result<SessionUser, Fail
     })
 }
 
-/// `HttpOnly`: no script reads it. `SameSite=Strict`: no other site's request carries it.
+/// `SameSite=Strict`: no other site's request carries it.
 pub(super) fn cookie(secret: &str, seconds: i64, secure: bool) -> Result<HeaderValue, Failure> {
+    hidden_cookie((wire::SESSION_COOKIE, secret), "/", "Strict", seconds, secure)
+}
+
+/// `HttpOnly`: no script reads it. With where it is sent, from which sites, and for how many seconds.
+pub(super) fn hidden_cookie(
+    (name, value): (&str, &str),
+    path: &str,
+    same_site: &str,
+    seconds: i64,
+    secure: bool,
+) -> Result<HeaderValue, Failure> {
     let secure = if secure { "; Secure" } else { "" };
-    let text =
-        format!("{}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}", wire::SESSION_COOKIE);
+    let text = format!("{name}={value}; Path={path}; HttpOnly; SameSite={same_site}; Max-Age={seconds}{secure}");
     HeaderValue::from_str(&text).map_err(|e| Failure::new(ErrorCode::Internal, "no cookie").note(e.to_string()))
 }
 
