@@ -283,7 +283,8 @@ impl Engine {
 
     /// Whether something is left that a tenant has paid for.
     pub(crate) fn has_commitment_left(&self, tenant: TenantId) -> bool {
-        let open = |number| self.months_of(number).any(|p| p.closed.is_none() && p.left() > 0 && p.from <= self.now);
+        let to_draw = |p: &Period| p.closed.is_none() && !p.is_included() && p.left() > 0 && p.from <= self.now;
+        let open = |number| self.months_of(number).any(to_draw);
         self.drawable(tenant, self.now).iter().any(|c| open(c.number))
     }
 }

@@ -154,7 +154,7 @@ impl Engine {
         self.event(out, by, Some(tenant), None, EventKind::GrantChanged { grant, step, amount });
     }
 
-    fn keep_grant(&mut self, grant: Grant, out: &mut Batch) {
+    pub(crate) fn keep_grant(&mut self, grant: Grant, out: &mut Batch) {
         out.records.push(Record::Grant(Box::new(grant.clone())));
         self.enter_grant(grant);
     }
@@ -211,7 +211,7 @@ impl Engine {
     }
 
     /// Of a grant, what is neither drawn nor promised to anybody.
-    fn free_of_grant(&self, number: u64) -> Money {
+    pub(crate) fn free_of_grant(&self, number: u64) -> Money {
         let currency = self.grants.get(&number).map(|grant| grant.currency);
         let account = currency.and_then(|c| self.ledger.account(self.known_account(Book::Grant(number), c)));
         account.and_then(|account| account.available()).unwrap_or(Money::ZERO)
@@ -222,7 +222,7 @@ impl Engine {
     }
 
     /// Grants of a tenant that have begun and pass, the one that ends first before the others.
-    fn grants_where(&self, tenant: TenantId, passes: impl Fn(&Grant) -> bool) -> Vec<u64> {
+    pub(crate) fn grants_where(&self, tenant: TenantId, passes: impl Fn(&Grant) -> bool) -> Vec<u64> {
         let of_tenant = self.grants_of.get(&tenant).into_iter().flatten().filter_map(|n| self.grants.get(n));
         let mut found: Vec<&Grant> = of_tenant.filter(|g| g.from <= self.now && passes(g)).collect();
         found.sort_by_key(|grant| (grant.ends(), grant.number));

@@ -52,6 +52,7 @@ impl Engine {
         snapshot.contracts.into_iter().for_each(|contract| engine.enter_contract(contract));
         engine.periods = snapshot.periods.into_iter().map(|p| (p.key, p)).collect();
         snapshot.grants.into_iter().for_each(|grant| drop(engine.grants.insert(grant.number, grant)));
+        engine.restore_usage(snapshot.usage);
         engine.restore_budgets(snapshot.budgets);
         engine.restore_supplier_terms(snapshot.supplier_terms);
         engine.rates = snapshot.rates.into_iter().collect();

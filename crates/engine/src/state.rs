@@ -133,6 +133,8 @@ pub struct Engine {
     /// Grants by our number, and those that are not over or of which something is still promised.
     pub(crate) grants: BTreeMap<u64, rating::Grant>,
     pub(crate) grants_of: BTreeMap<TenantId, BTreeSet<u64>>,
+    /// Storage, traffic, requests and tokens that were booked of late.
+    pub(crate) usage: crate::usage::Booked,
     pub(crate) supplier_terms: BTreeMap<SupplierId, rating::SupplierTerms>,
     /// What work may cost, and what of it was spent and promised.
     pub(crate) budgets: crate::budget::Budgets,
@@ -214,6 +216,7 @@ impl Engine {
             contracts_of: BTreeMap::new(),
             grants: BTreeMap::new(),
             grants_of: BTreeMap::new(),
+            usage: Default::default(),
             supplier_terms: BTreeMap::new(),
             budgets: Default::default(),
             rates: Default::default(),

@@ -98,6 +98,7 @@ impl Engine {
             Command::Bill(what) => self.bill_command(*what, actor, out),
             Command::Contract(what) => self.contracting(*what, actor, out),
             Command::Grant(what) => self.granting(*what, actor, out),
+            Command::Usage(reporting) => self.take_usage(*reporting, out),
             Command::Settle(what) => self.settle(*what, actor, out),
             Command::Budget(what) => self.budget(*what, actor, out),
             Command::SetRate(new) => self.set_rate(*new, actor, out),

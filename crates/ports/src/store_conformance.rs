@@ -128,6 +128,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
             Record::Budget(x) => snapshot.budgets.contains(x),
             Record::Grant(x) => snapshot.grants.contains(x),
             Record::Rate(x) => snapshot.rates.contains(x),
+            Record::Usage(x) => snapshot.usage.contains(&(x.of.key(), engine::Known::from(x.as_ref()))),
             Record::SupplierTerms(x) => snapshot.supplier_terms.contains(x),
             Record::Volumes { tenant, book, volumes } => snapshot.volumes.contains(&(*tenant, *book, volumes.clone())),
             Record::Policy(x) => snapshot.policy.as_ref() == Some(x.as_ref()),
@@ -155,6 +156,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
         + snapshot.budgets.len()
         + snapshot.grants.len()
         + snapshot.rates.len()
+        + snapshot.usage.len()
         + snapshot.supplier_terms.len()
         + suppliers.len()
         + clusters.len()
@@ -450,6 +452,14 @@ fn agreed() -> Vec<Record> {
         Record::Rate(of(json!({
             "number": 2, "of": "USD", "into": "CNY", "worth": 7_200_000_000_i64, "from": 20_758, "reason": "misread", "set_at": 2,
             "user": "usr_00000000000000000000000000000001",
+        }))),
+        Record::Usage(of(json!({
+            "number": 1,
+            "of": {"source": "gateway", "id": "r-1", "tenant": TenantId::from_u128(1), "line": "maas", "from": 1, "to": 2,
+                "project": "prj_00000000000000000000000000000001", "unit": "kilotoken", "pieces": "4000000000000000000000"},
+            "at": 3, "counts_at": 2, "book": "pri_00000000000000000000000000000002", "item": 1, "charge": 5, "uncollected": 1,
+            "drawn": [{"of": {"contract": 1, "line": 100, "month": 0}, "pieces": "7", "value": 0}],
+            "credits": [{"grant": 1, "value": 2}],
         }))),
         Record::Budget(of(json!({
             "number": 1, "tenant": TenantId::from_u128(1), "kind": "hard", "period": {"every": "once", "from": 1, "to": 9},

@@ -34,6 +34,7 @@ pub use query::page::{BadCursor, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Page, PageR
 pub use query::report::{Apart, EarnedRow, PoolTimeRow};
 pub use query::settlements::{LineFilter, WorkPeriod};
 pub use query::statements::{After, Booked, Told, WorkFacts};
+pub use query::usage::{UsageFilter, UsageSum};
 pub use store::{Location, SqlStore};
 
 #[cfg(test)]
