@@ -457,7 +457,7 @@ fn agreed() -> Vec<Record> {
             "number": 1,
             "of": {"source": "gateway", "id": "r-1", "tenant": TenantId::from_u128(1), "line": "maas", "from": 1, "to": 2,
                 "project": "prj_00000000000000000000000000000001", "unit": "kilotoken", "pieces": "4000000000000000000000"},
-            "at": 3, "counts_at": 2, "book": "pri_00000000000000000000000000000002", "item": 1, "charge": 5, "uncollected": 1,
+            "at": 200_000_000_000_i64, "counts_at": 200_000_000_000_i64, "book": "pri_00000000000000000000000000000002", "item": 1, "charge": 5, "uncollected": 1,
             "drawn": [{"of": {"contract": 1, "line": 100, "month": 0}, "pieces": "7", "value": 0}],
             "credits": [{"grant": 1, "value": 2}],
         }))),

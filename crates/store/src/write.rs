@@ -85,7 +85,7 @@ tables! {
     Budgets Replace "budgets" ["number"] ["tenant" "v" "doc"];
     Grants Replace "grants" ["number"] ["tenant" "v" "doc"];
     Rates Refuse "currency_rates" ["number"] ["source" "target" "v" "doc"];
-    Usage Refuse "usage_records" ["id"] ["number" "tenant" "project" "user_id" "unit" "from_at" "to_at" "at" "counts_at"
+    Usage Refuse "usage_records" ["id"] ["number" "tenant" "project" "user_id" "pool" "source" "unit" "from_at" "to_at" "at" "counts_at"
         "pieces_high" "pieces_low" "included_high" "included_low" "charge" "uncollected" "credited" "fingerprint" "v" "doc"];
     Scripts Keep "scripts" ["id"] ["body"];
     Specs Keep "specs" ["id"] ["v" "doc"];

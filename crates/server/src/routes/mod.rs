@@ -30,6 +30,7 @@ mod submit;
 mod suppliers;
 mod supply;
 mod twin;
+mod usage;
 
 pub(crate) use bytes::Reader;
 
@@ -179,6 +180,8 @@ fn agreed() -> OpenApiRouter<Shared> {
         .routes(routes!(suppliers::list))
         .routes(routes!(suppliers::set))
         .routes(routes!(rates::list, rates::set))
+        .routes(routes!(usage::report, usage::list))
+        .routes(routes!(usage::sums))
         .routes(routes!(overviews::tenants))
         .routes(routes!(overviews::mix))
         .routes(routes!(overviews::ageing))

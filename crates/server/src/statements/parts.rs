@@ -73,8 +73,8 @@ impl Parts {
         }
         let work = line.work.as_ref();
         let name = |text: Option<&str>| text.unwrap_or(NONE).to_owned();
-        self.projects.entry(name(work.map(|w| &*w.project))).or_default().add(line);
-        self.users.entry(name(work.map(|w| &*w.user))).or_default().add(line);
+        self.projects.entry(name(line.project())).or_default().add(line);
+        self.users.entry(name(line.user())).or_default().add(line);
         let (Some(job), Some(work)) = (line.job, work) else { return };
         if self.jobs.len() >= JOBS_MAX && !self.jobs.contains_key(&work.number) {
             self.truncated = true;
@@ -127,6 +127,7 @@ mod tests {
             kind,
             job: Some(JobId::from_u128(number.into())),
             work: Some(work),
+            used: None,
             amount: Money(amount),
             micros: 3_600_000_000 * amount.signum(),
             ran: None,

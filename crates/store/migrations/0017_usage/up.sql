@@ -8,6 +8,8 @@ CREATE TABLE usage_records (
     tenant BYTEA NOT NULL,
     project BYTEA NOT NULL,
     user_id BYTEA,
+    pool BYTEA,
+    source TEXT NOT NULL,
     unit TEXT NOT NULL,
     from_at BIGINT NOT NULL,
     to_at BIGINT NOT NULL,
@@ -27,3 +29,4 @@ CREATE TABLE usage_records (
 CREATE UNIQUE INDEX usage_records_number ON usage_records (number);
 CREATE INDEX usage_records_tenant ON usage_records (tenant, number);
 CREATE INDEX usage_records_day ON usage_records (counts_at);
+CREATE INDEX usage_records_own ON usage_records (to_at) WHERE source = 'platform' AND unit = 'gib_month';

@@ -1,6 +1,7 @@
 //! Questions about storage, traffic, requests and tokens that were billed: record by record, summed by unit, and which are known.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use base::{Money, ProjectId, TenantId, Timestamp, UserId};
 use engine::Known;
@@ -24,6 +25,15 @@ pub struct UsageFilter {
     pub from: Option<Timestamp>,
     /// … and before this one.
     pub to: Option<Timestamp>,
+}
+
+/// A record with the names of its project, user and pool; `-` where it has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageFacts {
+    pub usage: Usage,
+    pub project: Arc<str>,
+    pub user: Arc<str>,
+    pub pool: Arc<str>,
 }
 
 /// What the records of a unit come to.
@@ -62,6 +72,8 @@ pub(crate) fn put(args: &mut Args, usage: &Usage) -> Encoded {
     args.id(of.tenant.as_u128());
     args.id(of.project.as_u128());
     args.opt_id(of.user.map(|user| user.as_u128()));
+    args.opt_id(of.pool.map(|pool| pool.as_u128()));
+    args.text(of.source.as_ref());
     args.text(of.unit.as_str());
     for at in [of.from, of.to, usage.at, usage.counts_at] {
         args.int(at.as_micros());
@@ -124,18 +136,28 @@ impl SqlStore {
         Ok(found)
     }
 
-    /// Records by the digests of their sources and ids.
-    pub async fn usage_of(&self, keys: &[u128]) -> Result<HashMap<u128, Usage>, StoreError> {
-        let mut found = HashMap::with_capacity(keys.len());
-        for some in keys.chunks(500) {
-            let mut select = Select::new(self.kind(), "SELECT v, doc FROM usage_records");
-            select.filter("id IN (");
+    /// What lines say of records, by the digests of their sources and ids.
+    pub async fn usage_facts(&self, keys: &[u128]) -> Result<HashMap<u128, UsageFacts>, StoreError> {
+        let mut wanted = keys.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut found = HashMap::with_capacity(wanted.len());
+        for some in wanted.chunks(500) {
+            let sql = "SELECT r.id, p.name, u.name, o.name, r.v, r.doc FROM usage_records r \
+                LEFT JOIN projects p ON p.id = r.project LEFT JOIN users u ON u.id = r.user_id \
+                LEFT JOIN pools o ON o.id = r.pool";
+            let mut select = Select::new(self.kind(), sql);
+            select.filter("r.id IN (");
             for (n, key) in some.iter().enumerate() {
                 select.push(if n == 0 { "" } else { ", " }).id(*key);
             }
             select.push(")");
-            let list: Vec<Usage> = self.list(select.text, select.args, |row| codec::get(row, 0)).await?;
-            found.extend(list.into_iter().map(|usage| (usage.of.key(), usage)));
+            let read = |row: &Row| {
+                let text = |n| -> Sql<Arc<str>> { Ok(row.opt_text(n)?.unwrap_or("-").into()) };
+                let (project, user, pool) = (text(1)?, text(2)?, text(3)?);
+                Ok((row.id(0)?, UsageFacts { usage: codec::get(row, 4)?, project, user, pool }))
+            };
+            found.extend(self.list(select.text, select.args, read).await?);
         }
         Ok(found)
     }
@@ -184,17 +206,33 @@ impl SqlStore {
     /// Records that were booked within `from <= at < to`, in the order of their numbers: those that follow `after`.
     pub async fn usage_booked(
         &self,
-        tenant: Option<TenantId>,
+        scope: Scope,
         (from, to): (Timestamp, Timestamp),
         after: u64,
         rows: i64,
     ) -> Result<Vec<Usage>, StoreError> {
         let mut select = Select::new(self.kind(), "SELECT v, doc FROM usage_records");
-        if let Some(tenant) = tenant {
-            select.filter("tenant = ").id(tenant.as_u128());
-        }
+        select.scope("tenant", scope);
         select.filter("number > ").int(codec::natural(after));
         select.between("at", Some(from), Some(to)).push(" ORDER BY number LIMIT ").int(rows);
         self.list(select.text, select.args, |row| codec::get(row, 0)).await
+    }
+
+    /// Bytes that tenants' projects have kept in their file space since before a moment.
+    pub async fn stored_before(&self, at: Timestamp) -> Result<Vec<(TenantId, ProjectId, u64)>, StoreError> {
+        let sql = "SELECT tenant, project, CAST(SUM(size) AS BIGINT) FROM files";
+        let mut select = Select::new(self.kind(), sql);
+        select.filter("at < ").int(at.as_micros());
+        select.push(" GROUP BY tenant, project HAVING SUM(size) > 0 ORDER BY tenant, project");
+        let read = |row: &Row| Ok((TenantId::from_u128(row.id(0)?), ProjectId::from_u128(row.id(1)?), row.natural(2)?));
+        self.list(select.text, select.args, read).await
+    }
+
+    /// Up to when the platform has counted what is stored; `None`: never.
+    pub async fn storage_counted(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT MAX(to_at) FROM usage_records WHERE source = ";
+        let mut select = Select::new(self.kind(), sql);
+        select.text(rating::usage::PLATFORM).push(" AND unit = ").text(Unit::GibMonth.as_str());
+        Ok(self.find(select.text, select.args, |row| row.opt_int(0)).await?.flatten().map(Timestamp::from_micros))
     }
 }
