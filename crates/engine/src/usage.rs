@@ -243,7 +243,7 @@ impl Engine {
         let sale = self.usage_sale(&usage.of);
         let user = usage.of.user.unwrap_or(base::UserId::from_u128(0));
         let helps = |grant: &rating::Grant| {
-            grant.is_in_force(self.now) && grant.from <= usage.of.to && grant.is_for(usage.of.project, user, &sale)
+            grant.is_in_force(self.now) && grant.from < usage.of.to && grant.is_for(usage.of.project, user, &sale)
         };
         for number in self.grants_where(usage.of.tenant, helps) {
             let value = self.free_of_grant(number).min(owed);

@@ -48,7 +48,7 @@ impl Traffic {
 
 /// What is to be told again as it was, until somebody has answered.
 #[derive(Default)]
-struct State {
+pub struct State {
     /// Up to where stored bytes are counted; nothing before the first look.
     stored_until: Option<Timestamp>,
     moved_until: Option<Timestamp>,
@@ -71,11 +71,7 @@ pub async fn run(app: App, role: watch::Receiver<Role>, mut stop: watch::Receive
             _ = timer.tick() => false,
         };
         if matches!(&*role.borrow(), Role::Active) {
-            let looked = async {
-                state.moved(&app, process).await?;
-                state.stored(&app).await
-            };
-            if let Err(failure) = looked.await {
+            if let Err(failure) = state.look(&app, process).await {
                 tracing::warn!(%failure, "storage and traffic are not counted now; trying again");
             }
         } else {
@@ -89,6 +85,16 @@ pub async fn run(app: App, role: watch::Receiver<Role>, mut stop: watch::Receive
 }
 
 impl State {
+    /// Reports what was moved since the last look and what lay there in the hours that are over. `process` tells the records of
+    /// different servers apart.
+    ///
+    /// # Errors
+    /// Nobody took them: they are told again at the next look.
+    pub async fn look(&mut self, app: &App, process: u128) -> Result<(), Failure> {
+        self.moved(app, process).await?;
+        self.stored(app).await
+    }
+
     async fn moved(&mut self, app: &App, process: u128) -> Result<(), Failure> {
         if self.pending.is_empty() {
             let to = app.clock.now();

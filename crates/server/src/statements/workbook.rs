@@ -78,6 +78,19 @@ pub fn workbook(detail: &StatementDetail, lines: &[Line]) -> Result<Vec<u8>, Xls
     summary(Sheet::new(&mut book, "Statement", &[])?, detail)?;
     parts(Sheet::new(&mut book, "Projects", &PART_HEADS)?, &detail.projects)?;
     parts(Sheet::new(&mut book, "Users", &PART_HEADS)?, &detail.users)?;
+    let heads = ["project", "unit", "what", "quantity", "charges", "credits", "due"];
+    let mut sheet = Sheet::new(&mut book, "Usage", &heads)?;
+    for one in &detail.usage {
+        sheet.row(&[
+            Cell::Text(&one.project),
+            Cell::Text(one.unit.as_str()),
+            Cell::Text(one.label.as_deref().unwrap_or_default()),
+            Cell::Number(one.quantity.parse().unwrap_or(0.0)),
+            Cell::Money(one.charges),
+            Cell::Money(one.credits),
+            Cell::Money(one.due),
+        ])?;
+    }
     let mut sheet = Sheet::new(&mut book, "Corrections", &["time", "job", "reason", "by", "amount"])?;
     for one in &detail.corrections_made {
         let job = one.number.map_or_else(String::new, |number| number.to_string());
