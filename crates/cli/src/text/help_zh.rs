@@ -482,11 +482,7 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("usage sums", "user", "仅该用户"),
     ("usage sums", "from", "结束于该时间或之后的用量"),
     ("usage sums", "to", "结束于该时间之前的用量"),
-    (
-        "usage report",
-        "file",
-        "带标题行的 CSV 或 JSON：id、tenant、project、user、unit、pieces、from、to、product、pool、label；`-` 为标准输入",
-    ),
+    ("usage report", "file", "带标题行的 CSV 或 JSON（字段见 docs/cli.md）；`-` 为标准输入"),
     ("usage report", "source", "上报方名称：记录的 id 由其自定"),
     ("rates list", "of", "仅该币种的汇率"),
     ("rates list", "into", "仅折为该币种的汇率"),

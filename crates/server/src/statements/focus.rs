@@ -107,6 +107,23 @@ const fn unit_name(unit: Unit) -> &'static str {
     }
 }
 
+const fn category(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Correction => "Adjustment",
+        Kind::Fee => "Purchase",
+        Kind::Credit => "Credit",
+        _ => "Usage",
+    }
+}
+
+const fn frequency(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Correction | Kind::Credit => "One-Time",
+        Kind::Fee => "Recurring",
+        _ => "Usage-Based",
+    }
+}
+
 /// The row of a line; nothing for movements that are not asked for. An empty field is null.
 pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
     if !line.kind.is_due() {
@@ -136,21 +153,10 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
         of.currency.clone(),
         time(to),
         time(from),
-        match line.kind {
-            Kind::Correction => "Adjustment",
-            Kind::Fee => "Purchase",
-            Kind::Credit => "Credit",
-            _ => "Usage",
-        }
-        .to_owned(),
+        category(line.kind).to_owned(),
         unless(!earlier, "Correction"),
         described(line),
-        match line.kind {
-            Kind::Correction | Kind::Credit => "One-Time",
-            Kind::Fee => "Recurring",
-            _ => "Usage-Based",
-        }
-        .to_owned(),
+        frequency(line.kind).to_owned(),
         time(line.day.1),
         time(line.day.0),
         unless(earlier || fee, &billed),
