@@ -120,10 +120,11 @@ impl Engine {
                 charged: Money::ZERO,
                 pool: None,
                 started_at: None,
-                promises: Vec::new(),
-                grants: counted_on,
+                counts_on: None,
                 queued: false,
             };
+            let mut entry = Box::new(entry);
+            counted_on.into_iter().for_each(|grant| entry.note_grant(grant));
             self.enter(id, entry);
             if let Some(covered) = covered {
                 self.promise(id, covered.key, covered.value, out);
@@ -336,7 +337,7 @@ impl Engine {
     }
 
     /// Puts a job into the engine's maps.
-    pub(crate) fn enter(&mut self, id: JobId, entry: JobEntry) {
+    pub(crate) fn enter(&mut self, id: JobId, entry: Box<JobEntry>) {
         self.numbers.insert(entry.job.number, id);
         for dependency in &entry.job.dependencies {
             self.dependents.entry(dependency.on).or_default().insert(id);
