@@ -167,6 +167,7 @@ fn a_margin_in_another_currency_takes_a_rate_that_people_told() {
     hw(&server, &["rates", "set", "CNY", "USD", "0.5", "--from", "2020-01-01"], 2);
     hw(&server, &["rates", "set", "CNY", "USD", "0.5", "--from", "2020-01-01", "--reason", "misread"], 0);
     hw(&server, &["rates", "set", "CNY", "USD", "half"], 2);
+    assert!(hw(&server, &["export", "rates"], 0).contains("1,CNY,USD,0.14,2020-01-01,false,"));
     let listed: serde_json::Value =
         serde_json::from_str(&hw(&server, &["rates", "list", "--into", "USD", "--json"], 0)).expect("JSON");
     let holds: Vec<_> = listed["items"].as_array().expect("rates").iter().map(|one| &one["holds"]).collect();
