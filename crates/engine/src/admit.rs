@@ -17,7 +17,7 @@ use crate::denied::Denied;
 use crate::draw::Covered;
 use crate::input::{JobRef, Report, Submission};
 use crate::record::{Batch, Record};
-use crate::state::{Array, Due, Engine, JobEntry};
+use crate::state::{Array, CountsOn, Due, Engine, JobEntry};
 
 /// Verdicts of admission by shape, so that many jobs of one shape are judged once. Emptied whenever supply or
 /// prices change; at 10,000 shapes × about 300 bytes it stays under 3 MiB.
@@ -120,12 +120,10 @@ impl Engine {
                 charged: Money::ZERO,
                 pool: None,
                 started_at: None,
-                counts_on: None,
+                counts_on: CountsOn::of_grants(counted_on),
                 queued: false,
             };
-            let mut entry = Box::new(entry);
-            counted_on.into_iter().for_each(|grant| entry.note_grant(grant));
-            self.enter(id, entry);
+            self.enter(id, Box::new(entry));
             if let Some(covered) = covered {
                 self.promise(id, covered.key, covered.value, out);
             }

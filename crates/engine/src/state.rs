@@ -54,6 +54,13 @@ pub(crate) struct CountsOn {
     pub grants: Vec<u64>,
 }
 
+impl CountsOn {
+    /// Of a job that counts on these grants alone, if any.
+    pub fn of_grants(grants: Vec<u64>) -> Option<Box<CountsOn>> {
+        (!grants.is_empty()).then(|| Box::new(CountsOn { grants, ..CountsOn::default() }))
+    }
+}
+
 impl JobEntry {
     /// The hold by which it counts on a month of a contract's line.
     pub fn promise(&self, key: rating::contract::PeriodKey) -> Option<HoldId> {
