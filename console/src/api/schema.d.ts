@@ -253,7 +253,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, or grants as CSV. */
+        /** Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, grants, or currency rates as CSV. */
         get: operations["export"];
         put?: never;
         post?: never;
@@ -582,6 +582,23 @@ export interface paths {
         };
         /** A piece of a job's output, as bytes. */
         get: operations["job_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{job}/logs/find": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Places of a text in a job's output. One look goes through 64 MiB at most: look on from `next` until it is `null`. */
+        get: operations["find_in_job_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2622,6 +2639,20 @@ export interface components {
             /** Format: int64 */
             size: number;
         };
+        /** @description Where a text is in an output. */
+        LogFound: {
+            /**
+             * Format: int64
+             * @description From where to look on; `null`: all that there is was looked through.
+             */
+            next?: number | null;
+            places: components["schemas"]["LogPlace"][];
+            /**
+             * Format: int64
+             * @description Of the file now.
+             */
+            size: number;
+        };
         /** @description Data of an event `log` of a followed log. */
         LogPiece: {
             /**
@@ -2631,6 +2662,15 @@ export interface components {
             offset: number;
             /** @description Valid text; bytes that are none appear as U+FFFD. */
             text: string;
+        };
+        LogPlace: {
+            /** @description The line around it, cut where it is long. */
+            line: string;
+            /**
+             * Format: int64
+             * @description Of its first byte in the file.
+             */
+            offset: number;
         };
         /** @description Signing in for a program: the answer carries a token. */
         Login: {
@@ -6723,7 +6763,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months` or `grants` */
+                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months`, `grants` or `rates` */
                 export: string;
             };
             cookie?: never;
@@ -9761,6 +9801,128 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_in_job_log: {
+        parameters: {
+            query: {
+                /** @description Standard output when left out. */
+                stream?: "stdout" | "stderr";
+                /** @description What to look for; small and capital letters of ASCII are alike. */
+                text: string;
+                /** @description First byte; 0 when left out. */
+                from?: number;
+                /** @description Places, at most 1,000; 200 when left out. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Id, number or element of an array */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The places, in order */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogFound"];
                 };
             };
             /** @description Codes: malformed, bad_cursor */

@@ -148,8 +148,8 @@ impl Engine {
         numbers.filter_map(|number| self.contracts.get(number))
     }
 
-    pub(crate) fn keep_period(&mut self, period: Period, out: &mut Batch) {
-        out.records.push(Record::Period(Box::new(period.clone())));
+    pub(crate) fn keep_period(&mut self, period: Period) {
+        self.touched.periods.insert(period.key);
         self.periods.insert(period.key, period);
     }
 
@@ -248,7 +248,7 @@ impl Engine {
         // The sum was looked at; each is rounded down by itself.
         let posted = self.post(posting, None, out);
         debug_assert!(posted.is_ok(), "{posted:?}");
-        self.keep_period(period, out);
+        self.keep_period(period);
     }
 
     fn close_months(&mut self, number: u64, out: &mut Batch) {
@@ -309,8 +309,8 @@ impl Engine {
             let posted = self.post(posting, None, out);
             debug_assert!(posted.is_ok(), "{posted:?}");
         }
-        self.keep_period(period, out);
-        carried.into_iter().for_each(|period| self.keep_period(period, out));
+        self.keep_period(period);
+        carried.into_iter().for_each(|period| self.keep_period(period));
         self.promise_again(released, out);
     }
 

@@ -322,9 +322,7 @@ impl Engine {
             };
             if let Some(entry) = self.jobs.get_mut(&job).filter(|_| done) {
                 promised += more;
-                if !entry.grants.contains(&number) {
-                    entry.grants.push(number);
-                }
+                entry.note_grant(number);
             }
         }
         promised
@@ -332,8 +330,8 @@ impl Engine {
 
     /// A job is over: what it did not draw is free again, or goes back where the grant is over.
     pub(crate) fn release_grants(&mut self, job: JobId, out: &mut Batch) {
-        let grants = self.jobs.get_mut(&job).map(|entry| std::mem::take(&mut entry.grants)).unwrap_or_default();
-        for number in grants {
+        let counts_on = self.jobs.get_mut(&job).and_then(|entry| entry.counts_on.as_mut());
+        for number in counts_on.map(|on| std::mem::take(&mut on.grants)).unwrap_or_default() {
             let _ = self.ledger.release_onto(promise_id(job, number), &mut out.records);
             self.sweep_grant(number, out);
         }
@@ -444,7 +442,7 @@ impl Engine {
             let ledger = &self.ledger;
             for entry in self.jobs.values_mut().filter(|e| promised && e.job.tenant == tenant) {
                 if ledger.find_hold(promise_id(entry.job.id, number)).is_some_and(|hold| hold.is_open()) {
-                    entry.grants.push(number);
+                    entry.note_grant(number);
                 }
             }
         }

@@ -162,6 +162,8 @@ const GRANTS: &[&str] = &[
     "note",
 ];
 
+const RATES: &[&str] = &["number", "of", "into", "worth", "from", "holds", "reason", "set_at", "by"];
+
 const ACCOUNTS: &[&str] = &["code", "kind", "currency", "floor", "debits", "credits", "held", "balance"];
 
 const fn columns(what: Export) -> &'static [&'static str] {
@@ -176,6 +178,7 @@ const fn columns(what: Export) -> &'static [&'static str] {
         Export::ContractMonths => CONTRACT_MONTHS,
         Export::Grants => GRANTS,
         Export::Usage => USAGE,
+        Export::Rates => RATES,
     }
 }
 
@@ -334,6 +337,14 @@ pub fn grant(of: &Grant) -> String {
         six(of.left()),
         of.note.to_string(),
     ])
+}
+
+/// `table` has the rates that hold.
+pub fn rate(of: &rating::Rate, table: &rating::RateTable) -> String {
+    let shown = convert::rate::rate(of, None, table);
+    let by = text(of.user);
+    let (number, set_at, holds) = (shown.number.to_string(), of.set_at.rfc3339(), shown.holds.to_string());
+    sheet::line([number, shown.of, shown.into, shown.worth, shown.from, holds, shown.reason, set_at, by])
 }
 
 /// Commitments and inclusions as JSON, in the words of the API.

@@ -17,10 +17,10 @@ use crate::access::{OperatorAccess, Params, Segments, Supply};
 use crate::problem::Failure;
 use crate::sheets;
 
-/// Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, grants, or usage that is no running time as CSV.
+/// Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, grants, currency rates, or usage that is no running time as CSV.
 #[utoipa::path(
     get, path = "/v1/exports/{export}", tag = "money", operation_id = "export",
-    params(("export" = String, Path, description = "`intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months`, `grants` or `usage`"), ExportQuery),
+    params(("export" = String, Path, description = "`intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months`, `grants`, `rates` or `usage`"), ExportQuery),
     responses((status = 200, description = "The rows", content((String = "text/csv"))))
 )]
 pub(super) async fn export(
@@ -107,6 +107,7 @@ impl Source {
             Export::Contracts | Export::ContractMonths => self.contracts(after).await,
             Export::Grants => self.grants(after).await,
             Export::Usage => self.usage(after).await,
+            Export::Rates => self.rates(after).await,
         }
     }
 
@@ -159,6 +160,14 @@ impl Source {
     async fn grants(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
         let found = self.store.grants(self.tenant(), request(after.as_ref())).await?;
         let rows = found.items.iter().map(sheets::grant).collect();
+        Ok((rows, Step::to(found.next)))
+    }
+
+    /// As they were told, newest first, whatever time or tenant is asked for.
+    async fn rates(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
+        let found = self.store.rates(None, None, request(after.as_ref())).await?;
+        let table = self.store.rate_table(None).await?;
+        let rows = found.items.iter().map(|one| sheets::rate(one, &table)).collect();
         Ok((rows, Step::to(found.next)))
     }
 

@@ -103,6 +103,7 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(jobs::release))
         .routes(routes!(jobs::requeue))
         .routes(routes!(logs::read))
+        .routes(routes!(logs::find))
         .routes(routes!(logs::follow))
         .routes(routes!(job_files::list))
         .routes(routes!(job_files::content))
