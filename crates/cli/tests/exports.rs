@@ -108,7 +108,7 @@ fn used(place: &Place, server: &Hw) {
     }
     let sums = hw(server, &["usage", "sums"], 0);
     assert!(sums.contains("gib_moved") && sums.contains("kilotoken") && !sums.contains("gib_month"), "{sums}");
-    assert!(hw(server, &["usage", "--unit", "request", "--limit", "2"], 0).contains("m, "));
+    assert!(hw(server, &["usage", "list", "--unit", "request", "--limit", "2"], 0).contains("m, "));
 }
 
 #[test]

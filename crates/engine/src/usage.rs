@@ -112,10 +112,9 @@ impl Engine {
         let charge = usage::charge(&priced.part, volumes, priced.offset, from, pieces).ok_or(Denied::MoneyRange)?;
         // From here on nothing fails.
         if pieces > 0 {
-            let (book, volumes) = (priced.book, volumes.clone());
-            out.records.push(Record::Volumes { tenant, book, volumes });
+            self.touched.volumes.insert((tenant, priced.book));
         }
-        let drawn = self.draw_included(&record, out);
+        let drawn = self.draw_included(&record);
         let number = self.usage.last + 1;
         self.usage.last = number;
         let counts_at = if self.is_month_closed(tenant, record.to) { self.now } else { record.to };
@@ -222,14 +221,14 @@ impl Engine {
         left.fold(0, u128::saturating_add)
     }
 
-    fn draw_included(&mut self, record: &Reported, out: &mut Batch) -> Vec<Drawn> {
+    fn draw_included(&mut self, record: &Reported) -> Vec<Drawn> {
         let (mut wanted, mut drawn) = (record.pieces.0, Vec::new());
         for key in self.included_months(record.tenant, record.unit, record.from) {
             let Some(mut period) = self.periods.get(&key).cloned().filter(|_| wanted > 0) else { continue };
             let pieces = period.draw(wanted);
             wanted -= pieces;
             drawn.push(Drawn { of: key, pieces: i128::try_from(pieces).unwrap_or(i128::MAX), value: Money::ZERO });
-            self.keep_period(period, out);
+            self.keep_period(period);
         }
         drawn
     }

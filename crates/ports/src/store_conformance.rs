@@ -146,7 +146,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
     }
     let Snapshot { suppliers, clusters, pools, books, tenants, projects, users, shares, ledger, specs, jobs, .. } =
         snapshot;
-    let prices = books.len() + snapshot.volumes.len();
+    let prices = books.len() + snapshot.volumes.len() + snapshot.usage.len();
     let supply = usize::from(snapshot.policy.is_some())
         + snapshot.settlements.len()
         + snapshot.statements.len()
@@ -156,7 +156,6 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
         + snapshot.budgets.len()
         + snapshot.grants.len()
         + snapshot.rates.len()
-        + snapshot.usage.len()
         + snapshot.supplier_terms.len()
         + suppliers.len()
         + clusters.len()
@@ -446,20 +445,17 @@ fn agreed() -> Vec<Record> {
             "amount": 9, "from": 1, "to": 8, "of": [{"pool": "a"}, {"product": "ai"}], "note": "first steps", "given_at": 1,
             "revoked_at": 5, "over_at": 5, "drawn": 4, "back": 3,
         }))),
-        Record::Rate(of(json!({
-            "number": 1, "of": "USD", "into": "CNY", "worth": 7_123_400_000_i64, "from": 20_758, "set_at": 1,
-        }))),
+        Record::Rate(of(
+            json!({"number": 1, "of": "USD", "into": "CNY", "worth": 7_123_400_000_i64, "from": 20_758, "set_at": 1}),
+        )),
         Record::Rate(of(json!({
             "number": 2, "of": "USD", "into": "CNY", "worth": 7_200_000_000_i64, "from": 20_758, "reason": "misread", "set_at": 2,
             "user": "usr_00000000000000000000000000000001",
         }))),
         Record::Usage(of(json!({
-            "number": 1,
-            "of": {"source": "gateway", "id": "r-1", "tenant": TenantId::from_u128(1), "line": "maas", "from": 1, "to": 2,
-                "project": "prj_00000000000000000000000000000001", "unit": "kilotoken", "pieces": "4000000000000000000000"},
-            "at": 200_000_000_000_i64, "counts_at": 200_000_000_000_i64, "book": "pri_00000000000000000000000000000002", "item": 1, "charge": 5, "uncollected": 1,
-            "drawn": [{"of": {"contract": 1, "line": 100, "month": 0}, "pieces": "7", "value": 0}],
-            "credits": [{"grant": 1, "value": 2}],
+            "number": 1, "item": 1, "charge": 5, "uncollected": 1, "book": "pri_00000000000000000000000000000002", "counts_at": 200_000_000_000_i64,
+            "at": 200_000_000_000_i64, "credits": [{"grant": 1, "value": 2}], "of": {"source": "gate", "id": "r-1", "line": "maas", "from": 1, "to": 2,
+                "tenant": TenantId::from_u128(1), "project": ProjectId::from_u128(1), "unit": "kilotoken", "pieces": "7"},
         }))),
         Record::Budget(of(json!({
             "number": 1, "tenant": TenantId::from_u128(1), "kind": "hard", "period": {"every": "once", "from": 1, "to": 9},
