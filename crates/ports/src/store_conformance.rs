@@ -450,8 +450,7 @@ fn agreed() -> Vec<Record> {
         )),
         Record::Rate(of(json!({
             "number": 2, "of": "USD", "into": "CNY", "worth": 7_200_000_000_i64, "from": 20_758, "reason": "misread", "set_at": 2,
-            "user": "usr_00000000000000000000000000000001",
-        }))),
+            "user": UserId::from_u128(1)}))),
         Record::Usage(of(json!({
             "number": 1, "item": 1, "charge": 5, "uncollected": 1, "book": "pri_00000000000000000000000000000002", "counts_at": 200_000_000_000_i64,
             "at": 200_000_000_000_i64, "credits": [{"grant": 1, "value": 2}], "of": {"source": "gate", "id": "r-1", "line": "maas", "from": 1, "to": 2,

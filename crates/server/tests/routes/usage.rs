@@ -21,8 +21,8 @@ async fn platform() -> (Platform, String, String) {
             .post(&platform.admin, &format!("/v1/tenants/{tenant}/wallet/top-ups"), json!({ "amount": "100" }))
             .await;
     }
-    let owner = platform.user("olga", "owner", "lab").await;
-    let stranger = platform.user("oscar", "owner", "other").await;
+    platform.user("olga", "owner", "lab").await;
+    platform.user("oscar", "owner", "other").await;
     let items = json!([
         { "unit": "gib_month", "price": "0.73" },
         { "unit": "gib_moved", "price": "0.5" },
@@ -30,19 +30,17 @@ async fn platform() -> (Platform, String, String) {
     ]);
     let book = json!({ "name": "all", "currency": "CNY", "core_hour": "0.1", "gib_hour": "0.01", "items": items });
     platform.post(&platform.admin, "/v1/prices", book).await.expect(201);
+    // From the beginning of a month on, so that it includes all of a month's.
+    let now = platform.running.app.clock.now();
+    let begin = UtcOffset::UTC.start_of(UtcOffset::UTC.month_of(now).next());
     let terms = json!({
-        "name": "bundle", "to": "2100-01-01T00:00:00Z", "fee": "0.01",
+        "name": "bundle", "from": begin.rfc3339(), "to": (begin + Span::from_hours(24 * 300)).rfc3339(), "fee": "0.01",
         "include": [{ "unit": "gib_moved", "quantity": 2 }],
     });
-    // A contract has at most 240 months.
-    let end = platform.running.app.clock.now() + Span::from_hours(24 * 300);
-    let terms = {
-        let mut terms = terms;
-        terms["to"] = json!(end.rfc3339());
-        terms
-    };
     platform.post(&platform.admin, "/v1/tenants/lab/contracts", terms).await.expect(201);
-    platform.pass(Span::from_hours(2)).await;
+    platform.pass(begin - now + Span::from_hours(2)).await;
+    let owner = platform.token("olga", model::TokenScope::Full).await;
+    let stranger = platform.token("oscar", model::TokenScope::Full).await;
     (platform, owner, stranger)
 }
 
@@ -110,8 +108,9 @@ async fn each_record_has_an_answer_of_its_own_and_is_billed_once() {
     platform.get(&stranger, "/v1/usage?tenant=lab").await.problem("not_found");
     let body = json!({ "source": "gateway", "records": [] });
     platform.post(&owner, "/v1/usage", body).await.problem("forbidden");
+    let admin = platform.token("admin", model::TokenScope::Full).await;
     let own = json!({ "source": "platform", "records": [] });
-    platform.post(&platform.admin, "/v1/usage", own).await.problem("invalid");
+    platform.post(&admin, "/v1/usage", own).await.problem("invalid");
     let months = platform.get(&owner, "/v1/contracts/1").await.expect(200);
     let line = months["months"].as_array().unwrap().iter().find(|month| month["line"] == 100).unwrap();
     assert_eq!(
@@ -124,7 +123,8 @@ async fn each_record_has_an_answer_of_its_own_and_is_billed_once() {
 async fn statements_reports_and_exports_have_it() {
     let (platform, _, _) = platform().await;
     let gift = json!({ "amount": "0.001", "to": "2100-01-01T00:00:00Z", "note": "gift" });
-    platform.post(&platform.admin, "/v1/tenants/lab/grants", gift).await.expect(201);
+    let admin = platform.token("admin", model::TokenScope::Full).await;
+    platform.post(&admin, "/v1/tenants/lab/grants", gift).await.expect(201);
     let records = [record(&platform, "t", "kilotoken", 2_500), record(&platform, "m", "gib_moved", 3 << 30)];
     report(&platform, &records).await;
     let now = platform.running.app.clock.now();
@@ -132,7 +132,9 @@ async fn statements_reports_and_exports_have_it() {
     platform.pass(UtcOffset::UTC.start_of(month.next()) + Span::from_hours(1) - now).await;
     let admin = platform.token("admin", model::TokenScope::Full).await;
     platform.post(&admin, "/v1/statements", json!({ "tenant": "lab" })).await.expect(200);
-    let detail = platform.get(&admin, "/v1/statements/1").await.expect(200);
+    let told = platform.get(&admin, "/v1/statements?tenant=lab").await.expect(200);
+    let path = format!("/v1/statements/{}", told["items"][0]["number"]);
+    let detail = platform.get(&admin, &path).await.expect(200);
     let sum = |list: &Value, field: &str| list.as_array().unwrap().iter().map(|one| money(&one[field])).sum::<Money>();
     assert_eq!(sum(&detail["projects"], "due"), money(&detail["due"]), "{detail}");
     let usage = &detail["usage"];
@@ -142,16 +144,16 @@ async fn statements_reports_and_exports_have_it() {
         let place = heads.iter().position(|head| head == name).unwrap_or_else(|| panic!("{name}: {heads:?}"));
         text.lines().skip(1).map(|line| line.split(',').nth(place).unwrap().to_owned()).collect()
     };
-    let focus = platform.get(&admin, "/v1/statements/1?format=focus").await.text();
+    let focus = platform.get(&admin, &format!("{path}?format=focus")).await.text();
     let cost: Money = fields(focus.clone(), "BilledCost").iter().map(|cost| cost.parse::<Money>().unwrap()).sum();
     assert_eq!(cost, money(&detail["due"]));
     let services = fields(focus, "ServiceCategory");
     for service in ["Networking", "AI and Machine Learning"] {
         assert!(services.iter().any(|one| one == service), "{services:?}");
     }
-    let page = platform.get(&admin, "/v1/statements/1?format=html").await.text();
+    let page = platform.get(&admin, &format!("{path}?format=html")).await.text();
     assert!(page.contains("kilotoken") && page.contains("2.500000"), "{page}");
-    assert!(platform.get(&admin, "/v1/statements/1?format=xlsx").await.body.starts_with(b"PK"));
+    assert!(platform.get(&admin, &format!("{path}?format=xlsx")).await.body.starts_with(b"PK"));
 
     // The report of everything, the ledger and the export say the same.
     let revenue = platform
