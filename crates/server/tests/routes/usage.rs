@@ -78,7 +78,7 @@ async fn each_record_has_an_answer_of_its_own_and_is_billed_once() {
     let expected = [
         ("t-1", "0.003"),
         ("n", "invalid"),
-        ("m", "0.5"),
+        ("m", "0.50"),
         ("q", "no_price"),
         ("t-1", "idempotency_key_reused"),
         ("t-1", "0.003"),
@@ -100,7 +100,7 @@ async fn each_record_has_an_answer_of_its_own_and_is_billed_once() {
     let next = format!("/v1/usage?limit=1&cursor={}", page["next_cursor"].as_str().unwrap());
     assert_eq!(platform.get(&owner, &next).await.expect(200)["items"][0]["number"], tokens["number"]);
     let sums = platform.get(&owner, "/v1/usage/sums?unit=gib_moved").await.expect(200);
-    assert_eq!([&sums["items"][0]["records"], &sums["items"][0]["charge"]], [&json!(1), &json!("0.5")]);
+    assert_eq!([&sums["items"][0]["records"], &sums["items"][0]["charge"]], [&json!(1), &json!("0.50")]);
 
     // Everybody sees their own, and only operators report.
     assert_eq!(platform.get(&stranger, "/v1/usage").await.expect(200)["items"], json!([]));
