@@ -19,8 +19,9 @@ fn heavy_the_page_works_in_a_browser() {
     let provider = testkit::hw::free_address();
     let secret = place.path().join("oidc-secret");
     std::fs::write(&secret, "between us\n").expect("a file can be written");
+    let mail = testkit::hw::free_address().port();
     let settings = format!(
-        "[oidc]\nissuer = 'http://{provider}'\nsecret_file = '{}'\nlabel = 'the university'\n",
+        "[mail]\nhost = '127.0.0.1'\nport = {mail}\ntls = 'none'\nfrom = 'hw@example.com'\n[notices]\nprivate_addresses = true\n[oidc]\nissuer = 'http://{provider}'\nsecret_file = '{}'\nlabel = 'the university'\n",
         secret.display()
     );
     let mut server = place.server(2, &settings);
@@ -41,6 +42,7 @@ fn heavy_the_page_works_in_a_browser() {
         .env("HW_USER", "admin")
         .env("HW_PASSWORD", password)
         .env("HW_OIDC", "the university")
+        .env("HW_MAIL", mail.to_string())
         .env("CI", "1")
         .output()
         .expect("npm runs");

@@ -32,6 +32,7 @@ pub struct App {
     pub files: Arc<crate::files::Space>,
     /// The provider of sign-ins, where one is named.
     pub oidc: Option<Arc<crate::oidc::Oidc>>,
+    pub notices: Arc<crate::notices::Notices>,
 }
 
 /// What the configuration says about HTTP and submissions, checked.

@@ -17,6 +17,7 @@ pub mod links;
 mod local;
 mod logs;
 pub mod metrics;
+pub mod notices;
 pub mod oidc;
 pub mod openapi;
 mod ops;
