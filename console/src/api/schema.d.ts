@@ -695,6 +695,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the caller hears of, and how. */
+        get: operations["notices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices/mail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Have a code sent to an address, to which notices go once it is confirmed. The address before stays until then. */
+        put: operations["ask_mail_address"];
+        post?: never;
+        /** Have no more mail sent, and forget the address. */
+        delete: operations["drop_mail_address"];
+        options?: never;
+        head?: never;
+        /** Change what comes by mail, and in which language. */
+        patch: operations["change_mail_notices"];
+        trace?: never;
+    };
+    "/v1/notices/mail/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm an address by the code that was sent there. */
+        post: operations["confirm_mail_address"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have an address called. The answer has its secret, which is shown this once. */
+        post: operations["create_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices/webhooks/{webhook}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Have an address not called any more. What was on its way there is dropped. */
+        delete: operations["drop_webhook"];
+        options?: never;
+        head?: never;
+        /** Change where a webhook goes, or what it is called for. Its secret stays. */
+        patch: operations["change_webhook"];
+        trace?: never;
+    };
+    "/v1/notices/webhooks/{webhook}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Call an address once, to try it out. */
+        post: operations["test_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -1458,6 +1563,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants/{tenant}/projects/{project}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who has a role in a project, by name. Nobody: it is open to everybody of its tenant. */
+        get: operations["project_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/projects/{project}/members/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Give a user of the tenant a role in a project. The first one closes it to everybody else of the tenant. */
+        put: operations["set_project_member"];
+        post?: never;
+        /** Take a user's role in a project away. The last one to go opens it to everybody of the tenant. */
+        delete: operations["remove_project_member"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/tax": {
         parameters: {
             query?: never;
@@ -2202,7 +2342,7 @@ export interface components {
          * @description The stable code of a problem. Each has a page under the problem's `type`.
          * @enum {string}
          */
-        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "over_budget" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
+        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "over_budget" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "mail_unavailable" | "cluster_unavailable";
         Event: {
             actor: components["schemas"]["Actor"];
             at: components["schemas"]["Time"];
@@ -2588,6 +2728,11 @@ export interface components {
             user_name: string;
         };
         /**
+         * @description What mail is written in.
+         * @enum {string}
+         */
+        Language: "en" | "zh";
+        /**
          * @description What a line of a supplier's statement is about: work, or what was bought less than agreed on.
          * @enum {string}
          */
@@ -2645,6 +2790,38 @@ export interface components {
             /** Format: password */
             password: string;
             scope?: components["schemas"]["Scope"] | null;
+        };
+        MailAsk: {
+            /** @example anna@example.org */
+            address: string;
+            language?: components["schemas"]["Language"] | null;
+        };
+        MailConfirm: {
+            code: string;
+        };
+        MailNotices: {
+            /** @description Confirmed. */
+            address?: string | null;
+            /** @description An address to which a code was sent. */
+            asked?: string | null;
+            fault?: components["schemas"]["NoticeFault"] | null;
+            /** Format: int64 */
+            given_up: number;
+            kinds: components["schemas"]["NoticeKind"][];
+            language: components["schemas"]["Language"];
+            mailed_at?: components["schemas"]["Time"] | null;
+            /** @description The operator has named a mail server. */
+            offered: boolean;
+            /**
+             * Format: int64
+             * @description Notices that have not gone yet, and those that were given up within the last 30 days.
+             */
+            waiting: number;
+        };
+        /** @description What is left out stays. */
+        MailPatch: {
+            kinds?: components["schemas"]["NoticeKind"][] | null;
+            language?: components["schemas"]["Language"] | null;
         };
         Margin: {
             by: components["schemas"]["MarginBy"];
@@ -2759,6 +2936,21 @@ export interface components {
         };
         /** @enum {string} */
         NodeState: "up" | "drained" | "down";
+        NoticeFault: {
+            at: components["schemas"]["Time"];
+            text: string;
+        };
+        /**
+         * @description What notices are about: a job that has begun, has completed, has ended otherwise, waits again or longer than expected; money
+         *     that runs short.
+         * @enum {string}
+         */
+        NoticeKind: "started" | "completed" | "failed" | "delayed" | "money";
+        /** @description What a user hears of, and how. */
+        Notices: {
+            mail: components["schemas"]["MailNotices"];
+            webhooks: components["schemas"]["Webhook"][];
+        };
         OidcWay: {
             /** @description What the button says. */
             label: string;
@@ -3138,8 +3330,25 @@ export interface components {
             items: {
                 /** @example prj_0192f000000070008000000000000001 */
                 id: string;
+                /**
+                 * Format: int32
+                 * @description How many users have a role in it. With none it is open to everybody of the tenant.
+                 */
+                members?: number;
                 name: string;
+                role?: components["schemas"]["ProjectRole"] | null;
                 tenant: string;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_ProjectMember: {
+            items: {
+                disabled: boolean;
+                name: string;
+                role: components["schemas"]["ProjectRole"];
+                user: string;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -3769,7 +3978,13 @@ export interface components {
         Project: {
             /** @example prj_0192f000000070008000000000000001 */
             id: string;
+            /**
+             * Format: int32
+             * @description How many users have a role in it. With none it is open to everybody of the tenant.
+             */
+            members?: number;
             name: string;
+            role?: components["schemas"]["ProjectRole"] | null;
             tenant: string;
         };
         ProjectCreate: {
@@ -3778,6 +3993,21 @@ export interface components {
         ProjectCreated: {
             project: string;
         };
+        /** @description A user's role in a project. */
+        ProjectMember: {
+            disabled: boolean;
+            name: string;
+            role: components["schemas"]["ProjectRole"];
+            user: string;
+        };
+        ProjectMemberSet: {
+            role: components["schemas"]["ProjectRole"];
+        };
+        /**
+         * @description What a user may do in a project that names its members.
+         * @enum {string}
+         */
+        ProjectRole: "owner" | "member" | "viewer";
         /** @description What was bought in one period. */
         Purchase: {
             /** @description Fees of what was used in it. */
@@ -4834,6 +5064,46 @@ export interface components {
             message: string;
             option?: string | null;
         };
+        /** @description An address that is called. Its secret is shown once, when it is made. */
+        Webhook: {
+            created_at: components["schemas"]["Time"];
+            fault?: components["schemas"]["NoticeFault"] | null;
+            /** Format: int64 */
+            given_up: number;
+            /** @example whk_0192f000000070008000000000000001 */
+            id: string;
+            kinds: components["schemas"]["NoticeKind"][];
+            sent_at?: components["schemas"]["Time"] | null;
+            url: string;
+            /** Format: int64 */
+            waiting: number;
+        };
+        WebhookCreate: {
+            /** @description Ends of jobs and money when left out. */
+            kinds?: components["schemas"]["NoticeKind"][] | null;
+            /**
+             * @description `https://…`, or `http://…`.
+             * @example https://example.org/headworks
+             */
+            url: string;
+        };
+        /** @description The only time the secret is shown. */
+        WebhookCreated: {
+            /** @example whsec_… */
+            secret: string;
+            webhook: string;
+        };
+        /** @description What is left out stays. */
+        WebhookPatch: {
+            kinds?: components["schemas"]["NoticeKind"][] | null;
+            url?: string | null;
+        };
+        /** @description How a call for trying it out went. */
+        WebhookTested: {
+            delivered: boolean;
+            /** @description Why not; empty where it was. */
+            text: string;
+        };
         WhoAmI: {
             expires_at: components["schemas"]["Time"];
             scope: components["schemas"]["Scope"];
@@ -4952,7 +5222,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5075,7 +5345,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5190,7 +5460,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5343,7 +5613,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5447,7 +5717,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5578,7 +5848,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5696,7 +5966,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5802,7 +6072,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5958,7 +6228,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6089,7 +6359,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6204,7 +6474,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6308,7 +6578,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6464,7 +6734,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6584,7 +6854,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6701,7 +6971,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6820,7 +7090,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6941,7 +7211,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7075,7 +7345,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7201,7 +7471,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7360,7 +7630,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7464,7 +7734,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7621,7 +7891,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7736,7 +8006,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7840,7 +8110,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7996,7 +8266,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8129,7 +8399,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8291,7 +8561,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8444,7 +8714,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8594,7 +8864,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8698,7 +8968,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8851,7 +9121,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8985,7 +9255,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9103,7 +9373,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9219,7 +9489,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9339,7 +9609,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9466,7 +9736,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9600,7 +9870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9718,7 +9988,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9844,7 +10114,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9962,7 +10232,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10096,7 +10366,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10230,7 +10500,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10334,7 +10604,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10484,7 +10754,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10604,7 +10874,1212 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    notices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Mail and webhooks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notices"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_mail_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailAsk"];
+            };
+        };
+        responses: {
+            /** @description The code is on its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drop_mail_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No more mail */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_mail_notices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailPatch"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_mail_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailConfirm"];
+            };
+        };
+        responses: {
+            /** @description Notices go there from now on */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookCreate"];
+            };
+        };
+        responses: {
+            /** @description It is called from now on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drop_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookPatch"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it went */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookTested"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10669,7 +12144,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10752,7 +12227,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10905,7 +12380,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11020,7 +12495,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11135,7 +12610,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11291,7 +12766,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11449,7 +12924,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11564,7 +13039,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11717,7 +13192,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11867,7 +13342,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11986,7 +13461,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12139,7 +13614,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12222,7 +13697,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12348,7 +13823,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12466,7 +13941,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12584,7 +14059,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12734,7 +14209,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12852,7 +14327,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12935,7 +14410,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13085,7 +14560,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13202,7 +14677,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13295,7 +14770,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13390,7 +14865,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13455,7 +14930,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13570,7 +15045,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13723,7 +15198,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13827,7 +15302,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13983,7 +15458,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14139,7 +15614,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14257,7 +15732,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14413,7 +15888,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14569,7 +16044,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14684,7 +16159,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14834,7 +16309,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14965,7 +16440,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15048,7 +16523,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15167,7 +16642,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15317,7 +16792,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15437,7 +16912,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15590,7 +17065,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15705,7 +17180,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15861,7 +17336,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15944,7 +17419,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16059,7 +17534,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16212,7 +17687,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16316,7 +17791,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16467,7 +17942,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16585,7 +18060,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16741,7 +18216,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16872,7 +18347,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16990,7 +18465,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17146,7 +18621,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17302,7 +18777,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17420,7 +18895,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17576,7 +19051,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17694,7 +19169,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17850,7 +19325,415 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    project_members: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+                /** @description Name or id */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ProjectMember"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_project_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+                /** @description Name or id */
+                project: string;
+                /** @description Name or id */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectMemberSet"];
+            };
+        };
+        responses: {
+            /** @description It has the role */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_project_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+                /** @description Name or id */
+                project: string;
+                /** @description Name or id */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has no role any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18003,7 +19886,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18121,7 +20004,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18225,7 +20108,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18381,7 +20264,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18496,7 +20379,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18646,7 +20529,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18775,7 +20658,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18890,7 +20773,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19043,7 +20926,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19191,7 +21074,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19342,7 +21225,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -29,9 +29,14 @@ export interface LogEnd {
 }
 export type LogPiece = Schemas['LogPiece'];
 export type NodeState = Schemas['NodeState'];
+export type MailNotices = Schemas['MailNotices'];
+export type NoticeKind = Schemas['NoticeKind'];
+export type Notices = Schemas['Notices'];
 export type Pool = Schemas['Pool'];
 export type Problem = Schemas['Problem'];
 export type Project = Schemas['Page_Project']['items'][number];
+export type ProjectMember = Schemas['Page_ProjectMember']['items'][number];
+export type ProjectRole = Schemas['ProjectRole'];
 export type Quote = Schemas['Quote'];
 export type Role = Schemas['Role'];
 export type Scope = Schemas['Scope'];
@@ -44,3 +49,4 @@ export type User = Schemas['Page_User']['items'][number];
 export type Wallet = Schemas['Wallet'];
 export type Warning = Schemas['Warning'];
 export type WhoAmI = Schemas['WhoAmI'];
+export type Webhook = Schemas['Webhook'];
