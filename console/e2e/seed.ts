@@ -15,7 +15,7 @@ export interface Tenant {
 
 type Json = Record<string, unknown>;
 
-async function call<T = Json>(token: string, method: string, path: string, body?: Json): Promise<T> {
+export async function call<T = Json>(token: string, method: string, path: string, body?: Json): Promise<T> {
   const response = await fetch(BASE + path, {
     method,
     headers: { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) },

@@ -20,6 +20,17 @@ export const usersQuery = (tenant: string) =>
     enabled: tenant !== '',
   });
 
+export const noticesQuery = queryOptions({
+  queryKey: ['notices'],
+  queryFn: ({ signal }) => unwrap(api.GET('/v1/notices', { signal })),
+});
+
+export const membersQuery = (tenant: string, project: string) =>
+  queryOptions({
+    queryKey: ['members', tenant, project],
+    queryFn: ({ signal }) => unwrap(api.GET('/v1/tenants/{tenant}/projects/{project}/members', { params: { path: { tenant, project }, query: { limit: MANY } }, signal })),
+  });
+
 export const projectsQuery = (tenant: string) =>
   queryOptions({
     queryKey: ['projects', tenant],

@@ -712,6 +712,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the caller hears of, and how. */
+        get: operations["notices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices/mail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Have a code sent to an address, to which notices go once it is confirmed. The address before stays until then. */
+        put: operations["ask_mail_address"];
+        post?: never;
+        /** Have no more mail sent, and forget the address. */
+        delete: operations["drop_mail_address"];
+        options?: never;
+        head?: never;
+        /** Change what comes by mail, and in which language. */
+        patch: operations["change_mail_notices"];
+        trace?: never;
+    };
+    "/v1/notices/mail/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm an address by the code that was sent there. */
+        post: operations["confirm_mail_address"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have an address called. The answer has its secret, which is shown this once. */
+        post: operations["create_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices/webhooks/{webhook}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Have an address not called any more. What was on its way there is dropped. */
+        delete: operations["drop_webhook"];
+        options?: never;
+        head?: never;
+        /** Change where a webhook goes, or what it is called for. Its secret stays. */
+        patch: operations["change_webhook"];
+        trace?: never;
+    };
+    "/v1/notices/webhooks/{webhook}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Call an address once, to try it out. */
+        post: operations["test_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -1470,6 +1575,41 @@ export interface paths {
         /** Create a project. */
         post: operations["create_project"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/projects/{project}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who has a role in a project, by name. Nobody: it is open to everybody of its tenant. */
+        get: operations["project_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/projects/{project}/members/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Give a user of the tenant a role in a project. The first one closes it to everybody else of the tenant. */
+        put: operations["set_project_member"];
+        post?: never;
+        /** Take a user's role in a project away. The last one to go opens it to everybody of the tenant. */
+        delete: operations["remove_project_member"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2257,7 +2397,7 @@ export interface components {
          * @description The stable code of a problem. Each has a page under the problem's `type`.
          * @enum {string}
          */
-        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "over_budget" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
+        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "over_budget" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "mail_unavailable" | "cluster_unavailable";
         Event: {
             actor: components["schemas"]["Actor"];
             at: components["schemas"]["Time"];
@@ -2643,6 +2783,11 @@ export interface components {
             user_name: string;
         };
         /**
+         * @description What mail is written in.
+         * @enum {string}
+         */
+        Language: "en" | "zh";
+        /**
          * @description What a line of a supplier's statement is about: work, or what was bought less than agreed on.
          * @enum {string}
          */
@@ -2723,6 +2868,38 @@ export interface components {
             /** Format: password */
             password: string;
             scope?: components["schemas"]["Scope"] | null;
+        };
+        MailAsk: {
+            /** @example anna@example.org */
+            address: string;
+            language?: components["schemas"]["Language"] | null;
+        };
+        MailConfirm: {
+            code: string;
+        };
+        MailNotices: {
+            /** @description Confirmed. */
+            address?: string | null;
+            /** @description An address to which a code was sent. */
+            asked?: string | null;
+            fault?: components["schemas"]["NoticeFault"] | null;
+            /** Format: int64 */
+            given_up: number;
+            kinds: components["schemas"]["NoticeKind"][];
+            language: components["schemas"]["Language"];
+            mailed_at?: components["schemas"]["Time"] | null;
+            /** @description The operator has named a mail server. */
+            offered: boolean;
+            /**
+             * Format: int64
+             * @description Notices that have not gone yet, and those that were given up within the last 30 days.
+             */
+            waiting: number;
+        };
+        /** @description What is left out stays. */
+        MailPatch: {
+            kinds?: components["schemas"]["NoticeKind"][] | null;
+            language?: components["schemas"]["Language"] | null;
         };
         Margin: {
             by: components["schemas"]["MarginBy"];
@@ -2837,6 +3014,21 @@ export interface components {
         };
         /** @enum {string} */
         NodeState: "up" | "drained" | "down";
+        NoticeFault: {
+            at: components["schemas"]["Time"];
+            text: string;
+        };
+        /**
+         * @description What notices are about: a job that has begun, has completed, has ended otherwise, waits again or longer than expected; money
+         *     that runs short.
+         * @enum {string}
+         */
+        NoticeKind: "started" | "completed" | "failed" | "delayed" | "money";
+        /** @description What a user hears of, and how. */
+        Notices: {
+            mail: components["schemas"]["MailNotices"];
+            webhooks: components["schemas"]["Webhook"][];
+        };
         OidcWay: {
             /** @description What the button says. */
             label: string;
@@ -3216,8 +3408,25 @@ export interface components {
             items: {
                 /** @example prj_0192f000000070008000000000000001 */
                 id: string;
+                /**
+                 * Format: int32
+                 * @description How many users have a role in it. With none it is open to everybody of the tenant.
+                 */
+                members?: number;
                 name: string;
+                role?: components["schemas"]["ProjectRole"] | null;
                 tenant: string;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_ProjectMember: {
+            items: {
+                disabled: boolean;
+                name: string;
+                role: components["schemas"]["ProjectRole"];
+                user: string;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -3893,7 +4102,13 @@ export interface components {
         Project: {
             /** @example prj_0192f000000070008000000000000001 */
             id: string;
+            /**
+             * Format: int32
+             * @description How many users have a role in it. With none it is open to everybody of the tenant.
+             */
+            members?: number;
             name: string;
+            role?: components["schemas"]["ProjectRole"] | null;
             tenant: string;
         };
         ProjectCreate: {
@@ -3902,6 +4117,21 @@ export interface components {
         ProjectCreated: {
             project: string;
         };
+        /** @description A user's role in a project. */
+        ProjectMember: {
+            disabled: boolean;
+            name: string;
+            role: components["schemas"]["ProjectRole"];
+            user: string;
+        };
+        ProjectMemberSet: {
+            role: components["schemas"]["ProjectRole"];
+        };
+        /**
+         * @description What a user may do in a project that names its members.
+         * @enum {string}
+         */
+        ProjectRole: "owner" | "member" | "viewer";
         /** @description What was bought in one period. */
         Purchase: {
             /** @description Fees of what was used in it. */
@@ -5054,6 +5284,46 @@ export interface components {
             message: string;
             option?: string | null;
         };
+        /** @description An address that is called. Its secret is shown once, when it is made. */
+        Webhook: {
+            created_at: components["schemas"]["Time"];
+            fault?: components["schemas"]["NoticeFault"] | null;
+            /** Format: int64 */
+            given_up: number;
+            /** @example whk_0192f000000070008000000000000001 */
+            id: string;
+            kinds: components["schemas"]["NoticeKind"][];
+            sent_at?: components["schemas"]["Time"] | null;
+            url: string;
+            /** Format: int64 */
+            waiting: number;
+        };
+        WebhookCreate: {
+            /** @description Ends of jobs and money when left out. */
+            kinds?: components["schemas"]["NoticeKind"][] | null;
+            /**
+             * @description `https://…`, or `http://…`.
+             * @example https://example.org/headworks
+             */
+            url: string;
+        };
+        /** @description The only time the secret is shown. */
+        WebhookCreated: {
+            /** @example whsec_… */
+            secret: string;
+            webhook: string;
+        };
+        /** @description What is left out stays. */
+        WebhookPatch: {
+            kinds?: components["schemas"]["NoticeKind"][] | null;
+            url?: string | null;
+        };
+        /** @description How a call for trying it out went. */
+        WebhookTested: {
+            delivered: boolean;
+            /** @description Why not; empty where it was. */
+            text: string;
+        };
         WhoAmI: {
             expires_at: components["schemas"]["Time"];
             scope: components["schemas"]["Scope"];
@@ -5172,7 +5442,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5295,7 +5565,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5410,7 +5680,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5563,7 +5833,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5667,7 +5937,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5798,7 +6068,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5916,7 +6186,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6022,7 +6292,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6178,7 +6448,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6309,7 +6579,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6424,7 +6694,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6528,7 +6798,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6684,7 +6954,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6804,7 +7074,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6921,7 +7191,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7040,7 +7310,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7161,7 +7431,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7295,7 +7565,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7421,7 +7691,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7580,7 +7850,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7684,7 +7954,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7841,7 +8111,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7956,7 +8226,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8060,7 +8330,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8216,7 +8486,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8349,7 +8619,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8511,7 +8781,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8664,7 +8934,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8814,7 +9084,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8918,7 +9188,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9071,7 +9341,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9205,7 +9475,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9323,7 +9593,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9439,7 +9709,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9559,7 +9829,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9686,7 +9956,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9820,7 +10090,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9938,7 +10208,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10064,7 +10334,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10304,7 +10574,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10438,7 +10708,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10572,7 +10842,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10676,7 +10946,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10826,7 +11096,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10946,7 +11216,1212 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    notices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Mail and webhooks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notices"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_mail_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailAsk"];
+            };
+        };
+        responses: {
+            /** @description The code is on its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drop_mail_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No more mail */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_mail_notices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailPatch"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_mail_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailConfirm"];
+            };
+        };
+        responses: {
+            /** @description Notices go there from now on */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookCreate"];
+            };
+        };
+        responses: {
+            /** @description It is called from now on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drop_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookPatch"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it went */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookTested"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11011,7 +12486,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11094,7 +12569,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11247,7 +12722,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11362,7 +12837,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11477,7 +12952,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11633,7 +13108,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11791,7 +13266,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11906,7 +13381,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12059,7 +13534,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12209,7 +13684,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12328,7 +13803,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12481,7 +13956,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12564,7 +14039,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12690,7 +14165,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12808,7 +14283,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12926,7 +14401,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13076,7 +14551,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13194,7 +14669,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13277,7 +14752,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13427,7 +14902,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13544,7 +15019,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13637,7 +15112,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13732,7 +15207,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13797,7 +15272,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13912,7 +15387,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14065,7 +15540,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14169,7 +15644,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14325,7 +15800,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14481,7 +15956,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14599,7 +16074,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14755,7 +16230,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14911,7 +16386,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15026,7 +16501,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15176,7 +16651,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15307,7 +16782,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15390,7 +16865,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15509,7 +16984,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15659,7 +17134,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15779,7 +17254,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15932,7 +17407,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16047,7 +17522,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16203,7 +17678,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16286,7 +17761,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16401,7 +17876,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16554,7 +18029,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16658,7 +18133,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16809,7 +18284,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16927,7 +18402,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17083,7 +18558,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17214,7 +18689,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17332,7 +18807,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17488,7 +18963,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17644,7 +19119,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17762,7 +19237,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17918,7 +19393,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18036,7 +19511,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18192,7 +19667,415 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    project_members: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+                /** @description Name or id */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ProjectMember"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_project_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+                /** @description Name or id */
+                project: string;
+                /** @description Name or id */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectMemberSet"];
+            };
+        };
+        responses: {
+            /** @description It has the role */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_project_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+                /** @description Name or id */
+                project: string;
+                /** @description Name or id */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has no role any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18345,7 +20228,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18463,7 +20346,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18567,7 +20450,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18723,7 +20606,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18838,7 +20721,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18988,7 +20871,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19117,7 +21000,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19634,7 +21517,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19787,7 +21670,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19935,7 +21818,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20086,7 +21969,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;

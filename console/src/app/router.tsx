@@ -158,6 +158,7 @@ const files = createRoute({
 const account = createRoute({
   getParentRoute: () => shell,
   path: '/account',
+  validateSearch: (search: Search): { confirm?: string | undefined } => ({ confirm: text(search.confirm) }),
   component: lazyRouteComponent(() => import('../pages/account/account'), 'AccountPage'),
 });
 

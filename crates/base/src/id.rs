@@ -90,6 +90,10 @@ ids! {
     RequestId, "request", "req";
     /// A file on its way into a tenant's file space.
     UploadId, "upload", "upl";
+    /// Where a user wants to be called of what happens.
+    WebhookId, "webhook", "whk";
+    /// One notice on its way to a user; the same at every try.
+    NoticeId, "notice", "msg";
 }
 
 fn parse_prefixed(text: &str, prefix: &str) -> Option<u128> {

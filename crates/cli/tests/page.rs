@@ -21,8 +21,9 @@ fn heavy_the_page_works_in_a_browser() {
     let provider = testkit::hw::free_address();
     let secret = place.path().join("oidc-secret");
     std::fs::write(&secret, "between us\n").expect("a file can be written");
+    let mail = testkit::hw::free_address().port();
     let settings = format!(
-        "[oidc]\nissuer = 'http://{provider}'\nsecret_file = '{}'\nlabel = 'the university'\n",
+        "[mail]\nhost = '127.0.0.1'\nport = {mail}\ntls = 'none'\nfrom = 'hw@example.com'\n[notices]\nprivate_addresses = true\n[oidc]\nissuer = 'http://{provider}'\nsecret_file = '{}'\nlabel = 'the university'\n",
         secret.display()
     );
     let mut server = place.server(2, &settings);
@@ -36,7 +37,8 @@ fn heavy_the_page_works_in_a_browser() {
     }
     let _provider = Provider::start(&console, provider, &server.url());
     let password = first_password(&server);
-    browse(&console, &server, &[("HW_PASSWORD", &password), ("HW_OIDC", "the university")]);
+    let mail = mail.to_string();
+    browse(&console, &server, &[("HW_PASSWORD", &password), ("HW_OIDC", "the university"), ("HW_MAIL", &mail)]);
 }
 
 /// Lists, reports and statements over a month that is over and closed: of 4,000 jobs, or as many as `HW_PAGE_JOBS` says.

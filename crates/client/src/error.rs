@@ -134,6 +134,7 @@ fn of_code(code: ErrorCode) -> NextMove {
         | C::StoreUnavailable
         | C::NotActive
         | C::Stopping
+        | C::MailUnavailable
         | C::ClusterUnavailable => NextMove::Wait,
         C::Internal => NextMove::Tell,
     }

@@ -5,6 +5,7 @@ mod error;
 mod files;
 mod jobs;
 mod money;
+mod notices;
 mod page;
 mod people;
 mod places;

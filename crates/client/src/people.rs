@@ -1,8 +1,8 @@
 //! Tenants, their projects, users.
 
 use wire::people::{
-    Project, ProjectCreate, ProjectCreated, Tenant, TenantCreate, TenantCreated, TenantPatch, User, UserCreate,
-    UserCreated, UserPatch, UsersQuery,
+    Project, ProjectCreate, ProjectCreated, ProjectMember, ProjectMemberSet, Tenant, TenantCreate, TenantCreated,
+    TenantPatch, User, UserCreate, UserCreated, UserPatch, UsersQuery,
 };
 
 use crate::jobs::filters;
@@ -27,6 +27,22 @@ impl Client {
     }
     pub async fn create_project(&self, tenant: &str, project: &ProjectCreate) -> Result<ProjectCreated, ClientError> {
         self.read(self.post(&["v1", "tenants", tenant, "projects"]).json(project).once(None)).await
+    }
+    /// `project` is a name or an id, as `user` below.
+    pub fn project_members(&self, tenant: &str, project: &str) -> Pages<ProjectMember> {
+        Pages::new(self, &["v1", "tenants", tenant, "projects", project, "members"], Vec::new())
+    }
+    pub async fn set_project_member(
+        &self,
+        tenant: &str,
+        project: &str,
+        user: &str,
+        set: &ProjectMemberSet,
+    ) -> Result<(), ClientError> {
+        self.done(self.put(&["v1", "tenants", tenant, "projects", project, "members", user]).json(set)).await
+    }
+    pub async fn remove_project_member(&self, tenant: &str, project: &str, user: &str) -> Result<(), ClientError> {
+        self.done(self.delete(&["v1", "tenants", tenant, "projects", project, "members", user])).await
     }
     pub fn users(&self, query: &UsersQuery) -> Pages<User> {
         Pages::new(self, &["v1", "users"], filters(&["tenant"], query))

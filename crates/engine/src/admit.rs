@@ -77,9 +77,12 @@ impl Engine {
         }
         let (tenant, project) = (user.tenant, s.project.unwrap_or(user.default_project));
         self.check_tenant(tenant)?;
-        let owner = self.projects.get(&project).ok_or(Denied::NotFound("project"))?.tenant;
-        if owner != tenant {
+        let paying = self.projects.get(&project).ok_or(Denied::NotFound("project"))?;
+        if paying.tenant != tenant {
             return Err(Denied::ForeignProject);
+        }
+        if !paying.admits(user) {
+            return Err(Denied::NotAMember { project: paying.name.clone() });
         }
         if self.jobs.contains_key(&s.id) {
             return Err(Denied::Invalid("a job with this id exists"));

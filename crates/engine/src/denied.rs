@@ -46,6 +46,8 @@ pub enum Denied {
     LastOperator,
     #[error("the project belongs to another tenant")]
     ForeignProject,
+    #[error("the project `{project}` names its members, and you do not work in it: ask one of its owners")]
+    NotAMember { project: Arc<str> },
     #[error(
         "the balance does not cover the work: {needed} {currency} needed, {available} {currency} available, {missing} {currency} missing"
     )]
@@ -121,6 +123,7 @@ impl Denied {
             | Self::BadName { .. }
             | Self::Invalid(_)
             | Self::ForeignProject
+            | Self::NotAMember { .. }
             | Self::NoFeasiblePool { .. }
             | Self::RegionNotAllowed { .. }
             | Self::ArrayTooLarge { .. }
@@ -184,6 +187,7 @@ impl Denied {
             Self::TenantSuspended => "tenant_suspended",
             Self::UserDisabled => "user_disabled",
             Self::ForeignProject => "foreign_project",
+            Self::NotAMember { .. } => "forbidden",
             Self::InsufficientFunds { .. } => "insufficient_funds",
             Self::OverBudget(_) => "over_budget",
             Self::NoFeasiblePool { .. } => "no_feasible_pool",

@@ -8,7 +8,8 @@ use base::{
 };
 use model::{
     Actor, Cluster, ClusterLink, ClusterReport, ClusterTerms, ContractTier, DependencyKind, JobSpec, NodeState,
-    Observation, Outcome, Pool, PriorityClass, Role, Service, StateCode, Supplier, TenantStatus, Token, User,
+    Observation, Outcome, Pool, PriorityClass, ProjectRole, Role, Service, StateCode, Supplier, TenantStatus, Token,
+    User,
 };
 use rating::tariff::Month;
 use rating::{PoolCost, PriceBook};
@@ -154,6 +155,12 @@ pub enum Command {
         tenant: TenantId,
         name: String,
     },
+    /// Gives a user of its tenant a role in a project; none: the user is no member of it any more.
+    SetMember {
+        project: ProjectId,
+        user: UserId,
+        role: Option<ProjectRole>,
+    },
     /// `password` is an argon2id PHC string.
     CreateUser {
         user: User,
@@ -255,6 +262,7 @@ impl Command {
             Self::CreateTenant { .. } => "tenant.create",
             Self::ChangeTenant { .. } => "tenant.change",
             Self::CreateProject { .. } => "project.create",
+            Self::SetMember { .. } => "project.member",
             Self::CreateUser { .. } => "user.create",
             Self::ChangeUser { .. } => "user.change",
             Self::SetPassword { .. } => "user.password",

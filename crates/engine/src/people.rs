@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use base::{TenantId, UserId};
+use base::{ProjectId, TenantId, UserId};
 use model::people::valid_name;
-use model::{Actor, ContractTier, EventKind, Project, Role, Tenant, TenantStatus, User};
+use model::{Actor, ContractTier, EventKind, Project, ProjectRole, Role, Tenant, TenantStatus, User};
 
 use crate::denied::Denied;
 use crate::input::{Command, Report};
@@ -13,6 +13,9 @@ use crate::state::{Engine, TenantEntry};
 
 /// What becomes another of a tenant: shares, status, contract tier, regions.
 type TenantChange = (Option<u32>, Option<TenantStatus>, Option<ContractTier>, Option<Arc<[Arc<str>]>>);
+
+/// Members of one project: its document, which is written with every change, stays below 64 KiB (60 bytes each).
+const MEMBERS_MAX: usize = 1_000;
 
 impl Engine {
     pub(crate) fn people_command(&mut self, command: Command, actor: Actor, out: &mut Batch) -> Result<Report, Denied> {
@@ -28,10 +31,12 @@ impl Engine {
                 if self.projects.contains_key(&id) {
                     return Err(Denied::Invalid("a project with this id exists"));
                 }
-                self.enter_project(Project { id, tenant, name: name.as_str().into() }, out);
+                let members = Default::default();
+                self.enter_project(Project { id, tenant, name: name.as_str().into(), members }, out);
                 self.people_changed(out, actor, action, id.to_string(), Some(tenant), name);
                 Ok(Report::Project { project: id })
             }
+            Command::SetMember { project, user, role } => self.set_member(project, user, role, actor, out),
             Command::CreateUser { user, password } => self.create_user(user, password, actor, out),
             Command::ChangeUser { user, role, disabled } => self.change_user(user, role, disabled, actor, out),
             Command::SetPassword { user, password } => {
@@ -93,7 +98,8 @@ impl Engine {
         };
         self.enter_tenant(tenant.clone(), wallet);
         out.records.push(Record::Tenant(tenant));
-        self.enter_project(Project { id: project, tenant: id, name: "default".into() }, out);
+        let members = Default::default();
+        self.enter_project(Project { id: project, tenant: id, name: "default".into(), members }, out);
         self.people_changed(out, actor, action, id.to_string(), Some(id), name.to_string());
         Ok(Report::Tenant { tenant: id })
     }
@@ -148,6 +154,33 @@ impl Engine {
         self.event(out, actor, tenant, None, EventKind::UserChanged { user });
         self.audit(out, actor, "user.change", user.to_string(), tenant, detail);
         Ok(Report::User { user })
+    }
+
+    /// The first member closes a project to everybody else of its tenant, the last to go opens it again. What is queued or runs in
+    /// it goes on.
+    fn set_member(
+        &mut self,
+        project: ProjectId,
+        user: UserId,
+        role: Option<ProjectRole>,
+        actor: Actor,
+        out: &mut Batch,
+    ) -> Result<Report, Denied> {
+        let before = self.projects.get(&project).ok_or(Denied::NotFound("project"))?;
+        let known = self.users.get(&user).filter(|known| known.tenant == before.tenant);
+        let name = known.ok_or(Denied::NotFound("user"))?.name.clone();
+        if before.role_of(user) == role {
+            return Ok(Report::Project { project });
+        }
+        let after = before.with(user, role);
+        if after.members.len() > MEMBERS_MAX {
+            return Err(Denied::Invalid("the project has as many members as one may have: 1,000"));
+        }
+        let detail = format!("{}: {name} {}", after.name, role.map_or("no member any more", ProjectRole::as_str));
+        let tenant = Some(after.tenant);
+        self.enter_project(after, out);
+        self.people_changed(out, actor, "project.member", project.to_string(), tenant, detail);
+        Ok(Report::Project { project })
     }
 
     fn change_tenant(

@@ -42,6 +42,9 @@ impl Engine {
     ) -> Result<Quoted, Denied> {
         let known = self.users.get(&user).ok_or(Denied::NotFound("user"))?;
         let (tenant, project) = (known.tenant, project.unwrap_or(known.default_project));
+        if let Some(paying) = self.projects.get(&project).filter(|paying| !paying.admits(known)) {
+            return Err(Denied::NotAMember { project: paying.name.clone() });
+        }
         let (explanation, hold, currency) = self.quote(tenant, spec)?;
         let whole = total_hold(hold, elements, None).ok_or(Denied::MoneyRange)?;
         let rest = total_hold(hold, elements, self.covered(tenant, spec)).ok_or(Denied::MoneyRange)?;

@@ -96,6 +96,7 @@ impl Engine {
             Command::CreateTenant { .. }
             | Command::ChangeTenant { .. }
             | Command::CreateProject { .. }
+            | Command::SetMember { .. }
             | Command::CreateUser { .. }
             | Command::ChangeUser { .. }
             | Command::SetPassword { .. }

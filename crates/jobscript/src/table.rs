@@ -79,7 +79,7 @@ const LAYOUT: &str = "say `--ntasks-per-node` and `--cpus-per-task`";
 const GPU_LAYOUT: &str = "say `--gpus`, `--gpus-per-node` or `--gpus-per-task`, and cores and memory by themselves";
 const LEAVE_OUT: &str = "leave it out";
 const ONE_CLUSTER: &str = "leave it out; clusters are chosen by the platform, pools are named with `--partition`";
-const NO_MAIL: &str = "no mail is sent; watch the job with `hw show` or `hw events`";
+const NO_MAIL: &str = "what is sent by mail is chosen once for all jobs: `hw notices`";
 const STEP_ONLY: &str = "it concerns `srun` only";
 const NOT_NEEDED: &str = "it changes nothing here";
 

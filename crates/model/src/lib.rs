@@ -24,7 +24,7 @@ pub use file::{ContentDigest, Input, ParseDigestError};
 pub use hand_over::{EndOrder, Observation, Observed, Order};
 pub use interconnect::{Interconnect, InterconnectAsk, ParseInterconnectError};
 pub use job::{ArrayRef, Avoid, EndCause, Exit, Holder, Job, JobInput, Outcome, Phase, Refusal, StateCode, Transition};
-pub use people::{ContractTier, Project, Role, Tenant, TenantStatus, Token, TokenScope, User};
+pub use people::{ContractTier, Member, Project, ProjectRole, Role, Tenant, TenantStatus, Token, TokenScope, User};
 pub use reason::Reason;
 pub use request::{Chip, ParseChipError, Request};
 pub use spec::{ArraySpec, Dependency, DependencyKind, ExportPolicy, JobSpec, PriorityClass, ProductLine, SignalSpec};

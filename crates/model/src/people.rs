@@ -71,6 +71,62 @@ pub struct Project {
     pub tenant: TenantId,
     /// Unique within the tenant; `--account` names it.
     pub name: Arc<str>,
+    /// Who works in it, by user. Nobody named: everybody of the tenant does.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub members: Arc<[Member]>,
+}
+
+/// What a user may do in a project that names its members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProjectRole {
+    /// Names its members and manages all of its jobs, beside what members do.
+    Owner,
+    /// Submits to it.
+    Member,
+    /// Looks.
+    Viewer,
+}
+
+impl ProjectRole {
+    pub const ALL: [ProjectRole; 3] = [Self::Owner, Self::Member, Self::Viewer];
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+        }
+    }
+}
+
+/// A user's role in a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    pub user: UserId,
+    pub role: ProjectRole,
+}
+
+impl Project {
+    pub fn role_of(&self, user: UserId) -> Option<ProjectRole> {
+        self.members.iter().find(|member| member.user == user).map(|member| member.role)
+    }
+
+    /// Whether this user's work may be done in it: everybody's of the tenant while it names nobody, else that of its owners and
+    /// members. Those who manage the tenant need no role in it.
+    pub fn admits(&self, user: &User) -> bool {
+        self.members.is_empty()
+            || matches!(self.role_of(user.id), Some(ProjectRole::Owner | ProjectRole::Member))
+            || matches!(user.role, Role::Owner | Role::Operator)
+    }
+
+    /// The same with another role of this user; none: it is no member any more.
+    #[must_use]
+    pub fn with(&self, user: UserId, role: Option<ProjectRole>) -> Project {
+        let mut members: Vec<Member> = self.members.iter().filter(|m| m.user != user).copied().collect();
+        members.extend(role.map(|role| Member { user, role }));
+        members.sort_by_key(|member| member.user);
+        Project { members: members.into(), ..self.clone() }
+    }
 }
 
 /// What a user may do; one role per user.
@@ -161,4 +217,41 @@ pub fn valid_name(text: &str) -> bool {
     (1..=40).contains(&text.len())
         && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
         && text.as_bytes()[0].is_ascii_alphanumeric()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(id: u128, role: Role) -> User {
+        let (tenant, default_project) = (TenantId::from_u128(1), ProjectId::from_u128(2));
+        User { id: UserId::from_u128(id), tenant, name: "x".into(), role, default_project, disabled: false }
+    }
+
+    #[test]
+    fn a_project_that_names_nobody_is_open_and_then_only_to_those_who_work_in_it() {
+        let id = |id| UserId::from_u128(id);
+        let open = Project {
+            id: ProjectId::from_u128(2),
+            tenant: TenantId::from_u128(1),
+            name: "deep".into(),
+            members: Default::default(),
+        };
+        assert!(open.admits(&user(5, Role::Member)));
+        let shut = open.with(id(9), Some(ProjectRole::Owner)).with(id(3), Some(ProjectRole::Viewer));
+        let shut = shut.with(id(4), Some(ProjectRole::Member));
+        let admitted = [(9, true), (3, false), (4, true), (5, false)];
+        for (one, admits) in admitted {
+            assert_eq!(shut.admits(&user(one, Role::Member)), admits, "{one}");
+            assert!(shut.admits(&user(one, Role::Owner)) && shut.admits(&user(one, Role::Operator)));
+        }
+        assert!(shut.members.is_sorted_by_key(|member| member.user));
+        let moved = shut.with(id(4), Some(ProjectRole::Viewer));
+        assert_eq!((moved.members.len(), moved.role_of(id(4))), (3, Some(ProjectRole::Viewer)));
+        assert_eq!(shut.with(id(9), None).with(id(3), None).with(id(4), None), open);
+        // As it was stored before there were members.
+        let stored = serde_json::to_string(&open).unwrap();
+        assert!(!stored.contains("members"), "{stored}");
+        assert_eq!(serde_json::from_str::<Project>(&stored).unwrap(), open);
+    }
 }

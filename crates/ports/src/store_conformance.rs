@@ -290,7 +290,7 @@ pub fn people(n: u64) -> Vec<Record> {
             regions: std::sync::Arc::new(["cn-east".into()]),
             tax_ppm: 60_000,
         }),
-        Record::Project(Project { id: project, tenant, name: "default".into() }),
+        Record::Project(Project { id: project, tenant, name: "default".into(), members: Default::default() }),
         Record::User(User {
             id: user,
             tenant,

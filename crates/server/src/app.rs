@@ -34,6 +34,7 @@ pub struct App {
     pub traffic: Arc<crate::counting::Traffic>,
     /// The provider of sign-ins, where one is named.
     pub oidc: Option<Arc<crate::oidc::Oidc>>,
+    pub notices: Arc<crate::notices::Notices>,
 }
 
 /// What the configuration says about HTTP and submissions, checked.

@@ -18,6 +18,7 @@ pub mod links;
 mod local;
 mod logs;
 pub mod metrics;
+pub mod notices;
 pub mod oidc;
 pub mod openapi;
 mod ops;

@@ -157,3 +157,38 @@ pub const WORK_LOOKED_AT_MAX: usize = 1_000_000;
 /// Inputs that one submission names, and files that one job gets by them. A specification with 1,000 inputs is 150 KiB.
 pub const INPUTS_NAMED_MAX: usize = 100;
 pub const INPUTS_MAX: usize = 1_000;
+
+/// Characters of an address that is called, and such addresses of one user.
+pub const WEBHOOK_URL_CHARS_MAX: usize = 500;
+pub const WEBHOOKS_PER_USER: usize = 5;
+/// Calls to users' addresses at a time, and of them to one host: eight hosts that take their whole time hold all.
+pub const WEBHOOKS_AT_ONCE: usize = 32;
+pub const WEBHOOKS_PER_HOST: usize = 4;
+/// How long one of them may take to be reached, and to answer.
+pub const WEBHOOK_CONNECT_WITHIN: Duration = Duration::from_secs(5);
+pub const WEBHOOK_ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Calls to one address before others of the same host have their turn.
+pub const WEBHOOK_RUN: u32 = 20;
+/// Between two trials of addresses by one user.
+pub const WEBHOOK_TESTED_EVERY: Duration = Duration::from_secs(2);
+/// Before the second try of a notice; each pause is twice the last one, up to an hour: some thirty tries in a day.
+pub const NOTICE_PAUSE_FIRST: Span = Span::from_secs(5);
+pub const NOTICE_PAUSE_MAX: Span = Span::from_hours(1);
+/// A notice that nobody has taken for this long is given up, and forgotten after that.
+pub const NOTICE_LIFE: Span = Span::from_hours(24);
+pub const NOTICE_KEPT: Span = Span::from_hours(30 * 24);
+/// Events that are looked at at a time, and receivers of which something is due.
+pub const NOTICE_EVENTS_AT_ONCE: u32 = 500;
+pub const NOTICE_LANES_MAX: u32 = 10_000;
+/// Mails on their way to the mail server at a time, how long one may take, and what one says one by one.
+pub const MAILS_AT_ONCE: usize = 4;
+pub const MAIL_WITHIN: Duration = Duration::from_secs(20);
+pub const MAIL_LINES_MAX: u32 = 50;
+/// Between two mails to one user: what comes meanwhile goes into one.
+pub const MAIL_EVERY: Span = Span::from_secs(60);
+/// Between two codes for one user; a code is good for so long, and for so many tries: 5 of 2^50.
+pub const MAIL_ASKED_EVERY: Duration = Duration::from_secs(30);
+pub const MAIL_CODE_LIFE: Span = Span::from_hours(24);
+pub const MAIL_GUESSES_MAX: u32 = 5;
+/// Bytes of a mail address (RFC 5321).
+pub const MAIL_ADDRESS_BYTES_MAX: usize = 254;

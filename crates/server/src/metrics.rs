@@ -66,6 +66,8 @@ fn describe() {
         Unit::Seconds,
         "Sum of what came less what was forecast since the start"
     );
+    describe_counter!("headworks_notices_made_total", "Notices put on their way to users");
+    describe_counter!("headworks_notices_total", "Notices by channel and how sending them went");
     describe_gauge!("headworks_open_holds", "Holds on wallets");
 }
 

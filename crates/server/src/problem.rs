@@ -176,6 +176,7 @@ impl From<Denied> for Failure {
             Denied::TenantSuspended => plain(ErrorCode::TenantSuspended),
             Denied::UserDisabled => plain(ErrorCode::UserDisabled),
             Denied::ForeignProject => plain(ErrorCode::ForeignProject),
+            Denied::NotAMember { .. } => plain(ErrorCode::Forbidden),
             Denied::InsufficientFunds { needed, available, missing, currency } => Self {
                 amounts: Some(Box::new(Amounts {
                     needed: *needed,
@@ -342,6 +343,7 @@ mod tests {
             Denied::UserDisabled,
             Denied::LastOperator,
             Denied::ForeignProject,
+            Denied::NotAMember { project: "p".into() },
             Denied::InsufficientFunds {
                 needed: Money(3_000_000),
                 available: Money(1_000_000),

@@ -21,7 +21,7 @@ use crate::limits::FILES_PER_TENANT_MAX;
 use crate::links::{self, Links};
 use crate::local;
 use crate::sites::{self, Sites};
-use crate::{checkpoints, counting, fetching, retention, tidy};
+use crate::{checkpoints, counting, fetching, notices, retention, tidy};
 
 /// Streams (events, logs) still open at a stop are cut after this.
 const STREAM_GRACE: Duration = Duration::from_secs(2);
@@ -193,6 +193,7 @@ pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartErr
     let http = tokio::spawn(serve(listener, router, stopping.clone()));
     tokio::spawn(sweep(app.store.clone(), app.clock.clone(), stopping.clone()));
     tokio::spawn(links::run(app.clone(), turns, role.clone(), stopping.clone()));
+    tokio::spawn(notices::run(app.clone(), role.clone(), stopping.clone()));
     tokio::spawn(fetching::run(app.clone(), role.clone(), stopping.clone()));
     let least = config.job_defaults.checkpoint_interval_min;
     tokio::spawn(checkpoints::run(app.clone(), role.clone(), least, stopping.clone()));
@@ -235,6 +236,7 @@ fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: Engi
         files: Arc::new(Space::new(&config.data, bounds)),
         traffic: Arc::default(),
         oidc: config.oidc.clone().map(|settings| Arc::new(crate::oidc::Oidc::new(settings))),
+        notices: Arc::new(notices::Notices::new(config.notices.clone())),
     }
 }
 

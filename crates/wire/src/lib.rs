@@ -11,6 +11,7 @@ pub mod files;
 pub mod grant;
 pub mod job;
 pub mod money;
+pub mod notices;
 pub mod overview;
 pub mod page;
 pub mod people;

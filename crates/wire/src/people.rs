@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::common::MoneyText;
-use crate::words::{ContractTier, Role, TenantStatus};
+use crate::words::{ContractTier, ProjectRole, Role, TenantStatus};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tenant {
@@ -77,6 +77,28 @@ pub struct Project {
     #[schema(value_type = String)]
     pub tenant: TenantId,
     pub name: String,
+    /// How many users have a role in it. With none it is open to everybody of the tenant.
+    #[serde(default)]
+    pub members: u32,
+    /// The caller's own role in it.
+    #[serde(default)]
+    pub role: Option<ProjectRole>,
+}
+
+/// A user's role in a project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProjectMember {
+    #[schema(value_type = String)]
+    pub user: UserId,
+    pub name: String,
+    pub role: ProjectRole,
+    pub disabled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectMemberSet {
+    pub role: ProjectRole,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

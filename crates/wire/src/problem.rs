@@ -82,6 +82,7 @@ error_codes! {
     StoreUnavailable "store_unavailable" 503 "Nothing can be stored now" "暂时无法写入";
     NotActive "not_active" 503 "No server is active now" "当前没有活动的服务器";
     Stopping "stopping" 503 "The server is stopping" "服务器正在停止";
+    MailUnavailable "mail_unavailable" 503 "The mail could not be sent" "邮件未能发出";
     ClusterUnavailable "cluster_unavailable" 503 "The cluster does not answer" "集群无响应";
 }
 

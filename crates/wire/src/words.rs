@@ -57,6 +57,15 @@ words! {
     }
     /// What a user may do.
     Role("snake_case") { Operator = "operator", Auditor = "auditor", Owner = "owner", Member = "member" }
+    /// What a user may do in a project that names its members.
+    ProjectRole("snake_case") { Owner = "owner", Member = "member", Viewer = "viewer" }
+    /// What notices are about: a job that has begun, has completed, has ended otherwise, waits again or longer than expected; money
+    /// that runs short.
+    NoticeKind("snake_case") {
+        Started = "started", Completed = "completed", Failed = "failed", Delayed = "delayed", Money = "money",
+    }
+    /// What mail is written in.
+    Language("snake_case") { En = "en", Zh = "zh" }
     /// What a token may be used for, below its user's role.
     Scope("snake_case") { Full = "full", Jobs = "jobs", Read = "read" }
     /// What a tenant has agreed on for its computing.

@@ -5,11 +5,11 @@ import { Button, Segmented } from 'antd';
 import { useTranslation } from 'react-i18next';
 
 import { api } from '../../api/client';
-import { turnOff, turnOn, useNotices } from '../../app/notices';
 import { chooseTheme, type ThemeChoice, useThemeChoice } from '../../app/theme';
 import { useTitle } from '../../ui/hooks';
 import { Facts, PageHead, Section } from '../../ui/parts';
 import { useMe } from '../money/frame';
+import { Notices } from './notices';
 import { Password } from './password';
 import { People } from './people';
 import { Projects } from './projects';
@@ -26,6 +26,7 @@ export function AccountPage() {
       <PageHead title={t('account.title')} />
       <div className="account">
         <div className="account-main">
+          <Notices />
           <Tokens />
           <People me={me} owner={owner} />
           <Projects me={me} owner={owner} />
@@ -33,7 +34,6 @@ export function AccountPage() {
         <div className="account-side">
           <Me me={me} />
           <Look />
-          <Notices />
           <Password name={me.name} />
         </div>
       </div>
@@ -98,31 +98,6 @@ function Look() {
           onChange={chooseTheme}
         />
       </div>
-    </Section>
-  );
-}
-
-function Notices() {
-  const { t } = useTranslation();
-  const state = useNotices();
-  return (
-    <Section
-      title={t('notices.title')}
-      aside={
-        state === 'on' ? (
-          <Button size="small" onClick={turnOff}>
-            {t('notices.turnOff')}
-          </Button>
-        ) : (
-          state === 'off' && (
-            <Button size="small" type="primary" onClick={() => void turnOn()}>
-              {t('notices.turnOn')}
-            </Button>
-          )
-        )
-      }
-    >
-      <p className="faint">{t(`notices.${state}`)}</p>
     </Section>
   );
 }

@@ -13,6 +13,7 @@ import { useFormat } from '../../ui/hooks';
 import { ErrorNote, Section } from '../../ui/parts';
 import { type Column, DataTable } from '../../ui/table';
 import { Listed } from '../money/frame';
+import { Members } from './members';
 
 export function Projects({ me, owner }: { me: WhoAmI['user']; owner: boolean }) {
   const { t } = useTranslation();
@@ -20,15 +21,16 @@ export function Projects({ me, owner }: { me: WhoAmI['user']; owner: boolean }) 
   return (
     <Section flush title={t('project.title')} aside={<Link to="/money">{t('project.budgets')}</Link>}>
       <Listed query={projects} none={<p className="pad faint">{t('project.none')}</p>}>
-        {(items) => <ProjectTable tenant={me.tenant} projects={items} />}
+        {(items) => <ProjectTable tenant={me.tenant} owner={owner} projects={items} />}
       </Listed>
       {owner && <Add tenant={me.tenant} />}
     </Section>
   );
 }
 
-function ProjectTable({ tenant, projects }: { tenant: string; projects: Project[] }) {
+function ProjectTable({ tenant, owner, projects }: { tenant: string; owner: boolean; projects: Project[] }) {
   const { t } = useTranslation();
+  const [shown, setShown] = useState<Project>();
   const format = useFormat();
   const users = useQuery(usersQuery(tenant)).data?.items ?? [];
   const budgets = useQuery(budgetsQuery(tenant)).data?.items ?? [];
@@ -46,6 +48,15 @@ function ProjectTable({ tenant, projects }: { tenant: string; projects: Project[
     },
     { key: 'people', title: t('project.people'), cell: (one) => people(one).slice(0, 8).join(', ') + (people(one).length > 8 ? ' …' : '') },
     {
+      key: 'members',
+      title: t('member.members'),
+      cell: (one) => (
+        <Button size="small" type="text" aria-label={t('member.title', { project: one.name })} onClick={() => setShown(one)}>
+          {one.members === 0 ? t('member.open') : t('member.count', { count: one.members })}
+        </Button>
+      ),
+    },
+    {
       key: 'budget',
       title: t('budget.title'),
       cell: (one) =>
@@ -55,7 +66,12 @@ function ProjectTable({ tenant, projects }: { tenant: string; projects: Project[
           .join(', '),
     },
   ];
-  return <DataTable caption={t('project.title')} columns={columns} rows={projects} rowKey={(one) => one.id} />;
+  return (
+    <>
+      <DataTable caption={t('project.title')} columns={columns} rows={projects} rowKey={(one) => one.id} />
+      {shown && <Members project={shown} manages={owner || shown.role === 'owner'} onClose={() => setShown(undefined)} />}
+    </>
+  );
 }
 
 function Add({ tenant }: { tenant: string }) {

@@ -269,6 +269,12 @@ catalogue! {
     Checkpoint "Checkpoint" "检查点";
     Revenue "Revenue" "收入";
     Revoked "Revoked" "吊销时间";
+    GivenUp "Given up" "已放弃";
+    LastFault "Last fault" "最近错误";
+    LastSent "Last sent" "最近送达";
+    Members "Members" "成员";
+    NoticesAbout "About" "通知内容";
+    NoticesWaiting "On their way" "待送达";
     Role "Role" "角色";
     RunTime "Run time" "运行时长";
     Running "Running jobs" "运行作业数";
@@ -456,6 +462,15 @@ catalogue! {
     TenantCreated "Tenant {name} is made: {id}" "租户 {name} 已创建：{id}";
     TenantChanged "Tenant {name} is changed." "租户 {name} 已修改。";
     ProjectCreated "Project {name} is made: {id}" "项目 {name} 已创建：{id}";
+    MemberSet "{user} is {role} of {project}; who has no role there submits nothing to it." "{user} 现为项目 {project} 的 {role}；无角色者不能向该项目提交作业。";
+    MemberRemoved "{user} has no role in {project} any more." "{user} 已不再是项目 {project} 的成员。";
+    CodeSent "A code is on its way to {address}; give it with `hw notices confirm CODE`." "确认码已发往 {address}，请用 `hw notices confirm 确认码` 确认。";
+    MailConfirmed "Notices go to {address} from now on." "通知将发往 {address}。";
+    MailOff "No more mail is sent." "不再发送邮件通知。";
+    HookMade "Webhook {id} is called from now on; its secret is shown this once." "Webhook {id} 已启用；密钥仅显示这一次。";
+    HookGone "Webhook {id} is gone." "Webhook {id} 已删除。";
+    HookTook "The call was taken." "调用成功。";
+    HookRefused "The call was not taken: {why}" "调用失败：{why}";
     UserCreated "User {name} is made: {id}" "用户 {name} 已创建：{id}";
     UserChanged "User {name} is changed." "用户 {name} 已修改。";
     PasswordShownOnce "It is shown this once; change it with `hw users password`." "仅显示这一次；请用 `hw users password` 修改。";

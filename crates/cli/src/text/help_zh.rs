@@ -1,6 +1,9 @@
 //! Chinese help: what each command is for, and what each argument means. `*` stands for an argument wherever it has no text of
 //! its own.
 
+#[path = "help_zh_account.rs"]
+mod account;
+
 /// By the words of a command; the program itself is "".
 pub const ABOUT: &[(&str, &str)] = &[
     ("", "Headworks 渠首：算力资源的控制平面"),
@@ -51,7 +54,7 @@ pub const ABOUT: &[(&str, &str)] = &[
     ("tenants show", "查看一个租户"),
     ("tenants create", "创建租户，并附带名为 `default` 的项目"),
     ("tenants set", "修改租户"),
-    ("projects", "租户的项目：列出、创建"),
+    ("projects", "租户的项目：列出、创建、成员"),
     ("projects list", "列出项目（默认）"),
     ("projects create", "创建项目"),
     ("users", "用户：列出、创建、停用、设置密码"),
@@ -578,11 +581,13 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
 ];
 
 pub fn about(path: &str) -> Option<&'static str> {
-    ABOUT.iter().find(|one| one.0 == path).map(|one| one.1)
+    ABOUT.iter().chain(account::ABOUT).find(|one| one.0 == path).map(|one| one.1)
 }
 
 pub fn argument(path: &str, id: &str) -> Option<&'static str> {
-    let at = |wanted: &str| ARGUMENTS.iter().find(|one| one.0 == wanted && one.1 == id).map(|one| one.2);
+    let at = |wanted: &str| {
+        ARGUMENTS.iter().chain(account::ARGUMENTS).find(|one| one.0 == wanted && one.1 == id).map(|one| one.2)
+    };
     at(path).or_else(|| at("*"))
 }
 

@@ -10,7 +10,9 @@ pub mod grants;
 pub mod house;
 pub mod jobs;
 pub mod logs;
+pub mod members;
 pub mod money;
+pub mod notices;
 pub mod overview;
 pub mod people;
 pub mod policy;
@@ -105,12 +107,14 @@ pub enum Verb {
     Cluster(cluster::Clusters),
     /// Tenants: list, create, change
     Tenants(people::Tenants),
-    /// Projects of a tenant: list, create
+    /// Projects of a tenant: list, create, members
     Projects(people::Projects),
     /// Users: list, create, disable, set a password
     Users(people::Users),
     /// API tokens: list, create, revoke
     Tokens(account::Tokens),
+    /// Notices by mail and to addresses of yours: show, mail, confirm, about, off, hook, unhook, test
+    Notices(notices::NoticesArgs),
     /// A tenant's wallet: balance, top-ups, movements
     Wallet(money::Wallet),
     /// Budgets of a tenant, its projects and users: list, set, remove
@@ -226,6 +230,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Projects(args) => people::projects(desk, args).await,
         Verb::Users(args) => people::users(desk, args).await,
         Verb::Tokens(args) => account::tokens(desk, args).await,
+        Verb::Notices(args) => notices::notices(desk, args).await,
         Verb::Wallet(args) => money::wallet(desk, args).await,
         Verb::Budgets(args) => budgets::budgets(desk, args).await,
         Verb::Suppliers(args) => suppliers::suppliers(desk, args).await,

@@ -8,7 +8,7 @@ use wire::people::{
 use wire::session::PasswordChange;
 use wire::{ContractTier, MoneyText, Role, TenantStatus};
 
-use super::{LIST_USUAL, Most};
+use super::{LIST_USUAL, Most, members};
 use crate::desk::Desk;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -166,6 +166,8 @@ pub enum ProjectsAct {
         #[arg(long, value_name = "TENANT")]
         tenant: Option<String>,
     },
+    /// Who works in a project, and as what: list, set, remove
+    Members(members::Members),
 }
 
 pub async fn projects(desk: &Desk, args: Projects) -> Result<View, Fault> {
@@ -174,8 +176,16 @@ pub async fn projects(desk: &Desk, args: Projects) -> Result<View, Fault> {
         ProjectsAct::List { tenant, most } => {
             let tenant = tenant_or_own(&client, tenant).await?;
             let page = client.projects(&tenant).take(most.limit).await?;
-            let row = |project: &Project| vec![Cell::text(&project.name), Cell::text(project.id.to_string())];
-            let table = Table::new("project", &[Word::Project, Word::Id]).with(page.items.iter().map(row));
+            let row = |project: &Project| {
+                vec![
+                    Cell::text(&project.name),
+                    Cell::text(project.id.to_string()),
+                    Cell::number(project.members),
+                    Cell::maybe(project.role, |role| Cell::text(role.as_str())),
+                ]
+            };
+            let heads = [Word::Project, Word::Id, Word::Members, Word::Role];
+            let table = Table::new("project", &heads).with(page.items.iter().map(row));
             Ok(View::table(&page, table))
         }
         ProjectsAct::Create { name, tenant } => {
@@ -184,6 +194,7 @@ pub async fn projects(desk: &Desk, args: Projects) -> Result<View, Fault> {
             let gaps = [("name", name), ("id", created.project.to_string())];
             Ok(View::note(&created, Word::ProjectCreated.fill(desk.lang(), &gaps)))
         }
+        ProjectsAct::Members(args) => members::members(desk, args).await,
     }
 }
 

@@ -20,10 +20,11 @@ use crate::limits::STREAMS_MAX;
 use crate::problem::Failure;
 
 pub use identity::{Identity, cookie_of};
+pub(crate) use names::Directory;
 pub use names::{Names, Supply};
 pub use proof::{
-    AuditAccess, Caller, FilesAccess, JobAccess, OperatorAccess, Read, SelfAccess, Sight, SubmitAccess, TenantAccess,
-    UserAccess, Write,
+    AuditAccess, Caller, FilesAccess, JobAccess, OperatorAccess, ProjectAccess, Read, SelfAccess, Sight, SubmitAccess,
+    TenantAccess, UserAccess, Write,
 };
 pub use request::{Body, Meta, Params, Segments};
 pub use secret::{Secret, digest_of};
@@ -79,6 +80,11 @@ impl Http {
     pub(crate) fn draw(&self) -> u128 {
         self.app.ids.draw()
     }
+}
+
+/// Names for a task of the server's own, which shows them to those whose rows they are.
+pub(crate) fn names_from<'a>(directory: &'a Directory, store: &'a store::SqlStore) -> Names<'a> {
+    Names { directory, store }
 }
 
 /// The same name in the engine's words.

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use base::{JobId, Span, TenantId, TokenId};
 use engine::{Command, Envelope, Once, Report};
 use jobscript::JobRef;
-use model::{Actor, Role, Tenant, Token, TokenScope, User};
+use model::{Actor, Project, ProjectRole, Role, Tenant, Token, TokenScope, User};
 use store::{JobEntry, LIST_LIMIT_MAX, PageRequest, Scope};
 use tokio::sync::OwnedSemaphorePermit;
 use wire::ErrorCode;
@@ -356,6 +356,64 @@ fn manages(who: &Identity, tenant: TenantId) -> Result<(), Failure> {
     who.may_manage()
 }
 
+/// The project named in the path, which the caller may see, or whose members it may name.
+pub struct ProjectAccess<A> {
+    caller: Caller,
+    pub project: Project,
+    access: PhantomData<A>,
+}
+
+impl<A> std::ops::Deref for ProjectAccess<A> {
+    type Target = Caller;
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl ProjectAccess<Write> {
+    pub async fn command(&self, command: Command, once: Option<Once>) -> Result<Report, Failure> {
+        let report = self.caller.command(command, once).await?;
+        self.forget();
+        Ok(report)
+    }
+    /// A user of the project's tenant.
+    pub async fn colleague(&self, text: &str) -> Result<User, Failure> {
+        let user = self.names().find_user(text).await?.filter(|user| user.tenant == self.project.tenant);
+        user.ok_or_else(|| Failure::not_found("user"))
+    }
+}
+
+impl<A: Access> FromRequestParts<Shared> for ProjectAccess<A> {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, http: &Shared) -> Result<Self, Failure> {
+        let TenantAccess { caller, tenant, .. } = TenantAccess::<Read>::from_request_parts(parts, http).await?;
+        let segments = Segments::from_request_parts(parts, http).await?;
+        let none = || Failure::not_found("project");
+        let id = caller.names().find_project(tenant.id, segments.get("project")).await?.ok_or_else(none)?;
+        // Read anew: what it says of the caller decides.
+        let project = caller.app().store.project(id).await?.ok_or_else(none)?;
+        if A::CHANGES {
+            if owns(&caller.who, &project) {
+                caller.who.may_manage()?;
+            } else {
+                manages(&caller.who, tenant.id).map_err(|failure| match failure.code {
+                    ErrorCode::Forbidden => Failure::new(
+                        ErrorCode::Forbidden,
+                        "only an owner of the project or of the tenant, or an operator, may do this",
+                    ),
+                    _ => failure,
+                })?;
+            }
+        }
+        Ok(Self { caller, project, access: PhantomData })
+    }
+}
+
+/// Owners of a project manage its members and its jobs.
+fn owns(who: &Identity, project: &Project) -> bool {
+    project.role_of(who.user) == Some(ProjectRole::Owner) && who.tenant == project.tenant && who.role != Role::Auditor
+}
+
 /// A user whom the caller may create or change.
 pub struct UserAccess {
     caller: Caller,
@@ -429,18 +487,23 @@ impl<A: Access> JobAccess<A> {
             let own = entry.row.job.user == caller.who.user;
             let allowed = match caller.who.role {
                 Role::Operator | Role::Owner => true,
-                Role::Member => own,
+                Role::Member => own || owns_project_of(&caller, &entry).await?,
                 Role::Auditor => false,
             };
             if !allowed {
                 return Err(Failure::new(
                     ErrorCode::Forbidden,
-                    "the job is another user's: its owner or the tenant's may do this",
+                    "the job is another user's: that user, an owner of its project or one of its tenant may do this",
                 ));
             }
         }
         Ok(Self { caller, entry, access: PhantomData })
     }
+}
+
+async fn owns_project_of(caller: &Caller, entry: &JobEntry) -> Result<bool, Failure> {
+    let project = caller.app().store.project(entry.row.job.project).await?;
+    Ok(project.is_some_and(|project| owns(&caller.who, &project)))
 }
 
 impl JobAccess<Write> {

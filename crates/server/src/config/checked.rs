@@ -12,6 +12,7 @@ use rating::{NodeCost, OwnCost, PoolCost};
 use serde::Deserialize;
 
 use super::{ConfigError, Setting, Written};
+use crate::notices::{MailSettings, MailTls, NoticeSettings};
 use crate::oidc::OidcSettings;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +113,7 @@ pub struct Checked {
     pub files_quota: Bytes,
     /// Where people may sign in beside passwords.
     pub oidc: Option<OidcSettings>,
+    pub notices: NoticeSettings,
 }
 
 struct Reader<'a>(&'a Written);
@@ -196,28 +198,71 @@ impl Checked {
             work_kept: work_kept(&r)?,
             files_quota: r.read("files.quota")?,
             oidc: oidc(&r)?,
+            notices: notices(&r)?,
         })
     }
 }
 
-fn oidc(r: &Reader<'_>) -> Result<Option<OidcSettings>, ConfigError> {
-    let address = |key: &'static str, text: &str| -> Result<reqwest::Url, ConfigError> {
-        let url: reqwest::Url = text.parse().map_err(|_| r.fault(key, "must be an address: https://…".into()))?;
-        match url.scheme() {
-            "https" | "http" if url.has_host() => Ok(url),
-            _ => Err(r.fault(key, "must begin with https:// (or http://, for trying it out)".into())),
-        }
+fn address(r: &Reader<'_>, key: &'static str, text: &str) -> Result<reqwest::Url, ConfigError> {
+    let url: reqwest::Url = text.parse().map_err(|_| r.fault(key, "must be an address: https://…".into()))?;
+    match url.scheme() {
+        "https" | "http" if url.has_host() => Ok(url),
+        _ => Err(r.fault(key, "must begin with https:// (or http://, for trying it out)".into())),
+    }
+}
+
+/// Where browsers reach this platform, with a `/` at its end.
+fn public(r: &Reader<'_>) -> Result<reqwest::Url, ConfigError> {
+    let public = r.some("public_url").unwrap_or_else(|| format!("http://{}", r.text("listen")));
+    address(r, "public_url", &format!("{}/", public.trim_end_matches('/')))
+}
+
+fn notices(r: &Reader<'_>) -> Result<NoticeSettings, ConfigError> {
+    let mail = match r.some("mail.host") {
+        Some(host) => Some(mail(r, host)?),
+        None => None,
     };
+    Ok(NoticeSettings { public: public(r)?, mail, private_addresses: r.read("notices.private_addresses")? })
+}
+
+fn mail(r: &Reader<'_>, host: String) -> Result<MailSettings, ConfigError> {
+    let (tls, usual) = match r.text("mail.tls").as_str() {
+        "none" => (MailTls::None, 25),
+        "starttls" => (MailTls::StartTls, 587),
+        "tls" => (MailTls::Tls, 465),
+        _ => return Err(r.fault("mail.tls", "write none, starttls or tls".into())),
+    };
+    let user = r.text("mail.user");
+    if !user.is_empty() && r.some("mail.password_file").is_none() {
+        return Err(r.fault("mail.password_file", "name the file with the password of mail.user".into()));
+    }
+    if !user.is_empty() && tls == MailTls::None && !matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1") {
+        return Err(r.fault("mail.tls", "a password is not sent in the open: write starttls or tls".into()));
+    }
+    let from = r.text("mail.from").parse();
+    Ok(MailSettings {
+        host,
+        port: if r.some("mail.port").is_some() { r.read("mail.port")? } else { usual },
+        tls,
+        user,
+        password_file: r.some("mail.password_file").map(PathBuf::from),
+        from: from.map_err(|_| r.fault("mail.from", "write an address, e.g. Headworks <hw@example.com>".into()))?,
+    })
+}
+
+fn oidc(r: &Reader<'_>) -> Result<Option<OidcSettings>, ConfigError> {
     let Some(issuer) = r.some("oidc.issuer") else { return Ok(None) };
-    let issuer = address("oidc.issuer", &issuer)?;
-    let listen = r.text("listen");
-    let public = r.some("oidc.public_url").unwrap_or_else(|| format!("http://{listen}"));
+    let issuer = address(r, "oidc.issuer", &issuer)?;
+    let public = match r.some("oidc.public_url") {
+        Some(url) => address(r, "oidc.public_url", &format!("{}/", url.trim_end_matches('/')))?,
+        None => public(r)?,
+    };
     Ok(Some(OidcSettings {
         label: r.some("oidc.label").or_else(|| issuer.host_str().map(str::to_owned)).unwrap_or_default(),
         client_id: r.text("oidc.client_id"),
         secret_file: r.some("oidc.secret_file").map(PathBuf::from),
         claim: r.text("oidc.claim"),
-        public: address("oidc.public_url", &format!("{}/", public.trim_end_matches('/')))?,
+        public,
         tenant: r.some("oidc.tenant"),
         issuer,
     }))

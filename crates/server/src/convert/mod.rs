@@ -44,6 +44,7 @@ same_words! {
         Submitting, Queued, Running, Ended, Lost, Abandoned,
     }
     role, role_from: model::Role = wire::Role { Operator, Auditor, Owner, Member }
+    project_role, project_role_from: model::ProjectRole = wire::ProjectRole { Owner, Member, Viewer }
     scope, scope_from: model::TokenScope = wire::Scope { Full, Jobs, Read }
     tier, tier_from: model::ContractTier = wire::ContractTier { LongTerm, ShortTerm, OnDemand }
     tenant_status, tenant_status_from: model::TenantStatus = wire::TenantStatus { Active, Suspended }

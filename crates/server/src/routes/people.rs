@@ -157,7 +157,14 @@ pub(super) async fn projects(
 ) -> Result<Json<Page<Project>>, Failure> {
     let request = page(query.limit, query.cursor.as_deref())?;
     let found = access.app().store.projects(store::Scope::Tenant(access.tenant.id), request).await?;
-    Ok(Json(convert::page(found, |p| Project { id: p.id, tenant: p.tenant, name: p.name.to_string() })))
+    let own = access.who.user;
+    Ok(Json(convert::page(found, |p| Project {
+        id: p.id,
+        tenant: p.tenant,
+        name: p.name.to_string(),
+        members: u32::try_from(p.members.len()).unwrap_or(u32::MAX),
+        role: p.role_of(own).map(convert::project_role),
+    })))
 }
 
 /// Create a project.

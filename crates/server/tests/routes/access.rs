@@ -94,6 +94,8 @@ async fn outcome(platform: &Platform, column: &Column, method: &Method, path: &s
         .replace("{grant}", "1")
         .replace("{budget}", "1")
         .replace("{supplier}", "harbour")
+        .replace("{project}", "default")
+        .replace("{webhook}", "whk_none")
         .replace("{report}", "rep_none");
     assert!(!target.contains('{'), "{path}: a segment that this test does not know");
     let request = request.uri(target).header(header::CONTENT_TYPE, "application/json");
