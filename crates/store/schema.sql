@@ -496,3 +496,15 @@ CREATE TABLE currency_rates (
     doc TEXT NOT NULL
 );
 CREATE INDEX currency_rates_pair ON currency_rates (target, source, number);
+
+CREATE TABLE twin_runs (
+    id BYTEA NOT NULL PRIMARY KEY,
+    at BIGINT NOT NULL,
+    state BIGINT NOT NULL,
+    begun BIGINT,
+    ended BIGINT,
+    doc TEXT NOT NULL,
+    gist TEXT NOT NULL,
+    result TEXT NOT NULL
+);
+CREATE INDEX twin_runs_at ON twin_runs (at, id);

@@ -1578,6 +1578,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/twin/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Runs, newest first; the last hundred are kept. */
+        get: operations["twin_runs"];
+        put?: never;
+        /** Ask for a run: the platform's last days again, or its present state ahead, as things are and with changes. */
+        post: operations["ask_twin_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/twin/runs/{run}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A run, and what came of it once it is done. */
+        get: operations["twin_run"];
+        put?: never;
+        post?: never;
+        /** Forget a run and what came of it; one that waits or is played is stopped before. */
+        delete: operations["remove_twin_run"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/twin/runs/{run}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop a run that waits or is played. What it was asked for stays. */
+        post: operations["cancel_twin_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/users": {
         parameters: {
             query?: never;
@@ -3452,6 +3505,39 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_TwinRun: {
+            items: {
+                /**
+                 * Format: int32
+                 * @description Runs that are played before it.
+                 */
+                ahead?: number | null;
+                asked: components["schemas"]["TwinRunAsk"];
+                at: components["schemas"]["Time"];
+                begun_at?: components["schemas"]["Time"] | null;
+                /** @description Name of the one who asked. */
+                by?: string | null;
+                /**
+                 * Format: double
+                 * @description While it is played: the share that is done, of one, and when it will be.
+                 */
+                done?: number | null;
+                ended_at?: components["schemas"]["Time"] | null;
+                expected_end?: components["schemas"]["Time"] | null;
+                gist?: components["schemas"]["TwinGist"] | null;
+                id: string;
+                /** @description The policy that was in force when it was asked for. */
+                policy_in_force: string;
+                /** Format: int64 */
+                policy_version: number;
+                /** @description Why nothing came of it. */
+                reason?: string | null;
+                state: components["schemas"]["TwinState"];
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
         Page_User: {
             items: {
                 disabled: boolean;
@@ -4760,6 +4846,301 @@ export interface components {
             what: string;
             words: string;
         };
+        /** @description What becomes of the jobs that wait. */
+        TwinAhead: {
+            as_is: components["schemas"]["TwinForetold"];
+            changed?: components["schemas"]["TwinForetold"] | null;
+            /** Format: int32 */
+            horizon_seconds: number;
+            /** @description The first of the waiting jobs, by number. */
+            jobs: components["schemas"]["TwinStart"][];
+            now: components["schemas"]["Time"];
+            /** Format: int64 */
+            waiting: number;
+        };
+        /** @description What is different from how things are. Nothing: only as things are is played. */
+        TwinChanges: {
+            /** @description Pools that there are besides. */
+            add?: components["schemas"]["TwinPool"][];
+            /** @description Pools that are smaller, or not there. */
+            lose?: components["schemas"]["TwinLoss"][];
+            /** @description Of kind `past`: what fails for a while. */
+            outages?: components["schemas"]["TwinOutage"][];
+            /** @description This policy, as TOML, instead of the one in force. */
+            policy?: string | null;
+        };
+        TwinCurve: {
+            name: string;
+            values: number[];
+        };
+        /** @description Curves over time: the middle of part n is (n + ½) × `part_seconds`. */
+        TwinCurves: {
+            cost: number[];
+            /** Format: double */
+            lasted_seconds: number;
+            margin: number[];
+            /** Format: double */
+            part_seconds: number;
+            /** @description Money since the beginning, at the end of each part; for drawing only. */
+            revenue: number[];
+            use_by_mode: components["schemas"]["TwinCurve"][];
+            /** @description Mean share of the cores in use, in each part. */
+            use_by_pool: components["schemas"]["TwinCurve"][];
+            waiting_cores: number[];
+            /** @description Mean number of jobs that wait, and of cores that they ask for. */
+            waiting_jobs: number[];
+            /** @description Of the jobs that started: wait, and share of jobs with at most that. */
+            waits: components["schemas"]["TwinPoint"][];
+        };
+        /** @description Figures of the jobs of one group, as `hw twin replay --supply` tells them. */
+        TwinFigures: {
+            /** Format: double */
+            capacity_core_hours?: number | null;
+            contract_fees: components["schemas"]["Money"];
+            /**
+             * Format: double
+             * @description Core-hours of the runs, what the group's pools had, and the share, where the group is of supply.
+             */
+            core_hours: number;
+            data_cost: components["schemas"]["Money"];
+            /**
+             * Format: int64
+             * @description Of them, those that did not end by themselves.
+             */
+            failed: number;
+            fees: components["schemas"]["Money"];
+            idle_cost: components["schemas"]["Money"];
+            /** Format: int64 */
+            jobs: number;
+            margin: components["schemas"]["Money"];
+            /** Format: double */
+            max_wait_seconds: number;
+            /** Format: double */
+            mean_bounded_slowdown: number;
+            /** Format: double */
+            mean_wait_seconds: number;
+            /** Format: double */
+            median_wait_seconds: number;
+            name: string;
+            own_cost: components["schemas"]["Money"];
+            /** Format: double */
+            p95_wait_seconds: number;
+            /** Format: int64 */
+            promises_broken: number;
+            /** Format: int64 */
+            promises_kept: number;
+            revenue: components["schemas"]["Money"];
+            /**
+             * Format: int64
+             * @description Of them, those that never started.
+             */
+            unstarted: number;
+            /**
+             * Format: double
+             * @description Of the core-hours what the processes used, as far as the clusters told it of the real runs.
+             */
+            used_core_hours?: number | null;
+            /** Format: double */
+            utilization?: number | null;
+        };
+        /** @description What is told of all waiting jobs together; waits from now on, of those that start. */
+        TwinForetold: {
+            /**
+             * Format: int64
+             * @description Running jobs that the changes break off.
+             */
+            broken_off: number;
+            /** Format: double */
+            max_wait_seconds: number;
+            /** Format: double */
+            mean_wait_seconds: number;
+            /** Format: double */
+            median_wait_seconds: number;
+            /** Format: int64 */
+            started: number;
+            /** @description Wait, and share of all waiting jobs that have started by then. */
+            starts: components["schemas"]["TwinPoint"][];
+        };
+        TwinGist: {
+            as_is: components["schemas"]["TwinHead"];
+            changed?: components["schemas"]["TwinHead"] | null;
+            /** @description Of money. */
+            currency: string;
+        };
+        /** @description The figures of a list. */
+        TwinHead: {
+            /** Format: int64 */
+            jobs: number;
+            margin?: components["schemas"]["Money"] | null;
+            /** Format: double */
+            mean_wait_seconds: number;
+            /** Format: int64 */
+            started: number;
+        };
+        /**
+         * @description What a run of the twin plays: the last days again, or the present state ahead.
+         * @enum {string}
+         */
+        TwinKind: "past" | "ahead";
+        TwinLoss: {
+            /**
+             * Format: int32
+             * @description All of them when left out.
+             */
+            nodes?: number | null;
+            pool: string;
+        };
+        /** @description A pool's nodes, or a whole cluster, for a while. */
+        TwinOutage: {
+            /** @description or a cluster that does not answer. */
+            cluster?: string | null;
+            /** Format: int32 */
+            for_seconds: number;
+            /**
+             * Format: int32
+             * @description Since the first submission.
+             */
+            from_seconds: number;
+            /**
+             * Format: int32
+             * @description so many of them,
+             */
+            nodes?: number | null;
+            /** @description A pool whose nodes go down, */
+            pool?: string | null;
+        };
+        TwinPast: {
+            as_is: components["schemas"]["TwinPlay"];
+            changed?: components["schemas"]["TwinPlay"] | null;
+            currency: string;
+            from?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Jobs that were handed in and over in these days.
+             */
+            jobs_over: number;
+            to?: components["schemas"]["Time"] | null;
+        };
+        /** @description One play of the past. */
+        TwinPlay: {
+            all: components["schemas"]["TwinFigures"];
+            /** @description By the priority class that the jobs had; the twin plays all alike. */
+            classes: components["schemas"]["TwinFigures"][];
+            clusters: components["schemas"]["TwinFigures"][];
+            curves: components["schemas"]["TwinCurves"];
+            /** Format: int64 */
+            left_out_too_large: number;
+            /**
+             * Format: int64
+             * @description Of the jobs those that are not played: what never ran, and what is larger than any pool.
+             */
+            left_out_unknown: number;
+            modes: components["schemas"]["TwinFigures"][];
+            pools: components["schemas"]["TwinFigures"][];
+            tenants: components["schemas"]["TwinFigures"][];
+            /** @description What the auditor found: nothing. */
+            wrong: string[];
+        };
+        TwinPoint: {
+            /** Format: double */
+            seconds: number;
+            /** Format: double */
+            share: number;
+        };
+        /** @description A pool of a cluster of its own. */
+        TwinPool: {
+            /**
+             * Format: int32
+             * @description Of a node, as the next two.
+             */
+            cores: number;
+            fee_core_hour?: components["schemas"]["Money"] | null;
+            /** Format: int32 */
+            gpus?: number;
+            /**
+             * Format: int32
+             * @description As much as the largest node there is has, when left out.
+             */
+            memory_gib?: number | null;
+            mode: components["schemas"]["SupplyMode"];
+            name: string;
+            node_month?: components["schemas"]["Money"] | null;
+            /** Format: int32 */
+            nodes: number;
+        };
+        /** @description What came of a run. Of kind `past` it has `past`, else `ahead`. */
+        TwinResult: {
+            ahead?: components["schemas"]["TwinAhead"] | null;
+            past?: components["schemas"]["TwinPast"] | null;
+        };
+        /** @description A run and where it stands. */
+        TwinRun: {
+            /**
+             * Format: int32
+             * @description Runs that are played before it.
+             */
+            ahead?: number | null;
+            asked: components["schemas"]["TwinRunAsk"];
+            at: components["schemas"]["Time"];
+            begun_at?: components["schemas"]["Time"] | null;
+            /** @description Name of the one who asked. */
+            by?: string | null;
+            /**
+             * Format: double
+             * @description While it is played: the share that is done, of one, and when it will be.
+             */
+            done?: number | null;
+            ended_at?: components["schemas"]["Time"] | null;
+            expected_end?: components["schemas"]["Time"] | null;
+            gist?: components["schemas"]["TwinGist"] | null;
+            id: string;
+            /** @description The policy that was in force when it was asked for. */
+            policy_in_force: string;
+            /** Format: int64 */
+            policy_version: number;
+            /** @description Why nothing came of it. */
+            reason?: string | null;
+            state: components["schemas"]["TwinState"];
+        };
+        /** @description What is to be played: as things are, and where something is changed also with the changes. */
+        TwinRunAsk: {
+            changes?: components["schemas"]["TwinChanges"];
+            /**
+             * Format: int32
+             * @description Of kind `past`: jobs that were handed in during the last so many days, and are over. 7 when left out.
+             */
+            days?: number | null;
+            /**
+             * Format: int32
+             * @description Of kind `ahead`: how far it is looked ahead. 7 days when left out.
+             */
+            horizon_seconds?: number | null;
+            kind: components["schemas"]["TwinKind"];
+            /** @description What it is for. */
+            note?: string;
+            until?: components["schemas"]["Time"] | null;
+        };
+        /** @description A run with what came of it. */
+        TwinRunDetail: components["schemas"]["TwinRun"] & {
+            result?: components["schemas"]["TwinResult"] | null;
+        };
+        TwinStart: {
+            changed_pool?: string | null;
+            changed_start?: components["schemas"]["Time"] | null;
+            expected?: components["schemas"]["Time"] | null;
+            name: string;
+            /** Format: int64 */
+            number: number;
+            pool?: string | null;
+            start?: components["schemas"]["Time"] | null;
+            tenant: string;
+            user: string;
+        };
+        /**
+         * @description Where a run of the twin stands. `interrupted`: the server that played it went away.
+         * @enum {string}
+         */
+        TwinState: "queued" | "running" | "done" | "failed" | "cancelled" | "interrupted";
         /**
          * @description What becomes of what a month of a contract did not use: it is lost, or can be used in the next month.
          * @enum {string}
@@ -18837,6 +19218,638 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    twin_runs: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of runs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TwinRun"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_twin_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters: the same key and body ask for one run */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TwinRunAsk"];
+            };
+        };
+        responses: {
+            /** @description It waits for its turn */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TwinRun"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    twin_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TwinRunDetail"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_twin_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not there any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_twin_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run; one that was over already is as it was */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TwinRun"];
+                };
             };
             /** @description Codes: malformed, bad_cursor */
             400: {

@@ -90,6 +90,8 @@ ids! {
     RequestId, "request", "req";
     /// A file on its way into a tenant's file space.
     UploadId, "upload", "upl";
+    /// A run of the twin that somebody asked the platform for.
+    TwinRunId, "twin run", "twn";
 }
 
 fn parse_prefixed(text: &str, prefix: &str) -> Option<u128> {

@@ -30,6 +30,8 @@ pub struct App {
     /// Sites whose agents dial in, where that is switched on.
     pub sites: Option<Arc<crate::sites::Sites>>,
     pub files: Arc<crate::files::Space>,
+    /// What is played of the twin.
+    pub(crate) twin: crate::twin::TwinRuns,
     /// The provider of sign-ins, where one is named.
     pub oidc: Option<Arc<crate::oidc::Oidc>>,
 }

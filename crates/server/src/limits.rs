@@ -157,3 +157,19 @@ pub const WORK_LOOKED_AT_MAX: usize = 1_000_000;
 /// Inputs that one submission names, and files that one job gets by them. A specification with 1,000 inputs is 150 KiB.
 pub const INPUTS_NAMED_MAX: usize = 100;
 pub const INPUTS_MAX: usize = 1_000;
+/// Runs of the twin that are kept, some 100 KiB each; the oldest go first.
+pub const TWIN_RUNS_KEPT: u32 = 100;
+/// Runs that may wait: one is played at a time.
+pub const TWIN_RUNS_QUEUED_MAX: usize = 20;
+/// Jobs of one run: 1.7 KiB each while they are played, and 1 KiB as they are read, so 300 MiB; a play takes about a minute.
+pub const TWIN_JOBS_MAX: usize = 100_000;
+/// Days that are played again.
+pub const TWIN_DAYS_MAX: u32 = 90;
+/// Seconds that are looked ahead: thirty days.
+pub const TWIN_HORIZON_SECONDS_MAX: u32 = 30 * 86_400;
+/// Pools that are added, lost or fail in one run.
+pub const TWIN_CHANGES_MAX: usize = 100;
+/// Waiting jobs of a run ahead that are told one by one.
+pub const TWIN_STARTS_SHOWN: usize = 1_000;
+/// Findings of the auditor that are kept.
+pub const TWIN_FINDINGS_SHOWN: usize = 20;

@@ -19,6 +19,7 @@ mod once;
 mod packed;
 mod query;
 mod store;
+mod twin_runs;
 mod write;
 
 pub use checkpoints::{Checkpoint, CheckpointFile, Dropped};
@@ -35,6 +36,7 @@ pub use query::report::{Apart, EarnedRow, PoolTimeRow};
 pub use query::settlements::{LineFilter, WorkPeriod};
 pub use query::statements::{After, Booked, Told, WorkFacts};
 pub use store::{Location, SqlStore};
+pub use twin_runs::{TwinRun, TwinRunState};
 
 #[cfg(test)]
 mod faults_tests;

@@ -29,6 +29,7 @@ pub mod suppliers;
 pub mod supply;
 pub mod text;
 pub mod twin;
+pub mod twin_run;
 pub mod words;
 
 pub use common::{Amounts, MoneyText, Page, TimeText};

@@ -19,3 +19,4 @@ mod streams;
 mod suppliers;
 mod supply;
 mod support;
+mod twin_runs;
