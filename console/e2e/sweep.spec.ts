@@ -15,6 +15,8 @@ const PAGES: [string, string, string][] = [
   ['placement', '/operate/placement', '.operate-page .panel'],
   ['policy', '/operate/placement?tab=policy', 'textarea'],
   ['versions', '/operate/placement?tab=versions', '.operate-page .panel'],
+  ['twin', '/operate/twin', '.operate-page .panel'],
+  ['twin-new', '/operate/twin/new', 'textarea'],
   ['margin', '/operate/business?by=pool&and=mode&period=year', '.operate-page .panel'],
   ['pools', '/operate/business/pools', '.operate-page .panel'],
   ['mix', '/operate/business/mix', '.operate-page .panel'],

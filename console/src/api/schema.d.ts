@@ -253,7 +253,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, grants, currency rates, or usage that is no running time as CSV. */
+        /** Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, grants, or currency rates as CSV. */
         get: operations["export"];
         put?: never;
         post?: never;
@@ -706,111 +706,6 @@ export interface paths {
         get: operations["margin"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/notices": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What the caller hears of, and how. */
-        get: operations["notices"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/notices/mail": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /** Have a code sent to an address, to which notices go once it is confirmed. The address before stays until then. */
-        put: operations["ask_mail_address"];
-        post?: never;
-        /** Have no more mail sent, and forget the address. */
-        delete: operations["drop_mail_address"];
-        options?: never;
-        head?: never;
-        /** Change what comes by mail, and in which language. */
-        patch: operations["change_mail_notices"];
-        trace?: never;
-    };
-    "/v1/notices/mail/confirm": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Confirm an address by the code that was sent there. */
-        post: operations["confirm_mail_address"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/notices/webhooks": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Have an address called. The answer has its secret, which is shown this once. */
-        post: operations["create_webhook"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/notices/webhooks/{webhook}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Have an address not called any more. What was on its way there is dropped. */
-        delete: operations["drop_webhook"];
-        options?: never;
-        head?: never;
-        /** Change where a webhook goes, or what it is called for. Its secret stays. */
-        patch: operations["change_webhook"];
-        trace?: never;
-    };
-    "/v1/notices/webhooks/{webhook}/test": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Call an address once, to try it out. */
-        post: operations["test_webhook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1580,41 +1475,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/tenants/{tenant}/projects/{project}/members": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Who has a role in a project, by name. Nobody: it is open to everybody of its tenant. */
-        get: operations["project_members"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/tenants/{tenant}/projects/{project}/members/{user}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /** Give a user of the tenant a role in a project. The first one closes it to everybody else of the tenant. */
-        put: operations["set_project_member"];
-        post?: never;
-        /** Take a user's role in a project away. The last one to go opens it to everybody of the tenant. */
-        delete: operations["remove_project_member"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/tenants/{tenant}/tax": {
         parameters: {
             query?: never;
@@ -1718,38 +1578,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/usage": {
+    "/v1/twin/runs": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Usage as it was billed, newest first. */
-        get: operations["usage"];
+        /** Runs, newest first; the last hundred are kept. */
+        get: operations["twin_runs"];
         put?: never;
-        /**
-         * Report what was used of storage, traffic, requests or tokens. Each record has an answer of its own: it is billed once, however often
-         *     it is reported; one that is refused is not billed, and stays with whoever reports it.
-         */
-        post: operations["report_usage"];
+        /** Ask for a run: the platform's last days again, or its present state ahead, as things are and with changes. */
+        post: operations["ask_twin_run"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/v1/usage/sums": {
+    "/v1/twin/runs/{run}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** What usage comes to by tenant and unit. */
-        get: operations["usage_sums"];
+        /** A run, and what came of it once it is done. */
+        get: operations["twin_run"];
         put?: never;
         post?: never;
+        /** Forget a run and what came of it; one that waits or is played is stopped before. */
+        delete: operations["remove_twin_run"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/twin/runs/{run}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop a run that waits or is played. What it was asked for stays. */
+        post: operations["cancel_twin_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2326,13 +2201,13 @@ export interface components {
             /** @description What was paid for it. */
             fee: components["schemas"]["Money"];
             from: components["schemas"]["Time"];
-            /** @description Hours, or units of what is included, that can be drawn, with three decimal places, rounded down; `null` for the contract's own fee. */
+            /** @description Hours that can be drawn, with three decimal places, rounded down; `null` for the contract's own fee. */
             hours?: string | null;
             /** @description Of the fee, what nobody drew and was earned at the month's end. */
             lapsed: components["schemas"]["Money"];
             /**
              * Format: int32
-             * @description 0: the contract's own fee; from 1 its commitments; from 100 what is included.
+             * @description 0: the contract's own fee; from 1 its commitments.
              */
             line: number;
             /** @description Of the calendar. */
@@ -2397,7 +2272,7 @@ export interface components {
          * @description The stable code of a problem. Each has a page under the problem's `type`.
          * @enum {string}
          */
-        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "over_budget" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "mail_unavailable" | "cluster_unavailable";
+        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "over_budget" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
         Event: {
             actor: components["schemas"]["Actor"];
             at: components["schemas"]["Time"];
@@ -2783,11 +2658,6 @@ export interface components {
             user_name: string;
         };
         /**
-         * @description What mail is written in.
-         * @enum {string}
-         */
-        Language: "en" | "zh";
-        /**
          * @description What a line of a supplier's statement is about: work, or what was bought less than agreed on.
          * @enum {string}
          */
@@ -2868,38 +2738,6 @@ export interface components {
             /** Format: password */
             password: string;
             scope?: components["schemas"]["Scope"] | null;
-        };
-        MailAsk: {
-            /** @example anna@example.org */
-            address: string;
-            language?: components["schemas"]["Language"] | null;
-        };
-        MailConfirm: {
-            code: string;
-        };
-        MailNotices: {
-            /** @description Confirmed. */
-            address?: string | null;
-            /** @description An address to which a code was sent. */
-            asked?: string | null;
-            fault?: components["schemas"]["NoticeFault"] | null;
-            /** Format: int64 */
-            given_up: number;
-            kinds: components["schemas"]["NoticeKind"][];
-            language: components["schemas"]["Language"];
-            mailed_at?: components["schemas"]["Time"] | null;
-            /** @description The operator has named a mail server. */
-            offered: boolean;
-            /**
-             * Format: int64
-             * @description Notices that have not gone yet, and those that were given up within the last 30 days.
-             */
-            waiting: number;
-        };
-        /** @description What is left out stays. */
-        MailPatch: {
-            kinds?: components["schemas"]["NoticeKind"][] | null;
-            language?: components["schemas"]["Language"] | null;
         };
         Margin: {
             by: components["schemas"]["MarginBy"];
@@ -3014,21 +2852,6 @@ export interface components {
         };
         /** @enum {string} */
         NodeState: "up" | "drained" | "down";
-        NoticeFault: {
-            at: components["schemas"]["Time"];
-            text: string;
-        };
-        /**
-         * @description What notices are about: a job that has begun, has completed, has ended otherwise, waits again or longer than expected; money
-         *     that runs short.
-         * @enum {string}
-         */
-        NoticeKind: "started" | "completed" | "failed" | "delayed" | "money";
-        /** @description What a user hears of, and how. */
-        Notices: {
-            mail: components["schemas"]["MailNotices"];
-            webhooks: components["schemas"]["Webhook"][];
-        };
         OidcWay: {
             /** @description What the button says. */
             label: string;
@@ -3408,25 +3231,8 @@ export interface components {
             items: {
                 /** @example prj_0192f000000070008000000000000001 */
                 id: string;
-                /**
-                 * Format: int32
-                 * @description How many users have a role in it. With none it is open to everybody of the tenant.
-                 */
-                members?: number;
                 name: string;
-                role?: components["schemas"]["ProjectRole"] | null;
                 tenant: string;
-            }[];
-            /** @description Opaque; valid for the same filters. */
-            next_cursor?: string | null;
-        };
-        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
-        Page_ProjectMember: {
-            items: {
-                disabled: boolean;
-                name: string;
-                role: components["schemas"]["ProjectRole"];
-                user: string;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -3699,47 +3505,34 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
-        Page_Usage: {
+        Page_TwinRun: {
             items: {
-                /** @description When it was billed. */
-                at: components["schemas"]["Time"];
-                charge: components["schemas"]["Money"];
-                /** @description Of the charge, what grants paid. */
-                credited: components["schemas"]["Money"];
-                currency: string;
-                from: components["schemas"]["Time"];
-                id: string;
-                /** @description Pieces that contracts included, and the same in units. */
-                included: string;
-                included_quantity: string;
-                label?: string | null;
-                /** @description It was reported when its month was closed, and counts for the month in which it was billed. */
-                late: boolean;
                 /**
-                 * Format: int64
-                 * @description Ours, counted from 1.
+                 * Format: int32
+                 * @description Runs that are played before it.
                  */
-                number: number;
-                /** @description Bytes times microseconds, bytes, requests or tokens. */
-                pieces: string;
-                pool?: string | null;
-                pool_name?: string | null;
-                /** @description By whose prices. */
-                price_book: string;
-                product: components["schemas"]["ProductLine"];
-                project: string;
-                project_name: string;
-                /** @description The same in units, with six places, rounded down. */
-                quantity: string;
-                source: string;
-                tenant: string;
-                tenant_name: string;
-                to: components["schemas"]["Time"];
-                /** @description Of the charge, what the wallet did not have; written off. */
-                uncollected: components["schemas"]["Money"];
-                unit: components["schemas"]["PriceUnit"];
-                user?: string | null;
-                user_name?: string | null;
+                ahead?: number | null;
+                asked: components["schemas"]["TwinRunAsk"];
+                at: components["schemas"]["Time"];
+                begun_at?: components["schemas"]["Time"] | null;
+                /** @description Name of the one who asked. */
+                by?: string | null;
+                /**
+                 * Format: double
+                 * @description While it is played: the share that is done, of one, and when it will be.
+                 */
+                done?: number | null;
+                ended_at?: components["schemas"]["Time"] | null;
+                expected_end?: components["schemas"]["Time"] | null;
+                gist?: components["schemas"]["TwinGist"] | null;
+                id: string;
+                /** @description The policy that was in force when it was asked for. */
+                policy_in_force: string;
+                /** Format: int64 */
+                policy_version: number;
+                /** @description Why nothing came of it. */
+                reason?: string | null;
+                state: components["schemas"]["TwinState"];
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -4102,13 +3895,7 @@ export interface components {
         Project: {
             /** @example prj_0192f000000070008000000000000001 */
             id: string;
-            /**
-             * Format: int32
-             * @description How many users have a role in it. With none it is open to everybody of the tenant.
-             */
-            members?: number;
             name: string;
-            role?: components["schemas"]["ProjectRole"] | null;
             tenant: string;
         };
         ProjectCreate: {
@@ -4117,21 +3904,6 @@ export interface components {
         ProjectCreated: {
             project: string;
         };
-        /** @description A user's role in a project. */
-        ProjectMember: {
-            disabled: boolean;
-            name: string;
-            role: components["schemas"]["ProjectRole"];
-            user: string;
-        };
-        ProjectMemberSet: {
-            role: components["schemas"]["ProjectRole"];
-        };
-        /**
-         * @description What a user may do in a project that names its members.
-         * @enum {string}
-         */
-        ProjectRole: "owner" | "member" | "viewer";
         /** @description What was bought in one period. */
         Purchase: {
             /** @description Fees of what was used in it. */
@@ -4655,8 +4427,6 @@ export interface components {
             projects: components["schemas"]["StatementPart"][];
             /** @description There are more jobs than are listed. */
             truncated: boolean;
-            /** @description Storage, traffic, requests and tokens, by project, unit and what was used. */
-            usage?: components["schemas"]["StatementUsage"][];
             users: components["schemas"]["StatementPart"][];
         };
         StatementImport: {
@@ -4773,21 +4543,6 @@ export interface components {
              * @default 0
              */
             quantity_milli_hours: number;
-        };
-        /** @description What a project used of storage, traffic, requests or tokens within a month. */
-        StatementUsage: {
-            charges: components["schemas"]["Money"];
-            /** @description Of the charges, what grants paid. */
-            credits: components["schemas"]["Money"];
-            due: components["schemas"]["Money"];
-            /** @description What was used, in words. */
-            label?: string | null;
-            /** @description It happened in a month that was closed when it was reported. */
-            late: boolean;
-            project: string;
-            /** @description Of what was charged for, in units with six places, rounded down. */
-            quantity: string;
-            unit: components["schemas"]["PriceUnit"];
         };
         StatementsClose: {
             /**
@@ -5091,6 +4846,301 @@ export interface components {
             what: string;
             words: string;
         };
+        /** @description What becomes of the jobs that wait. */
+        TwinAhead: {
+            as_is: components["schemas"]["TwinForetold"];
+            changed?: components["schemas"]["TwinForetold"] | null;
+            /** Format: int32 */
+            horizon_seconds: number;
+            /** @description The first of the waiting jobs, by number. */
+            jobs: components["schemas"]["TwinStart"][];
+            now: components["schemas"]["Time"];
+            /** Format: int64 */
+            waiting: number;
+        };
+        /** @description What is different from how things are. Nothing: only as things are is played. */
+        TwinChanges: {
+            /** @description Pools that there are besides. */
+            add?: components["schemas"]["TwinPool"][];
+            /** @description Pools that are smaller, or not there. */
+            lose?: components["schemas"]["TwinLoss"][];
+            /** @description Of kind `past`: what fails for a while. */
+            outages?: components["schemas"]["TwinOutage"][];
+            /** @description This policy, as TOML, instead of the one in force. */
+            policy?: string | null;
+        };
+        TwinCurve: {
+            name: string;
+            values: number[];
+        };
+        /** @description Curves over time: the middle of part n is (n + ½) × `part_seconds`. */
+        TwinCurves: {
+            cost: number[];
+            /** Format: double */
+            lasted_seconds: number;
+            margin: number[];
+            /** Format: double */
+            part_seconds: number;
+            /** @description Money since the beginning, at the end of each part; for drawing only. */
+            revenue: number[];
+            use_by_mode: components["schemas"]["TwinCurve"][];
+            /** @description Mean share of the cores in use, in each part. */
+            use_by_pool: components["schemas"]["TwinCurve"][];
+            waiting_cores: number[];
+            /** @description Mean number of jobs that wait, and of cores that they ask for. */
+            waiting_jobs: number[];
+            /** @description Of the jobs that started: wait, and share of jobs with at most that. */
+            waits: components["schemas"]["TwinPoint"][];
+        };
+        /** @description Figures of the jobs of one group, as `hw twin replay --supply` tells them. */
+        TwinFigures: {
+            /** Format: double */
+            capacity_core_hours?: number | null;
+            contract_fees: components["schemas"]["Money"];
+            /**
+             * Format: double
+             * @description Core-hours of the runs, what the group's pools had, and the share, where the group is of supply.
+             */
+            core_hours: number;
+            data_cost: components["schemas"]["Money"];
+            /**
+             * Format: int64
+             * @description Of them, those that did not end by themselves.
+             */
+            failed: number;
+            fees: components["schemas"]["Money"];
+            idle_cost: components["schemas"]["Money"];
+            /** Format: int64 */
+            jobs: number;
+            margin: components["schemas"]["Money"];
+            /** Format: double */
+            max_wait_seconds: number;
+            /** Format: double */
+            mean_bounded_slowdown: number;
+            /** Format: double */
+            mean_wait_seconds: number;
+            /** Format: double */
+            median_wait_seconds: number;
+            name: string;
+            own_cost: components["schemas"]["Money"];
+            /** Format: double */
+            p95_wait_seconds: number;
+            /** Format: int64 */
+            promises_broken: number;
+            /** Format: int64 */
+            promises_kept: number;
+            revenue: components["schemas"]["Money"];
+            /**
+             * Format: int64
+             * @description Of them, those that never started.
+             */
+            unstarted: number;
+            /**
+             * Format: double
+             * @description Of the core-hours what the processes used, as far as the clusters told it of the real runs.
+             */
+            used_core_hours?: number | null;
+            /** Format: double */
+            utilization?: number | null;
+        };
+        /** @description What is told of all waiting jobs together; waits from now on, of those that start. */
+        TwinForetold: {
+            /**
+             * Format: int64
+             * @description Running jobs that the changes break off.
+             */
+            broken_off: number;
+            /** Format: double */
+            max_wait_seconds: number;
+            /** Format: double */
+            mean_wait_seconds: number;
+            /** Format: double */
+            median_wait_seconds: number;
+            /** Format: int64 */
+            started: number;
+            /** @description Wait, and share of all waiting jobs that have started by then. */
+            starts: components["schemas"]["TwinPoint"][];
+        };
+        TwinGist: {
+            as_is: components["schemas"]["TwinHead"];
+            changed?: components["schemas"]["TwinHead"] | null;
+            /** @description Of money. */
+            currency: string;
+        };
+        /** @description The figures of a list. */
+        TwinHead: {
+            /** Format: int64 */
+            jobs: number;
+            margin?: components["schemas"]["Money"] | null;
+            /** Format: double */
+            mean_wait_seconds: number;
+            /** Format: int64 */
+            started: number;
+        };
+        /**
+         * @description What a run of the twin plays: the last days again, or the present state ahead.
+         * @enum {string}
+         */
+        TwinKind: "past" | "ahead";
+        TwinLoss: {
+            /**
+             * Format: int32
+             * @description All of them when left out.
+             */
+            nodes?: number | null;
+            pool: string;
+        };
+        /** @description A pool's nodes, or a whole cluster, for a while. */
+        TwinOutage: {
+            /** @description or a cluster that does not answer. */
+            cluster?: string | null;
+            /** Format: int32 */
+            for_seconds: number;
+            /**
+             * Format: int32
+             * @description Since the first submission.
+             */
+            from_seconds: number;
+            /**
+             * Format: int32
+             * @description so many of them,
+             */
+            nodes?: number | null;
+            /** @description A pool whose nodes go down, */
+            pool?: string | null;
+        };
+        TwinPast: {
+            as_is: components["schemas"]["TwinPlay"];
+            changed?: components["schemas"]["TwinPlay"] | null;
+            currency: string;
+            from?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Jobs that were handed in and over in these days.
+             */
+            jobs_over: number;
+            to?: components["schemas"]["Time"] | null;
+        };
+        /** @description One play of the past. */
+        TwinPlay: {
+            all: components["schemas"]["TwinFigures"];
+            /** @description By the priority class that the jobs had; the twin plays all alike. */
+            classes: components["schemas"]["TwinFigures"][];
+            clusters: components["schemas"]["TwinFigures"][];
+            curves: components["schemas"]["TwinCurves"];
+            /** Format: int64 */
+            left_out_too_large: number;
+            /**
+             * Format: int64
+             * @description Of the jobs those that are not played: what never ran, and what is larger than any pool.
+             */
+            left_out_unknown: number;
+            modes: components["schemas"]["TwinFigures"][];
+            pools: components["schemas"]["TwinFigures"][];
+            tenants: components["schemas"]["TwinFigures"][];
+            /** @description What the auditor found: nothing. */
+            wrong: string[];
+        };
+        TwinPoint: {
+            /** Format: double */
+            seconds: number;
+            /** Format: double */
+            share: number;
+        };
+        /** @description A pool of a cluster of its own. */
+        TwinPool: {
+            /**
+             * Format: int32
+             * @description Of a node, as the next two.
+             */
+            cores: number;
+            fee_core_hour?: components["schemas"]["Money"] | null;
+            /** Format: int32 */
+            gpus?: number;
+            /**
+             * Format: int32
+             * @description As much as the largest node there is has, when left out.
+             */
+            memory_gib?: number | null;
+            mode: components["schemas"]["SupplyMode"];
+            name: string;
+            node_month?: components["schemas"]["Money"] | null;
+            /** Format: int32 */
+            nodes: number;
+        };
+        /** @description What came of a run. Of kind `past` it has `past`, else `ahead`. */
+        TwinResult: {
+            ahead?: components["schemas"]["TwinAhead"] | null;
+            past?: components["schemas"]["TwinPast"] | null;
+        };
+        /** @description A run and where it stands. */
+        TwinRun: {
+            /**
+             * Format: int32
+             * @description Runs that are played before it.
+             */
+            ahead?: number | null;
+            asked: components["schemas"]["TwinRunAsk"];
+            at: components["schemas"]["Time"];
+            begun_at?: components["schemas"]["Time"] | null;
+            /** @description Name of the one who asked. */
+            by?: string | null;
+            /**
+             * Format: double
+             * @description While it is played: the share that is done, of one, and when it will be.
+             */
+            done?: number | null;
+            ended_at?: components["schemas"]["Time"] | null;
+            expected_end?: components["schemas"]["Time"] | null;
+            gist?: components["schemas"]["TwinGist"] | null;
+            id: string;
+            /** @description The policy that was in force when it was asked for. */
+            policy_in_force: string;
+            /** Format: int64 */
+            policy_version: number;
+            /** @description Why nothing came of it. */
+            reason?: string | null;
+            state: components["schemas"]["TwinState"];
+        };
+        /** @description What is to be played: as things are, and where something is changed also with the changes. */
+        TwinRunAsk: {
+            changes?: components["schemas"]["TwinChanges"];
+            /**
+             * Format: int32
+             * @description Of kind `past`: jobs that were handed in during the last so many days, and are over. 7 when left out.
+             */
+            days?: number | null;
+            /**
+             * Format: int32
+             * @description Of kind `ahead`: how far it is looked ahead. 7 days when left out.
+             */
+            horizon_seconds?: number | null;
+            kind: components["schemas"]["TwinKind"];
+            /** @description What it is for. */
+            note?: string;
+            until?: components["schemas"]["Time"] | null;
+        };
+        /** @description A run with what came of it. */
+        TwinRunDetail: components["schemas"]["TwinRun"] & {
+            result?: components["schemas"]["TwinResult"] | null;
+        };
+        TwinStart: {
+            changed_pool?: string | null;
+            changed_start?: components["schemas"]["Time"] | null;
+            expected?: components["schemas"]["Time"] | null;
+            name: string;
+            /** Format: int64 */
+            number: number;
+            pool?: string | null;
+            start?: components["schemas"]["Time"] | null;
+            tenant: string;
+            user: string;
+        };
+        /**
+         * @description Where a run of the twin stands. `interrupted`: the server that played it went away.
+         * @enum {string}
+         */
+        TwinState: "queued" | "running" | "done" | "failed" | "cancelled" | "interrupted";
         /**
          * @description What becomes of what a month of a contract did not use: it is lost, or can be used in the next month.
          * @enum {string}
@@ -5144,85 +5194,6 @@ export interface components {
             read_bytes: number;
             /** Format: int64 */
             written_bytes: number;
-        };
-        /** @description One thing that was used. The same `source` and `id` are the same usage: it is billed once. */
-        UsageRecord: {
-            from: components["schemas"]["Time"];
-            /** @description Of the source. */
-            id: string;
-            /** @description What, in words: the name of a model. */
-            label?: string | null;
-            /** @description In smallest pieces, a whole number: bytes times microseconds, bytes, requests or tokens. */
-            pieces: string;
-            /** @description Where: name or id of a pool. */
-            pool?: string | null;
-            product?: components["schemas"]["ProductLine"] | null;
-            /** @description Name or id; the user's own project when left out, or `default` without a user. */
-            project?: string | null;
-            /** @description Whose: name or id. */
-            tenant: string;
-            to?: components["schemas"]["Time"] | null;
-            /** @description `gib_month`, `gib_moved`, `request` or `kilotoken`. */
-            unit: components["schemas"]["PriceUnit"];
-            /** @description Name or id. */
-            user?: string | null;
-        };
-        /** @description What somebody reports. */
-        UsageReport: {
-            records: components["schemas"]["UsageRecord"][];
-            /** @description Who reports it, in words; `platform` is taken. */
-            source: string;
-        };
-        /** @description What came of one record, in the order of the report. One that was refused is not billed and may be reported again. */
-        UsageResult: {
-            /** @description It was billed before. */
-            again: boolean;
-            /** @description Billed, by this report or by one before. */
-            booked: boolean;
-            charge?: components["schemas"]["Money"] | null;
-            /** @description Why it is not billed: a stable code, and a text. */
-            code?: string | null;
-            detail?: string | null;
-            id: string;
-            /**
-             * Format: int64
-             * @description Ours.
-             */
-            number?: number | null;
-            uncollected?: components["schemas"]["Money"] | null;
-        };
-        /** @description What the records of a unit come to. */
-        UsageSum: {
-            charge: components["schemas"]["Money"];
-            credited: components["schemas"]["Money"];
-            currency: string;
-            included: string;
-            included_quantity: string;
-            pieces: string;
-            quantity: string;
-            /** Format: int64 */
-            records: number;
-            tenant: string;
-            tenant_name: string;
-            uncollected: components["schemas"]["Money"];
-            unit: components["schemas"]["PriceUnit"];
-        };
-        UsageSums: {
-            from?: components["schemas"]["Time"] | null;
-            items: components["schemas"]["UsageSum"][];
-            to?: components["schemas"]["Time"] | null;
-        };
-        UsageTaken: {
-            /**
-             * Format: int32
-             * @description Of these, billed before.
-             */
-            again: number;
-            /** Format: int32 */
-            booked: number;
-            /** Format: int32 */
-            refused: number;
-            results: components["schemas"]["UsageResult"][];
         };
         User: {
             disabled: boolean;
@@ -5283,46 +5254,6 @@ export interface components {
             line?: number | null;
             message: string;
             option?: string | null;
-        };
-        /** @description An address that is called. Its secret is shown once, when it is made. */
-        Webhook: {
-            created_at: components["schemas"]["Time"];
-            fault?: components["schemas"]["NoticeFault"] | null;
-            /** Format: int64 */
-            given_up: number;
-            /** @example whk_0192f000000070008000000000000001 */
-            id: string;
-            kinds: components["schemas"]["NoticeKind"][];
-            sent_at?: components["schemas"]["Time"] | null;
-            url: string;
-            /** Format: int64 */
-            waiting: number;
-        };
-        WebhookCreate: {
-            /** @description Ends of jobs and money when left out. */
-            kinds?: components["schemas"]["NoticeKind"][] | null;
-            /**
-             * @description `https://…`, or `http://…`.
-             * @example https://example.org/headworks
-             */
-            url: string;
-        };
-        /** @description The only time the secret is shown. */
-        WebhookCreated: {
-            /** @example whsec_… */
-            secret: string;
-            webhook: string;
-        };
-        /** @description What is left out stays. */
-        WebhookPatch: {
-            kinds?: components["schemas"]["NoticeKind"][] | null;
-            url?: string | null;
-        };
-        /** @description How a call for trying it out went. */
-        WebhookTested: {
-            delivered: boolean;
-            /** @description Why not; empty where it was. */
-            text: string;
         };
         WhoAmI: {
             expires_at: components["schemas"]["Time"];
@@ -5442,7 +5373,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5565,7 +5496,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5680,7 +5611,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5833,7 +5764,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5937,7 +5868,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6068,7 +5999,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6186,7 +6117,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6292,7 +6223,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6448,7 +6379,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6579,7 +6510,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6694,7 +6625,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6798,7 +6729,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6954,7 +6885,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7074,7 +7005,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7191,7 +7122,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7213,7 +7144,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months`, `grants`, `rates` or `usage` */
+                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months`, `grants` or `rates` */
                 export: string;
             };
             cookie?: never;
@@ -7310,7 +7241,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7431,7 +7362,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7565,7 +7496,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7691,7 +7622,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7850,7 +7781,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7954,7 +7885,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8111,7 +8042,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8226,7 +8157,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8330,7 +8261,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8486,7 +8417,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8619,7 +8550,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8781,7 +8712,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8934,7 +8865,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9084,7 +9015,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9188,7 +9119,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9341,7 +9272,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9475,7 +9406,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9593,7 +9524,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9709,7 +9640,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9829,7 +9760,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9956,7 +9887,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10090,7 +10021,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10208,7 +10139,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10334,7 +10265,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10574,7 +10505,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10708,7 +10639,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10842,7 +10773,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10946,7 +10877,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11096,7 +11027,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11216,1212 +11147,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    notices: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Mail and webhooks */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Notices"];
-                };
-            };
-            /** @description Codes: unauthenticated, sign_in_failed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: target_too_long */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: too_many_requests, too_many_streams, queue_full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: headers_too_large */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    ask_mail_address: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["MailAsk"];
-            };
-        };
-        responses: {
-            /** @description The code is on its way */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Codes: malformed, bad_cursor */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unauthenticated, sign_in_failed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: insufficient_funds, over_budget */
-            402: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: body_too_large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: target_too_long */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unsupported_media_type */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: too_many_requests, too_many_streams, queue_full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: headers_too_large */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    drop_mail_address: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description No more mail */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Codes: malformed, bad_cursor */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unauthenticated, sign_in_failed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: insufficient_funds, over_budget */
-            402: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: target_too_long */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: too_many_requests, too_many_streams, queue_full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: headers_too_large */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    change_mail_notices: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["MailPatch"];
-            };
-        };
-        responses: {
-            /** @description Changed */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Codes: malformed, bad_cursor */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unauthenticated, sign_in_failed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: insufficient_funds, over_budget */
-            402: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: body_too_large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: target_too_long */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unsupported_media_type */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: too_many_requests, too_many_streams, queue_full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: headers_too_large */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    confirm_mail_address: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["MailConfirm"];
-            };
-        };
-        responses: {
-            /** @description Notices go there from now on */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Codes: malformed, bad_cursor */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unauthenticated, sign_in_failed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: insufficient_funds, over_budget */
-            402: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: body_too_large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: target_too_long */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unsupported_media_type */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: too_many_requests, too_many_streams, queue_full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: headers_too_large */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    create_webhook: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["WebhookCreate"];
-            };
-        };
-        responses: {
-            /** @description It is called from now on */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["WebhookCreated"];
-                };
-            };
-            /** @description Codes: malformed, bad_cursor */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unauthenticated, sign_in_failed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: insufficient_funds, over_budget */
-            402: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: body_too_large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: target_too_long */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unsupported_media_type */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: too_many_requests, too_many_streams, queue_full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: headers_too_large */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    drop_webhook: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Id */
-                webhook: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Codes: malformed, bad_cursor */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unauthenticated, sign_in_failed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: insufficient_funds, over_budget */
-            402: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: target_too_long */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: too_many_requests, too_many_streams, queue_full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: headers_too_large */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    change_webhook: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Id */
-                webhook: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["WebhookPatch"];
-            };
-        };
-        responses: {
-            /** @description Changed */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Codes: malformed, bad_cursor */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unauthenticated, sign_in_failed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: insufficient_funds, over_budget */
-            402: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: body_too_large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: target_too_long */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unsupported_media_type */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: too_many_requests, too_many_streams, queue_full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: headers_too_large */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    test_webhook: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Id */
-                webhook: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description How it went */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["WebhookTested"];
-                };
-            };
-            /** @description Codes: malformed, bad_cursor */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unauthenticated, sign_in_failed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: insufficient_funds, over_budget */
-            402: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: target_too_long */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: too_many_requests, too_many_streams, queue_full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: headers_too_large */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12486,7 +11212,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12569,7 +11295,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12722,7 +11448,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12837,7 +11563,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12952,7 +11678,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13108,7 +11834,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13266,7 +11992,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13381,7 +12107,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13534,7 +12260,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13684,7 +12410,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13803,7 +12529,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13956,7 +12682,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14039,7 +12765,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14165,7 +12891,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14283,7 +13009,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14401,7 +13127,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14551,7 +13277,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14669,7 +13395,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14752,7 +13478,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14902,7 +13628,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15019,7 +13745,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15112,7 +13838,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15207,7 +13933,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15272,7 +13998,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15387,7 +14113,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15540,7 +14266,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15644,7 +14370,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15800,7 +14526,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15956,7 +14682,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16074,7 +14800,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16230,7 +14956,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16386,7 +15112,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16501,7 +15227,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16651,7 +15377,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16782,7 +15508,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16865,7 +15591,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16984,7 +15710,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17134,7 +15860,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17254,7 +15980,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17407,7 +16133,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17522,7 +16248,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17678,7 +16404,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17761,7 +16487,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17876,7 +16602,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18029,7 +16755,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18133,7 +16859,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18284,7 +17010,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18402,7 +17128,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18558,7 +17284,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18689,7 +17415,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18807,7 +17533,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18963,7 +17689,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19119,7 +17845,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19237,7 +17963,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19393,7 +18119,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19511,7 +18237,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19667,415 +18393,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    project_members: {
-        parameters: {
-            query?: {
-                /** @description Items of a page, 1 to 1000. */
-                limit?: number;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                /** @description Name or id */
-                tenant: string;
-                /** @description Name or id */
-                project: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description A page of members */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_ProjectMember"];
-                };
-            };
-            /** @description Codes: malformed, bad_cursor */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unauthenticated, sign_in_failed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: target_too_long */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: too_many_requests, too_many_streams, queue_full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: headers_too_large */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    set_project_member: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Name or id */
-                tenant: string;
-                /** @description Name or id */
-                project: string;
-                /** @description Name or id */
-                user: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ProjectMemberSet"];
-            };
-        };
-        responses: {
-            /** @description It has the role */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Codes: malformed, bad_cursor */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unauthenticated, sign_in_failed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: insufficient_funds, over_budget */
-            402: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: body_too_large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: target_too_long */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unsupported_media_type */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: too_many_requests, too_many_streams, queue_full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: headers_too_large */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    remove_project_member: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Name or id */
-                tenant: string;
-                /** @description Name or id */
-                project: string;
-                /** @description Name or id */
-                user: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It has no role any more */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Codes: malformed, bad_cursor */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: unauthenticated, sign_in_failed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: insufficient_funds, over_budget */
-            402: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: target_too_long */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: too_many_requests, too_many_streams, queue_full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: headers_too_large */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20228,7 +18546,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20346,7 +18664,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20450,7 +18768,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20606,7 +18924,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20721,7 +19039,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20871,7 +19189,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -21000,7 +19318,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -21011,20 +19329,9 @@ export interface operations {
             };
         };
     };
-    usage: {
+    twin_runs: {
         parameters: {
             query?: {
-                /** @description Name or id. */
-                tenant?: string;
-                unit?: components["schemas"]["PriceUnit"];
-                /** @description Name of a project of the tenant that is asked for, or of one's own; or an id. */
-                project?: string;
-                /** @description Name or id. */
-                user?: string;
-                /** @description Usage that ended at this moment or later; what was reported late counts when it was billed. */
-                from?: components["schemas"]["Time"];
-                /** @description Without this moment. */
-                to?: components["schemas"]["Time"];
                 /** @description Items of a page, 1 to 1000. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -21036,13 +19343,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of records */
+            /** @description A page of runs */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_Usage"];
+                    "application/json": components["schemas"]["Page_TwinRun"];
                 };
             };
             /** @description Codes: malformed, bad_cursor */
@@ -21137,26 +19444,29 @@ export interface operations {
             };
         };
     };
-    report_usage: {
+    ask_twin_run: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters: the same key and body ask for one run */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["UsageReport"];
+                "application/json": components["schemas"]["TwinRunAsk"];
             };
         };
         responses: {
-            /** @description What came of each record */
-            200: {
+            /** @description It waits for its turn */
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UsageTaken"];
+                    "application/json": components["schemas"]["TwinRun"];
                 };
             };
             /** @description Codes: malformed, bad_cursor */
@@ -21287,38 +19597,25 @@ export interface operations {
             };
         };
     };
-    usage_sums: {
+    twin_run: {
         parameters: {
-            query?: {
-                /** @description Name or id. */
-                tenant?: string;
-                unit?: components["schemas"]["PriceUnit"];
-                /** @description Name of a project of the tenant that is asked for, or of one's own; or an id. */
-                project?: string;
-                /** @description Name or id. */
-                user?: string;
-                /** @description Usage that ended at this moment or later; what was reported late counts when it was billed. */
-                from?: components["schemas"]["Time"];
-                /** @description Without this moment. */
-                to?: components["schemas"]["Time"];
-                /** @description Items of a page, 1 to 1000. */
-                limit?: number;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string;
-            };
+            query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Its id */
+                run: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Sums by tenant and unit */
+            /** @description The run */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UsageSums"];
+                    "application/json": components["schemas"]["TwinRunDetail"];
                 };
             };
             /** @description Codes: malformed, bad_cursor */
@@ -21350,6 +19647,257 @@ export interface operations {
             };
             /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_twin_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not there any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_twin_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run; one that was over already is as it was */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TwinRun"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -21517,7 +20065,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -21670,7 +20218,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -21818,7 +20366,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -21969,7 +20517,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;

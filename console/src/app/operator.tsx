@@ -24,6 +24,10 @@ const clusters = createRoute({ ...below('/clusters'), component: lazyRouteCompon
 const register = createRoute({ ...below('/clusters/register'), component: lazyRouteComponent(() => import('../operate/register'), 'RegisterPage') });
 const cluster = createRoute({ ...below('/clusters/$cluster'), component: lazyRouteComponent(() => import('../operate/cluster'), 'ClusterPage') });
 const placement = createRoute({ ...below('/placement'), component: lazyRouteComponent(() => import('../operate/placement'), 'PlacementPage') });
+const twin = createRoute({ ...below('/twin'), component: lazyRouteComponent(() => import('../operate/twin'), 'TwinPage') });
+const twinNew = createRoute({ ...below('/twin/new'), component: lazyRouteComponent(() => import('../operate/twin-new'), 'TwinNewPage') });
+const twinCompare = createRoute({ ...below('/twin/compare'), component: lazyRouteComponent(() => import('../operate/twin-run'), 'TwinComparePage') });
+const twinRun = createRoute({ ...below('/twin/$run'), component: lazyRouteComponent(() => import('../operate/twin-run'), 'TwinRunPage') });
 const margin = createRoute({ ...below('/business'), component: lazyRouteComponent(() => import('../operate/margin'), 'MarginPage') });
 const reports = createRoute({ ...below('/business/pools'), component: lazyRouteComponent(() => import('../operate/pools-report'), 'PoolsReportPage') });
 const mix = createRoute({ ...below('/business/mix'), component: lazyRouteComponent(() => import('../operate/mix'), 'MixPage') });
@@ -46,6 +50,7 @@ const audit = createRoute({ ...below('/audit'), component: lazyRouteComponent(()
 export const operatorRoutes = () =>
   operate.addChildren([
     ...[overview, clusters, register, cluster, placement],
+    ...[twin, twinNew, twinCompare, twinRun],
     ...[margin, reports, mix, earners, ageing, contracts, contract, grants, suppliers, settlement, prices, sizing, statements],
     ...[tenants, tenant, users, audit],
   ]);

@@ -9,6 +9,7 @@ import operateBusinessEn from './en/operate-business.json';
 import operateClustersEn from './en/operate-clusters.json';
 import operatePeopleEn from './en/operate-people.json';
 import operatePlacementEn from './en/operate-placement.json';
+import operateTwinEn from './en/operate-twin.json';
 import tenantEn from './en/tenant.json';
 import accountZh from './zh/account.json';
 import frameZh from './zh/frame.json';
@@ -20,7 +21,8 @@ import operateBusinessZh from './zh/operate-business.json';
 import operateClustersZh from './zh/operate-clusters.json';
 import operatePeopleZh from './zh/operate-people.json';
 import operatePlacementZh from './zh/operate-placement.json';
+import operateTwinZh from './zh/operate-twin.json';
 import tenantZh from './zh/tenant.json';
 
-export const en = { ...accountEn, ...frameEn, ...jobsEn, ...moneyEn, ...noticesEn, ...operateEn, ...operateBusinessEn, ...operateClustersEn, ...operatePeopleEn, ...operatePlacementEn, ...tenantEn };
-export const zh = { ...accountZh, ...frameZh, ...jobsZh, ...moneyZh, ...noticesZh, ...operateZh, ...operateBusinessZh, ...operateClustersZh, ...operatePeopleZh, ...operatePlacementZh, ...tenantZh };
+export const en = { ...accountEn, ...frameEn, ...jobsEn, ...moneyEn, ...noticesEn, ...operateEn, ...operateBusinessEn, ...operateClustersEn, ...operatePeopleEn, ...operatePlacementEn, ...operateTwinEn, ...tenantEn };
+export const zh = { ...accountZh, ...frameZh, ...jobsZh, ...moneyZh, ...noticesZh, ...operateZh, ...operateBusinessZh, ...operateClustersZh, ...operatePeopleZh, ...operatePlacementZh, ...operateTwinZh, ...tenantZh };

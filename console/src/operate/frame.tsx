@@ -4,7 +4,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useCurrentInView } from '../ui/tabs';
-import { AuditIcon, BusinessIcon, ClusterIcon, GlobeIcon, PlacementIcon, TenantIcon, UsersIcon } from './icons';
+import { AuditIcon, BusinessIcon, ClusterIcon, GlobeIcon, PlacementIcon, TenantIcon, TwinIcon, UsersIcon } from './icons';
 import './operate.css';
 
 export function OperateFrame() {
@@ -36,6 +36,10 @@ function SideBar() {
       <Link to="/operate/placement" {...rest}>
         <PlacementIcon />
         {t('op.nav.placement')}
+      </Link>
+      <Link to="/operate/twin" {...rest}>
+        <TwinIcon />
+        {t('op.nav.twin')}
       </Link>
       <Link to="/operate/business" {...rest}>
         <BusinessIcon />

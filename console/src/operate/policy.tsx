@@ -1,5 +1,6 @@
 // The policy document: edited as text, checked by the server without effect, put into force over the version one looked at; and its versions.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -12,20 +13,28 @@ import { diff, hunks } from './policy-text';
 import { once, q, type Schemas } from './queries';
 
 export function PolicyEditor() {
+  const [search] = useAddress();
   const policy = useQuery({ ...q.policy, staleTime: Infinity });
-  return <Answer query={policy} lines={12}>{(data) => <Editor key={data.version} policy={data} />}</Answer>;
+  // What was tried in the twin, to be put into force.
+  const tried = useQuery({ ...q.twinRun(search.run ?? ''), enabled: !!search.run });
+  return (
+    <Answer query={policy} lines={12}>
+      {(data) => (search.run ? <Answer query={tried} lines={12}>{(run) => <Editor key={`${data.version} ${run.id}`} policy={data} tried={run.asked.changes?.policy ?? undefined} />}</Answer> : <Editor key={data.version} policy={data} />)}
+    </Answer>
+  );
 }
 
-function Editor({ policy }: { policy: Schemas['Policy'] }) {
+function Editor({ policy, tried }: { policy: Schemas['Policy']; tried?: string | undefined }) {
   const { t } = useTranslation();
   const client = useQueryClient();
   const mayChange = useMayChange();
-  const [text, setText] = useState(policy.document);
+  const [text, setText] = useState(tried ?? policy.document);
   const [note, setNote] = useState('');
   const send = useMutation({
     mutationFn: (dry: boolean) => unwrap(api.PUT('/v1/policy', { params: { header: once() }, body: { document: text, dry_run: dry, expected_version: policy.version, note } })),
     onSuccess: (done) => { if (!done.dry_run) void client.invalidateQueries({ queryKey: ['operate', 'policy'] }); },
   });
+  const trial = useTrial(text, note);
   const lines = diff(policy.document, text);
   const changed = lines.some((line) => line.kind !== 'same');
   return (
@@ -33,9 +42,10 @@ function Editor({ policy }: { policy: Schemas['Policy'] }) {
       <Section title={<>{t('opPlace.inForce', { version: policy.version })}</>} aside={policy.at && <span className="faint"><When at={policy.at} /></span>}>
         <label>
           <span className="sheet-label">{t('opPlace.document')}</span>
-          <textarea className="field code" rows={24} spellCheck={false} readOnly={!mayChange} value={text} onChange={(event) => { setText(event.target.value); send.reset(); }} />
+          <textarea className="field code" rows={24} spellCheck={false} readOnly={!mayChange} value={text} onChange={(event) => { setText(event.target.value); send.reset(); trial.reset(); }} />
         </label>
         {send.error && <Refusal error={send.error} />}
+        {trial.error && <Refusal error={trial.error} />}
         {mayChange && (
           <>
             <label className="draft-bar">
@@ -45,6 +55,7 @@ function Editor({ policy }: { policy: Schemas['Policy'] }) {
             <div className="sheet-go draft-bar">
               {changed && <button type="button" className="button" onClick={() => { setText(policy.document); send.reset(); }}>{t('opPlace.undo')}</button>}
               <button type="button" className="button" disabled={send.isPending || !changed} onClick={() => send.mutate(true)}>{t('opPlace.check')}</button>
+              <button type="button" className="button" disabled={trial.isPending || !changed} onClick={() => trial.mutate()}>{t('opTwin.try')}</button>
               <button type="button" className="button button-primary" disabled={send.isPending || !changed} onClick={() => send.mutate(false)}>{t('opPlace.putIntoForce')}</button>
             </div>
           </>
@@ -58,6 +69,19 @@ function Editor({ policy }: { policy: Schemas['Policy'] }) {
       )}
     </div>
   );
+}
+
+/** The last days again under the edited policy, beside the one in force; the server checks the text first. */
+function useTrial(policy: string, note: string) {
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: () => unwrap(api.POST('/v1/twin/runs', { params: { header: once() }, body: { kind: 'past', note, changes: { policy } } })),
+    onSuccess: (run) => {
+      void client.invalidateQueries({ queryKey: ['operate', 'twinRuns'] });
+      void navigate({ to: '/operate/twin/$run', params: { run: run.id } });
+    },
+  });
 }
 
 function Changes({ changes, title }: { changes: readonly string[]; title: string }) {
@@ -79,7 +103,7 @@ function Changes({ changes, title }: { changes: readonly string[]; title: string
   );
 }
 
-function Diff({ from, to }: { from: string; to: string }) {
+export function Diff({ from, to }: { from: string; to: string }) {
   const { t } = useTranslation();
   return (
     <div className="diff" role="region" aria-label={t('opPlace.difference')} tabIndex={0}>

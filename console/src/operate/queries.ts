@@ -12,6 +12,8 @@ export const PAGE = 100;
 export const ALL = 1000;
 /** Pages that are looked at from afar ask anew this often. */
 export const CALM_MS = 20_000;
+/** What moves while it is looked at is asked for this often. */
+export const LIVE_MS = 1_000;
 
 /** The header under which a change may be sent again without being done twice. */
 export const once = () => ({ 'Idempotency-Key': idempotencyKey() });
@@ -32,6 +34,19 @@ export const q = {
   sites: queryOptions({ queryKey: ['operate', 'sites'], queryFn: ({ signal }) => unwrap(api.GET('/v1/sites', { params: { query: page(undefined, ALL) }, signal })) }),
   pools: queryOptions({ queryKey: ['pools', 'all'], queryFn: ({ signal }) => unwrap(api.GET('/v1/pools', { params: { query: page(undefined, ALL) }, signal })) }),
   policy: queryOptions({ queryKey: ['operate', 'policy'], queryFn: ({ signal }) => unwrap(api.GET('/v1/policy', { signal })) }),
+  twinRuns: (cursor?: string) =>
+    queryOptions({
+      queryKey: ['operate', 'twinRuns', cursor],
+      queryFn: ({ signal }) => unwrap(api.GET('/v1/twin/runs', { params: { query: page(cursor, 30) }, signal })),
+      ...kept,
+      refetchInterval: (query) => (query.state.data?.items.some(({ state }) => state === 'queued' || state === 'running') ? LIVE_MS : CALM_MS),
+    }),
+  twinRun: (run: string) =>
+    queryOptions({
+      queryKey: ['operate', 'twinRun', run],
+      queryFn: ({ signal }) => unwrap(api.GET('/v1/twin/runs/{run}', { params: { path: { run } }, signal })),
+      refetchInterval: (query) => (query.state.data && (query.state.data.state === 'queued' || query.state.data.state === 'running') ? LIVE_MS : false),
+    }),
   policies: (cursor?: string) => queryOptions({ queryKey: ['operate', 'policies', cursor], queryFn: ({ signal }) => unwrap(api.GET('/v1/policy/versions', { params: { query: page(cursor, 30) }, signal })), ...kept }),
   /** Jobs that wait, newest first; live by the stream as all lists of jobs. */
   waiting: (pool?: string) => queryOptions({ queryKey: ['jobs', 'waiting', pool], queryFn: ({ signal }) => unwrap(api.GET('/v1/jobs', { params: { query: { state: 'PENDING,HELD', ...(pool ? { pool } : {}), limit: ALL } }, signal })), ...kept }),

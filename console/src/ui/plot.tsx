@@ -34,12 +34,13 @@ const bounds = (values: readonly (number | undefined)[]): [number, number] => {
   return low === high ? [low - 0.5, high + 0.5] : [low, high];
 };
 
-export function Plot({ curves: { x, curves }, name }: { curves: Curves; name: string }) {
+/** `span`: bounds of the upright axis, so that plots beside each other can be compared; as the curves have it when left out. */
+export function Plot({ curves: { x, curves }, name, span }: { curves: Curves; name: string; span?: readonly [number, number] }) {
   const { t } = useTranslation();
   const format = useFormat();
   const { place, width } = useWidth();
   const [x0, x1] = bounds(x.values);
-  const [y0, y1] = bounds(curves.flatMap((curve) => curve.values));
+  const [y0, y1] = span ?? bounds(curves.flatMap((curve) => curve.values));
   const px = (value: number) => EDGE.left + ((value - x0) / (x1 - x0)) * (width - EDGE.left - EDGE.right);
   const py = (value: number) => HEIGHT - EDGE.bottom - ((value - y0) / (y1 - y0)) * (HEIGHT - EDGE.top - EDGE.bottom);
   const step = Math.max(1, Math.ceil(x.values.length / POINTS_MAX));

@@ -94,6 +94,8 @@ ids! {
     WebhookId, "webhook", "whk";
     /// One notice on its way to a user; the same at every try.
     NoticeId, "notice", "msg";
+    /// A run of the twin that somebody asked the platform for.
+    TwinRunId, "twin run", "twn";
 }
 
 fn parse_prefixed(text: &str, prefix: &str) -> Option<u128> {

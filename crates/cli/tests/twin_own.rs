@@ -118,6 +118,7 @@ async fn the_own_history_is_replayed_under_another_policy_in_two_commands() {
         let promises = all["promises_kept"].as_u64().unwrap() + all["promises_broken"].as_u64().unwrap();
         assert!(promises > 0, "the policy's contract is the supply's: {all}");
     }
+    the_server_plays_the_same(&server, &supply, &history, &file(&place, "policy.toml"), &other);
     let written = std::fs::read_to_string(&supply).unwrap();
     assert!(
         written.contains("shares = 3") && written.contains("[[contract]]\ntenant = \"house\"\ncores = 2"),
@@ -132,6 +133,45 @@ async fn the_own_history_is_replayed_under_another_policy_in_two_commands() {
         piped.starts_with("; Version: 2.2\n") && piped.lines().any(|line| line.starts_with("; User: 1 ")),
         "{piped}"
     );
+}
+
+/// What the server plays itself has the figures of the replay of the export under the policy in force.
+fn the_server_plays_the_same(server: &Hw, supply: &str, history: &str, in_force: &str, other: &str) {
+    let run = told(server, &format!("twin ask --days 1 --policy {other} --note another --wait"));
+    assert_eq!(run["state"], "done", "{run}");
+    let replay = told(server, &format!("twin replay --supply {supply} --trace history={history} --policy {in_force}"));
+    let same = |ours: &Value, theirs: &Value| {
+        for (here, there) in [
+            ("jobs", "jobs"),
+            ("mean_wait_seconds", "mean_wait_s"),
+            ("median_wait_seconds", "median_wait_s"),
+            ("mean_bounded_slowdown", "mean_bounded_slowdown"),
+            ("core_hours", "core_hours"),
+            ("capacity_core_hours", "capacity_core_hours"),
+            ("revenue", "revenue"),
+            ("idle_cost", "idle_cost"),
+            ("margin", "margin"),
+            ("promises_kept", "promises_kept"),
+            ("promises_broken", "promises_broken"),
+        ] {
+            let (a, b) = (ours.get(here).unwrap_or(&Value::Null), &theirs[there]);
+            // What is read and written once more may differ in the last bit.
+            let near = a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| (a - b).abs() <= 1e-12 * a.abs());
+            assert!(a == b || near, "{here}: {ours} {theirs}");
+        }
+    };
+    let as_is = &run["result"]["past"]["as_is"];
+    same(&as_is["all"], &replay);
+    for group in ["pools", "tenants", "modes"] {
+        as_is[group].as_array().unwrap().iter().zip(replay[group].as_array().unwrap()).for_each(|(a, b)| same(a, b));
+    }
+    // Jobs that end at once use little, and the cluster tells it.
+    assert!(as_is["all"]["used_core_hours"].as_f64().is_some(), "{as_is}");
+    assert_eq!(run["result"]["past"]["changed"]["all"]["jobs"], as_is["all"]["jobs"]);
+    let list = told(server, "twin runs");
+    assert_eq!((&list[0]["id"], &list[0]["gist"]["as_is"]["jobs"]), (&run["id"], &as_is["all"]["jobs"]));
+    let shown = text(&said(server, &format!("twin runs {}", run["id"].as_str().unwrap())).stdout);
+    assert!(shown.contains("done") && shown.contains("another"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,6 +15,7 @@ pub mod sse;
 mod statements;
 mod stream;
 mod transport;
+mod twin;
 
 pub use error::{ClientError, NextMove};
 pub use files::Content;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{
     AttemptId, ClusterId, Currency, JobId, Money, PoolId, ProjectId, ScriptId, Span, SpecId, SupplierId, TenantId,
-    TokenId, TransferId, UserId,
+    TokenId, TransferId, TwinRunId, UserId,
 };
 use model::{
     Actor, Cluster, ClusterLink, ClusterReport, ClusterTerms, ContractTier, DependencyKind, JobSpec, NodeState,
@@ -92,6 +92,25 @@ pub enum FetchEnd {
     Fetched { files: u64, bytes: u64, folder: Arc<str> },
     /// Why not, for the tenant.
     Failed(Arc<str>),
+}
+
+/// What people do with runs of the twin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TwinStep {
+    Ask,
+    Cancel,
+    Remove,
+}
+
+impl TwinStep {
+    /// As the audit log has it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ask => "twin.run",
+            Self::Cancel => "twin.cancel",
+            Self::Remove => "twin.remove",
+        }
+    }
 }
 
 /// Everything people can ask for. Access has been proven at the edge.
@@ -201,6 +220,12 @@ pub enum Command {
     Budget(Box<crate::budget::Budgeting>),
     /// What a currency is worth in another from a day on.
     SetRate(Box<crate::rates::NewRate>),
+    /// Something was done with a run of the twin, which is kept beside the engine: a line in the audit log.
+    NoteTwinRun {
+        run: TwinRunId,
+        step: TwinStep,
+        detail: String,
+    },
     /// Puts another policy into force; refused when `expected` is no longer the version in force.
     Steer {
         steering: Box<Steering>,
@@ -277,6 +302,7 @@ impl Command {
             Self::Settle(_) => "settlement",
             Self::Budget(_) => "budget",
             Self::SetRate(_) => "rate.set",
+            Self::NoteTwinRun { step, .. } => step.word(),
             Self::Steer { .. } => "policy.set",
             Self::RegisterSupplier(_) => "supplier.register",
             Self::SetSupplierTerms(_) => "supplier.terms",
@@ -343,6 +369,9 @@ pub enum Report {
     },
     Rate {
         rate: u64,
+    },
+    TwinRun {
+        run: TwinRunId,
     },
     /// Whose months are to be closed, up to `month`; all that was booked in it is stored.
     Due {

@@ -48,7 +48,7 @@ pub use budget::{Budgeting, MoneyRules, OverBudget, Scope as BudgetScope};
 pub use contract::Contracting;
 pub use denied::{Denied, NextMove};
 pub use grant::Granting;
-pub use input::{Command, Envelope, FetchEnd, Input, JobRef, Once, Report, Submission};
+pub use input::{Command, Envelope, FetchEnd, Input, JobRef, Once, Report, Submission, TwinStep};
 pub use policy::Policy;
 pub use preempt::Preemption;
 pub use purchase::NewTerms;

@@ -111,6 +111,10 @@ impl Engine {
             Command::Budget(what) => self.budget(*what, actor, out),
             Command::SetRate(new) => self.set_rate(*new, actor, out),
             Command::PublishPrices(book) => self.publish_prices(book, actor, out),
+            Command::NoteTwinRun { run, step, detail } => {
+                self.audit(out, actor, step.word(), run.to_string(), None, detail);
+                Ok(Report::TwinRun { run })
+            }
             Command::Steer { steering, note, expected } => self.steer(*steering, note, expected, actor, out),
             Command::SetSupplierTerms(terms) => self.set_supplier_terms(*terms, actor, out),
             Command::RegisterSupplier(_)

@@ -1,5 +1,5 @@
 //! The server: routes, access proofs, the driver loop, the embedded console.
-//! The only place where HTTP, engine, store and connectors meet; knows nothing of the simulator or the command line.
+//! The only place where HTTP, engine, store and connectors meet; knows the simulator by what `twin` plays on it, and nothing of the command line.
 
 pub mod access;
 pub mod app;
@@ -36,6 +36,7 @@ pub mod statements;
 #[doc(hidden)]
 pub mod testing;
 mod tidy;
+pub mod twin;
 pub mod up;
 
 pub use shell::{Running, StartError, start};

@@ -192,3 +192,19 @@ pub const MAIL_CODE_LIFE: Span = Span::from_hours(24);
 pub const MAIL_GUESSES_MAX: u32 = 5;
 /// Bytes of a mail address (RFC 5321).
 pub const MAIL_ADDRESS_BYTES_MAX: usize = 254;
+/// Runs of the twin that are kept, some 100 KiB each; the oldest go first.
+pub const TWIN_RUNS_KEPT: u32 = 100;
+/// Runs that may wait: one is played at a time.
+pub const TWIN_RUNS_QUEUED_MAX: usize = 20;
+/// Jobs of one run: 1.7 KiB each while they are played, and 1 KiB as they are read, so 300 MiB; a play takes about a minute.
+pub const TWIN_JOBS_MAX: usize = 100_000;
+/// Days that are played again.
+pub const TWIN_DAYS_MAX: u32 = 90;
+/// Seconds that are looked ahead: thirty days.
+pub const TWIN_HORIZON_SECONDS_MAX: u32 = 30 * 86_400;
+/// Pools that are added, lost or fail in one run.
+pub const TWIN_CHANGES_MAX: usize = 100;
+/// Waiting jobs of a run ahead that are told one by one.
+pub const TWIN_STARTS_SHOWN: usize = 1_000;
+/// Findings of the auditor that are kept.
+pub const TWIN_FINDINGS_SHOWN: usize = 20;

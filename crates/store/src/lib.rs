@@ -20,6 +20,7 @@ mod once;
 mod packed;
 mod query;
 mod store;
+mod twin_runs;
 mod write;
 
 pub use checkpoints::{Checkpoint, CheckpointFile, Dropped};
@@ -38,6 +39,7 @@ pub use query::settlements::{LineFilter, WorkPeriod};
 pub use query::statements::{After, Booked, Told, WorkFacts, job_of, usage_of};
 pub use query::usage::{UsageFacts, UsageFilter, UsageSum};
 pub use store::{Location, SqlStore};
+pub use twin_runs::{TwinRun, TwinRunState};
 
 #[cfg(test)]
 mod faults_tests;

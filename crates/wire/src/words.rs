@@ -71,6 +71,13 @@ words! {
     /// What a tenant has agreed on for its computing.
     ContractTier("snake_case") { LongTerm = "long_term", ShortTerm = "short_term", OnDemand = "on_demand" }
     TenantStatus("snake_case") { Active = "active", Suspended = "suspended" }
+    /// What a run of the twin plays: the last days again, or the present state ahead.
+    TwinKind("snake_case") { Past = "past", Ahead = "ahead" }
+    /// Where a run of the twin stands. `interrupted`: the server that played it went away.
+    TwinState("snake_case") {
+        Queued = "queued", Running = "running", Done = "done", Failed = "failed", Cancelled = "cancelled",
+        Interrupted = "interrupted",
+    }
     /// Own (共建) or bought in from a partner (外购/纳管).
     SupplyMode("snake_case") { Own = "own", Partner = "partner" }
     Backend("snake_case") { Local = "local", Slurm = "slurm", Kubernetes = "kubernetes" }

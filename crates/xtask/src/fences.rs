@@ -104,6 +104,7 @@ pub const FENCES: &[Fence] = &[
             "connect-slurm",
             "link",
             "wire",
+            "sim",
         ],
         &["clap", "sqlx"],
     ),

@@ -342,6 +342,8 @@ catalogue! {
     Earlier "Earlier by s" "提前（秒）";
     ChangedStartWithin "Start, changed" "变更后推演期内启动";
     ChangedMeanWait "Mean wait, changed" "变更后平均等待";
+    ChangedMargin "Margin, changed" "变更后毛利";
+    TwinRun "Run" "推演";
     BrokenOffJobs "Broken off" "因变更中断";
     NeverRan "Never ran" "未运行";
     JobsOver "Of them over" "其中已结束";

@@ -9,12 +9,11 @@ use client::{Client, PAGE_MAX};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
+use server::twin::{Changes, History, Offer, Past, TRACE, Used};
 use sim::supply::Supply;
 use sim::trace::swf;
 use wire::job::JobsQuery;
 
-use super::history::{History, Past, Used};
-use super::offer::Offer;
 use super::out::write;
 use super::supplied::refused;
 use crate::desk::Desk;
@@ -25,8 +24,6 @@ use crate::view::{Cell, View};
 
 /// Pools, clusters and tenants read at once: what the platform is designed for.
 const LIST_MAX: usize = 10_000;
-/// The name that the supply file gives the trace that goes with it.
-const TRACE: &str = "history";
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["trace", "csv", "supply"]))]
@@ -100,6 +97,7 @@ pub async fn run(desk: &Desk, args: Export) -> Result<View, Fault> {
             policy: client.policy().await?.document,
             groups,
             trace: TRACE,
+            changes: Changes::default(),
         };
         let text = offer.supply(desk.now());
         // What cannot be played is told now, not when somebody wants to play it.
@@ -162,3 +160,7 @@ fn put(desk: &Desk, path: &Path, content: impl FnOnce(&mut dyn Write) -> std::io
     }
     write(path, content)
 }
+
+#[cfg(test)]
+#[path = "past_tests.rs"]
+mod tests;

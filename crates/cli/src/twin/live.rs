@@ -45,7 +45,7 @@ pub struct Live {
     horizon: Span,
 }
 
-fn short(text: &str) -> Result<NewPool, String> {
+pub(super) fn short(text: &str) -> Result<NewPool, String> {
     NewPool::short(text).ok_or_else(|| format!("`{text}` is not NAME:NODES:CORES[:GPUS]"))
 }
 

@@ -1,17 +1,16 @@
-//! `hw twin`: history played again under other rules, on this machine; only `export` and `live` ask a server. One file per verb; this one names them.
+//! `hw twin`: history played again under other rules, on this machine; only `export`, `live`, `ask` and `runs` ask a server. One file per verb; this one names them.
 
 mod broker;
 mod compare;
 mod export;
 mod ground;
-mod history;
 mod live;
-mod offer;
 mod out;
 mod pack;
 mod page;
 mod progress;
 mod replay;
+mod runs;
 mod source;
 mod supplied;
 mod sweep;
@@ -44,6 +43,10 @@ enum Act {
     Export(export::Export),
     /// Run a copy of the platform ahead: when does each waiting job start, and what if?
     Live(live::Live),
+    /// Let the server play its last days again, or its present ahead, also with changes
+    Ask(runs::Ask),
+    /// Runs that the server plays or has played
+    Runs(runs::Runs),
     /// Let pods arrive at a cluster of GPU nodes and see how much of it a policy allocates
     Pack(pack::Pack),
     /// Play a year of a made-up operator with four clusters, and write its raw books
@@ -59,6 +62,8 @@ pub async fn run(desk: &Desk, args: Twin) -> Result<View, Fault> {
         Act::Broker(args) => broker::run(desk, args).await,
         Act::Export(args) => export::run(desk, args).await,
         Act::Live(args) => live::run(desk, args).await,
+        Act::Ask(args) => runs::ask(desk, args).await,
+        Act::Runs(args) => runs::runs(desk, args).await,
         Act::Pack(args) => pack::run(desk, args),
         Act::Year(args) => year::run(desk, args).await,
     }

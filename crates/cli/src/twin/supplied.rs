@@ -131,13 +131,8 @@ fn sources(desk: &Desk, args: &Replay, cores_max: u32) -> Result<(Vec<Source>, L
 
 /// How records become jobs of a supply whose widest pool has so many cores.
 pub(super) fn rules(cores_max: u32, days: Option<f64>, perfect_estimates: bool) -> Rules {
-    Rules {
-        perfect_estimates,
-        first_s: days.map(|days| (days * DAY_S) as i64),
-        shifts_to_zero: true,
-        plays_empty_runs: false,
-        ..Rules::on(cores_max)
-    }
+    let first_s = days.map(|days| (days * DAY_S) as i64);
+    Rules { perfect_estimates, first_s, ..sim::supply::rules(cores_max) }
 }
 
 /// Reads traces written `NAME=FILE`.

@@ -12,6 +12,7 @@ pub mod grant;
 pub mod job;
 pub mod order;
 pub mod overview;
+pub mod people;
 pub mod prices;
 pub mod rate;
 pub mod report;

@@ -32,6 +32,7 @@ mod submit;
 mod suppliers;
 mod supply;
 mod twin;
+mod twin_runs;
 mod usage;
 
 pub(crate) use bytes::Reader;
@@ -143,6 +144,9 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(policy::get, policy::set))
         .routes(routes!(policy::versions))
         .routes(routes!(twin::state))
+        .routes(routes!(twin_runs::ask, twin_runs::list))
+        .routes(routes!(twin_runs::get, twin_runs::remove))
+        .routes(routes!(twin_runs::cancel))
         .routes(routes!(people::tenants, people::create_tenant))
         .routes(routes!(people::tenant, people::change_tenant))
         .routes(routes!(people::projects, people::create_project))

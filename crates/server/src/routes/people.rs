@@ -31,19 +31,7 @@ use crate::problem::Failure;
 pub(super) async fn tenants(sight: Sight, Params(query): Params<PageQuery>) -> Result<Json<Page<Tenant>>, Failure> {
     let request = page(query.limit, query.cursor.as_deref())?;
     let found = sight.app().store.tenants(sight.who.scope(), request).await?;
-    Ok(Json(convert::page(found, shown)))
-}
-
-fn shown(tenant: model::Tenant) -> Tenant {
-    Tenant {
-        id: tenant.id,
-        name: tenant.name.to_string(),
-        currency: tenant.currency.to_string(),
-        shares: tenant.shares,
-        status: convert::tenant_status(tenant.status),
-        tier: convert::tier(tenant.tier),
-        regions: tenant.regions.iter().map(ToString::to_string).collect(),
-    }
+    Ok(Json(convert::page(found, convert::people::tenant)))
 }
 
 /// Create a tenant with a wallet and a project called `default`.
@@ -116,7 +104,7 @@ fn credit(limit: Option<MoneyText>) -> Result<Option<base::Money>, Failure> {
     responses((status = 200, description = "The tenant", body = Tenant))
 )]
 pub(super) async fn tenant(access: TenantAccess<Read>) -> Json<Tenant> {
-    Json(shown(access.tenant.clone()))
+    Json(convert::people::tenant(access.tenant.clone()))
 }
 
 /// Change a tenant's shares, status, credit limit, contract tier or regions.

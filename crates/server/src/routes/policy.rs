@@ -80,8 +80,14 @@ pub(super) async fn set(
 
 /// The policy in force, as TOML.
 pub(super) async fn document(app: &App) -> Result<String, Failure> {
+    Ok(in_force(app).await?.1)
+}
+
+/// The policy in force with its number, 0 where none was set.
+pub(super) async fn in_force(app: &App) -> Result<(u64, String), Failure> {
     let version = newest(app).await?;
-    Ok(version.map_or_else(|| app.settings.steering.document(), |version| version.steering.document()))
+    let none = || (0, app.settings.steering.document());
+    Ok(version.map_or_else(none, |version| (version.number, version.steering.document())))
 }
 
 async fn newest(app: &App) -> Result<Option<PolicyVersion>, Failure> {

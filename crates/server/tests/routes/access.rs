@@ -96,7 +96,8 @@ async fn outcome(platform: &Platform, column: &Column, method: &Method, path: &s
         .replace("{supplier}", "harbour")
         .replace("{project}", "default")
         .replace("{webhook}", "whk_none")
-        .replace("{report}", "rep_none");
+        .replace("{report}", "rep_none")
+        .replace("{run}", "twn_none");
     assert!(!target.contains('{'), "{path}: a segment that this test does not know");
     let request = request.uri(target).header(header::CONTENT_TYPE, "application/json");
     let (status, code) = platform.outcome(request.body("{}".into()).unwrap()).await;

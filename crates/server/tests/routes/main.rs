@@ -21,4 +21,5 @@ mod streams;
 mod suppliers;
 mod supply;
 mod support;
+mod twin_runs;
 mod usage;

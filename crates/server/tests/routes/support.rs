@@ -73,7 +73,26 @@ impl Platform {
     }
 
     pub async fn with(settings: &[(&str, &str)]) -> Platform {
-        let folder = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap(), settings, None).await
+    }
+
+    /// The same database under another server; its cluster knows nothing any more.
+    pub async fn restarted(self) -> Platform {
+        let Platform { running, machine, admin, router, _folder: folder, .. } = self;
+        let store = Arc::downgrade(&running.app.store);
+        drop((machine, router));
+        running.stop().await.unwrap();
+        let gone = async {
+            while store.strong_count() > 0 {
+                // Its last tasks hear of the end by and by.
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, gone).await.expect("the server goes on after its end");
+        Self::on(folder, &[], Some(admin)).await
+    }
+
+    async fn on(folder: TempDir, settings: &[(&str, &str)], admin: Option<String>) -> Platform {
         let shape = Resources::new(CORES, Amount::from_gib(GIB), 0);
         let supply = testing::supply(shape);
         let ahead = Arc::new(AtomicI64::new(0));
@@ -95,7 +114,7 @@ impl Platform {
         });
         let config = testing::config(folder.path(), settings);
         let running = testing::start(config, clock, supply, connect).await.unwrap();
-        let admin = running.first_admin.as_ref().unwrap().token.clone();
+        let admin = admin.unwrap_or_else(|| running.first_admin.as_ref().unwrap().token.clone());
         let router = server::routes::router(running.app.clone());
         Platform { running, machine, admin, ahead, router, _folder: folder }
     }

@@ -22,10 +22,11 @@ pub use engine::Steering;
 #[cfg(test)]
 pub(crate) use play::at_last_arrival;
 pub use play::{Fate, Played, STINTS_JOBS_MAX, Source, Stint, play};
-pub use sums::{Group, Sums, csv, sums};
+pub use sums::{Group, Sums, csv, group_of, sums};
 pub use written::Fault;
 pub(crate) use written::span_or_none;
 
+use crate::replay::Rules;
 use crate::world::Lateness;
 use written::Mode;
 
@@ -123,6 +124,11 @@ impl Tenant {
     pub fn data_cost(&self, cluster: usize) -> Money {
         self.data.get(cluster).map_or(Money::ZERO, |data| data.1)
     }
+}
+
+/// How records become jobs of a supply whose widest pool has so many cores.
+pub fn rules(cores_max: u32) -> Rules {
+    Rules { shifts_to_zero: true, plays_empty_runs: false, ..Rules::on(cores_max) }
 }
 
 impl Supply {

@@ -22,12 +22,15 @@ pub struct Group {
     /// Of them, those that did not end by themselves.
     pub failed: usize,
     pub mean_wait_s: f64,
+    pub median_wait_s: f64,
     pub p95_wait_s: f64,
     pub max_wait_s: f64,
     /// max(1, (wait + run) / max(run, 10 s)).
     pub mean_bounded_slowdown: f64,
     /// Core-hours of the runs; and of what the group's pools had while the run lasted, the share, where the group is of supply.
     pub core_hours: f64,
+    /// Core-hours that the group's pools had while the run lasted, where the group is of supply.
+    pub capacity_core_hours: Option<f64>,
     pub utilization: Option<f64>,
     #[serde(serialize_with = "as_text")]
     pub revenue: Money,
@@ -89,6 +92,11 @@ pub fn csv(supply: &Supply, played: &Played, sources: &[Source], mut out: impl W
         writeln!(out, "{},{pool},{promised},{},{},{}", fate.procs, fate.charge, fate.cost, fate.charge - fate.cost)?;
     }
     Ok(())
+}
+
+/// Figures of the jobs that count, under a name. Idle pools and contract fees are no part of them.
+pub fn group_of(name: &str, supply: &Supply, played: &Played, counts: &dyn Fn(&Fate) -> bool) -> Group {
+    group(name, supply, played, counts)
 }
 
 /// Sums a run up.
@@ -168,6 +176,7 @@ fn group(name: &str, supply: &Supply, played: &Played, counts: &dyn Fn(&Fate) ->
         waits.sort_unstable_by(f64::total_cmp);
         found.mean_wait_s = waits.iter().sum::<f64>() / waits.len() as f64;
         found.mean_bounded_slowdown = slowdowns / waits.len() as f64;
+        found.median_wait_s = quantile(&waits, 0.5);
         found.p95_wait_s = quantile(&waits, 0.95);
         found.max_wait_s = waits[waits.len() - 1];
     }
@@ -188,6 +197,7 @@ fn add_supply(group: &mut Group, supply: &Supply, played: &Played, pools: &[usiz
             whole += Money(each.0.saturating_mul(i64::from(pool.nodes)));
         }
     }
+    group.capacity_core_hours = Some(capacity);
     group.utilization = (capacity > 0.0).then(|| group.core_hours / capacity);
     group.idle_cost = (whole - group.own_cost).max(Money::ZERO);
     group.margin = group.margin - group.idle_cost;

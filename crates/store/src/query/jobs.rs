@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{AttemptId, Currency, JobId, PoolId, ProjectId, ScriptId, TenantId, Timestamp, UserId};
 use engine::{JobRef, JobRow};
-use model::{Attempt, JobSpec, StateCode};
+use model::{Attempt, JobSpec, StateCode, Usage};
 use ports::StoreError;
 use rating::Interval;
 use serde::de::DeserializeOwned;
@@ -205,6 +205,17 @@ impl SqlStore {
         let select = "SELECT v, doc FROM attempts WHERE open = 1 AND job";
         let found = by_key(&self.readers, select, "", &keys, Args::id, read).await.map_err(store_error)?;
         Ok(found.into_iter().collect())
+    }
+
+    /// What the last attempt that ran used, by job. Jobs that never ran, and those whose attempt goes on, are left out.
+    pub async fn usage_of(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, Usage>, StoreError> {
+        let keys: Vec<u128> = jobs.iter().map(|job| job.as_u128()).collect();
+        let read = |row: &Row| codec::get::<Attempt>(row, 0);
+        let select = "SELECT v, doc FROM attempts WHERE open = 0 AND job";
+        let found = by_key(&self.readers, select, "", &keys, Args::id, read).await.map_err(store_error)?;
+        let mut ran: Vec<Attempt> = found.into_iter().filter(|attempt| attempt.started_at.is_some()).collect();
+        ran.sort_by_key(|attempt| attempt.id);
+        Ok(ran.into_iter().map(|attempt| (attempt.id.job, attempt.usage)).collect())
     }
 
     /// Billed stretches of time of a job, oldest attempt and stretch first.

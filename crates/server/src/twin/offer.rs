@@ -10,6 +10,7 @@ use wire::cost::SupplierFee;
 use wire::people::Tenant;
 use wire::prices::PriceBook;
 use wire::supply::{Cluster, Pool};
+use wire::twin_run::{TwinChanges, TwinOutage, TwinPool};
 
 /// Of nodes whose owner did not say.
 const LIFE_MONTHS: u32 = 60;
@@ -17,6 +18,16 @@ const LIFE_MONTHS: u32 = 60;
 const BOUND_OF_MEAN: f64 = 1.386_294;
 /// Cores of a node below one, and memory below a GiB, are left out.
 const CORE_MILLIS: u64 = 1_000;
+
+/// The name that a supply gives the trace that goes with it.
+pub const TRACE: &str = "history";
+
+/// What is different from what was read: pools that are added, and what fails.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub add: Vec<TwinPool>,
+    pub outages: Vec<TwinOutage>,
+}
 
 /// What was read of a platform.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +43,7 @@ pub struct Offer {
     pub groups: BTreeMap<String, usize>,
     /// Name under which that trace is played.
     pub trace: &'static str,
+    pub changes: Changes,
 }
 
 impl Offer {
@@ -41,8 +53,23 @@ impl Offer {
             String::from("# Written by `hw twin export`: pools, prices, tenants and contracts as they were then.\n");
         self.prices(now, &mut out);
         self.clusters(&mut out);
+        self.added(&mut out);
         self.tenants(&mut out);
         out
+    }
+
+    /// The same with what somebody wants to be different.
+    pub fn changed(mut self, changes: &TwinChanges) -> Offer {
+        for loss in &changes.lose {
+            for pool in self.pools.iter_mut().filter(|pool| pool.name == loss.pool) {
+                pool.nodes_total = loss.nodes.map_or(0, |lost| pool.nodes_total.saturating_sub(lost));
+            }
+        }
+        if let Some(policy) = &changes.policy {
+            self.policy.clone_from(policy);
+        }
+        self.changes = Changes { add: changes.add.clone(), outages: changes.outages.clone() };
+        self
     }
 
     fn currency(&self) -> &str {
@@ -128,6 +155,37 @@ impl Offer {
                 cost.life_months.unwrap_or(LIFE_MONTHS)
             );
             let _ = writeln!(out, "datacentre_fee_month = \"{}\"", cost.datacentre_fee_month);
+        }
+    }
+
+    /// Pools that are not there, each of a cluster of its own, and what fails.
+    fn added(&self, out: &mut String) {
+        let largest = self.pools.iter().map(|pool| pool.shape.memory_bytes >> 30).max().unwrap_or(0);
+        for pool in &self.changes.add {
+            let (name, mode) = (text(&pool.name), pool.mode);
+            let _ = writeln!(out, "\n[[cluster]]\nname = {name}\nmode = \"{mode}\"");
+            let memory = pool.memory_gib.map_or(largest, u64::from);
+            let _ = writeln!(out, "\n[[pool]]\nname = {name}\ncluster = {name}\nnodes = {}", pool.nodes);
+            let _ = writeln!(out, "cores = {}\nmemory_gib = {memory}\ngpus = {}", pool.cores, pool.gpus);
+            if let Some(fee) = pool.fee_core_hour {
+                let _ = writeln!(out, "fee_core_hour = \"{fee}\"");
+            }
+            if let Some(month) = pool.node_month {
+                let cost = "purchase_price = \"0\"\nlife_months = 1";
+                let _ = writeln!(out, "[pool.cost]\n{cost}\ndatacentre_fee_month = \"{month}\"");
+            }
+        }
+        for outage in &self.changes.outages {
+            let _ = writeln!(out, "\n[[outage]]");
+            if let Some(pool) = &outage.pool {
+                let all = self.pools.iter().find(|known| known.name == *pool).map_or(0, |known| known.nodes_total);
+                let nodes = outage.nodes.map_or(all, |nodes| nodes.min(all));
+                let _ = writeln!(out, "pool = {}\nnodes = {nodes}", text(pool));
+            }
+            if let Some(cluster) = &outage.cluster {
+                let _ = writeln!(out, "cluster = {}", text(cluster));
+            }
+            let _ = writeln!(out, "from = \"{}s\"\nfor = \"{}s\"", outage.from_seconds, outage.for_seconds);
         }
     }
 
