@@ -25,7 +25,16 @@ DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 # The first of January 1970 was a Thursday.
 MONDAY = 3 * DAY
 # How many of the smallest pieces make a unit: thousandths of cores, bytes, cards and nodes, each for a microsecond.
-PIECES = {"core_hour": 1000 * HOUR, "gib_hour": (1 << 30) * HOUR, "card_hour": HOUR, "node_hour": HOUR}
+PIECES = {
+    "core_hour": 1000 * HOUR,
+    "gib_hour": (1 << 30) * HOUR,
+    "card_hour": HOUR,
+    "node_hour": HOUR,
+    "gib_month": (1 << 30) * (365 * 24 * HOUR // 12),
+    "gib_moved": 1 << 30,
+    "request": 1,
+    "kilotoken": 1000,
+}
 ROUND = {"none": 0, "second": 1_000_000, "minute": MINUTE, "hour": HOUR}
 
 
@@ -415,6 +424,47 @@ def charges(rows, books, contracts, grants, wrong):
     return sums, skipped
 
 
+def usage(rows, books, contracts, grants, wrong):
+    """Storage, traffic, requests and tokens: each record by its item, and what each month of an item comes to."""
+    months, sums, seen = defaultdict(lambda: [0, 0, 0]), {}, set()
+    rows.sort(key=lambda row: int(row["number"]))
+    for row in rows:
+        where, charge = f"usage {row['number']}", money(row["charge"])
+        if row["usage"] in seen:
+            wrong(f"{where}: is there twice")
+        seen.add(row["usage"])
+        sums[row["usage"]] = charge
+        draws = json.loads(row["draws"]) if row.get("draws") else []
+        for draw in draws:
+            of = contracts.drawn[month_key(draw)]
+            of[0], of[1] = of[0] + int(draw["pieces"]), of[1] + money(draw["value"])
+        included = sum(int(draw["pieces"]) for draw in draws)
+        if included != int(row["included"]) or included > int(row["pieces"]):
+            wrong(f"{where}: {row['included']} pieces are included, its draws are {included}")
+        grants.take({**row, "number": where, "attempt": "-", "seq": "-", "class": "normal", "drawn": ""}, wrong)
+        book = books[row["price_book"]]
+        item = book.find(row["unit"], {**row, "class": "normal"})
+        if item is None or item.place != int(row["item"]):
+            wrong(f"{where}: another item of its price book is for it")
+            continue
+        pieces, at = int(row["pieces"]) - included, moment(row["from"])
+        if item.minimum:
+            due = max(item.price_time(at, at + 1) * pieces // PIECES[item.unit], item.minimum) if pieces else 0
+            if due != charge:
+                wrong(f"{where}: charged {show(charge)}, comes to {show(due)}")
+            continue
+        month = months[(row["tenant"], row["price_book"], item.place, item.month(at))]
+        month[0], month[1], month[2] = month[0] + charge, month[1] + pieces, month[2] + pieces * item.price_time(at, at + 1)
+        if charge < 0 or money(row["uncollected"]) + money(row["credited"]) > charge:
+            wrong(f"{where}: more was paid than was charged")
+    for (tenant, book, place, month), (charge, pieces, worth) in months.items():
+        item = books[book].items[place]
+        due = item.graduated(pieces) if item.by_volume() else worth // PIECES[item.unit]
+        if due != charge:
+            wrong(f"tenant {tenant}: charged {show(charge)} by item {place + 1} in {month}, the month comes to {show(due)}")
+    return sums
+
+
 def balances(transfers, wrong):
     """Debits less credits of every account."""
     accounts, seen = defaultdict(lambda: [0, 0]), set()
@@ -438,6 +488,17 @@ def earned(transfers, sums, wrong):
     for job in sorted(set(moved) | set(sums)):
         if moved[job] != sums[job]:
             wrong(f"{job}: its intervals come to {show(sums[job])}, {show(moved[job])} were moved for it")
+
+
+def used(transfers, sums, wrong):
+    """What was moved to revenue for each record of usage is its charge."""
+    moved = defaultdict(int)
+    for row in transfers:
+        if row.get("usage") and row["credit"].endswith("/revenue/usage"):
+            moved[row["usage"]] += money(row["amount"])
+    for key in sorted(set(moved) | set(sums)):
+        if moved[key] != sums.get(key, 0):
+            wrong(f"usage {key}: comes to {show(sums.get(key, 0))}, {show(moved[key])} were moved for it")
 
 
 def statements(rows, transfers, wrong):
@@ -495,10 +556,15 @@ def main(words):
         contracts = Contracts(table(folder, "contracts", False) or [], table(folder, "contract_months", False) or [])
         grants = Grants(table(folder, "grants", False) or [])
         sums, skipped = charges(intervals, books, contracts, grants, faults.append)
+        records = table(folder, "usage", False)
+        if records is not None:
+            spent = usage(records, books, contracts, grants, faults.append)
         contracts.check(faults.append)
         accounts = balances(transfers, faults.append)
         grants.check(accounts, faults.append)
         earned(transfers, sums, faults.append)
+        if records is not None:
+            used(transfers, spent, faults.append)
         told = table(folder, "statements", False)
         if told is not None:
             statements(told, transfers, faults.append)

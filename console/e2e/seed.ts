@@ -29,6 +29,15 @@ export async function call<T = Json>(token: string, method: string, path: string
 export const tokenOf = async (name: string, password: string): Promise<string> =>
   (await call<{ token: string }>('', 'POST', '/v1/login', { name, password, label: 'e2e' })).token;
 
+/** An owner of a tenant of its own, with nothing in it. */
+export async function seedUser(admin: string, adminPassword: string, name: string): Promise<{ name: string; password: string }> {
+  const root = await tokenOf(admin, adminPassword);
+  const password = 'a password for tests';
+  await call(root, 'POST', '/v1/tenants', { name });
+  await call(root, 'POST', '/v1/users', { tenant: name, name: `${name}-owner`, role: 'owner', password });
+  return { name: `${name}-owner`, password };
+}
+
 const script = (name: string, lines: string) => `#!/bin/bash\n#SBATCH --job-name=${name}\n#SBATCH --ntasks=1\n#SBATCH --mem=64M\n#SBATCH --time=1\n${lines}\n`;
 
 /** A PNG of two by two points. */
@@ -59,7 +68,7 @@ export async function seedTenant(admin: string, adminPassword: string): Promise<
   const [owner, member] = [`${name}-owner`, `${name}-mei`];
   await call(root, 'POST', '/v1/tenants', { name });
   // A price at which a second of a core costs this tenant 0.2: work of a moment is seen in the figures.
-  await call(root, 'POST', '/v1/prices', { name: `e2e-${name}`, currency: 'CNY', core_hour: '0.10', gib_hour: '0.01', items: [{ unit: 'core_hour', tenant: name, price: '720' }] });
+  await call(root, 'POST', '/v1/prices', { name: `e2e-${Date.now()}`, currency: 'CNY', core_hour: '0.10', gib_hour: '0.01', items: [{ unit: 'core_hour', tenant: name, price: '720' }] });
   await call(root, 'POST', `/v1/tenants/${name}/wallet/top-ups`, { amount: '5000', memo: 'first payment' });
   await call(root, 'POST', '/v1/users', { tenant: name, name: owner, role: 'owner', password });
   await call(root, 'POST', '/v1/users', { tenant: name, name: member, role: 'member', password });

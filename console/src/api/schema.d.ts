@@ -253,7 +253,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, or grants as CSV. */
+        /** Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, grants, currency rates, or usage that is no running time as CSV. */
         get: operations["export"];
         put?: never;
         post?: never;
@@ -582,6 +582,23 @@ export interface paths {
         };
         /** A piece of a job's output, as bytes. */
         get: operations["job_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{job}/logs/find": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Places of a text in a job's output. One look goes through 64 MiB at most: look on from `next` until it is `null`. */
+        get: operations["find_in_job_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1701,6 +1718,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Usage as it was billed, newest first. */
+        get: operations["usage"];
+        put?: never;
+        /**
+         * Report what was used of storage, traffic, requests or tokens. Each record has an answer of its own: it is billed once, however often
+         *     it is reported; one that is refused is not billed, and stays with whoever reports it.
+         */
+        post: operations["report_usage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/usage/sums": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What usage comes to by tenant and unit. */
+        get: operations["usage_sums"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/users": {
         parameters: {
             query?: never;
@@ -2271,13 +2326,13 @@ export interface components {
             /** @description What was paid for it. */
             fee: components["schemas"]["Money"];
             from: components["schemas"]["Time"];
-            /** @description Hours that can be drawn, with three decimal places, rounded down; `null` for the contract's own fee. */
+            /** @description Hours, or units of what is included, that can be drawn, with three decimal places, rounded down; `null` for the contract's own fee. */
             hours?: string | null;
             /** @description Of the fee, what nobody drew and was earned at the month's end. */
             lapsed: components["schemas"]["Money"];
             /**
              * Format: int32
-             * @description 0: the contract's own fee; from 1 its commitments.
+             * @description 0: the contract's own fee; from 1 its commitments; from 100 what is included.
              */
             line: number;
             /** @description Of the calendar. */
@@ -2767,6 +2822,20 @@ export interface components {
             /** Format: int64 */
             size: number;
         };
+        /** @description Where a text is in an output. */
+        LogFound: {
+            /**
+             * Format: int64
+             * @description From where to look on; `null`: all that there is was looked through.
+             */
+            next?: number | null;
+            places: components["schemas"]["LogPlace"][];
+            /**
+             * Format: int64
+             * @description Of the file now.
+             */
+            size: number;
+        };
         /** @description Data of an event `log` of a followed log. */
         LogPiece: {
             /**
@@ -2776,6 +2845,15 @@ export interface components {
             offset: number;
             /** @description Valid text; bytes that are none appear as U+FFFD. */
             text: string;
+        };
+        LogPlace: {
+            /** @description The line around it, cut where it is long. */
+            line: string;
+            /**
+             * Format: int64
+             * @description Of its first byte in the file.
+             */
+            offset: number;
         };
         /** @description Signing in for a program: the answer carries a token. */
         Login: {
@@ -3616,6 +3694,52 @@ export interface components {
                 /** @description `top_up`, `settle`, `refund` … */
                 reason: string;
                 to?: components["schemas"]["Time"] | null;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_Usage: {
+            items: {
+                /** @description When it was billed. */
+                at: components["schemas"]["Time"];
+                charge: components["schemas"]["Money"];
+                /** @description Of the charge, what grants paid. */
+                credited: components["schemas"]["Money"];
+                currency: string;
+                from: components["schemas"]["Time"];
+                id: string;
+                /** @description Pieces that contracts included, and the same in units. */
+                included: string;
+                included_quantity: string;
+                label?: string | null;
+                /** @description It was reported when its month was closed, and counts for the month in which it was billed. */
+                late: boolean;
+                /**
+                 * Format: int64
+                 * @description Ours, counted from 1.
+                 */
+                number: number;
+                /** @description Bytes times microseconds, bytes, requests or tokens. */
+                pieces: string;
+                pool?: string | null;
+                pool_name?: string | null;
+                /** @description By whose prices. */
+                price_book: string;
+                product: components["schemas"]["ProductLine"];
+                project: string;
+                project_name: string;
+                /** @description The same in units, with six places, rounded down. */
+                quantity: string;
+                source: string;
+                tenant: string;
+                tenant_name: string;
+                to: components["schemas"]["Time"];
+                /** @description Of the charge, what the wallet did not have; written off. */
+                uncollected: components["schemas"]["Money"];
+                unit: components["schemas"]["PriceUnit"];
+                user?: string | null;
+                user_name?: string | null;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -4531,6 +4655,8 @@ export interface components {
             projects: components["schemas"]["StatementPart"][];
             /** @description There are more jobs than are listed. */
             truncated: boolean;
+            /** @description Storage, traffic, requests and tokens, by project, unit and what was used. */
+            usage?: components["schemas"]["StatementUsage"][];
             users: components["schemas"]["StatementPart"][];
         };
         StatementImport: {
@@ -4647,6 +4773,21 @@ export interface components {
              * @default 0
              */
             quantity_milli_hours: number;
+        };
+        /** @description What a project used of storage, traffic, requests or tokens within a month. */
+        StatementUsage: {
+            charges: components["schemas"]["Money"];
+            /** @description Of the charges, what grants paid. */
+            credits: components["schemas"]["Money"];
+            due: components["schemas"]["Money"];
+            /** @description What was used, in words. */
+            label?: string | null;
+            /** @description It happened in a month that was closed when it was reported. */
+            late: boolean;
+            project: string;
+            /** @description Of what was charged for, in units with six places, rounded down. */
+            quantity: string;
+            unit: components["schemas"]["PriceUnit"];
         };
         StatementsClose: {
             /**
@@ -5003,6 +5144,85 @@ export interface components {
             read_bytes: number;
             /** Format: int64 */
             written_bytes: number;
+        };
+        /** @description One thing that was used. The same `source` and `id` are the same usage: it is billed once. */
+        UsageRecord: {
+            from: components["schemas"]["Time"];
+            /** @description Of the source. */
+            id: string;
+            /** @description What, in words: the name of a model. */
+            label?: string | null;
+            /** @description In smallest pieces, a whole number: bytes times microseconds, bytes, requests or tokens. */
+            pieces: string;
+            /** @description Where: name or id of a pool. */
+            pool?: string | null;
+            product?: components["schemas"]["ProductLine"] | null;
+            /** @description Name or id; the user's own project when left out, or `default` without a user. */
+            project?: string | null;
+            /** @description Whose: name or id. */
+            tenant: string;
+            to?: components["schemas"]["Time"] | null;
+            /** @description `gib_month`, `gib_moved`, `request` or `kilotoken`. */
+            unit: components["schemas"]["PriceUnit"];
+            /** @description Name or id. */
+            user?: string | null;
+        };
+        /** @description What somebody reports. */
+        UsageReport: {
+            records: components["schemas"]["UsageRecord"][];
+            /** @description Who reports it, in words; `platform` is taken. */
+            source: string;
+        };
+        /** @description What came of one record, in the order of the report. One that was refused is not billed and may be reported again. */
+        UsageResult: {
+            /** @description It was billed before. */
+            again: boolean;
+            /** @description Billed, by this report or by one before. */
+            booked: boolean;
+            charge?: components["schemas"]["Money"] | null;
+            /** @description Why it is not billed: a stable code, and a text. */
+            code?: string | null;
+            detail?: string | null;
+            id: string;
+            /**
+             * Format: int64
+             * @description Ours.
+             */
+            number?: number | null;
+            uncollected?: components["schemas"]["Money"] | null;
+        };
+        /** @description What the records of a unit come to. */
+        UsageSum: {
+            charge: components["schemas"]["Money"];
+            credited: components["schemas"]["Money"];
+            currency: string;
+            included: string;
+            included_quantity: string;
+            pieces: string;
+            quantity: string;
+            /** Format: int64 */
+            records: number;
+            tenant: string;
+            tenant_name: string;
+            uncollected: components["schemas"]["Money"];
+            unit: components["schemas"]["PriceUnit"];
+        };
+        UsageSums: {
+            from?: components["schemas"]["Time"] | null;
+            items: components["schemas"]["UsageSum"][];
+            to?: components["schemas"]["Time"] | null;
+        };
+        UsageTaken: {
+            /**
+             * Format: int32
+             * @description Of these, billed before.
+             */
+            again: number;
+            /** Format: int32 */
+            booked: number;
+            /** Format: int32 */
+            refused: number;
+            results: components["schemas"]["UsageResult"][];
         };
         User: {
             disabled: boolean;
@@ -6993,7 +7213,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months` or `grants` */
+                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months`, `grants`, `rates` or `usage` */
                 export: string;
             };
             cookie?: never;
@@ -10115,6 +10335,128 @@ export interface operations {
                 };
             };
             /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_in_job_log: {
+        parameters: {
+            query: {
+                /** @description Standard output when left out. */
+                stream?: "stdout" | "stderr";
+                /** @description What to look for; small and capital letters of ASCII are alike. */
+                text: string;
+                /** @description First byte; 0 when left out. */
+                from?: number;
+                /** @description Places, at most 1,000; 200 when left out. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Id, number or element of an array */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The places, in order */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogFound"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20659,6 +21001,408 @@ export interface operations {
                 };
             };
             /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    usage: {
+        parameters: {
+            query?: {
+                /** @description Name or id. */
+                tenant?: string;
+                unit?: components["schemas"]["PriceUnit"];
+                /** @description Name of a project of the tenant that is asked for, or of one's own; or an id. */
+                project?: string;
+                /** @description Name or id. */
+                user?: string;
+                /** @description Usage that ended at this moment or later; what was reported late counts when it was billed. */
+                from?: components["schemas"]["Time"];
+                /** @description Without this moment. */
+                to?: components["schemas"]["Time"];
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of records */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Usage"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UsageReport"];
+            };
+        };
+        responses: {
+            /** @description What came of each record */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageTaken"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    usage_sums: {
+        parameters: {
+            query?: {
+                /** @description Name or id. */
+                tenant?: string;
+                unit?: components["schemas"]["PriceUnit"];
+                /** @description Name of a project of the tenant that is asked for, or of one's own; or an id. */
+                project?: string;
+                /** @description Name or id. */
+                user?: string;
+                /** @description Usage that ended at this moment or later; what was reported late counts when it was billed. */
+                from?: components["schemas"]["Time"];
+                /** @description Without this moment. */
+                to?: components["schemas"]["Time"];
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sums by tenant and unit */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageSums"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -28,6 +28,8 @@ export interface LogEnd {
   size: number;
 }
 export type LogPiece = Schemas['LogPiece'];
+export type LogFound = Schemas['LogFound'];
+export type LogPlace = Schemas['LogPlace'];
 export type NodeState = Schemas['NodeState'];
 export type MailNotices = Schemas['MailNotices'];
 export type NoticeKind = Schemas['NoticeKind'];

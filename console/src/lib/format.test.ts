@@ -41,9 +41,17 @@ test.each([
 test('money keeps its digits: the text never becomes a binary fraction', () => {
   expect(en.money('12.5', 'CNY')).toBe('¥12.50');
   expect(en.money('0.0531', 'CNY')).toBe('¥0.0531');
+  expect(en.money('0.000008', 'CNY')).toBe('¥0.000008');
+  expect(en.money('0.00', 'CNY')).toBe('¥0.00');
   expect(en.money('9007199254740993.01', 'CNY')).toBe('¥9,007,199,254,740,993.01');
   expect(en.money('-3.20', 'EUR')).toBe('-€3.20');
   expect(zh.money('1104', 'CNY')).toBe('¥1,104.00');
+  expect(en.moneyColumn('999.1234', 'CNY')).toBe('¥999.1234');
+  expect(en.moneyColumn('-7849.7514', 'CNY')).toBe('-¥7,849.75');
+  expect(en.moneyHead('-0.0933', 'CNY')).toBe('-¥0.09');
+  expect(en.moneyHead('9999.5', 'CNY')).toBe('¥9,999.50');
+  expect(en.moneyHead('-377814.21', 'CNY')).toBe('-¥377.8K');
+  expect(zh.moneyHead('377814.21', 'CNY')).toBe('¥37.78万');
   expect(en.moneyShort('999.9999', 'CNY')).toBe('¥999.99');
   expect(en.moneyShort('-0.0001', 'CNY')).toBe('-¥0.01');
 });

@@ -59,14 +59,15 @@ export function makeFormat(language: Language, locale: string, zone?: string) {
     return `${number(scaled, scaled >= 100 || power === 0 ? 0 : 1)} ${UNITS[power]}`;
   };
 
-  /** Decimal text of the API as money; the text is never turned into a binary fraction. At least two places, at most four. */
+  /** Decimal text of the API as money; the text is never turned into a binary fraction. At least two places, at most four; all six where
+   *  four would show nothing of it. */
   const money = (text: string, currency: string): string =>
     new Intl.NumberFormat(locale, {
       style: 'currency',
       currency,
       currencyDisplay: 'narrowSymbol',
       minimumFractionDigits: 2,
-      maximumFractionDigits: 4,
+      maximumFractionDigits: /^-?0\.0000\d*[1-9]/.test(text) ? 6 : 4,
     } as Intl.NumberFormatOptions).format(text as unknown as number);
 
   /** Money to two places for a headline, cut and not rounded: never more than there is. */
@@ -74,6 +75,19 @@ export function makeFormat(language: Language, locale: string, zone?: string) {
     new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol', roundingMode: 'floor' } as Intl.NumberFormatOptions).format(
       text as unknown as number,
     );
+
+  /** Money in a column of a report: from a thousand on two places are enough. */
+  const moneyColumn = (text: string, currency: string): string => {
+    const large = (/^-?0*(\d*)/.exec(text)?.[1]?.length ?? 0) > 3;
+    return large ? new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol' } as Intl.NumberFormatOptions).format(text as unknown as number) : money(text, currency);
+  };
+
+  /** Money to be read from afar: two places below ten thousand, four digits of what is more (`¥377.8K`, `37.78万`). */
+  const moneyHead = (text: string, currency: string): string => {
+    const large = (/^-?0*(\d*)/.exec(text)?.[1]?.length ?? 0) > 4;
+    const digits = large ? { notation: 'compact', minimumSignificantDigits: 4, maximumSignificantDigits: 4 } : {};
+    return new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol', ...digits } as Intl.NumberFormatOptions).format(text as unknown as number);
+  };
 
   /** Money for the axis of a chart: `¥1.2K`, `1.2万`. */
   const moneyCompact = (text: string, currency: string): string =>
@@ -108,6 +122,8 @@ export function makeFormat(language: Language, locale: string, zone?: string) {
     bytes,
     money,
     moneyShort,
+    moneyColumn,
+    moneyHead,
     moneyCompact,
     day: (iso: string) => date.format(new Date(iso)),
     /** The last day of a time that ends without this moment. */

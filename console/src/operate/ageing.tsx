@@ -3,11 +3,11 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
-import { useTitle } from '../ui/hooks';
+import { useFormat, useTitle } from '../ui/hooks';
 import { PageHead, Section } from '../ui/parts';
 import { type Column, DataTable } from '../ui/table';
 import { BusinessTabs } from './frame';
-import { Amount, Answer, When } from './parts';
+import { Amount, Answer } from './parts';
 import { q, type Schemas } from './queries';
 
 export function AgeingPage() {
@@ -30,6 +30,9 @@ export function AgeingPage() {
   );
 }
 
+/** The API tells the end of the day of the oldest unpaid charge. */
+const DAY_MS = 86_400_000;
+
 type Aged = { ages: Schemas['Ages']; currency: string };
 
 function useAges<T extends Aged>(): Column<T>[] {
@@ -40,11 +43,12 @@ function useAges<T extends Aged>(): Column<T>[] {
 
 function Receivables({ rows }: { rows: readonly Schemas['Receivable'][] }) {
   const { t } = useTranslation();
+  const format = useFormat();
   const ages = useAges<Schemas['Receivable']>();
   const columns: Column<Schemas['Receivable']>[] = [
     { key: 'name', title: t('opBiz.by.tenant'), card: 'head', cell: (row) => <Link to="/operate/tenants/$tenant" params={{ tenant: row.name }}>{row.name}</Link> },
     { key: 'owed', title: t('opBiz.owed'), align: 'right', card: 'head-end', cell: (row) => <strong><Amount value={row.owed} currency={row.currency} /></strong> },
-    { key: 'since', title: t('opBiz.since'), cell: (row) => row.since && <When at={row.since} /> },
+    { key: 'since', title: t('opBiz.since'), cell: (row) => row.since && <time dateTime={row.since}>{format.day(new Date(Date.parse(row.since) - DAY_MS).toISOString())}</time> },
     ...ages,
   ];
   return (

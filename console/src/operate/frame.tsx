@@ -1,8 +1,9 @@
 // The operator's own frame inside the page's: a side bar on a desk, tabs that scroll on a phone.
-import { Link, Outlet } from '@tanstack/react-router';
+import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useCurrentInView } from '../ui/tabs';
 import { AuditIcon, BusinessIcon, ClusterIcon, GlobeIcon, PlacementIcon, TenantIcon, UsersIcon } from './icons';
 import './operate.css';
 
@@ -21,8 +22,9 @@ function SideBar() {
   const { t } = useTranslation();
   const active = { className: 'is-active', 'aria-current': 'page' } as const;
   const rest = { activeProps: active, activeOptions: { includeSearch: false } } as const;
+  const row = useCurrentInView(useLocation().pathname);
   return (
-    <nav className="side" aria-label={t('op.nav.label')}>
+    <nav ref={row} className="side" aria-label={t('op.nav.label')}>
       <Link to="/operate" activeProps={active} activeOptions={{ exact: true, includeSearch: false }}>
         <GlobeIcon />
         {t('op.nav.overview')}
@@ -60,8 +62,9 @@ export function BusinessTabs(): ReactNode {
   const { t } = useTranslation();
   const active = { className: 'view is-active', 'aria-current': 'page' } as const;
   const rest = { className: 'view', activeProps: active, activeOptions: { includeSearch: false } } as const;
+  const row = useCurrentInView(useLocation().pathname);
   return (
-    <nav className="views" aria-label={t('op.nav.business')}>
+    <nav ref={row} className="views" aria-label={t('op.nav.business')}>
       <Link to="/operate/business" className="view" activeProps={active} activeOptions={{ exact: true, includeSearch: false }}>
         {t('op.nav.margin')}
       </Link>

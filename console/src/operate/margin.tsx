@@ -19,6 +19,9 @@ type Dimension = (typeof DIMENSIONS)[number];
 /** Those by which jobs can be told from each other. */
 const DRILL: readonly Dimension[] = ['tenant', 'project', 'user', 'pool', 'cluster', 'supplier', 'mode'];
 const dimension = (name: string | undefined): Dimension | undefined => DIMENSIONS.find((known) => known === name);
+/** Told apart by these, the newest comes first instead of the largest. */
+const IN_TIME: ReadonlySet<string> = new Set(['day', 'month', 'season']);
+
 
 export function MarginPage() {
   const { t } = useTranslation();
@@ -57,7 +60,12 @@ function MarginTable({ report, dimensions }: { report: Schemas['Report']; dimens
   const { t } = useTranslation();
   const format = useFormat();
   const [search, change] = useAddress();
-  const rows = [...report.rows].sort((a, b) => { const d = micros(b.revenue) - micros(a.revenue); return d > 0n ? 1 : d < 0n ? -1 : a.keys.join().localeCompare(b.keys.join()); });
+  const inTime = IN_TIME.has(dimensions[0] ?? '');
+  const rows = [...report.rows].sort((a, b) => {
+    if (inTime && a.keys[0] !== b.keys[0]) return (b.keys[0] ?? '').localeCompare(a.keys[0] ?? '');
+    const more = micros(b.revenue) - micros(a.revenue);
+    return more > 0n ? 1 : more < 0n ? -1 : a.keys.join().localeCompare(b.keys.join());
+  });
   const most = { revenue: largest(rows.map((row) => row.revenue)), margin: largest(rows.map((row) => row.margin)) };
   const mayDrill = dimensions.every((name) => DRILL.includes(name));
   const keys = dimensions.map(

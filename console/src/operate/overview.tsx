@@ -56,6 +56,9 @@ export function OverviewPage() {
   );
 }
 
+/** Beyond it a share of the revenue says nothing: there was hardly any. */
+const PERCENT_MAX = 1000;
+
 function Big({ name, children, note, to }: { name: string; children: ReactNode; note?: ReactNode; to?: ReactNode }) {
   return (
     <div className="big">
@@ -97,8 +100,8 @@ function Headline({ pools }: { pools: readonly Pool[] }) {
         {waiting ? `${format.number(waiting.items.length)}${waiting.next_cursor ? '+' : ''}` : '–'}
       </Big>
       {(month?.total ?? []).slice(0, 1).map((total) => (
-        <Big key={total.currency} name={t('op.overview.marginMonth')} note={total.margin_percent != null && t('op.overview.ofRevenue', { percent: format.number(Number(total.margin_percent)) })}>
-          <Amount value={total.margin} currency={total.currency} short />
+        <Big key={total.currency} name={t('op.overview.marginMonth')} note={total.margin_percent != null && Math.abs(Number(total.margin_percent)) <= PERCENT_MAX && t('op.overview.ofRevenue', { percent: format.number(Number(total.margin_percent)) })}>
+          <Amount value={total.margin} currency={total.currency} head />
         </Big>
       ))}
     </section>
@@ -208,7 +211,7 @@ function MoneyPanel() {
             <tr key={name}>
               <th scope="row">{name}</th>
               {values.map((sums, at) => (
-                <td key={at === 0 ? 'today' : 'month'}>{sums.length === 0 ? '–' : sums.map(([currency, value]) => <Amount key={currency} value={value} currency={currency} short />)}</td>
+                <td key={at === 0 ? 'today' : 'month'}>{sums.length === 0 ? '–' : sums.map(([currency, value]) => <Amount key={currency} value={value} currency={currency} head />)}</td>
               ))}
             </tr>
           ))}

@@ -134,9 +134,14 @@ export function SearchField({ label }: { label: string }) {
 }
 
 /** An amount with its currency; what is below zero is told by colour and its sign. */
-export function Amount({ value, currency, short, calm }: { value: string; currency: string; short?: boolean; calm?: boolean }) {
+export function Amount({ value, currency, head, calm }: { value: string; currency: string; head?: boolean; calm?: boolean }) {
   const format = useFormat();
-  return <span className={value.startsWith('-') && !calm ? 'amount bad-text' : 'amount'}>{short ? format.moneyShort(value, currency) : format.money(value, currency)}</span>;
+  const all = format.money(value, currency);
+  return (
+    <span className={value.startsWith('-') && !calm ? 'amount bad-text' : 'amount'} title={all}>
+      {head ? format.moneyHead(value, currency) : format.moneyColumn(value, currency)}
+    </span>
+  );
 }
 
 export const Percent = ({ value }: { value: string | null | undefined }) => {

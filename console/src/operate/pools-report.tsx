@@ -60,10 +60,12 @@ function Causes({ rows }: { rows: readonly Row[] }) {
 function PoolTable({ rows }: { rows: readonly Row[] }) {
   const { t } = useTranslation();
   const format = useFormat();
+  // Tenths of thousands of hours say nothing.
+  const hours = (n: number) => format.number(n, n >= 1000 ? 0 : 1);
   const amount = (pick: (row: Row) => string | null | undefined) => (row: Row) => { const value = pick(row); return value == null ? <span className="faint">–</span> : <Amount value={value} currency={row.currency} />; };
   const columns: Column<Row>[] = [
     { key: 'name', title: t('opBiz.by.pool'), card: 'head', className: 'nowrap', cell: (row) => <span><strong>{row.name}</strong> <span className="chip">{t(`mode.${row.mode}`)}</span></span> },
-    { key: 'hours', title: t('opBiz.hours'), align: 'right', cell: (row) => t(`opBiz.unit.${row.unit}`, { n: format.number(row.allocated_hours), total: format.number(row.total_hours), defaultValue: format.number(row.allocated_hours) }) },
+    { key: 'hours', title: t('opBiz.hours'), align: 'right', cell: (row) => t(`opBiz.unit.${row.unit}`, { n: hours(row.allocated_hours), total: hours(row.total_hours), defaultValue: hours(row.allocated_hours) }) },
     { key: 'use', title: t('opBiz.utilisation'), align: 'right', cell: (row) => <Percent value={row.utilisation_percent} /> },
     { key: 'even', title: t('opBiz.breakEven'), align: 'right', cell: (row) => <BreakEven row={row} /> },
     { key: 'used', title: t('opBiz.usedPercent'), align: 'right', cell: (row) => <Percent value={row.used_percent} /> },

@@ -55,3 +55,18 @@ export function useTitle(title: string): void {
     document.title = title ? `${title} · ${brand}` : brand;
   }, [title, brand]);
 }
+
+/** Whether an element's content is wider than itself: then it scrolls, and the keyboard has to reach it. */
+export function useWider(): [(element: HTMLElement | null) => void, boolean] {
+  const [wide, setWide] = useState(false);
+  const [element, setElement] = useState<HTMLElement | null>(null);
+  useEffect(() => {
+    if (!element) return undefined;
+    const look = () => setWide(element.scrollWidth > element.clientWidth);
+    const observer = new ResizeObserver(look);
+    observer.observe(element);
+    if (element.firstElementChild) observer.observe(element.firstElementChild);
+    return () => observer.disconnect();
+  }, [element]);
+  return [setElement, wide];
+}

@@ -13,9 +13,16 @@ const AFTER_MS = 150;
 const ALL = 'hw-found';
 const NOW = 'hw-found-now';
 
+interface Place {
+  range: Range;
+  /** Characters of the whole text before it. */
+  before: number;
+}
+
 /** Places of a text within the text nodes of an element, upper and lower case alike. */
-function placesOf(element: HTMLElement, wanted: string): Range[] {
-  const found: Range[] = [];
+function placesOf(element: HTMLElement, wanted: string): Place[] {
+  const found: Place[] = [];
+  let before = 0;
   const small = wanted.toLowerCase();
   const walk = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
   for (let node = walk.nextNode(); node && found.length < FOUND_MAX; node = walk.nextNode()) {
@@ -25,8 +32,9 @@ function placesOf(element: HTMLElement, wanted: string): Range[] {
       const range = document.createRange();
       range.setStart(node, at);
       range.setEnd(node, at + small.length);
-      found.push(range);
+      found.push({ range, before: before + at });
     }
+    before += text.length;
   }
   return found;
 }
@@ -37,16 +45,20 @@ interface Props {
   box: RefObject<HTMLDivElement | null>;
   /** Changes with the text of the log. */
   version: unknown;
+  /** A place to go to, once: characters before it. */
+  place?: { before: number } | undefined;
+  /** Offered where not all of the output is loaded. */
+  onWhole?: ((text: string) => void) | undefined;
   /** Called when a place comes into view: following the end would take it away again. */
   onShow: () => void;
 }
 
-export function LogFind({ box, version, onShow }: Props) {
+export function LogFind({ box, version, place, onWhole, onShow }: Props) {
   const { t } = useTranslation();
   const format = useFormat();
   const [typed, setTyped] = useState('');
   const wanted = useSettled(typed, AFTER_MS);
-  const [found, setFound] = useState<Range[]>([]);
+  const [found, setFound] = useState<Place[]>([]);
   const [at, setAt] = useState(-1);
   const show = useRef(onShow);
   show.current = onShow;
@@ -54,17 +66,16 @@ export function LogFind({ box, version, onShow }: Props) {
   useEffect(() => {
     const places = wanted.trim() !== '' && box.current ? placesOf(box.current, wanted) : [];
     setFound(places);
-    if (typeof Highlight !== 'undefined') marked()?.set(ALL, new Highlight(...places));
+    if (typeof Highlight !== 'undefined') marked()?.set(ALL, new Highlight(...places.map(({ range }) => range)));
     return () => void marked()?.delete(ALL);
   }, [wanted, version, box]);
   // The last place is the newest: where one begins.
   useEffect(() => setAt(-1), [wanted]);
 
-  const go = (step: 1 | -1) => {
-    if (found.length === 0) return;
-    const next = at < 0 ? (step < 0 ? found.length - 1 : 0) : (at + step + found.length) % found.length;
+  const goTo = (next: number) => {
+    const range = found[next]?.range;
+    if (!range) return;
     setAt(next);
-    const range = found[next] as Range;
     if (typeof Highlight !== 'undefined') marked()?.set(NOW, new Highlight(range));
     show.current();
     const element = box.current;
@@ -74,6 +85,16 @@ export function LogFind({ box, version, onShow }: Props) {
     element.scrollTop += place.top - frame.top - frame.height / 2;
     if (place.left < frame.left || place.right > frame.right) element.scrollLeft += place.left - frame.left - frame.width / 3;
   };
+  const go = (step: 1 | -1) => {
+    if (found.length > 0) goTo(at < 0 ? (step < 0 ? found.length - 1 : 0) : (at + step + found.length) % found.length);
+  };
+  const gone = useRef<unknown>(undefined);
+  useEffect(() => {
+    if (!place || place === gone.current || found.length === 0) return;
+    gone.current = place;
+    const away = found.map(({ before }) => Math.abs(before - place.before));
+    goTo(away.indexOf(Math.min(...away)));
+  });
   return (
     <form
       className="log-find"
@@ -94,6 +115,11 @@ export function LogFind({ box, version, onShow }: Props) {
           <Button size="small" type="text" icon={<BackIcon />} aria-label={t('log.before')} onClick={() => go(-1)} />
           <Button size="small" type="text" htmlType="submit" icon={<NextIcon />} aria-label={t('log.next')} />
         </>
+      )}
+      {onWhole && wanted.trim() !== '' && (
+        <Button size="small" type="text" onClick={() => onWhole(wanted)}>
+          {t('log.whole')}
+        </Button>
       )}
     </form>
   );

@@ -10,12 +10,12 @@ import { isOpen } from '../lib/jobs';
 import { append, emptyLog, type LogBlock, type LogText, prepend, settle, wholeText } from '../lib/log-buffer';
 import { useFormat } from './hooks';
 import { LogFind } from './log-find';
+import { PART_BYTES, readPart, usePast } from './log-past';
+import { LogWhole } from './log-whole';
 import { Section } from './parts';
 
 export type LogStream = 'stdout' | 'stderr';
 
-/** Bytes from the end that a log opens with, and that one look further back fetches. */
-const TAIL_BYTES = 256 * 1024;
 /** Near enough to the end to count as being there. */
 const NEAR_END_PX = 40;
 /** Pieces that arrive together are shown together: one layout for many lines, at most ten a second. */
@@ -59,7 +59,7 @@ function useLog(job: Job, stream: LogStream) {
     };
     void openStream({
       // After a lost link the stream goes on at the byte after the last one seen.
-      url: () => `/v1/jobs/${job.id}/logs/follow?stream=${stream}&offset=${next ?? -TAIL_BYTES}`,
+      url: () => `/v1/jobs/${job.id}/logs/follow?stream=${stream}&offset=${next ?? -PART_BYTES}`,
       signal: control.signal,
       onStatus: (now) => setStatus((before) => (before === 'complete' ? before : before === 'none' && now !== 'open' ? before : now)),
       onRefused: (problem) => {
@@ -98,16 +98,10 @@ function useLog(job: Job, stream: LogStream) {
   }, [job.id, stream, attempts, started]);
 
   const earlier = useCallback(async () => {
-    const from = Math.max(0, log.from - TAIL_BYTES);
-    const response = await fetch(`/v1/jobs/${job.id}/logs?stream=${stream}&offset=${from}&limit=${log.from - from}`, { credentials: 'same-origin' });
-    if (!response.ok) throw ApiProblem.from(response.status, await response.json().catch(() => undefined));
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    // A cut inside a character: its continuation bytes (10xxxxxx) belong to what is still before.
-    let skip = 0;
-    while (from > 0 && skip < 3 && ((bytes[skip] ?? 0) & 0xc0) === 0x80) skip += 1;
-    const text = new TextDecoder().decode(bytes.subarray(skip));
-    setLog((now) => (now.from === log.from ? prepend(now, settle(text), from + skip) : now));
-  }, [job.id, stream, log.from]);
+    const from = Math.max(0, log.from - PART_BYTES);
+    const part = await readPart(job, stream, from, log.from - from);
+    setLog((now) => (now.from === log.from ? prepend(now, part.text, part.from) : now));
+  }, [job, stream, log.from]);
 
   return { log, status, size, earlier };
 }
@@ -124,7 +118,10 @@ interface Props {
 
 export function LogView({ job, stream, onStream }: Props) {
   const { t } = useTranslation();
-  const { log, status, size, earlier } = useLog(job, stream);
+  const { log: tail, status, size, earlier } = useLog(job, stream);
+  const { past, ...parts } = usePast(job, stream);
+  const log = past?.log ?? tail;
+  const [whole, setWhole] = useState<string>();
   const format = useFormat();
   const box = useRef<HTMLDivElement>(null);
   const [atEnd, setAtEnd] = useState(true);
@@ -133,9 +130,12 @@ export function LogView({ job, stream, onStream }: Props) {
   const [failed, setFailed] = useState<ApiProblem>();
 
   useLayoutEffect(() => {
-    if (atEnd && box.current) box.current.scrollTop = box.current.scrollHeight;
-  }, [log, atEnd, wrap]);
-  useEffect(() => setAtEnd(true), [stream]);
+    if (atEnd && !past && box.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [log, atEnd, wrap, past]);
+  useEffect(() => {
+    setAtEnd(true);
+    setWhole(undefined);
+  }, [stream]);
 
   useEffect(() => localStorage.setItem(WRAP, wrap ? 'yes' : 'no'), [wrap]);
 
@@ -148,9 +148,18 @@ export function LogView({ job, stream, onStream }: Props) {
     const el = box.current;
     const fromEnd = el ? el.scrollHeight - el.scrollTop : 0;
     try {
-      await earlier();
+      await (past ? parts.earlier() : earlier());
       // Hold the line under the eye where it is.
       requestAnimationFrame(() => el && (el.scrollTop = el.scrollHeight - fromEnd));
+      setFailed(undefined);
+    } catch (error) {
+      setFailed(asProblem(error));
+    }
+  };
+  const show = async (offset: number) => {
+    setAtEnd(false);
+    try {
+      await parts.show(offset);
       setFailed(undefined);
     } catch (error) {
       setFailed(asProblem(error));
@@ -191,10 +200,23 @@ export function LogView({ job, stream, onStream }: Props) {
           {log.blocks.map((block) => (
             <Block key={block.key} block={block} />
           ))}
+          {past?.more && (
+            <Button size="small" className="log-later" onClick={() => void parts.later().catch((error: unknown) => setFailed(asProblem(error)))}>
+              {t('log.later')}
+            </Button>
+          )}
           {empty && <LogEmpty job={job} status={status} stream={stream} />}
         </div>
-        {!atEnd && !empty && (
-          <Button className="log-end" size="small" type="primary" onClick={() => setAtEnd(true)}>
+        {(!atEnd || past) && !empty && (
+          <Button
+            className="log-end"
+            size="small"
+            type="primary"
+            onClick={() => {
+              parts.leave();
+              setAtEnd(true);
+            }}
+          >
             {t('log.end')}
           </Button>
         )}
@@ -204,7 +226,8 @@ export function LogView({ job, stream, onStream }: Props) {
           {t('log.refused', { why: t(`error.${refused.code}`, { defaultValue: refused.detail }) })}
         </p>
       )}
-      {!empty && <LogFind box={box} version={log} onShow={() => setAtEnd(false)} />}
+      {!empty && <LogFind box={box} version={log} onShow={() => setAtEnd(false)} place={past?.place} onWhole={log.from > 0 || past ? setWhole : undefined} />}
+      {whole !== undefined && <LogWhole job={job} stream={stream} text={whole} onShow={(offset) => void show(offset)} onClose={() => setWhole(undefined)} />}
       <div className="log-foot">
         <span className="faint" role="status">
           {status === 'complete' && !empty && t('log.complete', { size: format.bytes(size) })}

@@ -1,7 +1,7 @@
 // A table on a desk, cards on a phone, from one description of columns. Knows nothing of what the rows are.
 import type { ReactNode } from 'react';
 
-import { usePhone } from './hooks';
+import { usePhone, useWider } from './hooks';
 
 export interface Column<T> {
   key: string;
@@ -28,6 +28,7 @@ interface Props<T> {
 export function DataTable<T>({ columns, rows, rowKey, rowClass, caption }: Props<T>) {
   const shown = columns.filter((column): column is Column<T> => column !== false);
   const phone = usePhone();
+  const [frame, wide] = useWider();
   if (phone) {
     return (
       <ul className="cards" aria-label={caption}>
@@ -38,7 +39,7 @@ export function DataTable<T>({ columns, rows, rowKey, rowClass, caption }: Props
     );
   }
   return (
-    <div className="table-scroll">
+    <div ref={frame} className="table-scroll" {...(wide && { tabIndex: 0, role: 'region', 'aria-label': caption })}>
       <table className="table">
         <caption className="hidden-text">{caption}</caption>
         <thead>
@@ -81,7 +82,10 @@ function Card<T>({ columns, row, className }: { columns: readonly Column<T>[]; r
   const at = (place: Column<T>['card']) => columns.filter((column) => column.card === place);
   const body = at(undefined)
     .map((column) => ({ column, value: column.cell(row) }))
-    .filter(({ value }) => value !== null && value !== undefined && value !== '');
+    .filter(({ value }) => value !== null && value !== undefined && value !== false && value !== '');
+  // What has no title is something to be done.
+  const facts = body.filter(({ column }) => column.title !== '');
+  const acts = body.filter(({ column }) => column.title === '');
   return (
     <li className={className ? `card ${className}` : 'card'}>
       <div className="card-head">
@@ -98,13 +102,20 @@ function Card<T>({ columns, row, className }: { columns: readonly Column<T>[]; r
         <div key={column.key}>{column.cell(row)}</div>
       ))}
       <dl className="card-facts">
-        {body.map(({ column, value }) => (
+        {facts.map(({ column, value }) => (
           <div key={column.key}>
             <dt>{column.title}</dt>
             <dd>{value}</dd>
           </div>
         ))}
       </dl>
+      {acts.length > 0 && (
+        <div className="card-acts">
+          {acts.map(({ column, value }) => (
+            <span key={column.key}>{value}</span>
+          ))}
+        </div>
+      )}
     </li>
   );
 }

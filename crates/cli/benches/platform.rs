@@ -8,6 +8,8 @@ mod close;
 mod http;
 #[path = "platform/measure.rs"]
 mod measure;
+#[path = "../tests/support/month.rs"]
+mod month;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

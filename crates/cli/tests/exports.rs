@@ -30,6 +30,18 @@ steps = [{ above = 1, price = "360" }, { above = 2, factor = "0.333333" }]
 [[items]]
 unit = "gib_hour"
 price = "7.777777"
+[[items]]
+unit = "gib_moved"
+price = "0.123457"
+steps = [{ above = 1, factor = "0.500001" }]
+[[items]]
+unit = "kilotoken"
+price = "0.001009"
+bands = [{ from = "00:00", to = "12:00", factor = "0.7" }]
+[[items]]
+unit = "request"
+price = "0.000003"
+minimum = "0.000007"
 "#;
 
 fn hw(server: &Hw, words: &[&str], code: i32) -> String {
@@ -72,6 +84,33 @@ fn metered_often() -> (Place, Hw) {
     (place, server)
 }
 
+/// Reports traffic, tokens and requests from a file, twice; some of it is for nobody.
+fn used(place: &Place, server: &Hw) {
+    let file = place.path().join("usage.csv");
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let mut text = "id,tenant,unit,pieces,from,product,label\n".to_owned();
+    for (n, (unit, pieces)) in [("gib_moved", 900_000_000u64), ("kilotoken", 1_234), ("request", 5), ("gib_month", 1)]
+        .iter()
+        .cycle()
+        .take(24)
+        .enumerate()
+    {
+        text.push_str(&format!("r-{n},house,{unit},{},{now},maas,\"m, {}\"\n", pieces + n as u64, n % 3));
+    }
+    text.push_str(&format!("r-x,nobody,request,1,{now},,\n"));
+    std::fs::write(&file, text).expect("a file of usage");
+    let path = file.display().to_string();
+    for again in [0, 18] {
+        let told: serde_json::Value =
+            serde_json::from_str(&hw(server, &["usage", "report", &path, "--source", "gateway", "--json"], 0))
+                .expect("JSON");
+        assert_eq!([&told["booked"], &told["again"], &told["refused"]], [18, again, 7], "{told}");
+    }
+    let sums = hw(server, &["usage", "sums"], 0);
+    assert!(sums.contains("gib_moved") && sums.contains("kilotoken") && !sums.contains("gib_month"), "{sums}");
+    assert!(hw(server, &["usage", "list", "--unit", "request", "--limit", "2"], 0).contains("m, "));
+}
+
 #[test]
 fn exports_are_reckoned_again_to_the_last_unit() {
     let (place, mut server) = metered_often();
@@ -106,7 +145,8 @@ fn exports_are_reckoned_again_to_the_last_unit() {
     let contract = place.path().join("contract.toml");
     let ends = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(10);
     let terms = format!(
-        "name = 'little'\nto = '{}'\nfee = '3'\n[[commit]]\nunit = 'core_hour'\nhours = 1\nfee = '1000'\noverage = '12.5'\n",
+        "name = 'little'\nto = '{}'\nfee = '3'\n[[commit]]\nunit = 'core_hour'\nhours = 1\nfee = '1000'\noverage = '12.5'\n\
+         [[include]]\nunit = 'gib_moved'\nquantity = 300\n",
         ends.strftime("%Y-%m-%dT%H:%M:%SZ")
     );
     std::fs::write(&contract, terms).expect("a contract");
@@ -118,6 +158,7 @@ fn exports_are_reckoned_again_to_the_last_unit() {
     assert!(said.is_empty(), "talk goes to standard error: {said}");
     assert!(hw(&server, &["show", &first], 0).contains("-0.005"), "both truths are shown");
     hw(&server, &["correct", "house", "0.25", "--reason", "a licence"], 0);
+    used(&place, &server);
     hw(&server, &["statements", "close"], 0);
     assert!(hw(&server, &["statements", "--json"], 0).contains("[]"), "no month is over yet");
 
@@ -133,6 +174,7 @@ fn exports_are_reckoned_again_to_the_last_unit() {
         "contracts",
         "contract_months",
         "grants",
+        "usage",
     ] {
         let file = folder.join(format!("{what}.csv")).display().to_string();
         hw(&server, &["export", what, "--csv", "-o", &file], 0);
@@ -147,6 +189,8 @@ fn exports_are_reckoned_again_to_the_last_unit() {
     tampered(&folder, "accounts.csv", "debits", "123456.000000");
     tampered(&folder, "contract_months.csv", "earned", "0.000001");
     tampered(&folder, "grants.csv", "back", "0.000001");
+    tampered(&folder, "usage.csv", "charge", "0.123456");
+    tampered(&folder, "usage.csv", "included", "1");
     server.terminate().expect("it ran");
 }
 
@@ -167,6 +211,7 @@ fn a_margin_in_another_currency_takes_a_rate_that_people_told() {
     hw(&server, &["rates", "set", "CNY", "USD", "0.5", "--from", "2020-01-01"], 2);
     hw(&server, &["rates", "set", "CNY", "USD", "0.5", "--from", "2020-01-01", "--reason", "misread"], 0);
     hw(&server, &["rates", "set", "CNY", "USD", "half"], 2);
+    assert!(hw(&server, &["export", "rates"], 0).contains("1,CNY,USD,0.14,2020-01-01,false,"));
     let listed: serde_json::Value =
         serde_json::from_str(&hw(&server, &["rates", "list", "--into", "USD", "--json"], 0)).expect("JSON");
     let holds: Vec<_> = listed["items"].as_array().expect("rates").iter().map(|one| &one["holds"]).collect();

@@ -1,20 +1,22 @@
 //! The embedded page in a real browser against a real server with real jobs, at desk and phone size.
 #![allow(clippy::print_stdout, reason = "figures for whoever reads the run")]
 
+#[path = "support/month.rs"]
+mod month;
 mod support;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use month::Month;
 use support::{LONG, Place, first_password};
-use testkit::wait_for;
+use testkit::{Hw, wait_for};
 
 #[test]
 fn heavy_the_page_works_in_a_browser() {
-    let console = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../console");
-    let built =
-        std::env::var("HW_CONSOLE_BUILT").map_or_else(|_| console.join("dist/index.html").exists(), |v| v == "1");
+    let console = console();
+    let built = is_built(&console);
     let place = Place::new();
     let provider = testkit::hw::free_address();
     let secret = place.path().join("oidc-secret");
@@ -35,15 +37,49 @@ fn heavy_the_page_works_in_a_browser() {
     }
     let _provider = Provider::start(&console, provider, &server.url());
     let password = first_password(&server);
+    let mail = mail.to_string();
+    browse(&console, &server, &[("HW_PASSWORD", &password), ("HW_OIDC", "the university"), ("HW_MAIL", &mail)]);
+}
+
+/// Lists, reports and statements over a month that is over and closed: of 4,000 jobs, or as many as `HW_PAGE_JOBS` says.
+#[test]
+fn heavy_the_page_shows_a_month_of_many_jobs() {
+    let console = console();
+    if !is_built(&console) {
+        println!("skipped: the page is not built");
+        return;
+    }
+    let jobs = std::env::var("HW_PAGE_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(4_000);
+    let place = Place::new();
+    let mut server = place.server(2, "log = 'warn'\n[jobs]\nopen_max = 3000000\n");
+    let month = Month::last_over();
+    let (year, _) = month.fill(server.data(), jobs, 24);
+    assert_eq!(year.wrong, Vec::<String>::new());
+    server.start();
+    let closed = server.run(&["statements", "close", "--month", &month.name]);
+    assert!(closed.status.success(), "{}", String::from_utf8_lossy(&closed.stderr));
+    let password = first_password(&server);
+    let handed_in = year.handed_in.to_string();
+    browse(&console, &server, &[("HW_PASSWORD", &password), ("HW_MONTH", &month.name), ("HW_JOBS", &handed_in)]);
+}
+
+fn console() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../console")
+}
+
+fn is_built(console: &Path) -> bool {
+    std::env::var("HW_CONSOLE_BUILT").map_or_else(|_| console.join("dist/index.html").exists(), |v| v == "1")
+}
+
+/// Runs the tests of the page against a server; which of them run these variables say.
+fn browse(console: &Path, server: &Hw, variables: &[(&str, &str)]) {
     let output = Command::new("npm")
         .args(["run", "--silent", "e2e"])
-        .current_dir(&console)
+        .current_dir(console)
         .env("HW_URL", server.url())
         .env("HW_USER", "admin")
-        .env("HW_PASSWORD", password)
-        .env("HW_OIDC", "the university")
-        .env("HW_MAIL", mail.to_string())
         .env("CI", "1")
+        .envs(variables.iter().copied())
         .output()
         .expect("npm runs");
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

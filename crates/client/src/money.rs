@@ -14,10 +14,12 @@ use wire::settlement::{
 };
 use wire::suppliers::{Supplier, SupplierTermsSet};
 use wire::twin::PlatformState;
+use wire::usage::{Usage, UsageQuery, UsageReport, UsageSums, UsageTaken};
 
 use crate::jobs::filters;
 use crate::{Client, ClientError, Pages};
 
+const USAGE_FILTERS: &[&str] = &["tenant", "unit", "project", "user", "from", "to"];
 const BILL_FILTERS: &[&str] = &["tenant", "project", "user", "job", "from", "to"];
 
 impl Client {
@@ -81,6 +83,17 @@ impl Client {
     /// The same rate again is the one that is known.
     pub async fn set_rate(&self, set: &RateSet) -> Result<Rate, ClientError> {
         self.read(self.post(&["v1", "rates"]).json(set).once(None)).await
+    }
+    /// Each record has an answer of its own: what was reported before is not billed again.
+    pub async fn report_usage(&self, report: &UsageReport) -> Result<UsageTaken, ClientError> {
+        self.read(self.post(&["v1", "usage"]).json(report).repeatable()).await
+    }
+    /// Newest first; `limit` and `cursor` of the query are not used.
+    pub fn usage(&self, query: &UsageQuery) -> Pages<Usage> {
+        Pages::new(self, &["v1", "usage"], filters(USAGE_FILTERS, query))
+    }
+    pub async fn usage_sums(&self, query: &UsageQuery) -> Result<UsageSums, ClientError> {
+        self.read(self.get(&["v1", "usage", "sums"]).pairs(&filters(USAGE_FILTERS, query))).await
     }
     /// By name.
     pub fn suppliers(&self) -> Pages<Supplier> {

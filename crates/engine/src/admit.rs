@@ -17,7 +17,7 @@ use crate::denied::Denied;
 use crate::draw::Covered;
 use crate::input::{JobRef, Report, Submission};
 use crate::record::{Batch, Record};
-use crate::state::{Array, Due, Engine, JobEntry};
+use crate::state::{Array, CountsOn, Due, Engine, JobEntry};
 
 /// Verdicts of admission by shape, so that many jobs of one shape are judged once. Emptied whenever supply or
 /// prices change; at 10,000 shapes × about 300 bytes it stays under 3 MiB.
@@ -123,11 +123,10 @@ impl Engine {
                 charged: Money::ZERO,
                 pool: None,
                 started_at: None,
-                promises: Vec::new(),
-                grants: counted_on,
+                counts_on: CountsOn::of_grants(counted_on),
                 queued: false,
             };
-            self.enter(id, entry);
+            self.enter(id, Box::new(entry));
             if let Some(covered) = covered {
                 self.promise(id, covered.key, covered.value, out);
             }
@@ -339,7 +338,7 @@ impl Engine {
     }
 
     /// Puts a job into the engine's maps.
-    pub(crate) fn enter(&mut self, id: JobId, entry: JobEntry) {
+    pub(crate) fn enter(&mut self, id: JobId, entry: Box<JobEntry>) {
         self.numbers.insert(entry.job.number, id);
         for dependency in &entry.job.dependencies {
             self.dependents.entry(dependency.on).or_default().insert(id);

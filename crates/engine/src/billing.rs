@@ -104,6 +104,11 @@ impl Engine {
         }
     }
 
+    /// Whether the month in which a moment lies is closed for a tenant.
+    pub(crate) fn is_month_closed(&self, tenant: TenantId, at: Timestamp) -> bool {
+        self.closed.last.get(&tenant).is_some_and(|last| at <= last.to)
+    }
+
     /// A month that is not over has something booked in it yet.
     fn over(&self, month: Month) -> Result<Timestamp, StatementFault> {
         let until = self.policy.statement_offset.start_of(month.next());

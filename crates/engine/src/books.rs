@@ -18,6 +18,8 @@ use crate::state::{Due, Engine};
 pub(crate) enum Book {
     Cash,
     Revenue,
+    /// What storage, traffic, requests and tokens came to.
+    Usage,
     /// Charges that neither hold nor wallet could cover.
     Uncollected,
     /// What the data centres are owed.
@@ -59,6 +61,7 @@ impl Book {
         match self {
             Self::Cash => format!("operator/{currency}/cash"),
             Self::Revenue => format!("operator/{currency}/revenue/compute"),
+            Self::Usage => format!("operator/{currency}/revenue/usage"),
             Self::Uncollected => format!("operator/{currency}/uncollected"),
             Self::DatacentrePayable => format!("operator/{currency}/payable/datacentre"),
             Self::Wallet(tenant) => format!("tenant/{tenant}/wallet"),
@@ -106,12 +109,14 @@ impl Book {
             Self::Grant(number) => (31, number as u128),
             Self::GrantsOutstanding => (32, 0),
             Self::Promotions => (33, 0),
+            Self::Usage => (34, 0),
         }
     }
     const fn kind(self) -> AccountKind {
         match self {
             Self::Cash | Self::AccumulatedDepreciation(_) => AccountKind::Asset,
-            Self::Revenue | Self::ContractFees | Self::UnusedCommitment | Self::Promotions => AccountKind::Income,
+            Self::Revenue | Self::Usage | Self::ContractFees => AccountKind::Income,
+            Self::UnusedCommitment | Self::Promotions => AccountKind::Income,
             Self::Uncollected | Self::Abandoned(_) | Self::Depreciation(_) | Self::Datacentre(_) => {
                 AccountKind::Expense
             }

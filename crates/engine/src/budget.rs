@@ -284,14 +284,19 @@ impl Engine {
         self.count_promised(job);
         // What was drawn from a contract is paid for already, and what grants paid costs the tenant nothing.
         let charge = interval.own_part();
-        if charge == Money::ZERO {
+        self.count_own((tenant, project, user), interval.to, charge, out);
+    }
+
+    /// Counts what somebody's work came to for every budget of it, in the period around a moment.
+    pub(crate) fn count_own(&mut self, (tenant, project, user): Owner, at: Timestamp, own: Money, out: &mut Batch) {
+        if own == Money::ZERO {
             return;
         }
         let of_work = self.budgets.of(tenant).filter(|budget| budget.is_for(tenant, project, user));
         for number in of_work.map(|budget| budget.number).collect::<Vec<_>>() {
-            let counted = self.budgets.all.get_mut(&number).is_some_and(|b| b.count(interval.to, charge));
+            let counted = self.budgets.all.get_mut(&number).is_some_and(|b| b.count(at, own));
             if counted {
-                self.keep_budget(number, interval.to, out);
+                self.keep_budget(number, at, out);
             }
         }
     }

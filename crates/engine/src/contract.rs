@@ -11,6 +11,7 @@ use crate::denied::Denied;
 use crate::input::Report;
 use crate::record::{Batch, Record};
 use crate::state::{Due, Engine};
+use crate::usage::INCLUDED_WAIT;
 
 /// What is asked about a contract.
 #[derive(Clone, Debug)]
@@ -147,8 +148,8 @@ impl Engine {
         numbers.filter_map(|number| self.contracts.get(number))
     }
 
-    pub(crate) fn keep_period(&mut self, period: Period, out: &mut Batch) {
-        out.records.push(Record::Period(Box::new(period.clone())));
+    pub(crate) fn keep_period(&mut self, period: Period) {
+        self.touched.periods.insert(period.key);
         self.periods.insert(period.key, period);
     }
 
@@ -185,9 +186,10 @@ impl Engine {
         let next = contract.terms.month(contract.begun).map(|(from, to)| if from > self.now { from } else { to });
         let next = next.filter(|at| *at > self.now && *at < contract.to);
         let end = Some(contract.to).filter(|at| *at > self.now);
-        let open = self.months_of(number).any(|p| p.closed.is_none() && p.to <= self.now);
         let again = self.now + self.policy.meter_interval + self.policy.meter_lag + Span::from_micros(1);
-        let at = [next, end, open.then_some(again)].into_iter().flatten().min();
+        let open = self.months_of(number).filter(|p| p.closed.is_none() && p.to <= self.now);
+        let open = open.map(|p| if p.is_included() { p.to + INCLUDED_WAIT } else { again }).min();
+        let at = [next, end, open].into_iter().flatten().min();
         if let Some(at) = at {
             self.timers.insert((at, Due::Contract(number)));
         }
@@ -246,7 +248,7 @@ impl Engine {
         // The sum was looked at; each is rounded down by itself.
         let posted = self.post(posting, None, out);
         debug_assert!(posted.is_ok(), "{posted:?}");
-        self.keep_period(period, out);
+        self.keep_period(period);
     }
 
     fn close_months(&mut self, number: u64, out: &mut Batch) {
@@ -254,7 +256,11 @@ impl Engine {
         let ended: Vec<PeriodKey> = self.months_of(number).filter(due).map(|p| p.key).collect();
         for key in ended {
             let Some(period) = self.periods.get(&key) else { continue };
-            if self.now < period.to + CLOSE_WAIT_MAX && self.is_billing(number, period.to) {
+            let waits = match period.is_included() {
+                true => self.now < period.to + INCLUDED_WAIT,
+                false => self.now < period.to + CLOSE_WAIT_MAX && self.is_billing(number, period.to),
+            };
+            if waits {
                 continue;
             }
             self.close_month(key, out);
@@ -303,8 +309,8 @@ impl Engine {
             let posted = self.post(posting, None, out);
             debug_assert!(posted.is_ok(), "{posted:?}");
         }
-        self.keep_period(period, out);
-        carried.into_iter().for_each(|period| self.keep_period(period, out));
+        self.keep_period(period);
+        carried.into_iter().for_each(|period| self.keep_period(period));
         self.promise_again(released, out);
     }
 

@@ -95,6 +95,12 @@ pub enum Denied {
     Statement(#[from] rating::statement::StatementFault),
     #[error("{left} {currency} are left to be paid by this settlement: pay no more than that")]
     Overpaid { left: Money, currency: Currency },
+    #[error("not sold: {0}")]
+    NotSold(rating::Missing),
+    #[error("{0}")]
+    Usage(rating::usage::UsageFault),
+    #[error("usage `{id}` was reported before with other content: give what is new an id of its own")]
+    UsageChanged { id: Arc<str> },
     #[error("the queue is full: {limit} open jobs on the platform")]
     QueueFull { limit: u64 },
     #[error("the array has {elements} elements, more than the {limit} allowed")]
@@ -129,6 +135,7 @@ impl Denied {
             | Self::Terms(_)
             | Self::CommitmentOfNoPool { .. }
             | Self::ContractCurrency { .. }
+            | Self::Usage(_)
             | Self::Ledger(_) => NextMove::FixRequest,
             Self::NameTaken { .. }
             | Self::Lifecycle(_)
@@ -144,9 +151,10 @@ impl Denied {
             | Self::Contract(_)
             | Self::Disputed { .. }
             | Self::Overpaid { .. }
+            | Self::UsageChanged { .. }
             | Self::KeyReused => NextMove::Conflict,
             Self::InsufficientFunds { .. } | Self::OverBudget(_) => NextMove::Pay,
-            Self::NoPrice { .. } | Self::NoPriceBook(_) | Self::QueueFull { .. } => NextMove::Wait,
+            Self::NoPrice { .. } | Self::NotSold(_) | Self::NoPriceBook(_) | Self::QueueFull { .. } => NextMove::Wait,
         }
     }
 
@@ -164,6 +172,7 @@ impl Denied {
             | Self::PriceOfNobody { .. }
             | Self::Terms(_)
             | Self::CommitmentOfNoPool { .. }
+            | Self::Usage(_)
             | Self::ContractCurrency { .. } => "invalid",
             Self::Lifecycle(_)
             | Self::Untried
@@ -183,11 +192,11 @@ impl Denied {
             Self::OverBudget(_) => "over_budget",
             Self::NoFeasiblePool { .. } => "no_feasible_pool",
             Self::RegionNotAllowed { .. } => "region_not_allowed",
-            Self::NoPrice { .. } | Self::NoPriceBook(_) => "no_price",
+            Self::NoPrice { .. } | Self::NotSold(_) | Self::NoPriceBook(_) => "no_price",
             Self::QueueFull { .. } => "queue_full",
             Self::ArrayTooLarge { .. } => "array_too_large",
             Self::OperatorOnly => "operator_only",
-            Self::KeyReused => "idempotency_key_reused",
+            Self::KeyReused | Self::UsageChanged { .. } => "idempotency_key_reused",
             Self::MoneyRange => "money_range",
             Self::Ledger(_) => "ledger_refused",
         }

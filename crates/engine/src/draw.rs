@@ -84,8 +84,13 @@ impl Engine {
         let currency = self.contracts.get(&period.key.contract).map(|c| c.terms.currency);
         let account = currency.and_then(|c| self.ledger.account(self.known_account(Book::Deferred(period.key), c)));
         let free = account.and_then(|a| a.available()).unwrap_or(Money::ZERO);
-        let own = job.and_then(|job| self.ledger.find_hold(promise_id(job, period.key)));
-        free + own.map_or(Money::ZERO, |hold| hold.remaining())
+        free + job.map_or(Money::ZERO, |job| self.promised(job, period.key))
+    }
+
+    /// Of a month's fee, what a job was promised and has not drawn.
+    pub(crate) fn promised(&self, job: JobId, key: PeriodKey) -> Money {
+        let hold = self.jobs.get(&job).and_then(|entry| entry.promise(key));
+        hold.and_then(|hold| self.ledger.find_hold(hold)).map_or(Money::ZERO, |hold| hold.remaining())
     }
 
     /// The months that a meter may draw on, or has drawn on; what was carried stands before a month's own.
@@ -99,9 +104,9 @@ impl Engine {
     }
 
     /// Keeps what a billing changed of the months it drew on.
-    pub(crate) fn keep_allowances(&mut self, allowances: Vec<Allowance>, out: &mut Batch) {
+    pub(crate) fn keep_allowances(&mut self, allowances: Vec<Allowance>) {
         let changed = allowances.into_iter().filter(|allowance| allowance.drawn().is_some());
-        changed.for_each(|allowance| self.keep_period(allowance.period, out));
+        changed.for_each(|allowance| self.keep_period(allowance.period));
     }
 
     /// Moves what an interval drew from the months' fees to revenue; back, what it gave back. Of a month that is closed that was
@@ -112,18 +117,18 @@ impl Engine {
             let currency = contract.terms.currency;
             let closed = self.periods.get(of).is_some_and(|p| p.closed.is_some());
             let source = if closed { Book::UnusedCommitment } else { Book::Deferred(*of) };
-            let promise = promise_id(interval.attempt.job, *of);
-            let held = self.ledger.find_hold(promise).map_or(Money::ZERO, |h| h.remaining());
+            let promise = self.jobs.get(&interval.attempt.job).and_then(|entry| entry.promise(*of));
+            let held = promise.and_then(|hold| self.ledger.find_hold(hold)).map_or(Money::ZERO, |h| h.remaining());
             let promised = if closed { Money::ZERO } else { (*value).min(held).max(Money::ZERO) };
             let back = value.is_negative();
             let parts = [
-                (1u8, promised, source, Book::Revenue, Some(promise)),
+                (1u8, promised, source, Book::Revenue, promise),
                 (2, if back { Money::ZERO } else { *value - promised }, source, Book::Revenue, None),
                 (3, if back { -*value } else { Money::ZERO }, Book::Revenue, source, None),
             ];
             let (attempt, seq) = (interval.attempt, interval.seq.to_be_bytes());
             let stream = Stream::from(attempt);
-            for (part, amount, debit, credit, hold) in parts {
+            for (part, amount, debit, credit, hold) in parts.into_iter().filter(|part| part.1 != Money::ZERO) {
                 let number = attempt.number.to_be_bytes();
                 let key = of.packed().to_be_bytes();
                 let posting = Posting {
@@ -210,9 +215,8 @@ impl Engine {
     /// Lets a job count on so much of a month's fee, as far as that is free. Each month is promised to a job under one hold, which
     /// stays until the job or the month is over.
     pub(crate) fn promise(&mut self, job: JobId, key: PeriodKey, value: Money, out: &mut Batch) {
-        let id = promise_id(job, key);
-        let Some(entry) = self.jobs.get_mut(&job).filter(|_| value > Money::ZERO) else { return };
-        if entry.promises.contains(&key) {
+        let Some(entry) = self.jobs.get(&job).filter(|_| value > Money::ZERO) else { return };
+        if let Some(id) = entry.promise(key) {
             let Some(hold) = self.ledger.find_hold(id) else { return };
             let (more, to) = (value - hold.remaining(), hold.amount + value - hold.remaining());
             if more > Money::ZERO {
@@ -222,30 +226,32 @@ impl Engine {
             return;
         }
         let Some(currency) = self.contracts.get(&key.contract).map(|c| c.terms.currency) else { return };
-        let account = self.account(Book::Deferred(key), currency, out);
+        let (id, account) = (promise_id(job, key), self.account(Book::Deferred(key), currency, out));
         let hold = NewHold { id, account, amount: value, opened_at: self.now, expires_at: None };
         if self.ledger.hold_onto(hold, &mut out.records).is_ok()
             && let Some(entry) = self.jobs.get_mut(&job)
         {
-            entry.promises.push(key);
+            entry.note_promise(key, id);
         }
     }
 
     /// A job is over: what it did not draw is free again.
     pub(crate) fn release_promises(&mut self, job: JobId, out: &mut Batch) {
-        let promises = self.jobs.get_mut(&job).map(|entry| std::mem::take(&mut entry.promises)).unwrap_or_default();
-        for key in promises {
-            let _ = self.ledger.release_onto(promise_id(job, key), &mut out.records);
+        let counts_on = self.jobs.get_mut(&job).and_then(|entry| entry.counts_on.as_mut());
+        for (_, hold) in counts_on.map(|on| std::mem::take(&mut on.months)).unwrap_or_default() {
+            let _ = self.ledger.release_onto(hold, &mut out.records);
         }
     }
 
     /// Takes back what was promised of a month that is being closed: the jobs, in order.
     pub(crate) fn release_promises_of(&mut self, tenant: TenantId, key: PeriodKey, out: &mut Batch) -> Vec<JobId> {
-        let of_key = self.jobs.values_mut().filter(|e| e.job.tenant == tenant && e.promises.contains(&key));
+        let of_tenant = self.jobs.values_mut().filter(|e| e.job.tenant == tenant);
         let mut jobs: Vec<JobId> = Vec::new();
-        for entry in of_key {
-            entry.promises.retain(|other| *other != key);
-            jobs.push(entry.job.id);
+        for entry in of_tenant {
+            let Some(on) = entry.counts_on.as_mut() else { continue };
+            let before = on.months.len();
+            on.months.retain(|(other, _)| *other != key);
+            jobs.extend((on.months.len() < before).then_some(entry.job.id));
         }
         jobs.sort_unstable();
         for job in &jobs {
@@ -274,8 +280,9 @@ impl Engine {
             let ledger = &self.ledger;
             let of_tenant = self.jobs.values_mut().filter(|e| e.job.tenant == tenant);
             for entry in of_tenant {
-                if ledger.find_hold(promise_id(entry.job.id, key)).is_some_and(|hold| hold.is_open()) {
-                    entry.promises.push(key);
+                let id = promise_id(entry.job.id, key);
+                if ledger.find_hold(id).is_some_and(|hold| hold.is_open()) {
+                    entry.note_promise(key, id);
                 }
             }
         }
@@ -283,7 +290,8 @@ impl Engine {
 
     /// Whether something is left that a tenant has paid for.
     pub(crate) fn has_commitment_left(&self, tenant: TenantId) -> bool {
-        let open = |number| self.months_of(number).any(|p| p.closed.is_none() && p.left() > 0 && p.from <= self.now);
+        let to_draw = |p: &Period| p.closed.is_none() && !p.is_included() && p.left() > 0 && p.from <= self.now;
+        let open = |number| self.months_of(number).any(to_draw);
         self.drawable(tenant, self.now).iter().any(|c| open(c.number))
     }
 }

@@ -154,7 +154,7 @@ impl Engine {
         self.event(out, by, Some(tenant), None, EventKind::GrantChanged { grant, step, amount });
     }
 
-    fn keep_grant(&mut self, grant: Grant, out: &mut Batch) {
+    pub(crate) fn keep_grant(&mut self, grant: Grant, out: &mut Batch) {
         out.records.push(Record::Grant(Box::new(grant.clone())));
         self.enter_grant(grant);
     }
@@ -211,7 +211,7 @@ impl Engine {
     }
 
     /// Of a grant, what is neither drawn nor promised to anybody.
-    fn free_of_grant(&self, number: u64) -> Money {
+    pub(crate) fn free_of_grant(&self, number: u64) -> Money {
         let currency = self.grants.get(&number).map(|grant| grant.currency);
         let account = currency.and_then(|c| self.ledger.account(self.known_account(Book::Grant(number), c)));
         account.and_then(|account| account.available()).unwrap_or(Money::ZERO)
@@ -222,7 +222,7 @@ impl Engine {
     }
 
     /// Grants of a tenant that have begun and pass, the one that ends first before the others.
-    fn grants_where(&self, tenant: TenantId, passes: impl Fn(&Grant) -> bool) -> Vec<u64> {
+    pub(crate) fn grants_where(&self, tenant: TenantId, passes: impl Fn(&Grant) -> bool) -> Vec<u64> {
         let of_tenant = self.grants_of.get(&tenant).into_iter().flatten().filter_map(|n| self.grants.get(n));
         let mut found: Vec<&Grant> = of_tenant.filter(|g| g.from <= self.now && passes(g)).collect();
         found.sort_by_key(|grant| (grant.ends(), grant.number));
@@ -322,9 +322,7 @@ impl Engine {
             };
             if let Some(entry) = self.jobs.get_mut(&job).filter(|_| done) {
                 promised += more;
-                if !entry.grants.contains(&number) {
-                    entry.grants.push(number);
-                }
+                entry.note_grant(number);
             }
         }
         promised
@@ -332,8 +330,8 @@ impl Engine {
 
     /// A job is over: what it did not draw is free again, or goes back where the grant is over.
     pub(crate) fn release_grants(&mut self, job: JobId, out: &mut Batch) {
-        let grants = self.jobs.get_mut(&job).map(|entry| std::mem::take(&mut entry.grants)).unwrap_or_default();
-        for number in grants {
+        let counts_on = self.jobs.get_mut(&job).and_then(|entry| entry.counts_on.as_mut());
+        for number in counts_on.map(|on| std::mem::take(&mut on.grants)).unwrap_or_default() {
             let _ = self.ledger.release_onto(promise_id(job, number), &mut out.records);
             self.sweep_grant(number, out);
         }
@@ -444,7 +442,7 @@ impl Engine {
             let ledger = &self.ledger;
             for entry in self.jobs.values_mut().filter(|e| promised && e.job.tenant == tenant) {
                 if ledger.find_hold(promise_id(entry.job.id, number)).is_some_and(|hold| hold.is_open()) {
-                    entry.grants.push(number);
+                    entry.note_grant(number);
                 }
             }
         }

@@ -193,6 +193,8 @@ pub enum Command {
     Contract(Box<crate::contract::Contracting>),
     /// Something about a grant to a tenant.
     Grant(Box<crate::grant::Granting>),
+    /// What was used of storage, traffic, requests and tokens.
+    Usage(Box<crate::usage::Reporting>),
     /// Something about a supplier's statement.
     Settle(Box<crate::settle::Settling>),
     /// Something about a budget.
@@ -271,6 +273,7 @@ impl Command {
             Self::Bill(_) => "statement",
             Self::Contract(_) => "contract",
             Self::Grant(_) => "grant",
+            Self::Usage(_) => "usage",
             Self::Settle(_) => "settlement",
             Self::Budget(_) => "budget",
             Self::SetRate(_) => "rate.set",
@@ -333,6 +336,10 @@ pub enum Report {
     },
     Settlement {
         settlement: u64,
+    },
+    /// What came of each record, in their order.
+    Usage {
+        taken: Vec<crate::usage::Taken>,
     },
     Rate {
         rate: u64,

@@ -249,8 +249,8 @@ impl Engine {
     /// A time has come at which a job may start, or may go back to where it was moved away from.
     pub(crate) fn eligible(&mut self, job: JobId) {
         self.refresh(job);
-        let back = |e: &&crate::state::JobEntry| e.queued && e.job.avoid.as_ref().is_some_and(|a| a.until <= self.now);
-        if self.jobs.get(&job).is_some_and(|e| back(&e)) {
+        let back = |e: &crate::state::JobEntry| e.queued && e.job.avoid.as_ref().is_some_and(|a| a.until <= self.now);
+        if self.jobs.get(&job).is_some_and(|e| back(e)) {
             self.queue_demand(job);
         }
     }

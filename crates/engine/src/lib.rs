@@ -39,6 +39,7 @@ mod step;
 mod stray;
 mod supply;
 mod upkeep;
+pub mod usage;
 
 pub use apps::AppRule;
 pub use billing::{Billing, ClosingDraft};
@@ -59,3 +60,4 @@ pub use restore::RestoreError;
 pub use settle::{Draft, Settling};
 pub use state::Engine;
 pub use steering::{ByClass, PolicyVersion, Replacement, Steering, SteeringError, Tiers, Waiting};
+pub use usage::{Known, Reporting, Taken};

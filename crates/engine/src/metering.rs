@@ -90,7 +90,7 @@ impl Engine {
 
     /// The run does not count: what was billed of it is given back, and from now on only its cost is counted.
     pub(crate) fn waive(&mut self, attempt: AttemptId, out: &mut Batch) {
-        let Some(back) = self.meter_with(attempt, out, |meter, counts| meter.waive(counts)) else { return };
+        let Some(back) = self.meter_with(attempt, |meter, counts| meter.waive(counts)) else { return };
         if let Some(mut interval) = back {
             let amount = -interval.charge;
             self.post_draws(&interval, out);
@@ -164,19 +164,14 @@ impl Engine {
 
     /// Lets a meter go on with the counts of its tenant and book and the months of its contracts; these are stored if it changed
     /// them. `None`: there is no meter.
-    fn meter_with<T>(
-        &mut self,
-        attempt: AttemptId,
-        out: &mut Batch,
-        act: impl FnOnce(&mut Meter, Counts) -> T,
-    ) -> Option<T> {
+    fn meter_with<T>(&mut self, attempt: AttemptId, act: impl FnOnce(&mut Meter, Counts) -> T) -> Option<T> {
         let known = self.meters.get(&attempt)?;
         if known.covers.is_empty() {
-            return self.meter_counting(attempt, &mut [], out, act);
+            return self.meter_counting(attempt, &mut [], act);
         }
         let mut allowances = self.allowances(known);
-        let done = self.meter_counting(attempt, &mut allowances, out, act);
-        self.keep_allowances(allowances, out);
+        let done = self.meter_counting(attempt, &mut allowances, act);
+        self.keep_allowances(allowances);
         done
     }
 
@@ -184,7 +179,6 @@ impl Engine {
         &mut self,
         attempt: AttemptId,
         allowances: &mut [Allowance],
-        out: &mut Batch,
         act: impl FnOnce(&mut Meter, Counts) -> T,
     ) -> Option<T> {
         let meter = self.meters.get_mut(&attempt)?;
@@ -195,7 +189,7 @@ impl Engine {
         let (tenant, book) = (self.jobs.get(&attempt.job).map(|e| e.job.tenant).or(known)?, meter.book);
         let volumes = self.volumes.entry((tenant, book)).or_default();
         let done = act(meter, Counts { volumes, allowances });
-        out.records.push(Record::Volumes { tenant, book, volumes: volumes.clone() });
+        self.touched.volumes.insert((tenant, book));
         Some(done)
     }
 
@@ -212,7 +206,7 @@ impl Engine {
     }
 
     fn bill_stretch(&mut self, attempt: AttemptId, until: Timestamp, out: &mut Batch) {
-        let advanced = self.meter_with(attempt, out, |meter, counts| meter.advance(until, counts));
+        let advanced = self.meter_with(attempt, |meter, counts| meter.advance(until, counts));
         let Some(mut interval) = advanced.flatten() else { return };
         let Some(entry) = self.jobs.get_mut(&attempt.job) else { return };
         entry.charged += interval.charge;
@@ -229,14 +223,14 @@ impl Engine {
         self.cost(&interval, key, out);
         let used = ResourceSeconds::of(&interval.granted, interval.to - interval.from);
         self.sched.charge(tenant, &used, self.now);
-        out.records.push(Record::Share { tenant, used: self.sched.used(tenant, self.now), at: self.now });
+        self.touched.shares.insert(tenant);
         let worked = lasted(&interval);
         self.note_interval(interval, worked, out);
     }
 
     /// The end became known after time beyond it was billed: the tenant gets it back, and the cost is taken back.
     fn give_back(&mut self, attempt: AttemptId, ended_at: Timestamp, out: &mut Batch) {
-        let back = self.meter_with(attempt, out, |meter, counts| meter.retract(ended_at, counts));
+        let back = self.meter_with(attempt, |meter, counts| meter.retract(ended_at, counts));
         let Some(mut interval) = back.flatten() else { return };
         self.post_draws(&interval, out);
         interval.credits = self.give_grants_back(&interval, out).into();
@@ -368,9 +362,9 @@ impl Engine {
         let left = (meter.started_at + limit + meter.paused).since(meter.metered_until);
         let (cover, more) = (self.policy.cover().min(left), self.policy.hold_span.max(self.policy.cover()).min(left));
         let warned = meter.stop_at.is_some();
-        let (needed, wanted) = self.needs_ahead(attempt, tenant, cover, more, out);
         let held = hold.and_then(|h| self.ledger.find_hold(h));
         let (amount, kept) = held.map_or((Money::ZERO, Money::ZERO), |h| (h.amount, h.remaining()));
+        let (needed, wanted) = self.needs_ahead(attempt, tenant, kept, (cover, more), out);
         let granted = self.promise_grants(attempt, kept, (needed, wanted), out);
         let (needed, wanted) = (needed - granted, wanted - granted);
         if kept >= needed {
@@ -391,13 +385,14 @@ impl Engine {
         }
     }
 
-    /// What a run needs of the wallet for two spans to come, when contracts are drawn on first; what it draws next is promised to it.
+    /// What a run needs of the wallet for two spans to come, when contracts are drawn on first; what it draws in the longer one is
+    /// promised to it as soon as what it was promised does not cover the shorter one.
     fn needs_ahead(
         &mut self,
         attempt: AttemptId,
         tenant: TenantId,
-        cover: Span,
-        more: Span,
+        kept: Money,
+        (cover, more): (Span, Span),
         out: &mut Batch,
     ) -> (Money, Money) {
         let Some(meter) = self.meters.get(&attempt) else { return (Money::ZERO, Money::ZERO) };
@@ -410,7 +405,10 @@ impl Engine {
         // A promise takes nothing from what the run itself may draw.
         let allowances = self.allowances(meter);
         let volumes = self.volumes.get(&(tenant, book)).unwrap_or(&none);
-        let (_, needed) = meter.ahead_drawing(cover, volumes, allowances.clone());
+        let (drawn, needed) = meter.ahead_drawing(cover, volumes, allowances.clone());
+        if needed <= kept && drawn.iter().all(|one| self.promised(attempt.job, one.of) >= one.value) {
+            return (needed, needed);
+        }
         let (drawn, wanted) = meter.ahead_drawing(more, volumes, allowances);
         for one in drawn {
             self.promise(attempt.job, one.of, one.value, out);

@@ -70,6 +70,8 @@ pub enum Record {
     Period(Box<rating::contract::Period>),
     /// Money granted for free, with what was drawn of it.
     Grant(Box<rating::Grant>),
+    /// Append: storage, traffic, requests or tokens as they were billed.
+    Usage(Box<rating::Usage>),
     /// A budget with what was spent of it.
     Budget(Box<rating::Budget>),
     /// Append: what a currency is worth in another from a day on.
@@ -278,6 +280,9 @@ pub struct Snapshot {
     pub periods: Vec<rating::contract::Period>,
     #[serde(default)]
     pub grants: Vec<rating::Grant>,
+    /// Usage that was booked of late, by number, so that what is reported again is known.
+    #[serde(default)]
+    pub usage: Vec<(u128, crate::usage::Known)>,
     #[serde(default)]
     pub supplier_terms: Vec<rating::SupplierTerms>,
     #[serde(default)]

@@ -52,6 +52,7 @@ impl Engine {
         snapshot.contracts.into_iter().for_each(|contract| engine.enter_contract(contract));
         engine.periods = snapshot.periods.into_iter().map(|p| (p.key, p)).collect();
         snapshot.grants.into_iter().for_each(|grant| drop(engine.grants.insert(grant.number, grant)));
+        engine.restore_usage(snapshot.usage);
         engine.restore_budgets(snapshot.budgets);
         engine.restore_supplier_terms(snapshot.supplier_terms);
         engine.rates = snapshot.rates.into_iter().collect();
@@ -130,12 +131,11 @@ impl Engine {
                 charged: row.charged,
                 pool: row.pool,
                 started_at: row.started_at,
-                promises: Vec::new(),
-                grants: Vec::new(),
+                counts_on: None,
                 queued: false,
             };
             self.occupy(&entry)?;
-            self.enter(id, entry);
+            self.enter(id, Box::new(entry));
             ids.push(id);
         }
         self.restore_strays();
@@ -206,8 +206,8 @@ impl Engine {
                 effects.push(end(EndCause::Withdrawn));
                 continue;
             }
-            let present = |e: &&JobEntry| e.job.phase().attempt() == Some(attempt.id.number);
-            let Some(entry) = self.jobs.get(&attempt.id.job).filter(present) else { continue };
+            let present = |e: &JobEntry| e.job.phase().attempt() == Some(attempt.id.number);
+            let Some(entry) = self.jobs.get(&attempt.id.job).filter(|e| present(e)) else { continue };
             match entry.job.phase() {
                 Phase::Ending { cause, .. } => effects.push(end(*cause)),
                 Phase::Withdrawing { .. } => effects.push(end(EndCause::Withdrawn)),

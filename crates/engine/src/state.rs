@@ -39,12 +39,45 @@ pub(crate) struct JobEntry {
     pub charged: Money,
     pub pool: Option<PoolId>,
     pub started_at: Option<Timestamp>,
-    /// The months of contracts' lines on which it counts or did, see `draw`.
-    pub promises: Vec<rating::contract::PeriodKey>,
-    /// The grants on which it counts or did, see `grant`.
-    pub grants: Vec<u64>,
+    /// What it counts on beside the wallet, or did; few jobs do.
+    pub counts_on: Option<Box<CountsOn>>,
     /// Known to the scheduler's queue.
     pub queued: bool,
+}
+
+/// What of contracts and grants an open job counts on, or did.
+#[derive(Debug, Default)]
+pub(crate) struct CountsOn {
+    /// The months of contracts' lines, with the holds by which it does, see `draw`.
+    pub months: Vec<(rating::contract::PeriodKey, HoldId)>,
+    /// The grants, see `grant`.
+    pub grants: Vec<u64>,
+}
+
+impl CountsOn {
+    /// Of a job that counts on these grants alone, if any.
+    pub fn of_grants(grants: Vec<u64>) -> Option<Box<CountsOn>> {
+        (!grants.is_empty()).then(|| Box::new(CountsOn { grants, ..CountsOn::default() }))
+    }
+}
+
+impl JobEntry {
+    /// The hold by which it counts on a month of a contract's line.
+    pub fn promise(&self, key: rating::contract::PeriodKey) -> Option<HoldId> {
+        let mut months = self.counts_on.iter().flat_map(|on| &on.months);
+        months.find_map(|(month, hold)| (*month == key).then_some(*hold))
+    }
+
+    pub fn note_promise(&mut self, key: rating::contract::PeriodKey, hold: HoldId) {
+        self.counts_on.get_or_insert_default().months.push((key, hold));
+    }
+
+    pub fn note_grant(&mut self, number: u64) {
+        let grants = &mut self.counts_on.get_or_insert_default().grants;
+        if !grants.contains(&number) {
+            grants.push(number);
+        }
+    }
 }
 
 /// An array with at least one open element.
@@ -111,6 +144,14 @@ pub(crate) enum Due {
 /// 65,536 × about 70 bytes is 4 MiB each; at 5,000 a second that is 13 s, longer than any request is under way.
 pub(crate) const REMEMBERED: usize = 65_536;
 
+/// Counts that every interval changes, written once at the end of the step that changed them.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    pub periods: BTreeSet<rating::contract::PeriodKey>,
+    pub volumes: BTreeSet<(TenantId, base::PriceBookId)>,
+    pub shares: BTreeSet<TenantId>,
+}
+
 /// The engine. Give it inputs in order through `step`; between steps it can be asked.
 pub struct Engine {
     pub(crate) policy: Policy,
@@ -130,9 +171,12 @@ pub struct Engine {
     pub(crate) periods: BTreeMap<rating::contract::PeriodKey, rating::contract::Period>,
     /// Those that are not over.
     pub(crate) contracts_of: BTreeMap<TenantId, BTreeSet<u64>>,
+    pub(crate) touched: Touched,
     /// Grants by our number, and those that are not over or of which something is still promised.
     pub(crate) grants: BTreeMap<u64, rating::Grant>,
     pub(crate) grants_of: BTreeMap<TenantId, BTreeSet<u64>>,
+    /// Storage, traffic, requests and tokens that were booked of late.
+    pub(crate) usage: crate::usage::Booked,
     pub(crate) supplier_terms: BTreeMap<SupplierId, rating::SupplierTerms>,
     /// What work may cost, and what of it was spent and promised.
     pub(crate) budgets: crate::budget::Budgets,
@@ -148,7 +192,8 @@ pub struct Engine {
     pub(crate) projects: BTreeMap<ProjectId, Project>,
     pub(crate) users: BTreeMap<UserId, User>,
     pub(crate) names: BTreeSet<(&'static str, Option<TenantId>, Arc<str>)>,
-    pub(crate) jobs: IdMap<JobId, JobEntry>,
+    /// Each in a place of its own, so that the slack of the table is of pointers.
+    pub(crate) jobs: IdMap<JobId, Box<JobEntry>>,
     pub(crate) numbers: IdMap<u64, JobId>,
     pub(crate) specs: IdMap<SpecId, Arc<SpecEntry>>,
     pub(crate) arrays: IdMap<JobId, Array>,
@@ -212,8 +257,10 @@ impl Engine {
             contracts: BTreeMap::new(),
             periods: BTreeMap::new(),
             contracts_of: BTreeMap::new(),
+            touched: Touched::default(),
             grants: BTreeMap::new(),
             grants_of: BTreeMap::new(),
+            usage: Default::default(),
             supplier_terms: BTreeMap::new(),
             budgets: Default::default(),
             rates: Default::default(),

@@ -6,7 +6,7 @@ use model::{Actor, EventKind};
 use crate::denied::Denied;
 use crate::input::{Command, Envelope, FetchEnd, Input, Report};
 use crate::record::{Batch, Record};
-use crate::state::{Due, Engine};
+use crate::state::{Due, Engine, Touched};
 
 impl Engine {
     /// Takes in one input at `now` and appends what is to be stored and done to `out`.
@@ -14,20 +14,27 @@ impl Engine {
     /// engine's own time goes on.
     pub fn step(&mut self, input: Input, now: Timestamp, out: &mut Batch) -> Result<Report, Denied> {
         self.tell_time(now);
+        let mut report = Report::Done;
         match input {
-            Input::Command(envelope) => self.command(*envelope, out),
-            Input::Observed(observation) => {
-                self.observe(observation, out);
-                Ok(Report::Done)
-            }
-            Input::Tick => {
-                self.tick(out);
-                Ok(Report::Done)
-            }
-            Input::Schedule => {
-                self.schedule(out);
-                Ok(Report::Done)
-            }
+            Input::Command(envelope) => report = self.command(*envelope, out)?,
+            Input::Observed(observation) => self.observe(observation, out),
+            Input::Tick => self.tick(out),
+            Input::Schedule => self.schedule(out),
+        }
+        self.write_touched(out);
+        Ok(report)
+    }
+
+    fn write_touched(&mut self, out: &mut Batch) {
+        let Touched { periods, volumes, shares } = &mut self.touched;
+        let periods = std::mem::take(periods).into_iter().filter_map(|key| self.periods.get(&key));
+        out.records.extend(periods.map(|period| Record::Period(Box::new(period.clone()))));
+        for (tenant, book) in std::mem::take(volumes) {
+            let volumes = self.volumes.get(&(tenant, book)).cloned().unwrap_or_default();
+            out.records.push(Record::Volumes { tenant, book, volumes });
+        }
+        for tenant in std::mem::take(shares) {
+            out.records.push(Record::Share { tenant, used: self.sched.used(tenant, self.now), at: self.now });
         }
     }
 
@@ -99,6 +106,7 @@ impl Engine {
             Command::Bill(what) => self.bill_command(*what, actor, out),
             Command::Contract(what) => self.contracting(*what, actor, out),
             Command::Grant(what) => self.granting(*what, actor, out),
+            Command::Usage(reporting) => self.take_usage(*reporting, out),
             Command::Settle(what) => self.settle(*what, actor, out),
             Command::Budget(what) => self.budget(*what, actor, out),
             Command::SetRate(new) => self.set_rate(*new, actor, out),

@@ -128,6 +128,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
             Record::Budget(x) => snapshot.budgets.contains(x),
             Record::Grant(x) => snapshot.grants.contains(x),
             Record::Rate(x) => snapshot.rates.contains(x),
+            Record::Usage(x) => snapshot.usage.contains(&(x.of.key(), engine::Known::from(x.as_ref()))),
             Record::SupplierTerms(x) => snapshot.supplier_terms.contains(x),
             Record::Volumes { tenant, book, volumes } => snapshot.volumes.contains(&(*tenant, *book, volumes.clone())),
             Record::Policy(x) => snapshot.policy.as_ref() == Some(x.as_ref()),
@@ -145,7 +146,7 @@ fn same_as_written(snapshot: &Snapshot, records: &[Record]) {
     }
     let Snapshot { suppliers, clusters, pools, books, tenants, projects, users, shares, ledger, specs, jobs, .. } =
         snapshot;
-    let prices = books.len() + snapshot.volumes.len();
+    let prices = books.len() + snapshot.volumes.len() + snapshot.usage.len();
     let supply = usize::from(snapshot.policy.is_some())
         + snapshot.settlements.len()
         + snapshot.statements.len()
@@ -444,12 +445,16 @@ fn agreed() -> Vec<Record> {
             "amount": 9, "from": 1, "to": 8, "of": [{"pool": "a"}, {"product": "ai"}], "note": "first steps", "given_at": 1,
             "revoked_at": 5, "over_at": 5, "drawn": 4, "back": 3,
         }))),
-        Record::Rate(of(json!({
-            "number": 1, "of": "USD", "into": "CNY", "worth": 7_123_400_000_i64, "from": 20_758, "set_at": 1,
-        }))),
+        Record::Rate(of(
+            json!({"number": 1, "of": "USD", "into": "CNY", "worth": 7_123_400_000_i64, "from": 20_758, "set_at": 1}),
+        )),
         Record::Rate(of(json!({
             "number": 2, "of": "USD", "into": "CNY", "worth": 7_200_000_000_i64, "from": 20_758, "reason": "misread", "set_at": 2,
-            "user": "usr_00000000000000000000000000000001",
+            "user": UserId::from_u128(1)}))),
+        Record::Usage(of(json!({
+            "number": 1, "item": 1, "charge": 5, "uncollected": 1, "book": "pri_00000000000000000000000000000002", "counts_at": 200_000_000_000_i64,
+            "at": 200_000_000_000_i64, "credits": [{"grant": 1, "value": 2}], "of": {"source": "gate", "id": "r-1", "line": "maas", "from": 1, "to": 2,
+                "tenant": TenantId::from_u128(1), "project": ProjectId::from_u128(1), "unit": "kilotoken", "pieces": "7"},
         }))),
         Record::Budget(of(json!({
             "number": 1, "tenant": TenantId::from_u128(1), "kind": "hard", "period": {"every": "once", "from": 1, "to": 9},

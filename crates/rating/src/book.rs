@@ -182,10 +182,20 @@ impl PriceBook {
         Ok(Tariff { parts: parts.collect::<Result<_, Missing>>()?, nodes: 0 })
     }
 
+    /// The price of one unit of what is no running time, for a tenant there.
+    ///
+    /// # Errors
+    /// The item that is missing.
+    pub fn part(&self, unit: Unit, sale: &Sale) -> Result<Part, Missing> {
+        let (number, item) = self.item(unit, sale).ok_or_else(|| self.missing(unit, sale))?;
+        Part::of(number, item, self.utc_offset).ok_or_else(|| Missing::Range(self.name.clone()))
+    }
+
     fn missing(&self, unit: Unit, sale: &Sale) -> Missing {
         let of = Selector {
             tenant: Some(sale.tenant.into()),
-            pool: Some(sale.pool.into()),
+            // Usage may be of no pool.
+            pool: (!sale.pool.is_empty()).then(|| sale.pool.into()),
             chip: sale.chip.cloned(),
             product: Some(sale.product),
             class: Some(sale.class),

@@ -18,6 +18,7 @@ pub mod statement;
 pub mod tariff;
 pub mod trial;
 pub mod upkeep;
+pub mod usage;
 pub mod volumes;
 
 pub use assets::{NodeCost, OwnCost, Stage};
@@ -32,4 +33,5 @@ pub use rates::{Rate, RateTable};
 pub use tariff::Tariff;
 pub use trial::Trial;
 pub use upkeep::{Cause, NodeCounts, Stretch, Upkeep};
+pub use usage::{Reported, Usage};
 pub use volumes::Volumes;

@@ -43,6 +43,7 @@ pub struct Count {
     /// Place of the item in its book, from 0.
     pub item: u16,
     pub month: Month,
+    /// Of usage at a price that does not follow the quantity: pieces times micro-units of their price.
     pub pieces: Pieces,
 }
 
@@ -75,6 +76,17 @@ impl Volumes {
         let count = self.at(item, month);
         let after = count.checked_add(more)?;
         let charge = price.graduated(unit, after)?.checked_sub(price.graduated(unit, *count)?)?;
+        *count = after;
+        Some(charge)
+    }
+
+    /// Counts pieces times their price, where the price does not follow the quantity, and says what they come to: what a month's worth
+    /// comes to, rounded down once, less what it came to before. `None`, and nothing is counted, beyond the range of money.
+    pub fn add_worth(&mut self, item: u16, month: Month, unit: Unit, worth: u128) -> Option<Money> {
+        let amount = |worth: u128| i64::try_from(worth / unit.pieces()).ok().map(Money);
+        let count = self.at(item, month);
+        let after = count.checked_add(worth)?;
+        let charge = amount(after)?.checked_sub(amount(*count)?)?;
         *count = after;
         Some(charge)
     }

@@ -30,6 +30,8 @@ pub struct App {
     /// Sites whose agents dial in, where that is switched on.
     pub sites: Option<Arc<crate::sites::Sites>>,
     pub files: Arc<crate::files::Space>,
+    /// Bytes that tenants moved and that are not billed yet.
+    pub traffic: Arc<crate::counting::Traffic>,
     /// The provider of sign-ins, where one is named.
     pub oidc: Option<Arc<crate::oidc::Oidc>>,
     pub notices: Arc<crate::notices::Notices>,

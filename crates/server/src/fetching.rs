@@ -149,6 +149,7 @@ async fn fetch(app: &App, supply: &Supply, entry: &JobEntry) -> Result<FetchEnd,
     for result in &found {
         bring(app, entry, &*files, &root, &folder, result).await?;
         bytes += result.size;
+        app.traffic.add(entry.row.job.tenant, entry.row.job.project, result.size);
     }
     Ok(FetchEnd::Fetched { files: found.len() as u64, bytes, folder: folder.into() })
 }

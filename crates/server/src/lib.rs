@@ -7,6 +7,7 @@ pub mod boot;
 mod checkpoints;
 pub mod config;
 pub mod convert;
+pub mod counting;
 pub mod driver;
 mod fetching;
 pub mod files;

@@ -84,6 +84,10 @@ pub const LOG_BYTES_MAX: usize = 1 << 20;
 pub const LOG_BYTES_DEFAULT: usize = 256 << 10;
 /// Bytes of one event of a followed log: a browser parses 64 KiB without a stutter.
 pub const LOG_PIECE_BYTES: usize = 64 << 10;
+/// Bytes of an output that one look for a text goes through.
+pub const LOG_FIND_BYTES_MAX: u64 = 64 << 20;
+/// Places that one look for a text tells.
+pub const LOG_FIND_MAX: u64 = 1_000;
 
 /// Rows of a bill or of a margin report: a job each; 100,000 lines are 20 MB of JSON.
 pub const REPORT_ROWS_MAX: usize = 100_000;

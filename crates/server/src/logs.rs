@@ -1,6 +1,8 @@
 //! Output files: which attempt's, read as bytes, or followed as text without a gap.
 //! Knows nothing of HTTP; the routes put it into answers and streams.
 
+pub mod find;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,14 +13,18 @@ use wire::ErrorCode;
 
 use crate::access::Caller;
 use crate::convert::order::order;
-use crate::limits::LOG_PIECE_BYTES;
+use crate::limits::{LOG_BYTES_MAX, LOG_FIND_BYTES_MAX, LOG_PIECE_BYTES};
 use crate::problem::Failure;
+use find::Finder;
 
 /// A cluster's wait for more output is trusted for this long, then the file is looked at anyway.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 /// Between two looks when the cluster's wait returned at once and there was nothing new: a file that grows in small
 /// steps is then read at most ten times a second.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// A look for a text takes no longer, but for the piece it is reading.
+const FIND_MAX: Duration = Duration::from_secs(5);
 
 /// How often the store is asked whether an attempt is over, while its cluster does not say so.
 const OVER_POLL: Duration = Duration::from_secs(2);
@@ -63,6 +69,23 @@ impl LogFile {
         Ok(chunk)
     }
 
+    /// Where a text is, from `offset` on: as many places as `max` within the bytes and the time that one look may take.
+    pub async fn places(&self, wanted: &str, offset: u64, max: usize) -> Result<Found, Failure> {
+        let begun = Instant::now();
+        let mut finder = Finder::new(wanted, offset);
+        let (mut at, mut places) = (offset, Vec::new());
+        loop {
+            let chunk = self.read(i64::try_from(at).unwrap_or(i64::MAX), LOG_BYTES_MAX).await?;
+            places.extend(finder.feed(&chunk.bytes, max - places.len()));
+            at = at.saturating_add(chunk.bytes.len() as u64);
+            let (full, through) = (places.len() >= max, chunk.bytes.is_empty() || at >= chunk.size);
+            if full || through || at - offset >= LOG_FIND_BYTES_MAX || begun.elapsed() > FIND_MAX {
+                let next = (full || !through).then(|| finder.next());
+                return Ok(Found { places, next, size: chunk.size });
+            }
+        }
+    }
+
     /// Resolves when there may be more than `size` bytes.
     async fn wait(&mut self, size: u64) -> Result<(), Failure> {
         let begun = Instant::now();
@@ -77,6 +100,16 @@ impl LogFile {
         }
         Ok(())
     }
+}
+
+/// Where a text was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub places: Vec<find::Place>,
+    /// Where to look on; nothing: all was looked through.
+    pub next: Option<u64>,
+    /// Of the file, bytes.
+    pub size: u64,
 }
 
 /// The attempt whose output a reader means: the last one that started, or else the last.

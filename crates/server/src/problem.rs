@@ -203,15 +203,16 @@ impl From<Denied> for Failure {
                 ..plain(ErrorCode::NoFeasiblePool)
             },
             Denied::RegionNotAllowed { .. } => plain(ErrorCode::RegionNotAllowed),
-            Denied::NoPrice { .. } | Denied::NoPriceBook(_) => plain(ErrorCode::NoPrice),
+            Denied::NoPrice { .. } | Denied::NotSold(_) | Denied::NoPriceBook(_) => plain(ErrorCode::NoPrice),
             Denied::QueueFull { .. } => plain(ErrorCode::QueueFull).retry_after(RETRY_AFTER_SECONDS),
             Denied::ArrayTooLarge { .. } => plain(ErrorCode::ArrayTooLarge),
             Denied::OperatorOnly => plain(ErrorCode::OperatorOnly),
-            Denied::KeyReused => plain(ErrorCode::IdempotencyKeyReused),
+            Denied::KeyReused | Denied::UsageChanged { .. } => plain(ErrorCode::IdempotencyKeyReused),
             Denied::PriceBook(_)
             | Denied::PriceOfNobody { .. }
             | Denied::Terms(_)
             | Denied::CommitmentOfNoPool { .. }
+            | Denied::Usage(_)
             | Denied::ContractCurrency { .. } => plain(ErrorCode::Invalid),
             Denied::MoneyRange => plain(ErrorCode::MoneyRange),
             // The ledger's words name accounts, which are not the caller's business.

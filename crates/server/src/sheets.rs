@@ -3,10 +3,12 @@
 
 use base::{Currency, JobId, Money, TenantId, Timestamp};
 use ledger::{Account, Floor, Reference, Transfer};
-use model::{JobSpec, Pool};
+use model::{Chip, JobSpec, Pool};
 use rating::contract::{Contract, Drawn, Period};
 use rating::statement::{Correction, Invoice, TenantStatement};
+use rating::usage::STREAM_PART;
 use rating::{Grant, Interval, PriceBook};
+pub use store::UsageFacts;
 use wire::{Export, sheet};
 
 use crate::convert;
@@ -48,7 +50,36 @@ const INTERVALS: &[&str] = &[
 ];
 const TRANSFERS: &[&str] = &[
     "id", "at", "debit", "credit", "amount", "currency", "reason", "corrects", "memo", "job", "attempt", "from", "to",
-    "hold",
+    "hold", "usage",
+];
+const USAGE: &[&str] = &[
+    "number",
+    "usage",
+    "source",
+    "id",
+    "at",
+    "from",
+    "to",
+    "counts_at",
+    "unit",
+    "pieces",
+    "included",
+    "price_book",
+    "item",
+    "charge",
+    "uncollected",
+    "credited",
+    "currency",
+    "tenant",
+    "tenant_name",
+    "project",
+    "user",
+    "pool",
+    "chip",
+    "product",
+    "label",
+    "draws",
+    "credits",
 ];
 const PRICES: &[&str] = &["id", "name", "currency", "effective_from", "book"];
 const STATEMENTS: &[&str] = &[
@@ -131,6 +162,8 @@ const GRANTS: &[&str] = &[
     "note",
 ];
 
+const RATES: &[&str] = &["number", "of", "into", "worth", "from", "holds", "reason", "set_at", "by"];
+
 const ACCOUNTS: &[&str] = &["code", "kind", "currency", "floor", "debits", "credits", "held", "balance"];
 
 const fn columns(what: Export) -> &'static [&'static str] {
@@ -144,6 +177,8 @@ const fn columns(what: Export) -> &'static [&'static str] {
         Export::Contracts => CONTRACTS,
         Export::ContractMonths => CONTRACT_MONTHS,
         Export::Grants => GRANTS,
+        Export::Usage => USAGE,
+        Export::Rates => RATES,
     }
 }
 
@@ -254,6 +289,10 @@ pub fn correction(one: &Correction) -> String {
 
 /// What an interval drew from contracts, as JSON; nothing where it drew nothing.
 fn draws(of: &Interval) -> String {
+    drawn(&of.drawn)
+}
+
+fn drawn(of: &[Drawn]) -> String {
     let one = |drawn: &Drawn| {
         let key = drawn.of;
         serde_json::json!({
@@ -261,14 +300,18 @@ fn draws(of: &Interval) -> String {
             "pieces": drawn.pieces.to_string(), "value": six(drawn.value),
         })
     };
-    let all: Vec<serde_json::Value> = of.drawn.iter().map(one).collect();
+    let all: Vec<serde_json::Value> = of.iter().map(one).collect();
     if all.is_empty() { String::new() } else { serde_json::Value::from(all).to_string() }
 }
 
 /// What grants paid of an interval, as JSON; nothing where they paid nothing.
 fn credits(of: &Interval) -> String {
+    credited(&of.credits)
+}
+
+fn credited(of: &[rating::Credit]) -> String {
     let one = |credit: &rating::Credit| serde_json::json!({ "grant": credit.grant, "value": six(credit.value) });
-    let all: Vec<serde_json::Value> = of.credits.iter().map(one).collect();
+    let all: Vec<serde_json::Value> = of.iter().map(one).collect();
     if all.is_empty() { String::new() } else { serde_json::Value::from(all).to_string() }
 }
 
@@ -294,6 +337,14 @@ pub fn grant(of: &Grant) -> String {
         six(of.left()),
         of.note.to_string(),
     ])
+}
+
+/// `table` has the rates that hold.
+pub fn rate(of: &rating::Rate, table: &rating::RateTable) -> String {
+    let shown = convert::rate::rate(of, None, table);
+    let by = text(of.user);
+    let (number, set_at, holds) = (shown.number.to_string(), of.set_at.rfc3339(), shown.holds.to_string());
+    sheet::line([number, shown.of, shown.into, shown.worth, shown.from, holds, shown.reason, set_at, by])
 }
 
 /// Commitments and inclusions as JSON, in the words of the API.
@@ -347,6 +398,8 @@ pub fn transfer(of: &Transfer, debit: &str, credit: &str) -> String {
         Some(Reference::Subject { stream }) => (Some(*stream), None, None),
         Some(Reference::Text { .. }) | None => (None, None, None),
     };
+    let used = stream.filter(|stream| stream.part == STREAM_PART);
+    let stream = stream.filter(|_| used.is_none());
     sheet::line([
         of.id.to_string(),
         of.at.rfc3339(),
@@ -362,6 +415,47 @@ pub fn transfer(of: &Transfer, debit: &str, credit: &str) -> String {
         at(from),
         at(to),
         text(of.hold),
+        used.map_or_else(String::new, |stream| key_text(stream.subject)),
+    ])
+}
+
+/// By what usage is known, in exports.
+fn key_text(key: u128) -> String {
+    format!("{key:032x}")
+}
+
+/// Usage that is no running time, as it was billed. `tenant_name` is by what prices may name it.
+pub fn usage(of: &UsageFacts, tenant_name: &str, currency: Currency, chip: Option<&Chip>) -> String {
+    let UsageFacts { usage: one, project, user, pool } = of;
+    let told = &one.of;
+    sheet::line([
+        one.number.to_string(),
+        key_text(told.key()),
+        told.source.to_string(),
+        told.id.to_string(),
+        one.at.rfc3339(),
+        told.from.rfc3339(),
+        told.to.rfc3339(),
+        one.counts_at.rfc3339(),
+        told.unit.to_string(),
+        told.pieces.to_string(),
+        one.included().to_string(),
+        one.book.to_string(),
+        one.item.to_string(),
+        six(one.charge),
+        six(one.uncollected),
+        six(one.credited()),
+        currency.to_string(),
+        told.tenant.to_string(),
+        tenant_name.to_owned(),
+        project.to_string(),
+        user.to_string(),
+        pool.to_string(),
+        text(chip),
+        convert::line(told.line).to_string(),
+        told.label.as_deref().unwrap_or_default().to_owned(),
+        drawn(&one.drawn),
+        credited(&one.credits),
     ])
 }
 

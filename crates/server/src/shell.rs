@@ -21,7 +21,7 @@ use crate::limits::FILES_PER_TENANT_MAX;
 use crate::links::{self, Links};
 use crate::local;
 use crate::sites::{self, Sites};
-use crate::{checkpoints, fetching, notices, retention, tidy};
+use crate::{checkpoints, counting, fetching, notices, retention, tidy};
 
 /// Streams (events, logs) still open at a stop are cut after this.
 const STREAM_GRACE: Duration = Duration::from_secs(2);
@@ -198,6 +198,7 @@ pub(crate) async fn start_on(foundation: Foundation) -> Result<Running, StartErr
     let least = config.job_defaults.checkpoint_interval_min;
     tokio::spawn(checkpoints::run(app.clone(), role.clone(), least, stopping.clone()));
     tokio::spawn(retention::run(app.clone(), role.clone(), config.work_kept, stopping.clone()));
+    tokio::spawn(counting::run(app.clone(), role.clone(), stopping.clone()));
     tokio::spawn(tidy::run(app.clone(), role.clone(), stopping));
     let mut running = Running { address, app, role: role.clone(), first_admin: None, stop, driver, http, remarks };
     if running.settle().await? {
@@ -233,6 +234,7 @@ fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: Engi
         events: EventBus::default(),
         sites: None,
         files: Arc::new(Space::new(&config.data, bounds)),
+        traffic: Arc::default(),
         oidc: config.oidc.clone().map(|settings| Arc::new(crate::oidc::Oidc::new(settings))),
         notices: Arc::new(notices::Notices::new(config.notices.clone())),
     }

@@ -2,10 +2,11 @@
 //! stored rows and the ledger's auditor. Refuses to repair and to guess.
 
 mod grants;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{AttemptId, JobId, Money, Span, Timestamp};
+use base::{AttemptId, JobId, Money, Span, Timestamp, UserId};
 use ledger::{AccountKind, Stream};
 use model::{Attempt, Event, EventKind, Outcome};
 use rating::contract::PeriodKey;
@@ -29,6 +30,7 @@ pub fn after_quiescence(world: &World) -> Vec<String> {
     wrong.extend(suppliers_are_owed_their_fees(tables));
     wrong.extend(contracts_are_kept(tables));
     wrong.extend(grants::are_kept(tables));
+    wrong.extend(usage::is_billed_once(tables));
     wrong.extend(budgets_have_what_was_billed(tables));
     wrong
 }
@@ -38,7 +40,8 @@ pub fn after_quiescence(world: &World) -> Vec<String> {
 fn contracts_are_kept(tables: &Tables) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut drawn: BTreeMap<PeriodKey, (i128, Money)> = BTreeMap::new();
-    for one in tables.intervals.values().flatten().flat_map(|interval| &interval.drawn) {
+    let of_usage = tables.usage.iter().flat_map(|usage| &usage.drawn);
+    for one in tables.intervals.values().flatten().flat_map(|interval| &interval.drawn).chain(of_usage) {
         let sum = drawn.entry(one.of).or_default();
         *sum = (sum.0 + one.pieces, sum.1 + one.value);
     }
@@ -164,6 +167,15 @@ fn budgets_have_what_was_billed(tables: &Tables) -> Vec<String> {
                 && budget.is_for(job.tenant, job.project, job.user)
             {
                 *sums.entry(period).or_default() += interval.own_part();
+            }
+        }
+        for usage in &tables.usage {
+            let user = usage.of.user.unwrap_or(UserId::from_u128(0));
+            if let Some(period) = budget.around(usage.counts_at)
+                && usage.at >= budget.set_at
+                && budget.is_for(usage.of.tenant, usage.of.project, user)
+            {
+                *sums.entry(period).or_default() += usage.own_part();
             }
         }
         for spent in &budget.spent {

@@ -3,6 +3,7 @@
 
 mod money;
 mod people;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -154,6 +155,11 @@ struct Chaos {
     world: World,
     chance: Stream,
     ids: Stream,
+    /// Of usage alone, so that what is reported leaves the rest of a run as it is.
+    reports: Stream,
+    reported: Vec<rating::Reported>,
+    /// What was answered for each record, by its key.
+    billed: BTreeMap<u128, Money>,
     failures: Vec<String>,
     tenants: Vec<(TenantId, UserId)>,
     clusters: Vec<ClusterId>,
@@ -182,6 +188,9 @@ impl Chaos {
             world,
             chance: root.child("acts").stream(),
             ids: root.child("ids").stream(),
+            reports: root.child("usage").stream(),
+            reported: Vec::new(),
+            billed: BTreeMap::new(),
             failures: Vec::new(),
             tenants: Vec::new(),
             clusters: Vec::new(),
@@ -328,6 +337,7 @@ impl Chaos {
         if let Some(act) = act {
             self.act(act);
         }
+        self.report_usage();
         // Mostly seconds, sometimes long: short steps pile things up, long ones let them end.
         let longest: u64 = if self.chance.chance(100) { 1_200 } else { 45 };
         let pause = Span::from_micros(self.chance.below(longest * 1_000_000) as i64);
@@ -503,6 +513,7 @@ impl Chaos {
         self.world.advance_to(self.world.now() + Span::from_mins(70));
         self.failures.extend(audit::after_quiescence(&self.world));
         self.failures.extend(audit::restored_equals_live(&self.world));
+        self.usage_stands();
         if !self.clocks {
             self.failures.extend(audit::billed_as_it_ran(&self.world));
         }

@@ -8,10 +8,10 @@ use base::{
     AccountId, AttemptId, ClusterId, HoldId, JobId, PoolId, PriceBookId, ProjectId, ScriptId, SpecId, SupplierId,
     TenantId, Timestamp, TransferId, UserId,
 };
-use engine::{AuditEntry, JobRow, Record, Report, Snapshot};
+use engine::{AuditEntry, JobRow, Known, Record, Report, Snapshot};
 use ledger::{Account, Auditor, Hold, LedgerRecord, Transfer};
 use model::{Attempt, Cluster, Event, JobSpec, Outcome, Phase, Pool, Project, Supplier, Tenant, User};
-use rating::{Interval, Meter, PoolCost, PriceBook, Stretch, Upkeep, Volumes};
+use rating::{Interval, Meter, PoolCost, PriceBook, Stretch, Upkeep, Usage, Volumes};
 use sched::{Explanation, ResourceSeconds};
 
 /// Of lean tables: numbers of the last jobs, to find one that is given twice. More jobs than are open at any time.
@@ -44,6 +44,8 @@ pub enum Conflict {
     AnswerTwice(u128),
     #[error("{0} was published twice")]
     PriceBookTwice(PriceBookId),
+    #[error("usage {number} was booked twice, or does not follow {before}")]
+    UsageTwice { number: u64, before: u64 },
 }
 
 /// A job that is over in every respect, taken out of the tables: its attempts are closed and nothing of it is metered any more.
@@ -79,6 +81,9 @@ pub struct Tables {
     pub budgets: BTreeMap<u64, rating::Budget>,
     pub rates: BTreeMap<u64, rating::Rate>,
     pub grants: BTreeMap<u64, rating::Grant>,
+    /// Storage, traffic, requests and tokens as they were billed, and what is known of each by its key.
+    pub usage: Vec<Usage>,
+    pub usage_keys: BTreeMap<u128, Known>,
     pub tenants: BTreeMap<TenantId, Tenant>,
     pub projects: BTreeMap<ProjectId, Project>,
     pub users: BTreeMap<UserId, User>,
@@ -230,6 +235,7 @@ impl Tables {
             Record::Meter { attempt, meter: Some(meter) } => drop(self.meters.insert(*attempt, meter.as_ref().clone())),
             Record::Meter { attempt, meter: None } => drop(self.meters.remove(attempt)),
             Record::Interval { interval, .. } => self.store_interval(interval)?,
+            Record::Usage(usage) => self.store_usage(usage)?,
             Record::Event(event) => self.store_event(event)?,
             Record::Explanation { attempt, explanation } => {
                 if !self.is_lean {
@@ -278,6 +284,16 @@ impl Tables {
             return Err(Conflict::IntervalSeq { attempt, seq: interval.seq, before });
         }
         list.push(interval.clone());
+        Ok(())
+    }
+
+    fn store_usage(&mut self, usage: &Usage) -> Result<(), Conflict> {
+        let before = self.usage.last().map_or(0, |last| last.number);
+        let is_new = self.usage_keys.insert(usage.of.key(), Known::from(usage)).is_none();
+        if !is_new || usage.number != before + 1 && !(self.goes_on && before == 0) {
+            return Err(Conflict::UsageTwice { number: usage.number, before });
+        }
+        self.usage.push(usage.clone());
         Ok(())
     }
 
@@ -381,6 +397,7 @@ impl Tables {
             budgets: self.budgets.values().cloned().collect(),
             grants: self.grants.values().cloned().collect(),
             rates: self.rates.values().cloned().collect(),
+            usage: self.usage.iter().map(|u| (u.of.key(), Known::from(u))).collect(),
             clusters: self.clusters.values().cloned().collect(),
             pools: self.pools.values().map(|p| (p.clone(), self.costs.get(&p.id).cloned().flatten())).collect(),
             upkeep: self.upkeep.values().cloned().collect(),

@@ -5,6 +5,7 @@
 
 mod months;
 mod operator;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -140,6 +141,10 @@ struct Run<'a> {
     world: World,
     chance: Stream,
     ids: Stream,
+    /// Of usage alone.
+    reports: Stream,
+    /// What nobody has answered for yet.
+    unanswered: Vec<rating::Reported>,
     tenants: Vec<(TenantId, Vec<UserId>)>,
     clusters: Vec<ClusterId>,
     pools: Vec<(PoolId, Vec<std::sync::Arc<str>>)>,
@@ -180,6 +185,8 @@ pub fn play<'a>(options: Options, ear: &'a mut Ear<'a>) -> Year {
         world,
         chance: root.child("chance").stream(),
         ids: root.child("ids").stream(),
+        reports: root.child("usage").stream(),
+        unanswered: Vec::new(),
         tenants: Vec::new(),
         clusters: Vec::new(),
         pools: Vec::new(),
@@ -229,6 +236,7 @@ impl Run<'_> {
         let mut at = begin;
         for n in 0..self.options.days {
             self.day(n);
+            self.report_usage();
             if self.options.whole {
                 self.close_months();
             }

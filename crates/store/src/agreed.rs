@@ -26,6 +26,7 @@ pub(crate) fn encode(record: &Record, args: &mut Args) -> Option<Encoded> {
             args.text(rate.into.to_string());
             put(args, rate.as_ref())
         }
+        Record::Usage(usage) => crate::query::usage::put(args, usage),
         Record::SupplierTerms(terms) => {
             args.id(terms.supplier.as_u128());
             put(args, terms.as_ref())

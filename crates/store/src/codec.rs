@@ -55,6 +55,7 @@ docs! {
     rating::Grant, "grant";
     rating::SupplierTerms, "supplier's terms";
     rating::Rate, "rate between currencies";
+    rating::Usage, "usage";
     rating::settlement::Statement, "settlement";
     rating::settlement::Line, "line of a settlement";
     rating::statement::TenantStatement, "statement";

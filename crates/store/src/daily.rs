@@ -7,8 +7,8 @@ use base::{PoolId, ProjectId, Span, Timestamp, UserId};
 use engine::Record;
 use engine::record::Whose;
 use model::{Attempt, AttemptPhase};
-use rating::Interval;
 use rating::tariff::UtcOffset;
+use rating::{Interval, Usage};
 
 use crate::codec;
 use crate::db::{Args, Kind};
@@ -96,6 +96,9 @@ impl Daily {
         if let Record::Attempt(attempt) = record {
             return self.add_used(days, attempt);
         }
+        if let Record::Usage(usage) = record {
+            return self.add_usage(days, usage);
+        }
         let Record::Interval { interval, whose } = record else { return };
         let Whose { project, user, pool, line, worked } = whose.as_ref();
         let Interval { granted, charge, uncollected, cost, .. } = interval;
@@ -112,9 +115,23 @@ impl Daily {
             time(ms * i128::from(granted.gpus)),
             interval.credited().micros(),
         ];
-        for sums in [self.sums.entry(key).or_default(), self.users.entry((*user, key)).or_default()] {
+        self.sum(*user, key, parts);
+    }
+
+    fn sum(&mut self, user: UserId, key: Key, parts: Sums) {
+        for sums in [self.sums.entry(key).or_default(), self.users.entry((user, key)).or_default()] {
             sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum = sum.saturating_add(part));
         }
+    }
+
+    /// Storage, traffic, requests and tokens are revenue of a day like running work, without time and cost of their own. Where they are of
+    /// no pool or user, they count for none.
+    fn add_usage(&mut self, days: Days, usage: &Usage) {
+        let of = &usage.of;
+        let (user, pool) = (of.user.unwrap_or(UserId::from_u128(0)), of.pool.unwrap_or(PoolId::from_u128(0)));
+        let key = (days.of(usage.counts_at), of.project, pool, codec::natural(of.line as u64));
+        let (charge, uncollected, credited) = (usage.charge, usage.uncollected, usage.credited());
+        self.sum(user, key, [charge.micros(), uncollected.micros(), 0, 0, 0, 0, 0, credited.micros()]);
     }
 
     /// An attempt is written once with its end; zero is what a cluster tells that cannot tell.

@@ -35,7 +35,8 @@ pub use query::money::{AccountEntry, BillFilter, BillLine, BillSum, MarginBy, Ma
 pub use query::page::{BadCursor, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Page, PageRequest, Scope};
 pub use query::report::{Apart, EarnedRow, PoolTimeRow};
 pub use query::settlements::{LineFilter, WorkPeriod};
-pub use query::statements::{After, Booked, Told, WorkFacts};
+pub use query::statements::{After, Booked, Told, WorkFacts, job_of, usage_of};
+pub use query::usage::{UsageFacts, UsageFilter, UsageSum};
 pub use store::{Location, SqlStore};
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub(crate) async fn load(pool: &Pool) -> Sql<Snapshot> {
         supplier_terms: docs(pool, "SELECT v, doc FROM supplier_terms ORDER BY supplier").await?,
         budgets: docs(pool, "SELECT v, doc FROM budgets ORDER BY number").await?,
         grants: docs(pool, "SELECT v, doc FROM grants ORDER BY number").await?,
+        usage: crate::query::usage::recent(pool).await?,
         rates: docs(pool, "SELECT v, doc FROM currency_rates ORDER BY number").await?,
         suppliers: docs(pool, "SELECT v, doc FROM suppliers ORDER BY id").await?,
         clusters: docs(pool, "SELECT v, doc FROM clusters ORDER BY id").await?,
@@ -83,7 +84,7 @@ const LAST_STATEMENTS: &str = "SELECT v, doc FROM tenant_statements WHERE number
 /// loading many; in a millisecond some 500 rows gather, and the buffer between the threads holds more.
 const GATHER: Duration = Duration::from_millis(1);
 
-async fn rows<T>(pool: &Pool, sql: &str, read: impl Fn(&Row) -> Sql<T>) -> Sql<Vec<T>> {
+pub(crate) async fn rows<T>(pool: &Pool, sql: &str, read: impl Fn(&Row) -> Sql<T>) -> Sql<Vec<T>> {
     let mut found = pool.stream(sql.to_owned(), Args::new(pool.kind()));
     let mut list = Vec::new();
     loop {

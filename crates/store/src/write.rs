@@ -85,6 +85,8 @@ tables! {
     Budgets Replace "budgets" ["number"] ["tenant" "v" "doc"];
     Grants Replace "grants" ["number"] ["tenant" "v" "doc"];
     Rates Refuse "currency_rates" ["number"] ["source" "target" "v" "doc"];
+    Usage Refuse "usage_records" ["id"] ["number" "tenant" "project" "user_id" "pool" "source" "unit" "from_at" "to_at" "at" "counts_at"
+        "pieces_high" "pieces_low" "included_high" "included_low" "charge" "uncollected" "credited" "fingerprint" "v" "doc"];
     Scripts Keep "scripts" ["id"] ["body"];
     Specs Keep "specs" ["id"] ["v" "doc"];
     Jobs Replace "jobs" ["number"] ["id" "tenant" "project" "user_id" "spec" "array_root" "array_number" "array_index"
@@ -290,6 +292,7 @@ fn place(record: &Record) -> (T, Option<(u128, u128)>) {
         Record::Budget(budget) => (T::Budgets, one(u128::from(budget.number))),
         Record::Grant(grant) => (T::Grants, one(u128::from(grant.number))),
         Record::Rate(_) => (T::Rates, None),
+        Record::Usage(_) => (T::Usage, None),
         Record::Statement(statement) => (T::Settlements, one(u128::from(statement.number))),
         Record::StatementLine(line) => (T::SettlementLines, Some((u128::from(line.settlement), u128::from(line.line)))),
         Record::TenantStatement(_) => (T::Statements, None),

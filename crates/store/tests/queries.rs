@@ -218,6 +218,14 @@ async fn money_is_summed(store: &SqlStore) {
     assert_eq!(store.active_users(all.0, all.1).await.unwrap(), [(TenantId::from_u128(1), 1)]);
     assert!(store.active_users(all.1, Timestamp::from_secs(172_800)).await.unwrap().is_empty());
     assert!(store.earned(Apart::default(), all.1, Timestamp::from_secs(172_800)).await.unwrap().is_empty());
+    // Usage of no user and no pool, two days later.
+    let third = (Timestamp::from_secs(172_800), Timestamp::from_secs(259_200));
+    let [row] = &store.earned(whole, third.0, third.1).await.unwrap()[..] else { panic!() };
+    assert_eq!(
+        (row.charge, row.uncollected, row.credited, row.pool),
+        (Money(5), Money(1), Money(2), PoolId::from_u128(0))
+    );
+    assert!(store.active_users(third.0, third.1).await.unwrap().is_empty());
     let time = store.pool_time(false, all.0, all.1).await.unwrap();
     let [row] = &time[..] else { panic!("{time:?}") };
     assert_eq!((row.owed.total(), row.unused.map(Money::micros)), (Money(11), [0, 0, 5, 0, 0]));

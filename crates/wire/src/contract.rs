@@ -121,7 +121,7 @@ pub struct ContractDetail {
 pub struct ContractMonth {
     /// Of the calendar.
     pub month: String,
-    /// 0: the contract's own fee; from 1 its commitments.
+    /// 0: the contract's own fee; from 1 its commitments; from 100 what is included.
     pub line: u8,
     /// It is what the month before left.
     pub carried: bool,
@@ -129,7 +129,7 @@ pub struct ContractMonth {
     pub to: TimeText,
     /// What was paid for it.
     pub fee: MoneyText,
-    /// Hours that can be drawn, with three decimal places, rounded down; `null` for the contract's own fee.
+    /// Hours, or units of what is included, that can be drawn, with three decimal places, rounded down; `null` for the contract's own fee.
     pub hours: Option<String>,
     pub drawn_hours: Option<String>,
     /// Of the fee, what is earned by what was drawn.

@@ -310,6 +310,44 @@ pub struct LogQuery {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
+pub struct LogFindQuery {
+    /// Standard output when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
+    pub stream: Option<LogStream>,
+    /// What to look for; small and capital letters of ASCII are alike.
+    #[param(min_length = 1, max_length = 200)]
+    pub text: String,
+    /// First byte; 0 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+    /// Places, at most 1,000; 200 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<u64>,
+}
+
+/// Where a text is in an output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogFound {
+    pub places: Vec<LogPlace>,
+    /// From where to look on; `null`: all that there is was looked through.
+    pub next: Option<u64>,
+    /// Of the file now.
+    pub size: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogPlace {
+    /// Of its first byte in the file.
+    pub offset: u64,
+    /// The line around it, cut where it is long.
+    pub line: String,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct FollowQuery {
     /// Standard output when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -30,6 +30,7 @@ pub mod suppliers;
 pub mod supply;
 pub mod text;
 pub mod twin;
+pub mod usage;
 pub mod words;
 
 pub use common::{Amounts, MoneyText, Page, TimeText};

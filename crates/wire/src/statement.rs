@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::common::{MoneyText, TimeText};
-use crate::words::StatementFormat;
+use crate::words::{PriceUnit, StatementFormat};
 
 /// What a tenant was told for a month; it never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -94,6 +94,26 @@ pub struct StatementDetail {
     /// There are more jobs than are listed.
     pub truncated: bool,
     pub corrections_made: Vec<Correction>,
+    /// Storage, traffic, requests and tokens, by project, unit and what was used.
+    #[serde(default)]
+    pub usage: Vec<StatementUsage>,
+}
+
+/// What a project used of storage, traffic, requests or tokens within a month.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StatementUsage {
+    pub project: String,
+    pub unit: PriceUnit,
+    /// What was used, in words.
+    pub label: Option<String>,
+    /// It happened in a month that was closed when it was reported.
+    pub late: bool,
+    /// Of what was charged for, in units with six places, rounded down.
+    pub quantity: String,
+    pub charges: MoneyText,
+    /// Of the charges, what grants paid.
+    pub credits: MoneyText,
+    pub due: MoneyText,
 }
 
 /// An amendment of what was billed; what was billed stays as it was.

@@ -107,7 +107,7 @@ words! {
     Export("snake_case") {
         Intervals = "intervals", Transfers = "transfers", Prices = "prices", Statements = "statements",
         Corrections = "corrections", Accounts = "accounts", Contracts = "contracts", ContractMonths = "contract_months",
-        Grants = "grants",
+        Grants = "grants", Rates = "rates", Usage = "usage",
     }
     /// What a price is for: an hour of a core, a GiB of memory, a card, a whole node; a GiB kept for a month; a GiB moved; a request; a
     /// thousand tokens.

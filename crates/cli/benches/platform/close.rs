@@ -4,32 +4,20 @@
 #![allow(clippy::disallowed_methods, reason = "a stopwatch that reads its settings")]
 
 use std::net::SocketAddr;
-use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
-use base::{Span, Timestamp};
 use jiff::ToSpan as _;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use ports::Store as _;
-use sim::year::{Batch, Options, Told, Year, play};
-use store::{Location, SqlStore};
 
 use crate::http::{Connection, get, post};
+use crate::month::Month;
 use crate::server;
 
-/// Records in one transaction while the database is filled.
-const RECORDS: usize = 20_000;
 /// Between two requests of one kind.
 const PAUSE: Duration = Duration::from_millis(25);
 /// How long others ask before and after anything is closed.
 const QUIET: Duration = Duration::from_secs(5);
-/// A month ends so long before now at least, so that all of its work is over.
-const TAIL_DAYS: i64 = 6;
 const HELD: &str = r##"{"script":"#!/bin/sh\n#SBATCH --hold --mem=10M --time=5\ntrue\n"}"##;
 /// What reports tell apart.
 const BY: [&str; 11] = [
@@ -46,36 +34,17 @@ const BY: [&str; 11] = [
     "month,region",
 ];
 
-struct Month {
-    name: String,
-    begins: Date,
-    ends: Date,
-}
-
 fn number(name: &str, usual: u32) -> u32 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
-
-/// The last month that ended long enough ago.
-fn month() -> Month {
-    let today = jiff::Timestamp::now().to_zoned(TimeZone::UTC).date();
-    let ends = today.saturating_sub(TAIL_DAYS.days()).first_of_month();
-    let begins = ends.saturating_sub(1.month());
-    Month { name: begins.strftime("%Y-%m").to_string(), begins, ends }
-}
-
-fn moment(date: Date) -> Timestamp {
-    let at = date.to_zoned(TimeZone::UTC).expect("a date").timestamp();
-    Timestamp::from_micros(at.as_microsecond())
 }
 
 pub fn close() {
     let (jobs, tenants) = (number("HW_CLOSE_JOBS", 1_000_000), number("HW_CLOSE_TENANTS", 1_000));
     let folder = tempfile::tempdir().expect("a folder");
     let mut server = server(&folder, 2);
-    let month = month();
+    let month = Month::last_over();
     let begun = Instant::now();
-    let (year, size) = fill(server.data(), &month, jobs, tenants);
+    let (year, size) = month.fill(server.data(), jobs, tenants);
     assert_eq!(year.wrong, Vec::<String>::new());
     println!(
         "{} of {jobs} jobs of {tenants} tenants in {}, played and stored in {:.0?}; the database has {} MiB",
@@ -98,49 +67,6 @@ pub fn close() {
     let told: serde_json::Value = serde_json::from_str(&said).expect("JSON");
     println!("months closed: {}", told["closed"]);
     lanes.reports();
-}
-
-/// Plays the month and stores what is committed, on another thread; how large the database is then.
-fn fill(data: &Path, month: &Month, jobs: u32, tenants: u32) -> (Year, u64) {
-    let days = (moment(month.ends).since(moment(month.begins)).as_secs() / 86_400) as u32;
-    let begins = Some(moment(month.begins));
-    let options = Options { tenants, begins, whole: false, batches: true, ..Options::new(1, jobs, days) };
-    let (send, batches) = sync_channel(64);
-    std::thread::scope(|scope| {
-        let writer = scope.spawn(move || store_all(data, batches));
-        let mut gathered = Batch::default();
-        let year = play(options, &mut |_, told| {
-            if let Told::Batch(mut batch) = told {
-                gathered.records.append(&mut batch.records);
-                if gathered.records.len() >= RECORDS {
-                    send.send(std::mem::take(&mut gathered)).expect("the writer lives");
-                }
-            }
-            ControlFlow::Continue(())
-        });
-        send.send(gathered).expect("the writer lives");
-        drop(send);
-        writer.join().expect("the writer");
-        let size = std::fs::metadata(data.join("headworks.db")).map_or(0, |file| file.len());
-        (year, size)
-    })
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
-}
-
-fn store_all(data: &Path, batches: Receiver<Batch>) {
-    runtime().block_on(async {
-        let store = SqlStore::open(&Location::Folder(data.to_owned())).await.expect("a database");
-        let now = Timestamp::from_secs(1);
-        let lease = store.acquire("bench", now, now + Span::from_hours(1)).await.expect("the store").expect("a lease");
-        while let Ok(batch) = batches.recv() {
-            store.commit(lease.fence, &batch).await.expect("stored");
-        }
-        store.give_up(lease.fence).await.expect("given up");
-        store.close().await;
-    });
 }
 
 /// Others who ask and hand in work, each kind on a connection of its own.

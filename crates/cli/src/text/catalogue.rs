@@ -234,6 +234,15 @@ catalogue! {
     PriceFollows "By hour, by quantity, least" "时段、阶梯与最低";
     PriceFor "For" "适用";
     PriceUnit "Unit" "计价单位";
+    Quantity "Quantity" "数量";
+    Included "Included" "合同包含";
+    UsedWhat "What" "对象";
+    Credits "Paid by grants" "赠金抵扣";
+    WrittenOff "Written off" "核销";
+    Records "Records" "记录数";
+    RecordId "Record" "记录";
+    Booked "Billed" "已入账";
+    BookedBefore "Before" "此前已入账";
     QueueWait "Waits there" "集群内排队";
     Starts "Starts" "启动次数";
     StartError "Start off by" "启动平均误差";

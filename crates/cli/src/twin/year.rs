@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
-use server::sheets;
+use server::sheets::{self, UsageFacts};
 use sim::replay::Progress;
 use sim::year::{Options, Told, Year, play};
 use sim::{Settled, World};
@@ -234,6 +234,17 @@ impl Books {
             Some(sheets::contract_month(contract, period))
         });
         whole(Export::ContractMonths, &mut { months })?;
+        let usage = tables.usage.iter().filter_map(|usage| {
+            let tenant = tables.tenants.get(&usage.of.tenant)?;
+            let project = tables.projects.get(&usage.of.project).map_or("-".into(), |project| project.name.clone());
+            let user = usage.of.user.and_then(|id| tables.users.get(&id)).map_or("-".into(), |user| user.name.clone());
+            let pool = usage.of.pool.and_then(|id| tables.pools.get(&id));
+            let name = pool.map_or("-".into(), |pool| pool.name.clone());
+            let facts = UsageFacts { usage: usage.clone(), project, user, pool: name };
+            let chip = pool.and_then(|pool| pool.chip.as_ref());
+            Some(sheets::usage(&facts, &tenant.name, tenant.currency, chip))
+        });
+        whole(Export::Usage, &mut { usage })?;
         whole(Export::Grants, &mut tables.grants.values().map(sheets::grant))
     }
 }

@@ -26,6 +26,7 @@ pub mod statements;
 pub mod submit;
 pub mod suppliers;
 pub mod supply;
+pub mod usage;
 pub mod wait;
 
 use clap::Subcommand;
@@ -128,6 +129,8 @@ pub enum Verb {
     Grants(grants::Grants),
     /// Selling prices: show, publish, try
     Prices(prices::Prices),
+    /// Storage, traffic, requests and tokens: list, sums, report
+    Usage(usage::Usages),
     /// Rates between currencies, from a day on: list, set
     Rates(rates::Rates),
     /// The policy of placement and replacement: show, check, set
@@ -235,6 +238,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Contracts(args) => contracts::contracts(desk, args).await,
         Verb::Grants(args) => grants::grants(desk, args).await,
         Verb::Prices(args) => prices::prices(desk, args).await,
+        Verb::Usage(args) => usage::usage(desk, args).await,
         Verb::Rates(args) => rates::rates(desk, args).await,
         Verb::Policy(args) => policy::policies(desk, args).await,
         Verb::Bill(args) => money::bill(desk, args).await,

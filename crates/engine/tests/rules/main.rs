@@ -6,6 +6,7 @@ mod purchases;
 mod rates;
 mod steering;
 mod supply;
+mod usage;
 
 use std::sync::Arc;
 

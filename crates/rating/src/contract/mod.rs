@@ -8,7 +8,7 @@ mod terms;
 
 pub use draw::{Allowance, Counts, Cover, Draw, Drawn};
 pub use period::{Closing, Period, PeriodKey};
-pub use terms::{Commitment, Contract, Included, Quantity, State, Terms, TermsFault, Unused};
+pub use terms::{Commitment, Contract, INCLUDED_LINES, Included, Quantity, State, Terms, TermsFault, Unused};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use base::{Money, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::terms::Unused;
+use super::terms::{INCLUDED_LINES, Unused};
 use crate::volumes::Pieces;
 
 /// A month of one line of a contract. In order: what was carried comes after the month's own of the same number, so drawing sorts
@@ -11,7 +11,7 @@ use crate::volumes::Pieces;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PeriodKey {
     pub contract: u64,
-    /// 0: the contract's own fee; from 1 its commitments.
+    /// 0: the contract's own fee; from 1 its commitments; from [`super::INCLUDED_LINES`] what is included.
     pub line: u8,
     /// From 0.
     pub month: u16,
@@ -85,6 +85,18 @@ impl Period {
         value.checked_mul(self.pieces.0).map_or(0, |product| product / all).min(self.pieces.0)
     }
 
+    /// Of what the contract's own fee includes: it has no fee of its own, and what is drawn of it moves no money.
+    pub const fn is_included(&self) -> bool {
+        self.key.line >= INCLUDED_LINES
+    }
+
+    /// Draws as much of so many pieces as is left; how many these are. Of what is included.
+    pub fn draw(&mut self, wanted: u128) -> u128 {
+        let pieces = wanted.min(self.left());
+        self.drawn.0 += pieces;
+        pieces
+    }
+
     pub fn left(&self) -> u128 {
         self.pieces.0.saturating_sub(self.drawn.0)
     }
@@ -107,7 +119,8 @@ impl Period {
     /// what they are worth.
     pub fn close(&mut self, at: Timestamp, unused: Unused, next: Option<(Timestamp, Timestamp)>) -> Option<Period> {
         let rest = self.value - self.earned();
-        let carries = unused == Unused::Carry && !self.key.carried && self.left() > 0 && rest > Money::ZERO;
+        let worth_carrying = rest > Money::ZERO || self.is_included();
+        let carries = unused == Unused::Carry && !self.key.carried && self.left() > 0 && worth_carrying;
         let Some((from, to)) = next.filter(|_| carries) else {
             self.closed = Some(Closing { at, lapsed: rest, carried: Money::ZERO });
             return None;

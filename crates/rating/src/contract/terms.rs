@@ -122,6 +122,8 @@ pub struct Contract {
 
 /// Commitments of one contract; 50 kinds of chip are more than anybody sells.
 pub const COMMITMENTS_MAX: usize = 50;
+/// Lines of what is included are numbered from here on, those of commitments below.
+pub const INCLUDED_LINES: u8 = 100;
 /// Months of one contract.
 pub const MONTHS_MAX: u16 = 240;
 const MILLION: u32 = 1_000_000;
@@ -157,6 +159,8 @@ pub enum TermsFault {
     Twice(usize, usize),
     #[error("inclusion {0}: {1} is running work; say it under `commit`")]
     TimedIncluded(usize, Unit),
+    #[error("inclusion {0}: nothing is included, or more than 10,000,000,000 units")]
+    IncludedQuantity(usize),
 }
 
 /// Hours of a month that a commitment may have, and with them the products of pieces and fees stay in 128 bits.
@@ -184,8 +188,12 @@ impl Terms {
         if monthly * i128::from(MONTHS_MAX) > FEES_MAX {
             return Some(TermsFault::Fee);
         }
-        let timed = |(n, i): (usize, &Included)| i.unit.is_timed().then_some(TermsFault::TimedIncluded(n, i.unit));
-        (1..).zip(&self.included).find_map(timed).or_else(|| self.twice())
+        let included = |(n, i): (usize, &Included)| match () {
+            () if i.unit.is_timed() => Some(TermsFault::TimedIncluded(n, i.unit)),
+            () if i.quantity == 0 || i.quantity > HOURS_MAX => Some(TermsFault::IncludedQuantity(n)),
+            () => None,
+        };
+        (1..).zip(&self.included).find_map(included).or_else(|| self.twice())
     }
 
     fn twice(&self) -> Option<TermsFault> {
@@ -218,7 +226,9 @@ impl Terms {
         if micros(to - from) == micros(length) {
             return whole;
         }
-        whole.saturating_mul(micros(to - from)) / micros(length).max(1)
+        // whole × part ÷ length, in two steps, since a month of stored bytes times its microseconds leaves 128 bits.
+        let (part, length) = (micros(to - from), micros(length).max(1));
+        whole / length * part + whole % length * part / length
     }
 
     fn fee_of(&self, n: u16, fee: Money) -> Money {
@@ -267,7 +277,12 @@ impl Contract {
         self.terms.commitments.get(usize::from(line).checked_sub(1)?)
     }
 
-    /// What its n-th month has to give, line by line, with the fees that are taken for it; lines without a fee are left out.
+    /// What is included, by its line: free of charge, since the contract's own fee is for it.
+    pub fn included(&self, line: u8) -> Option<&Included> {
+        self.terms.included.get(usize::from(line.checked_sub(INCLUDED_LINES)?))
+    }
+
+    /// What its n-th month has to give, line by line, with the fees that are taken for it; commitments without a fee are left out.
     pub fn open(&self, n: u16) -> Vec<Period> {
         let Some((from, to)) = self.terms.month(n).filter(|(from, _)| *from < self.to) else { return Vec::new() };
         let terms = &self.terms;
@@ -291,6 +306,9 @@ impl Contract {
             };
             period(line, terms.fee_of(n, c.fee), pieces)
         });
-        std::iter::once(own).chain(committed).filter(|p| p.value > Money::ZERO).collect()
+        let included = (INCLUDED_LINES..).zip(&terms.included).map(|(line, i)| {
+            period(line, Money::ZERO, terms.part_of_month(n, u128::from(i.quantity) * i.unit.pieces()))
+        });
+        std::iter::once(own).chain(committed).filter(|p| p.value > Money::ZERO).chain(included).collect()
     }
 }

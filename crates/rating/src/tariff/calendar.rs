@@ -74,7 +74,7 @@ impl TimeOfDay {
     pub const START: TimeOfDay = TimeOfDay(0);
     pub const END: TimeOfDay = TimeOfDay(MINUTES_A_DAY);
 
-    pub(crate) const fn minutes(self) -> u16 {
+    pub const fn minutes(self) -> u16 {
         self.0
     }
 }

@@ -121,7 +121,8 @@ fn commitment(one: &pure::Commitment) -> Option<Commitment> {
 
 /// A month of a line.
 pub fn month(of: &pure::Contract, one: &Period) -> ContractMonth {
-    let unit = of.commitment(one.key.line).map(|c| c.unit);
+    let included = of.included(one.key.line).map(|i| i.unit);
+    let unit = of.commitment(one.key.line).map(|c| c.unit).or(included);
     let hours = |pieces: u128| {
         unit.map(|unit| {
             let thousandths = pieces.saturating_mul(1_000) / unit.pieces();

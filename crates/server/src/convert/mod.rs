@@ -19,6 +19,7 @@ pub mod settlement;
 pub mod statement;
 pub mod suppliers;
 pub mod supply;
+pub mod usage;
 
 /// Writes the conversions between an enum of the model and its words, exhaustively, one way or both.
 macro_rules! same_words {

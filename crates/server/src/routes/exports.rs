@@ -17,10 +17,10 @@ use crate::access::{OperatorAccess, Params, Segments, Supply};
 use crate::problem::Failure;
 use crate::sheets;
 
-/// Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, or grants as CSV.
+/// Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, grants, currency rates, or usage that is no running time as CSV.
 #[utoipa::path(
     get, path = "/v1/exports/{export}", tag = "money", operation_id = "export",
-    params(("export" = String, Path, description = "`intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months` or `grants`"), ExportQuery),
+    params(("export" = String, Path, description = "`intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months`, `grants`, `rates` or `usage`"), ExportQuery),
     responses((status = 200, description = "The rows", content((String = "text/csv"))))
 )]
 pub(super) async fn export(
@@ -60,6 +60,7 @@ enum After {
     Transfer(base::TransferId),
     Booked(store::After),
     Page(String),
+    Usage(u64),
 }
 
 impl Step {
@@ -105,6 +106,8 @@ impl Source {
             Export::Accounts => self.accounts().await,
             Export::Contracts | Export::ContractMonths => self.contracts(after).await,
             Export::Grants => self.grants(after).await,
+            Export::Usage => self.usage(after).await,
+            Export::Rates => self.rates(after).await,
         }
     }
 
@@ -158,6 +161,39 @@ impl Source {
         let found = self.store.grants(self.tenant(), request(after.as_ref())).await?;
         let rows = found.items.iter().map(sheets::grant).collect();
         Ok((rows, Step::to(found.next)))
+    }
+
+    /// As they were told, newest first, whatever time or tenant is asked for.
+    async fn rates(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
+        let found = self.store.rates(None, None, request(after.as_ref())).await?;
+        let table = self.store.rate_table(None).await?;
+        let rows = found.items.iter().map(|one| sheets::rate(one, &table)).collect();
+        Ok((rows, Step::to(found.next)))
+    }
+
+    /// By number: what was booked within the time.
+    async fn usage(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
+        let after = match after {
+            Some(After::Usage(number)) => number,
+            _ => 0,
+        };
+        let rows = i64::from(store::LIST_LIMIT_MAX);
+        let found = self.store.usage_booked(self.scope, (self.from, self.to), after, rows).await?;
+        let keys: Vec<u128> = found.iter().map(|usage| usage.of.key()).collect();
+        let facts = self.store.usage_facts(&keys).await?;
+        let mut text = String::new();
+        let mut tenants = std::collections::HashMap::new();
+        for facts in keys.iter().filter_map(|key| facts.get(key)) {
+            let of = &facts.usage.of;
+            if !tenants.contains_key(&of.tenant) {
+                tenants.insert(of.tenant, self.store.tenant(of.tenant).await?);
+            }
+            let Some(tenant) = tenants.get(&of.tenant).and_then(Option::as_ref) else { continue };
+            let chip = of.pool.and_then(|id| self.supply.pools.get(&id)).and_then(|pool| pool.chip.as_ref());
+            text.push_str(&sheets::usage(facts, &tenant.name, tenant.currency, chip));
+        }
+        let last = found.last().map(|usage| After::Usage(usage.number));
+        Ok((text, last.map_or(Step::End, |last| Step::After(Some(last)))))
     }
 
     async fn transfers(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {

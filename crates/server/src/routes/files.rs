@@ -104,12 +104,13 @@ pub(super) async fn upload_piece(
     let Some(end) = end else {
         return Err(Failure::invalid("offset", format!("the file was announced with {} bytes", upload.file.size)));
     };
-    let id = upload.id;
+    let (id, sent) = (upload.id, piece.len() as u64);
     let next = blocking(&app.files, move |space| {
         let Some(writer) = space.take(id) else { return Ok(None) };
         writer.append(query.offset, &piece).map(Some)
     });
     let next = next.await.map_err(piece_failure)?.ok_or_else(busy)?;
+    app.traffic.add(upload.file.tenant, upload.file.project, sent);
     if next < upload.file.size || end < upload.file.size {
         return Ok(Json(coming(&upload, next)));
     }
@@ -247,11 +248,14 @@ pub(super) async fn content(
     let digest = file.digest;
     let content = blocking(&access.app().files, move |space| space.open(digest)).await.map_err(unstored)?;
     let content = Arc::new(content);
+    let (traffic, tenant) = (access.app().traffic.clone(), access.who.tenant);
     let read = move |offset: u64, most: usize| {
-        let content = content.clone();
+        let (content, traffic) = (content.clone(), traffic.clone());
         async move {
             let read = tokio::task::spawn_blocking(move || read_at(&content, offset, most.min(FILE_READ_BYTES))).await;
-            read.map_err(std::io::Error::other)?
+            let bytes = read.map_err(std::io::Error::other)??;
+            traffic.add(tenant, project, bytes.len() as u64);
+            Ok(bytes)
         }
         .boxed()
     };

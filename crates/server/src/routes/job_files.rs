@@ -60,7 +60,18 @@ pub(super) async fn content(
     }
     // What the job writes meanwhile is another file as far as resuming goes.
     let tag = format!("{}-{}", found.size, found.modified_secs);
-    bytes::serve(&headers, Served { size: found.size, tag: Some(tag), read: folder.reader(&query.path)? })
+    let (read, traffic) = (folder.reader(&query.path)?, access.app().traffic.clone());
+    let (read, job) = (std::sync::Arc::new(read), &access.entry.row.job);
+    let (tenant, project) = (job.tenant, job.project);
+    let counted: bytes::Reader = Box::new(move |offset, most| {
+        let (read, traffic) = (read.clone(), traffic.clone());
+        Box::pin(async move {
+            let bytes = read(offset, most).await?;
+            traffic.add(tenant, project, bytes.len() as u64);
+            Ok(bytes)
+        })
+    });
+    bytes::serve(&headers, Served { size: found.size, tag: Some(tag), read: counted })
 }
 
 fn entry(path: String, found: &Entry) -> FileEntry {

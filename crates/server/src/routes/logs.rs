@@ -3,22 +3,28 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Json;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream};
 use tokio::sync::OwnedSemaphorePermit;
 use wire::ErrorCode;
-use wire::job::{FollowQuery, LogEnd, LogPiece, LogQuery};
+use wire::job::{FollowQuery, LogEnd, LogFindQuery, LogFound, LogPiece, LogPlace, LogQuery};
 
 use crate::access::{JobAccess, Params, Read};
 use crate::convert;
-use crate::limits::{LOG_BYTES_DEFAULT, LOG_BYTES_MAX, STREAM_KEEP_ALIVE};
+use crate::limits::{LOG_BYTES_DEFAULT, LOG_BYTES_MAX, LOG_FIND_MAX, STREAM_KEEP_ALIVE};
 use crate::logs::{Follower, LogFile, Piece};
 use crate::problem::Failure;
 
 /// Between two looks whether a waiting job has been placed, when no event says so earlier.
 const PLACED_POLL: Duration = Duration::from_secs(2);
+
+/// Characters of a text to look for.
+const FIND_TEXT_MAX: usize = 200;
+/// Places that are told when nobody says how many.
+const FIND_DEFAULT: u64 = 200;
 
 /// A piece of a job's output, as bytes.
 #[utoipa::path(
@@ -42,9 +48,7 @@ pub(super) async fn read(access: JobAccess<Read>, Params(query): Params<LogQuery
             .filter(|n| (1..=LOG_BYTES_MAX).contains(n))
             .ok_or_else(|| Failure::invalid("limit", format!("ask for 1 to {LOG_BYTES_MAX} bytes")))?,
     };
-    let file = LogFile::find(&access, &access.entry, stream)
-        .await?
-        .ok_or_else(|| Failure::new(ErrorCode::LogNotFound, "the job has not been placed yet, so it has no output"))?;
+    let file = LogFile::find(&access, &access.entry, stream).await?.ok_or_else(not_placed)?;
     let chunk = file.read(query.offset.unwrap_or(0), limit).await?;
     let number = |n: u64| HeaderValue::from(n);
     let headers = [
@@ -57,6 +61,35 @@ pub(super) async fn read(access: JobAccess<Read>, Params(query): Params<LogQuery
         ),
     ];
     Ok((headers, chunk.bytes).into_response())
+}
+
+/// Places of a text in a job's output. One look goes through 64 MiB at most: look on from `next` until it is `null`.
+#[utoipa::path(
+    get, path = "/v1/jobs/{job}/logs/find", tag = "jobs", operation_id = "find_in_job_log",
+    params(("job" = String, Path, description = "Id, number or element of an array"), LogFindQuery),
+    responses((status = 200, description = "The places, in order", body = LogFound))
+)]
+pub(super) async fn find(
+    access: JobAccess<Read>,
+    Params(query): Params<LogFindQuery>,
+) -> Result<Json<LogFound>, Failure> {
+    let _permit = access.stream()?;
+    let stream = query.stream.map_or(ports::LogStream::Stdout, convert::log_stream_from);
+    if !(1..=FIND_TEXT_MAX).contains(&query.text.chars().count()) {
+        return Err(Failure::invalid("text", format!("look for 1 to {FIND_TEXT_MAX} characters")));
+    }
+    let limit = query.limit.unwrap_or(FIND_DEFAULT);
+    if !(1..=LOG_FIND_MAX).contains(&limit) {
+        return Err(Failure::invalid("limit", format!("ask for 1 to {LOG_FIND_MAX} places")));
+    }
+    let file = LogFile::find(&access, &access.entry, stream).await?.ok_or_else(not_placed)?;
+    let found = file.places(&query.text, query.from.unwrap_or(0), usize::try_from(limit).unwrap_or(usize::MAX)).await?;
+    let places = found.places.into_iter().map(|place| LogPlace { offset: place.offset, line: place.line });
+    Ok(Json(LogFound { places: places.collect(), next: found.next, size: found.size }))
+}
+
+fn not_placed() -> Failure {
+    Failure::new(ErrorCode::LogNotFound, "the job has not been placed yet, so it has no output")
 }
 
 /// Follow a job's output: events `log` with text, and `end` when nothing will be added any more. Works for jobs that

@@ -32,6 +32,7 @@ mod submit;
 mod suppliers;
 mod supply;
 mod twin;
+mod usage;
 
 pub(crate) use bytes::Reader;
 
@@ -104,6 +105,7 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(jobs::release))
         .routes(routes!(jobs::requeue))
         .routes(routes!(logs::read))
+        .routes(routes!(logs::find))
         .routes(routes!(logs::follow))
         .routes(routes!(job_files::list))
         .routes(routes!(job_files::content))
@@ -195,6 +197,8 @@ fn agreed() -> OpenApiRouter<Shared> {
         .routes(routes!(suppliers::list))
         .routes(routes!(suppliers::set))
         .routes(routes!(rates::list, rates::set))
+        .routes(routes!(usage::report, usage::list))
+        .routes(routes!(usage::sums))
         .routes(routes!(overviews::tenants))
         .routes(routes!(overviews::mix))
         .routes(routes!(overviews::ageing))

@@ -9,6 +9,7 @@ use ledger::Reference;
 use model::Role;
 use rating::CostParts;
 use rating::statement::Correction;
+use rating::usage::STREAM_PART;
 use store::{BillFilter, LIST_LIMIT_MAX, MarginRow, PageRequest, Scope, TransferEntry};
 use wire::money::{Bill, BillLine, BillQuery, Margin, MarginQuery, TopUp, TopUpDone, Transfer, Wallet};
 use wire::page::PageQuery;
@@ -105,7 +106,10 @@ pub(super) async fn transfers(
 fn transfer(entry: TransferEntry) -> Transfer {
     let TransferEntry { transfer, debited, other: _ } = entry;
     let (stream, from, to) = match transfer.reference {
-        Some(Reference::Interval { stream, from, to }) => (Some(stream), Some(from), Some(to)),
+        Some(Reference::Interval { stream, from, to }) => {
+            // Usage that is no running time is of no job.
+            (Some(stream).filter(|stream| stream.part != STREAM_PART), Some(from), Some(to))
+        }
         Some(Reference::Subject { stream }) => (Some(stream), None, None),
         Some(Reference::Text { .. }) | None => (None, None, None),
     };

@@ -261,11 +261,12 @@ async fn detail(
             }
         }
     }
+    let usage = parts.usage();
     let (projects, users, jobs, truncated) = parts.shown();
     let of = &told.statement;
     let made = caller.app().store.corrections(Scope::Tenant(of.tenant), of.from, of.to).await?;
     let corrections_made = corrections(caller, &made).await?;
-    Ok((StatementDetail { statement, projects, users, jobs, truncated, corrections_made }, kept))
+    Ok((StatementDetail { statement, projects, users, jobs, truncated, corrections_made, usage }, kept))
 }
 
 /// Corrections with the names that belong to them.

@@ -2,11 +2,13 @@
 //! recommended and conditional ones that apply, and ours, which begin with `x_` as it asks. One row for each job, day and kind.
 
 use base::Timestamp;
+use rating::tariff::Unit;
 use wire::sheet;
 use wire::statement::TenantStatement;
 
 use super::parts::hours;
 use super::walk::{Kind, Line};
+use crate::convert;
 
 pub const COLUMNS: [&str; 39] = [
     "BilledCost",
@@ -68,6 +70,7 @@ fn is_earlier(from: Timestamp, line: &Line) -> bool {
     match line.kind {
         Kind::Correction => line.work.as_ref().is_none_or(|work| work.ended_at.is_some_and(|end| end < from)),
         Kind::Refund => line.ran.is_some_and(|(begin, _)| begin < from),
+        // Of no month before: it is billed for the first time.
         _ => false,
     }
 }
@@ -78,7 +81,46 @@ fn described(line: &Line) -> String {
         (Kind::Credit, Some(work)) => format!("Job {} {}: paid by grants", work.number, work.name),
         (Kind::Refund, Some(work)) => format!("Job {} {}: given back", work.number, work.name),
         (_, Some(work)) => format!("Job {} {}", work.number, work.name),
-        _ => "Compute".to_owned(),
+        (Kind::Credit, None) => format!("{}: paid by grants", line.name().unwrap_or_default()),
+        _ => line.name().unwrap_or_else(|| "Compute".to_owned()),
+    }
+}
+
+/// The specification's category and subcategory of what a line is for.
+fn service(line: &Line) -> (&'static str, &'static str) {
+    match line.used.as_ref().map(|used| used.unit) {
+        Some(Unit::GibMonth) => ("Storage", "Other (Storage)"),
+        Some(Unit::GibMoved) => ("Networking", "Other (Networking)"),
+        Some(Unit::Request | Unit::Kilotoken) => ("AI and Machine Learning", "Other (AI and Machine Learning)"),
+        Some(Unit::CoreHour | Unit::GibHour | Unit::CardHour | Unit::NodeHour) | None => ("Compute", "Other (Compute)"),
+    }
+}
+
+/// A unit as the specification writes them.
+const fn unit_name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::GibMonth => "GiB-Months",
+        Unit::GibMoved => "GiB",
+        Unit::Request => "Requests",
+        Unit::Kilotoken => "1000 Tokens",
+        Unit::CoreHour | Unit::GibHour | Unit::CardHour | Unit::NodeHour => "Hours",
+    }
+}
+
+const fn category(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Correction => "Adjustment",
+        Kind::Fee => "Purchase",
+        Kind::Credit => "Credit",
+        _ => "Usage",
+    }
+}
+
+const fn frequency(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Correction | Kind::Credit => "One-Time",
+        Kind::Fee => "Recurring",
+        _ => "Usage-Based",
     }
 }
 
@@ -94,7 +136,13 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
     let work = line.work.as_ref();
     let cost = line.amount.to_string();
     // A fee is one of its own; usage is counted by the hour.
-    let (quantity, unit) = if fee { ("1".to_owned(), "Units") } else { (hours(line.micros), "Hours") };
+    let (service, subcategory) = service(line);
+    let used = line.used.as_ref();
+    let (quantity, unit) = match used {
+        Some(used) => (convert::usage::quantity(used.unit, used.pieces), unit_name(used.unit)),
+        None if fee => ("1".to_owned(), "Units"),
+        None => (hours(line.micros), "Hours"),
+    };
     let billed = if by_hand { String::new() } else { quantity };
     let unless = |absent: bool, text: &str| if absent { String::new() } else { text.to_owned() };
     let no_job = line.job.is_none();
@@ -105,25 +153,14 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
         of.currency.clone(),
         time(to),
         time(from),
-        match line.kind {
-            Kind::Correction => "Adjustment",
-            Kind::Fee => "Purchase",
-            Kind::Credit => "Credit",
-            _ => "Usage",
-        }
-        .to_owned(),
+        category(line.kind).to_owned(),
         unless(!earlier, "Correction"),
         described(line),
-        match line.kind {
-            Kind::Correction | Kind::Credit => "One-Time",
-            Kind::Fee => "Recurring",
-            _ => "Usage-Based",
-        }
-        .to_owned(),
+        frequency(line.kind).to_owned(),
         time(line.day.1),
         time(line.day.0),
         unless(earlier || fee, &billed),
-        unless(by_hand || earlier || fee, "Hours"),
+        unless(by_hand || earlier || fee, unit),
         cost.clone(),
         cost.clone(),
         of.invoice.clone().unwrap_or_default(),
@@ -137,18 +174,18 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
         line.job.map_or_else(String::new, |job| job.to_string()),
         text(work.map(|w| &*w.name)),
         unless(no_job, "Batch Job"),
-        "Compute".to_owned(),
-        "Batch".to_owned(),
-        "Other (Compute)".to_owned(),
-        work.map_or_else(String::new, |w| format!("{}/{}", of.tenant_name, w.project)),
-        text(work.map(|w| &*w.project)),
-        unless(work.is_none(), "Project"),
+        service.to_owned(),
+        if used.is_some() { text(line.name().as_deref()) } else { "Batch".to_owned() },
+        subcategory.to_owned(),
+        line.project().map_or_else(String::new, |project| format!("{}/{project}", of.tenant_name)),
+        text(line.project()),
+        unless(line.project().is_none(), "Project"),
         work.map_or_else(String::new, |w| w.number.to_string()),
-        text(work.map(|w| &*w.pool)),
+        text(line.pool()),
         of.name.clone(),
         line.ran.map_or_else(String::new, |(_, end)| time(end)),
         line.ran.map_or_else(String::new, |(begin, _)| time(begin)),
-        text(work.map(|w| &*w.user)),
+        text(line.user()),
     ];
     Some(sheet::line(fields))
 }
@@ -173,6 +210,8 @@ pub fn own_head() -> String {
         "ran_to",
         "note",
         "transfer",
+        "quantity",
+        "unit",
     ])
 }
 
@@ -187,10 +226,10 @@ pub fn own_row(of: &TenantStatement, line: &Line) -> String {
         line.kind.as_str().to_owned(),
         line.job.map_or_else(String::new, |job| job.to_string()),
         work.map_or_else(String::new, |w| w.number.to_string()),
-        text(work.map(|w| &*w.name)),
-        text(work.map(|w| &*w.user)),
-        text(work.map(|w| &*w.project)),
-        text(work.map(|w| &*w.pool)),
+        text(line.name().as_deref()),
+        text(line.user()),
+        text(line.project()),
+        text(line.pool()),
         hours(line.micros),
         line.amount.to_string(),
         of.currency.clone(),
@@ -198,6 +237,8 @@ pub fn own_row(of: &TenantStatement, line: &Line) -> String {
         at(line.ran.map(|ran| ran.1)),
         line.note.to_string(),
         line.transfer.map_or_else(String::new, |id| id.to_string()),
+        line.used.as_ref().map_or_else(String::new, |used| convert::usage::quantity(used.unit, used.pieces)),
+        line.used.as_ref().map_or_else(String::new, |used| used.unit.to_string()),
     ])
 }
 
@@ -206,6 +247,7 @@ mod tests {
     use base::{Currency, JobId, Money, TenantId};
 
     use super::*;
+    use crate::statements::walk::Used;
 
     fn statement() -> TenantStatement {
         let month: rating::tariff::Month = "2026-10".parse().unwrap();
@@ -237,6 +279,7 @@ mod tests {
             kind,
             job: None,
             work: None,
+            used: None,
             amount: Money(amount),
             micros: 0,
             ran: None,
@@ -295,5 +338,24 @@ mod tests {
         assert_eq!((&*fields(&back)["ChargeClass"], &*fields(&back)["BilledCost"]), ("Correction", "-0.000005"));
         assert_eq!(fields(&back)["ConsumedQuantity"], "", "a correction consumes nothing");
         assert_eq!(fields(&line(Kind::Correction, 5))["ChargeCategory"], "Adjustment");
+    }
+
+    #[test]
+    fn storage_traffic_and_tokens_are_services_of_their_own() {
+        for (unit, pieces, category, quantity, name) in [
+            (Unit::GibMonth, Unit::GibMonth.pieces() / 2, "Storage", "0.500000", "GiB-Months"),
+            (Unit::GibMoved, 3 << 30, "Networking", "3.000000", "GiB"),
+            (Unit::Request, 7, "AI and Machine Learning", "7.000000", "Requests"),
+            (Unit::Kilotoken, 1_500, "AI and Machine Learning", "1.500000", "1000 Tokens"),
+        ] {
+            let (project, user, pool, product) = ("alloys".into(), "ann".into(), "-".into(), Default::default());
+            let label = Some("m".into());
+            let used = Some(Used { unit, product, project, user, pool, label, late: false, pieces });
+            let of = fields(&Line { used, note: "".into(), ..line(Kind::Charge, 5) });
+            let told = [&of["ServiceCategory"], &of["ConsumedQuantity"], &of["ConsumedUnit"], &of["PricingUnit"]];
+            assert_eq!(told, [category, quantity, name, name]);
+            assert_eq!(of["ServiceName"], format!("{unit} m"));
+            assert_eq!([&of["SubAccountName"], &of["x_User"], &of["ResourceId"]], ["alloys", "ann", ""]);
+        }
     }
 }

@@ -79,6 +79,7 @@ pub fn html(detail: &StatementDetail, lang: Lang) -> String {
     balances(&mut out, detail, lang);
     parts(&mut out, say("By project", "按项目"), &detail.projects, lang);
     parts(&mut out, say("By user", "按用户"), &detail.users, lang);
+    usage(&mut out, detail, lang);
     corrections(&mut out, detail, lang);
     let shown = &detail.jobs[..detail.jobs.len().min(JOBS_MAX)];
     parts(&mut out, say("By job", "按作业"), shown, lang);
@@ -156,6 +157,39 @@ fn parts(out: &mut String, title: &str, parts: &[StatementPart], lang: Lang) {
             "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
              <td class=\"n\">{}</td></tr>",
             part.hours, part.charges, part.refunds, part.corrections, part.credits, part.due
+        );
+    }
+    out.push_str("</tbody></table>");
+}
+
+fn usage(out: &mut String, detail: &StatementDetail, lang: Lang) {
+    if detail.usage.is_empty() {
+        return;
+    }
+    let say = |en, zh| escape(lang.pick(en, zh));
+    let _ = write!(out, "<h2>{}</h2><table><thead><tr>", say("Storage, traffic, requests", "存储、流量与请求"));
+    for head in [say("Project", "项目"), say("Unit", "计价单位"), say("What", "对象")] {
+        let _ = write!(out, "<th>{head}</th>");
+    }
+    let numbers =
+        [say("Quantity", "数量"), say("Charges", "计费"), say("Paid by grants", "赠金抵扣"), say("Due", "应付")];
+    for head in numbers {
+        let _ = write!(out, "<th class=\"n\">{head}</th>");
+    }
+    out.push_str("</tr></thead><tbody>");
+    for one in &detail.usage {
+        let late = if one.late { lang.pick(" (of a month before)", "（属以前月份）") } else { "" };
+        let what = format!("{}{late}", one.label.as_deref().unwrap_or_default());
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+            escape(&one.project),
+            one.unit.as_str(),
+            escape(&what),
+            one.quantity,
+            one.charges,
+            one.credits,
+            one.due
         );
     }
     out.push_str("</tbody></table>");

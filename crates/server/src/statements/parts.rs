@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use base::{JobId, Money};
-use wire::statement::StatementPart;
+use rating::tariff::Unit;
+use wire::PriceUnit;
+use wire::statement::{StatementPart, StatementUsage};
 
-use super::walk::{Kind, Line};
+use super::walk::{Kind, Line, Used};
+use crate::convert;
 
 /// Jobs that are listed one by one: about 300 bytes each.
 pub const JOBS_MAX: usize = 10_000;
@@ -62,6 +65,8 @@ pub struct Parts {
     projects: BTreeMap<String, Sum>,
     users: BTreeMap<String, Sum>,
     jobs: BTreeMap<u64, (JobId, [String; 3], Sum)>,
+    /// By project, unit, what was used, and whether it was late: pieces, charges, credits.
+    used: BTreeMap<(String, Unit, Option<String>, bool), (u128, i64, i64)>,
     truncated: bool,
 }
 
@@ -73,8 +78,11 @@ impl Parts {
         }
         let work = line.work.as_ref();
         let name = |text: Option<&str>| text.unwrap_or(NONE).to_owned();
-        self.projects.entry(name(work.map(|w| &*w.project))).or_default().add(line);
-        self.users.entry(name(work.map(|w| &*w.user))).or_default().add(line);
+        self.projects.entry(name(line.project())).or_default().add(line);
+        self.users.entry(name(line.user())).or_default().add(line);
+        if let Some(used) = &line.used {
+            self.add_used(line, used);
+        }
         let (Some(job), Some(work)) = (line.job, work) else { return };
         if self.jobs.len() >= JOBS_MAX && !self.jobs.contains_key(&work.number) {
             self.truncated = true;
@@ -82,6 +90,34 @@ impl Parts {
         }
         let said = || [work.name.to_string(), work.user.to_string(), work.project.to_string()];
         self.jobs.entry(work.number).or_insert_with(|| (job, said(), Sum::default())).2.add(line);
+    }
+
+    fn add_used(&mut self, line: &Line, used: &Used) {
+        let key = (used.project.to_string(), used.unit, used.label.as_deref().map(Into::into), used.late);
+        let sum = self.used.entry(key).or_default();
+        match line.kind {
+            Kind::Credit => sum.2 = sum.2.saturating_sub(line.amount.0),
+            _ => (sum.0, sum.1) = (sum.0.saturating_add(used.pieces), sum.1.saturating_add(line.amount.0)),
+        }
+    }
+
+    /// Storage, traffic, requests and tokens.
+    pub fn usage(&self) -> Vec<StatementUsage> {
+        let shown =
+            |((project, unit, label, late), (pieces, charges, credits)): (&(_, Unit, _, bool), &(u128, i64, i64))| {
+                let (project, label): (&String, &Option<String>) = (project, label);
+                StatementUsage {
+                    project: project.clone(),
+                    unit: PriceUnit::parse(unit.as_str()).unwrap_or(PriceUnit::Request),
+                    label: label.clone(),
+                    late: *late,
+                    quantity: convert::usage::quantity(*unit, *pieces),
+                    charges: Money(*charges).into(),
+                    credits: Money(*credits).into(),
+                    due: Money(charges.saturating_sub(*credits)).into(),
+                }
+            };
+        self.used.iter().map(shown).collect()
     }
 
     /// By project, by user, by job; and whether jobs were left out.
@@ -127,6 +163,7 @@ mod tests {
             kind,
             job: Some(JobId::from_u128(number.into())),
             work: Some(work),
+            used: None,
             amount: Money(amount),
             micros: 3_600_000_000 * amount.signum(),
             ran: None,

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use base::{AccountId, JobId, Money, Timestamp, TransferId};
 use ledger::{Reference, Stream, TransferReason};
+use model::ProductLine;
 use ports::StoreError;
-use store::{After, Booked, SqlStore, WorkFacts};
+use rating::tariff::Unit;
+use store::{After, Booked, SqlStore, UsageFacts, WorkFacts};
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -58,7 +60,22 @@ impl Kind {
     }
 }
 
-/// One line: a day's charges or refunds of one job, or one other movement.
+/// Storage, traffic, requests or tokens of a line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Used {
+    pub unit: Unit,
+    pub product: ProductLine,
+    pub project: Arc<str>,
+    pub user: Arc<str>,
+    pub pool: Arc<str>,
+    pub label: Option<Arc<str>>,
+    /// It was reported when the month in which it happened was closed.
+    pub late: bool,
+    /// In smallest pieces, with what contracts included.
+    pub pieces: u128,
+}
+
+/// One line: a day's charges or refunds of one job, a day's usage of one kind, or one other movement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// When the day begins on which it was booked, and when that ends; both within the month.
@@ -66,6 +83,8 @@ pub struct Line {
     pub kind: Kind,
     pub job: Option<JobId>,
     pub work: Option<WorkFacts>,
+    /// Where it is of no job but of usage that is no running time.
+    pub used: Option<Used>,
     /// What leaves the wallet, with what grants paid; less than nothing comes into it, and is what grants paid of a charge.
     pub amount: Money,
     /// How much time was billed, or given back (then less than nothing), in microseconds.
@@ -85,6 +104,30 @@ struct Sum {
     ran: Option<(Timestamp, Timestamp)>,
 }
 
+impl Line {
+    /// Whose it is, by name, where it is somebody's.
+    pub fn project(&self) -> Option<&str> {
+        self.work.as_ref().map(|work| &*work.project).or(self.used.as_ref().map(|used| &*used.project))
+    }
+    pub fn user(&self) -> Option<&str> {
+        self.work.as_ref().map(|work| &*work.user).or(self.used.as_ref().map(|used| &*used.user))
+    }
+    pub fn pool(&self) -> Option<&str> {
+        self.work.as_ref().map(|work| &*work.pool).or(self.used.as_ref().map(|used| &*used.pool))
+    }
+    /// The name of a job; of usage its unit and what was used.
+    pub fn name(&self) -> Option<String> {
+        let used = |used: &Used| match &used.label {
+            Some(label) => format!("{} {label}", used.unit),
+            None => used.unit.to_string(),
+        };
+        self.work.as_ref().map(|work| work.name.to_string()).or(self.used.as_ref().map(used))
+    }
+}
+
+/// The note of lines of single records, which never leave this file.
+const RECORD: &str = "\0record";
+
 /// Goes through a statement's lines.
 pub struct Walk {
     store: Arc<SqlStore>,
@@ -96,6 +139,8 @@ pub struct Walk {
     after: Option<After>,
     day: i64,
     sums: BTreeMap<(JobId, Kind), Sum>,
+    /// By the digests of records.
+    used: BTreeMap<(u128, Kind), Sum>,
     /// Which stretch of a job was counted last: what was paid from several accounts is the same time.
     last: BTreeMap<JobId, (Stream, Timestamp, Timestamp)>,
     done: bool,
@@ -110,8 +155,8 @@ impl Walk {
         to: Timestamp,
     ) -> Walk {
         let accounts = std::iter::once(wallet).chain(grants).collect();
-        let (sums, last) = (BTreeMap::new(), BTreeMap::new());
-        Walk { store, accounts, wallet, from, to, after: None, day: 0, sums, last, done: false }
+        let (sums, last, used) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Walk { store, accounts, wallet, from, to, after: None, day: 0, sums, used, last, done: false }
     }
 
     /// The lines that follow, some at a time; `None` at the end.
@@ -154,8 +199,19 @@ impl Walk {
             Some(Reference::Subject { stream }) => (Some(*stream), None),
             Some(Reference::Text { .. }) | None => (None, None),
         };
-        let job = stream.map(|stream| JobId::from_u128(stream.subject));
+        let usage = store::usage_of(transfer);
+        let job = stream.filter(|_| usage.is_none()).map(|stream| JobId::from_u128(stream.subject));
         let granted = (if *debited { transfer.debit } else { transfer.credit }) != self.wallet;
+        if let (Kind::Charge, Some(key)) = (kind, usage) {
+            if granted {
+                let credit = self.used.entry((key, Kind::Credit)).or_default();
+                credit.amount = credit.amount.saturating_sub(amount.0);
+            }
+            let sum = self.used.entry((key, kind)).or_default();
+            sum.amount = sum.amount.saturating_add(amount.0);
+            sum.ran = ran;
+            return;
+        }
         if let (Kind::Charge | Kind::Refund, Some(job)) = (kind, job) {
             if granted {
                 let credit = self.sums.entry((job, Kind::Credit)).or_default();
@@ -176,9 +232,11 @@ impl Walk {
             return;
         }
         let (note, transfer) = (transfer.memo.as_str().into(), Some(transfer.id));
-        ready.push(Line { day: self.bounds(), kind, job, work: None, amount, micros: 0, ran, note, transfer });
+        let (work, used) = (None, None);
+        ready.push(Line { day: self.bounds(), kind, job, work, used, amount, micros: 0, ran, note, transfer });
     }
 
+    /// Lines of usage are of single records until they are named.
     fn end_day(&mut self, ready: &mut Vec<Line>) {
         let day = self.bounds();
         let line = |((job, kind), sum): ((JobId, Kind), Sum)| Line {
@@ -186,6 +244,7 @@ impl Walk {
             kind,
             job: Some(job),
             work: None,
+            used: None,
             amount: Money(sum.amount),
             micros: sum.micros,
             ran: sum.ran,
@@ -194,6 +253,13 @@ impl Walk {
         };
         self.last.clear();
         ready.extend(std::mem::take(&mut self.sums).into_iter().map(line));
+        let line = |((key, kind), sum): ((u128, Kind), Sum)| Line {
+            job: None,
+            transfer: Some(TransferId::from_u128(key)),
+            note: RECORD.into(),
+            ..line(((JobId::from_u128(0), kind), sum))
+        };
+        ready.extend(std::mem::take(&mut self.used).into_iter().map(line));
     }
 
     fn bounds(&self) -> (Timestamp, Timestamp) {
@@ -201,12 +267,53 @@ impl Walk {
         (at(self.day), at(self.day + 1).min(self.to))
     }
 
-    async fn name(&self, lines: &mut [Line]) -> Result<(), StoreError> {
+    async fn name(&self, lines: &mut Vec<Line>) -> Result<(), StoreError> {
+        self.name_usage(lines).await?;
         let jobs: Vec<JobId> = lines.iter().filter_map(|line| line.job).collect();
         let facts: HashMap<JobId, WorkFacts> = self.store.work_facts(&jobs).await?;
         for line in lines {
             line.work = line.job.and_then(|job| facts.get(&job).cloned());
         }
+        Ok(())
+    }
+
+    /// Lines of single records become lines of a day and a kind of usage.
+    async fn name_usage(&self, lines: &mut Vec<Line>) -> Result<(), StoreError> {
+        let key =
+            |line: &Line| line.transfer.filter(|_| &*line.note == RECORD && line.job.is_none()).map(|id| id.as_u128());
+        let keys: Vec<u128> = lines.iter().filter_map(key).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let facts = self.store.usage_facts(&keys).await?;
+        let mut sums: BTreeMap<(Timestamp, Used, Kind), Line> = BTreeMap::new();
+        let mut kept = Vec::with_capacity(lines.len());
+        for line in lines.drain(..) {
+            let Some(UsageFacts { usage, project, user, pool }) = key(&line).and_then(|key| facts.get(&key)) else {
+                kept.push(line);
+                continue;
+            };
+            let (unit, product, label) = (usage.of.unit, usage.of.line, usage.of.label.clone());
+            let (project, user, pool, late) = (project.clone(), user.clone(), pool.clone(), usage.is_late());
+            let of = Used { unit, product, project, user, pool, label, late, pieces: 0 };
+            let pieces = if line.kind == Kind::Credit { 0 } else { usage.of.pieces.0 };
+            let empty = || Line {
+                used: Some(of.clone()),
+                transfer: None,
+                note: "".into(),
+                amount: Money::ZERO,
+                ..line.clone()
+            };
+            let sum = sums.entry((line.day.0, of.clone(), line.kind)).or_insert_with(empty);
+            sum.amount = Money(sum.amount.0.saturating_add(line.amount.0));
+            let ran = line.ran.or(sum.ran).unwrap_or(line.day);
+            sum.ran = sum.ran.map(|(first, last)| (first.min(ran.0), last.max(ran.1)));
+            if let Some(used) = &mut sum.used {
+                used.pieces = used.pieces.saturating_add(pieces);
+            }
+        }
+        kept.extend(sums.into_values());
+        *lines = kept;
         Ok(())
     }
 }

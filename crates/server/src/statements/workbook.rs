@@ -8,6 +8,7 @@ use wire::statement::{StatementDetail, StatementPart};
 
 use super::parts::hours;
 use super::walk::Line;
+use crate::convert;
 
 /// Lines that fit into a sheet beside its heading: the format has 1,048,576 rows. About 400 bytes each while it is made, so 80 MB.
 pub const LINES_MAX: usize = 200_000;
@@ -77,6 +78,19 @@ pub fn workbook(detail: &StatementDetail, lines: &[Line]) -> Result<Vec<u8>, Xls
     summary(Sheet::new(&mut book, "Statement", &[])?, detail)?;
     parts(Sheet::new(&mut book, "Projects", &PART_HEADS)?, &detail.projects)?;
     parts(Sheet::new(&mut book, "Users", &PART_HEADS)?, &detail.users)?;
+    let heads = ["project", "unit", "what", "quantity", "charges", "credits", "due"];
+    let mut sheet = Sheet::new(&mut book, "Usage", &heads)?;
+    for one in &detail.usage {
+        sheet.row(&[
+            Cell::Text(&one.project),
+            Cell::Text(one.unit.as_str()),
+            Cell::Text(one.label.as_deref().unwrap_or_default()),
+            Cell::Number(one.quantity.parse().unwrap_or(0.0)),
+            Cell::Money(one.charges),
+            Cell::Money(one.credits),
+            Cell::Money(one.due),
+        ])?;
+    }
     let mut sheet = Sheet::new(&mut book, "Corrections", &["time", "job", "reason", "by", "amount"])?;
     for one in &detail.corrections_made {
         let job = one.number.map_or_else(String::new, |number| number.to_string());
@@ -89,24 +103,30 @@ pub fn workbook(detail: &StatementDetail, lines: &[Line]) -> Result<Vec<u8>, Xls
             Cell::Money(amount),
         ])?;
     }
-    let heads = ["day", "kind", "job", "name", "user", "project", "pool", "hours", "amount", "note"];
+    let heads =
+        ["day", "kind", "job", "name", "user", "project", "pool", "hours", "amount", "note", "quantity", "unit"];
     let mut sheet = Sheet::new(&mut book, "Lines", &heads)?;
     for line in lines {
         let work = line.work.as_ref();
         let text = |text: Option<&'_ str>| text.unwrap_or_default().to_owned();
         let (day, job) = (line.day.0.rfc3339(), work.map_or_else(String::new, |w| w.number.to_string()));
+        let used = line.used.as_ref();
+        let quantity = used.map_or_else(String::new, |used| convert::usage::quantity(used.unit, used.pieces));
+        let unit = used.map_or_else(String::new, |used| used.unit.to_string());
         let time = hours(line.micros).parse().unwrap_or(0.0);
         sheet.row(&[
             Cell::Text(&day),
             Cell::Text(line.kind.as_str()),
             Cell::Text(&job),
-            Cell::Text(&text(work.map(|w| &*w.name))),
-            Cell::Text(&text(work.map(|w| &*w.user))),
-            Cell::Text(&text(work.map(|w| &*w.project))),
-            Cell::Text(&text(work.map(|w| &*w.pool))),
+            Cell::Text(&text(line.name().as_deref())),
+            Cell::Text(&text(line.user())),
+            Cell::Text(&text(line.project())),
+            Cell::Text(&text(line.pool())),
             Cell::Number(time),
             Cell::Money(line.amount.into()),
             Cell::Text(&line.note),
+            Cell::Text(&quantity),
+            Cell::Text(&unit),
         ])?;
     }
     book.save_to_buffer()

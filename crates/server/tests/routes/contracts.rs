@@ -38,7 +38,7 @@ async fn work_draws_on_a_contract_before_it_costs_money() {
     platform.post(admin, "/v1/tenants/lab/wallet/top-ups", top_up).await.expect(200);
     let detail = platform.get(&user, "/v1/contracts/1").await.expect(200);
     assert_eq!(detail["contract"]["state"], "in_force");
-    assert_eq!(detail["months"].as_array().unwrap().len(), 2, "the fee and a commitment: {detail}");
+    assert_eq!(detail["months"].as_array().unwrap().len(), 3, "the fee, a commitment, what is included: {detail}");
 
     // What begins before the contract by the machine's clock is not covered.
     platform.pass(Span::from_secs(5)).await;

@@ -21,3 +21,4 @@ mod streams;
 mod suppliers;
 mod supply;
 mod support;
+mod usage;

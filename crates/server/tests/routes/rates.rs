@@ -49,6 +49,12 @@ async fn rates_are_told_by_operators_and_stay_as_they_were_told() {
         .map(|one| json!([one["number"], one["holds"], one["reason"]]))
         .collect();
     assert_eq!(shown, [json!([3, true, ""]), json!([2, true, "misread"]), json!([1, false, ""])]);
+    let sheet = platform.get(admin, "/v1/exports/rates").await.text();
+    let exported: Vec<Vec<&str>> = sheet.lines().skip(1).map(|line| line.split(',').take(7).collect()).collect();
+    let today = exported[0][4];
+    assert_eq!(exported[0], ["3", "CNY", "USD", "0.139", today, "true", ""]);
+    assert_eq!(exported[1], ["2", "USD", "CNY", "7.2", "2026-11-01", "true", "misread"]);
+    assert_eq!(exported[2], ["1", "USD", "CNY", "7.1234", "2026-11-01", "false", ""]);
     let page = platform.get(admin, "/v1/rates?of=USD&into=CNY&limit=1").await.expect(200);
     assert_eq!(page["items"][0]["number"], 2);
     let next = format!("/v1/rates?of=USD&into=CNY&limit=1&cursor={}", page["next_cursor"].as_str().unwrap());

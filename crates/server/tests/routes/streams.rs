@@ -130,6 +130,14 @@ async fn a_log_is_followed_from_before_its_start_to_its_end() {
     for (query, code) in [("limit=0", "invalid"), ("limit=9999999999", "invalid"), ("stream=video", "invalid")] {
         platform.get(admin, &format!("/v1/jobs/{job}/logs?{query}")).await.problem(code);
     }
+    let find = async |query: &str| platform.get(admin, &format!("/v1/jobs/{job}/logs/find?{query}")).await;
+    let done = json!({ "places": [{ "offset": 10, "line": "done" }], "next": null, "size": 15 });
+    assert_eq!(find("text=DONE").await.expect(200), done);
+    assert_eq!(find("text=%E4%BA%8C&from=3&limit=1").await.expect(200)["next"], 6, "there may be more");
+    assert_eq!(find("text=done&from=11").await.expect(200)["places"], json!([]));
+    for query in ["text=", "limit=5", "text=a&limit=0", "text=a&limit=1001"] {
+        find(query).await.problem("invalid");
+    }
     let behind = platform.get(admin, &format!("/v1/jobs/{job}/logs?offset=9000000000000000000")).await;
     assert_eq!((behind.status.as_u16(), behind.body.len()), (200, 0));
 }

@@ -20,6 +20,11 @@ pub(super) fn are_kept(tables: &Tables) -> Vec<String> {
             wrong.push(format!("{} interval {}: {paid} of {asked}", interval.attempt, interval.seq));
         }
     }
+    for usage in &tables.usage {
+        for credit in &*usage.credits {
+            *drawn.entry(credit.grant).or_default() += credit.value;
+        }
+    }
     let account =
         |end: &str| tables.accounts.values().filter(move |a| a.code.as_str().ends_with(end)).collect::<Vec<_>>();
     let (mut left, mut paid) = (Money::ZERO, Money::ZERO);

@@ -22,7 +22,8 @@ impl Chaos {
         let (core_hour, gib_hour) = (Some(Money(103_001 * factor)), Some(Money(7_919 * factor)));
         let list = PriceList { core_hour, gib_hour, card_hour };
         let (id, from) = (PriceBookId::from_u128(self.ids.u128()), self.world.shown() + from);
-        let book = PriceBook::list(id, "book".into(), Currency::CNY, from, list);
+        let mut book = PriceBook::list(id, "book".into(), Currency::CNY, from, list);
+        book.items.extend(super::usage::items(factor, complete));
         self.operator(Command::PublishPrices(book));
     }
 
@@ -73,7 +74,7 @@ impl Chaos {
             utc_offset: UtcOffset::UTC,
             fee: Money(self.chance.below(10_000_000) as i64),
             commitments,
-            included: Vec::new(),
+            included: super::usage::included(),
             unused: if self.chance.chance(500) { Unused::Carry } else { Unused::Lapse },
             early_end: 300_000,
         };

@@ -9,6 +9,7 @@ use engine::{Command, Report};
 use ledger::{Reference, Transfer, TransferReason};
 use rating::statement::TenantSums;
 use rating::tariff::{Month, UtcOffset};
+use rating::usage::STREAM_PART;
 
 use super::Run;
 use crate::tables::Settled;
@@ -69,6 +70,10 @@ impl Run<'_> {
         let Some(Reference::Interval { stream, .. } | Reference::Subject { stream }) = &transfer.reference else {
             return None;
         };
+        if stream.part == STREAM_PART {
+            let usage = self.world.tables().usage.iter().rev();
+            return usage.into_iter().find(|usage| usage.of.key() == stream.subject).map(|usage| usage.of.tenant);
+        }
         let id = JobId::from_u128(stream.subject);
         let over = || settled.iter().find(|one| one.row.job.id == id).map(|one| &one.row);
         self.world.tables().jobs.get(&id).or_else(over).map(|row| row.job.tenant)

@@ -114,7 +114,7 @@ impl Run<'_> {
                     self.chance.chance(500).then_some(7_100_007),
                 ),
             ],
-            included: Vec::new(),
+            included: super::usage::included(),
             unused: if self.chance.chance(500) { Unused::Carry } else { Unused::Lapse },
             early_end: 250_000,
         };
@@ -150,6 +150,7 @@ impl Run<'_> {
             plain(Unit::CoreHour, Selector { class: Some(PriorityClass::Low), ..all() }, 60_013),
             plain(Unit::NodeHour, Selector { product: Some(ProductLine::Industry), ..all() }, 3_300_011),
         ];
+        let items = items.into_iter().chain(super::usage::items(permille)).collect();
         let book = PriceBook {
             id: PriceBookId::from_u128(self.ids.u128()),
             name: "year".into(),

@@ -16,6 +16,7 @@ const HOUR: i128 = 3_600_000_000;
 pub struct Books {
     wrong: Vec<String>,
     charged: i128,
+    used: i128,
     uncollected: i128,
     fees: i128,
     depreciation: i128,
@@ -51,6 +52,9 @@ impl Books {
             "drawn and given back",
             "by the month's quantity",
             "whole nodes",
+            "included",
+            "usage written off",
+            "usage of a closed month",
         ]
         .map(|what| (what, self.seen.get(what).copied().unwrap_or(0)))
         .to_vec()
@@ -275,6 +279,48 @@ impl Books {
         }
     }
 
+    /// Storage, traffic, requests and tokens: what each month of an item comes to, and what was drawn of what is included.
+    pub fn usage(&mut self, tables: &Tables) {
+        let mut months: BTreeMap<(TenantId, PriceBookId, u16, (i64, u8)), (i128, i128, i128)> = BTreeMap::new();
+        let mut total = 0;
+        for usage in &tables.usage {
+            let (of, charge) = (&usage.of, i128::from(usage.charge.0));
+            total += charge;
+            self.uncollected += i128::from(usage.uncollected.0);
+            let drawn: i128 = usage.drawn.iter().map(|one| one.pieces).sum();
+            for one in &usage.drawn {
+                self.drawn.entry(one.of).or_default().0 += one.pieces;
+            }
+            self.see("included", drawn > 0);
+            self.see("usage written off", usage.uncollected > Money::ZERO);
+            self.see("usage of a closed month", usage.is_late());
+            let book = &tables.books[&usage.book];
+            let item = &book.items[usize::from(usage.item)];
+            let (from, pieces) = (i128::from(of.from.as_micros()), of.pieces.0 as i128 - drawn);
+            let unit = item.unit.pieces() as i128;
+            if item.minimum > Money::ZERO {
+                let owed = i128::from(item.price.0) * pieces / unit;
+                let owed = if pieces == 0 { 0 } else { owed.max(i128::from(item.minimum.0)) };
+                if owed != charge {
+                    self.wrong.push(format!("usage {}: {charge} for {owed}", usage.number));
+                }
+                continue;
+            }
+            let flat = || i128::from(item.price.0);
+            let price = if item.bands.is_empty() { flat() } else { by_the_minute(book, item, from, from + 1) };
+            let month = months.entry((of.tenant, usage.book, usage.item, civil_month(book, from))).or_default();
+            *month = (month.0 + charge, month.1 + pieces, month.2 + price * pieces);
+        }
+        for ((tenant, book, item, month), (charge, pieces, worth)) in months {
+            let item = &tables.books[&book].items[usize::from(item)];
+            let owed = if item.steps.is_empty() { worth / item.unit.pieces() as i128 } else { graduated(item, pieces) };
+            if owed != charge {
+                self.wrong.push(format!("{} of {tenant} in {month:?}: {charge} for {owed}", item.unit));
+            }
+        }
+        self.used = total;
+    }
+
     /// What the accounts say against what was counted.
     pub fn compare(mut self, world: &World) -> Vec<String> {
         let tables = world.tables();
@@ -288,6 +334,7 @@ impl Books {
             }
         };
         say("revenue", balance("/revenue/compute"), self.charged);
+        say("revenue of usage", balance("/revenue/usage"), self.used);
         say("written off", balance("/uncollected"), self.uncollected);
         say("fees", balance("/accrued"), self.fees);
         for ((tenant, book), charged) in &self.by_volume {

@@ -20,3 +20,4 @@ pub(crate) mod report;
 pub(crate) mod settlements;
 pub(crate) mod statements;
 pub(crate) mod supply;
+pub(crate) mod usage;

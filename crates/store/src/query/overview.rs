@@ -17,7 +17,9 @@ impl SqlStore {
         let sql = "SELECT p.tenant, COUNT(DISTINCT d.user_id) FROM daily_users d JOIN projects p ON p.id = d.project";
         let mut select = Select::new(self.kind(), sql);
         select.filter("d.day >= ").int(self.days().after(from));
-        select.filter("d.day <= ").int(self.days().of(to)).push(" GROUP BY p.tenant ORDER BY p.tenant");
+        select.filter("d.day <= ").int(self.days().of(to));
+        // Storage is of nobody in particular.
+        select.filter("d.user_id <> ").id(0).push(" GROUP BY p.tenant ORDER BY p.tenant");
         let read = |row: &Row| -> Sql<_> { Ok((TenantId::from_u128(row.id(0)?), row.natural(1)?)) };
         self.list(select.text, select.args, read).await
     }

@@ -8,6 +8,7 @@ use base::{AccountId, JobId, Money, TenantId, Timestamp};
 use ledger::{Reference, Transfer};
 use ports::StoreError;
 use rating::statement::{Correction, Invoice, TenantStatement, TenantSums};
+use rating::usage::STREAM_PART;
 
 use crate::codec::{self, TRANSFER_COLUMNS};
 use crate::db::{Columns as _, Row, Sql};
@@ -128,9 +129,13 @@ impl SqlStore {
             let page = self.booked(account, from, to, after).await?;
             let jobs: Vec<JobId> = page.iter().filter_map(|b| job_of(&b.transfer)).collect();
             let facts = self.work_facts(&jobs).await?;
+            let keys: Vec<u128> = page.iter().filter_map(|b| usage_of(&b.transfer)).collect();
+            let used = self.usage_facts(&keys).await?;
             for Booked { transfer, debited } in &page {
-                let Some(known) = job_of(transfer).and_then(|job| facts.get(&job)) else { continue };
-                *sums.entry(known.tenant).or_default() += if *debited { transfer.amount } else { -transfer.amount };
+                let of_job = job_of(transfer).and_then(|job| facts.get(&job)).map(|work| work.tenant);
+                let of_usage = || used.get(&usage_of(transfer)?).map(|facts| facts.usage.of.tenant);
+                let Some(tenant) = of_job.or_else(of_usage) else { continue };
+                *sums.entry(tenant).or_default() += if *debited { transfer.amount } else { -transfer.amount };
             }
             after = page.last().map(|last| (last.transfer.at.as_micros(), last.transfer.id.as_u128()));
             if (page.len() as i64) < PAGE_ROWS {
@@ -255,9 +260,18 @@ impl SqlStore {
     }
 }
 
-/// The job that a transfer names.
-fn job_of(transfer: &Transfer) -> Option<JobId> {
+/// The usage that a transfer names, by the digest of its source and id.
+pub fn usage_of(transfer: &Transfer) -> Option<u128> {
     match transfer.reference {
+        Some(Reference::Interval { stream, .. }) if stream.part == STREAM_PART => Some(stream.subject),
+        _ => None,
+    }
+}
+
+/// The job that a transfer names.
+pub fn job_of(transfer: &Transfer) -> Option<JobId> {
+    match transfer.reference {
+        Some(Reference::Interval { stream, .. }) if stream.part == STREAM_PART => None,
         Some(Reference::Interval { stream, .. } | Reference::Subject { stream }) => {
             Some(JobId::from_u128(stream.subject))
         }
