@@ -93,12 +93,6 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(session::tokens, session::create_token))
         .routes(routes!(session::revoke_token))
         .routes(routes!(session::change_password))
-        .routes(routes!(notices::get))
-        .routes(routes!(notices::change_mail, notices::ask_mail, notices::drop_mail))
-        .routes(routes!(notices::confirm_mail))
-        .routes(routes!(notices::create_webhook))
-        .routes(routes!(notices::change_webhook, notices::drop_webhook))
-        .routes(routes!(notices::test_webhook))
         .routes(routes!(submit::submit, jobs::list))
         .routes(routes!(submit::quote))
         .routes(routes!(jobs::cancel_many))
@@ -150,12 +144,24 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(people::tenants, people::create_tenant))
         .routes(routes!(people::tenant, people::change_tenant))
         .routes(routes!(people::projects, people::create_project))
-        .routes(routes!(members::list))
-        .routes(routes!(members::set, members::remove))
         .routes(routes!(people::users, people::create_user))
         .routes(routes!(people::change_user))
+        .merge(of_people())
         .merge(all_of_money())
         .routes(routes!(description))
+}
+
+/// Who works in projects, and what each hears of.
+fn of_people() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(members::list))
+        .routes(routes!(members::set, members::remove))
+        .routes(routes!(notices::get))
+        .routes(routes!(notices::change_mail, notices::ask_mail, notices::drop_mail))
+        .routes(routes!(notices::confirm_mail))
+        .routes(routes!(notices::create_webhook))
+        .routes(routes!(notices::change_webhook, notices::drop_webhook))
+        .routes(routes!(notices::test_webhook))
 }
 
 fn all_of_money() -> OpenApiRouter<Shared> {
