@@ -308,6 +308,7 @@ impl Engine {
             ended_at,
             charged: entry.charged,
             hold: entry.hold,
+            class: entry.spec.spec.class,
         }
     }
 

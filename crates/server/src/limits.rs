@@ -85,6 +85,9 @@ pub const LOG_BYTES_DEFAULT: usize = 256 << 10;
 /// Bytes of one event of a followed log: a browser parses 64 KiB without a stutter.
 pub const LOG_PIECE_BYTES: usize = 64 << 10;
 
+/// Days whose spending is told at once: a year with its leap day, a row for each project, user or line.
+pub const SPEND_SPAN_MAX: Span = Span::from_hours(367 * 24);
+
 /// Rows of a bill or of a margin report: a job each; 100,000 lines are 20 MB of JSON.
 pub const REPORT_ROWS_MAX: usize = 100_000;
 /// Clusters asked at a time what they say of themselves, for one list of clusters.

@@ -25,14 +25,16 @@ pub use checkpoints::{Checkpoint, CheckpointFile, Dropped};
 pub use daily::Days;
 pub use files::{FileBounds, FileRow, PutRefused, UploadRow};
 pub use once::{KEY_LIFETIME, SWEEP_ROWS_MAX};
-pub use query::audit::Counts;
+pub use query::audit::{AuditFilter, AuditWord, Counts};
 pub use query::exports::ExportedInterval;
 pub use query::jobs::{Explained, JobEntry, JobFilter, NameMatch};
+pub use query::listed::{JobOrder, JobSort};
 pub use query::metered::MeteredWork;
 pub use query::money::{AccountEntry, BillFilter, BillLine, BillSum, MarginBy, MarginRow, TransferEntry};
 pub use query::page::{BadCursor, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Page, PageRequest, Scope};
 pub use query::report::{Apart, EarnedRow, PoolTimeRow};
 pub use query::settlements::{LineFilter, WorkPeriod};
+pub use query::spent::{HeldRow, QueueRow, SpentBy, SpentKey, SpentRow};
 pub use query::statements::{After, Booked, Told, WorkFacts};
 pub use store::{Location, SqlStore};
 

@@ -33,6 +33,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { version: 14, name: "grants", sql: include_str!("../migrations/0014_grants/up.sql") },
     Step { version: 15, name: "users_days", sql: include_str!("../migrations/0015_users_days/up.sql") },
     Step { version: 16, name: "rates", sql: include_str!("../migrations/0016_rates/up.sql") },
+    Step { version: 17, name: "lists", sql: include_str!("../migrations/0020_lists/up.sql") },
 ];
 
 /// Two servers that start together wait for one another here: the first eight bytes of "headworks" as a number.

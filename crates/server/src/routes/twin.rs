@@ -57,7 +57,8 @@ pub(super) async fn state(access: AuditAccess) -> Result<Json<PlatformState>, Fa
 /// Takes out what only the jobs themselves need: none of it decides when they start.
 fn bare(snapshot: &mut Snapshot) {
     for (_, spec) in &mut snapshot.specs {
-        let JobSpec { environment, args, comment, .. } = Arc::make_mut(spec);
+        let JobSpec { environment, args, comment, said, .. } = Arc::make_mut(spec);
+        *said = model::Said::default();
         environment.clear();
         args.clear();
         *comment = None;
