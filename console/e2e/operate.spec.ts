@@ -117,11 +117,22 @@ test('a contract is signed and shown, a grant is given and revoked', async () =>
   await field('name').fill(`year-${RUN}`);
   await field('to').fill(`${new Date().getUTCFullYear() + 1}-12-01`);
   await field('fee').fill('100');
+  for (const [at, hours] of [[0, '500'], [1, '200']] as const) {
+    await sheet().getByRole('button', { name: 'Add a commitment' }).click();
+    await field(`unit${at}`).selectOption('core_hour');
+    await field(`size${at}`).fill(hours);
+    await field(`commitFee${at}`).fill('20');
+  }
+  await field('class1').selectOption('high');
+  await sheet().getByRole('button', { name: 'Add storage or traffic' }).click();
+  await field('quantity0').fill('1024');
   await sound('contract form');
   await sheet().getByRole('button', { name: 'Sign' }).click();
   await expect(sheet()).toHaveCount(0);
   await page.locator('tr', { hasText: `year-${RUN}` }).getByRole('link').click();
   await expect(page.getByText('the contract itself')).toBeVisible();
+  const signed = await page.evaluate(async (number) => (await fetch(`/v1/contracts/${number}`)).json() as Promise<{ contract: { commit: unknown[]; include: unknown[] } }>, page.url().split('/').pop());
+  expect(signed.contract).toMatchObject({ commit: [{ hours: 500 }, { hours: 200, class: 'high' }], include: [{ unit: 'gib_month', quantity: 1024 }] });
   await sound('contract');
   await page.goto('/operate/business/grants');
   await button('New grant').click();
@@ -257,7 +268,8 @@ test('a tenant is made, paid in, budgeted, suspended; its user is found, and the
   await expect(page.locator('tbody tr')).toHaveCount(1);
   await sound('users');
   await page.getByRole('link', { name: 'Audit log' }).click();
-  await page.getByLabel('Search this page').fill('budget.set');
+  await page.getByLabel('Search', { exact: true }).fill('budget.set');
+  await expect(page).toHaveURL(/q=budget/);
   await expect(page.locator('tbody tr').first()).toContainText('500');
   await sound('audit log');
 });

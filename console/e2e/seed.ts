@@ -83,7 +83,7 @@ export async function seedTenant(admin: string, adminPassword: string): Promise<
   await call(own, 'POST', `/v1/tenants/${name}/budgets`, { amount: '40', kind: 'hard', period: 'month', project: 'melt', utc_offset: '+08:00' });
   const mine = await tokenOf(member, password);
   const submit = async (body: Json) => String((await call<{ number: number }>(mine, 'POST', '/v1/jobs', body)).number);
-  const job = await submit({ script: script('melt', CURVE), project: 'melt' });
+  const job = await submit({ script: script('melt', CURVE), project: 'melt', options: { comment: 'the first of them', requeue: true } });
   const array = await submit({ script: script('sweep', '#SBATCH --array=0-5\necho $SLURM_ARRAY_TASK_ID; test $SLURM_ARRAY_TASK_ID != 3') });
   const held = await submit({ script: script('later', '#SBATCH --hold\necho later') });
   await until(

@@ -139,6 +139,33 @@ test('submitting: fields write lines, an earlier job is a pattern', async ({ pag
   await page.locator('.ant-select-item-option', { hasText: 'melt' }).click();
   await expect(script).toHaveValue(/curve\.csv/);
   await expect(page.getByRole('textbox', { name: 'Project' })).toHaveValue('melt');
+  // What was said beside the script is said again, changed here and there.
+  await page.getByRole('textbox', { name: '--comment' }).fill('the second of them');
+  await page.getByRole('button', { name: 'Leave out requeue' }).click();
+  await expect(page.locator('.is-chosen')).toBeVisible();
+  const sent = page.waitForRequest((request) => request.method() === 'POST' && request.url().endsWith('/v1/jobs'));
+  await page.getByRole('button', { name: 'Submit' }).click();
+  expect((await sent).postDataJSON()).toMatchObject({ project: 'melt', options: { comment: 'the second of them' } });
+  await expect(page.getByText('the second of them')).toBeVisible();
+});
+
+test('the list is sorted by its headings and narrowed by priority, all in the address', async ({ page }) => {
+  await signIn(page, tenant.member, tenant.password);
+  await page.goto('/jobs');
+  await page.locator('tbody tr').first().waitFor();
+  const names = () => page.locator('tbody .name-cell > span:first-child').allTextContents();
+  const heading = page.getByRole('columnheader', { name: 'Name' });
+  await heading.getByRole('button').click();
+  await expect(page).toHaveURL(/sort=name/);
+  await expect(heading).toHaveAttribute('aria-sort', 'descending');
+  await heading.getByRole('button').click();
+  await expect(page).toHaveURL(/order=asc/);
+  await expect.poll(async () => (await names()).join() === [...(await names())].sort().join()).toBe(true);
+  await page.reload();
+  await expect(heading).toHaveAttribute('aria-sort', 'ascending');
+  await page.getByLabel('Priority').selectOption('Urgent');
+  await expect(page).toHaveURL(/class=urgent/);
+  await expect(page.getByText('No job matches')).toBeVisible();
 });
 
 test('files are brought, used by a job as its input, and removed', async ({ page }) => {
@@ -170,6 +197,10 @@ test('money and account: a budget is set, a token made once and ended, a person 
   await page.locator('.ant-modal').getByText('Year').click();
   await page.getByRole('button', { name: 'Save' }).click();
   await expect(page.locator('.row', { hasText: '77.50' })).toContainText('Year');
+  await page.getByText('What is set aside for which job').click();
+  await expect(page.locator('.holds .row', { hasText: 'later' })).toContainText('¥');
+  await page.goto('/money/spend?by=line');
+  await expect(page.locator('tbody tr', { hasText: 'General' })).toBeVisible();
   await page.goto('/account');
   await page.getByRole('button', { name: 'Make a token' }).click();
   const dialog = page.locator('.ant-modal');

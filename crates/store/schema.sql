@@ -110,12 +110,21 @@ CREATE TABLE jobs (
     charged BIGINT NOT NULL,
     hold BYTEA,
     v BIGINT NOT NULL,
-    doc TEXT
+    doc TEXT,
+    class BIGINT NOT NULL DEFAULT 1
 );
 CREATE INDEX jobs_tenant ON jobs (tenant, number);
 CREATE INDEX jobs_user ON jobs (user_id, number);
 CREATE INDEX jobs_open ON jobs (number) WHERE open = 1;
 CREATE INDEX jobs_array ON jobs (array_number, array_index) WHERE array_number IS NOT NULL;
+CREATE INDEX jobs_by_start ON jobs (started_at, number) WHERE open = 0;
+CREATE INDEX jobs_by_end ON jobs (ended_at, number) WHERE open = 0;
+CREATE INDEX jobs_by_run ON jobs ((ended_at - started_at), number) WHERE open = 0;
+CREATE INDEX jobs_by_charge ON jobs (charged, number) WHERE open = 0;
+CREATE INDEX jobs_by_name ON jobs (name, number) WHERE open = 0;
+CREATE INDEX jobs_by_state ON jobs (state, number) WHERE open = 0;
+CREATE INDEX jobs_by_class ON jobs (class, number) WHERE open = 0;
+CREATE INDEX jobs_by_pool ON jobs (pool, number) WHERE open = 0;
 CREATE TABLE attempts (
     job BYTEA NOT NULL,
     number BIGINT NOT NULL,

@@ -48,6 +48,21 @@ export const transfersQuery = (tenant: string, cursor: string | undefined) =>
     enabled: tenant !== '',
   });
 
+/** Sums by day from the moment `from` lies in until now. */
+export const spendQuery = (tenant: string, by: 'project' | 'user' | 'line', from: string) =>
+  queryOptions({
+    queryKey: ['spend', tenant, by, from],
+    queryFn: ({ signal }) => unwrap(api.GET('/v1/tenants/{tenant}/spend', { params: { path: { tenant }, query: { by, from } }, signal })),
+    staleTime: BILL_STALE_MS.present,
+  });
+
+export const holdsQuery = (tenant: string) =>
+  queryOptions({
+    queryKey: ['wallet', tenant, 'holds'],
+    queryFn: ({ signal }) => unwrap(api.GET('/v1/tenants/{tenant}/holds', { params: { path: { tenant }, query: { limit: FEW } }, signal })),
+    enabled: tenant !== '',
+  });
+
 export const statementsQuery = (tenant: string) =>
   infiniteQueryOptions({
     queryKey: ['statements', tenant],

@@ -3,7 +3,10 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/
 
 import { api, unwrap } from './client';
 import { ApiProblem } from './problem';
+import type { paths } from './schema';
 import type { JobSubmit, JobSummary } from './types';
+
+export type JobSort = NonNullable<NonNullable<paths['/v1/jobs']['get']['parameters']['query']>['sort']>;
 
 export interface JobFilter {
   state?: string | undefined;
@@ -12,6 +15,10 @@ export interface JobFilter {
   pool?: string | undefined;
   project?: string | undefined;
   array?: string | undefined;
+  cluster?: string | undefined;
+  class?: string | undefined;
+  sort?: JobSort | undefined;
+  order?: 'asc' | undefined;
   submitted_after?: string | undefined;
   submitted_before?: string | undefined;
   open?: boolean | undefined;
@@ -50,6 +57,14 @@ export const jobsQuery = (filter: JobFilter) =>
     queryFn: ({ signal }) =>
       unwrap(api.GET('/v1/jobs', { params: { query: defined({ limit: JOBS_PAGE, ...filter }) }, signal })),
     placeholderData: keepPreviousData,
+  });
+
+/** The job as it was handed in: its script and what was said beside it. */
+export const submissionQuery = (job: string) =>
+  queryOptions({
+    queryKey: ['submission', job],
+    queryFn: ({ signal }) => unwrap(api.GET('/v1/jobs/{job}/submission', { params: { path: { job } }, signal })),
+    staleTime: Number.POSITIVE_INFINITY,
   });
 
 /** Elements of an array that its grid shows: two pages of the largest size. */

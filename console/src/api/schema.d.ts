@@ -391,11 +391,28 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Jobs, newest first. */
+        /** Jobs, newest first or as `sort` says. */
         get: operations["jobs"];
         put?: never;
         /** Hand a job in. With `dry_run` it is checked and priced only. */
         post: operations["submit_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Do one thing to up to 1000 jobs, named or found by a filter; each has its own result. */
+        post: operations["bulk_jobs"];
         delete?: never;
         options?: never;
         head?: never;
@@ -678,6 +695,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs/{job}/submission": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A job as it was handed in: its script and what was said beside it. Sent to `POST /v1/jobs` it is submitted again. */
+        get: operations["job_submission"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/login": {
         parameters: {
             query?: never;
@@ -844,6 +878,23 @@ export interface paths {
         put?: never;
         /** What a book would have charged for the metered work of a month in its currency. Nothing is published. */
         post: operations["try_prices"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many jobs wait, are held and run, by class: of everybody for operators and auditors, else of the caller's tenant. */
+        get: operations["queue"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1457,6 +1508,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants/{tenant}/holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What open jobs have set aside in a tenant's wallet, newest job first. */
+        get: operations["holds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/projects": {
         parameters: {
             query?: never;
@@ -1469,6 +1537,23 @@ export interface paths {
         put?: never;
         /** Create a project. */
         post: operations["create_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/spend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a tenant's work was charged, by the platform's days and by project, user or product line. */
+        get: operations["spend"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1892,6 +1977,11 @@ export interface components {
             spent: components["schemas"]["Money"];
             to: components["schemas"]["Time"];
         };
+        /**
+         * @description What is done to many jobs at once.
+         * @enum {string}
+         */
+        BulkAction: "cancel" | "hold" | "release" | "requeue" | "resubmit";
         BulkCancel: {
             /** @description Up to 1000 jobs by id, number or array element. */
             jobs: string[];
@@ -1904,8 +1994,22 @@ export interface components {
             detail?: string | null;
             /** @description As it was named in the request. */
             job: string;
+            /**
+             * Format: int64
+             * @description Number of the job that was handed in anew.
+             */
+            number?: number | null;
+        };
+        /** @description One thing that is done to many jobs: to those that are named, or to those that pass a filter. */
+        BulkRequest: {
+            action: components["schemas"]["BulkAction"];
+            filter?: components["schemas"]["JobsQuery"] | null;
+            /** @description Up to 1000 jobs by id, number or array element. */
+            jobs?: string[];
         };
         BulkResult: {
+            /** @description Whether more jobs pass the filter than were taken. */
+            more?: boolean;
             /** @description In the order of the request. */
             results: components["schemas"]["BulkItem"][];
         };
@@ -2472,6 +2576,18 @@ export interface components {
          * @enum {string}
          */
         GrantState: "given" | "in_force" | "over" | "revoked";
+        /** @description What one open job has set aside in its tenant's wallet. */
+        Held: {
+            amount: components["schemas"]["Money"];
+            currency: string;
+            job: string;
+            name: string;
+            /** Format: int64 */
+            number: number;
+            since: components["schemas"]["Time"];
+            state: components["schemas"]["JobState"];
+            user_name: string;
+        };
         /** @description What the contract's own fee includes beside running work, in a whole month. */
         Included: {
             /** Format: int64 */
@@ -2578,6 +2694,11 @@ export interface components {
             time_limit?: string | null;
         };
         /**
+         * @description What a list of jobs is sorted by; `submitted` is the order of numbers, `run_time` is known of ended jobs.
+         * @enum {string}
+         */
+        JobSort: "number" | "submitted" | "started" | "ended" | "run_time" | "price" | "name" | "user";
+        /**
          * @description States of a job as users of Slurm know them, and `HELD`.
          * @enum {string}
          */
@@ -2656,6 +2777,42 @@ export interface components {
             time_limit_seconds: number;
             user: string;
             user_name: string;
+        };
+        /** @description Filters of the list of jobs; all that are given must hold. */
+        JobsQuery: {
+            /** @description Number or id of an array's first job: its elements only. */
+            array?: string | null;
+            /** @description Classes joined by commas: `high,urgent`. */
+            class?: string | null;
+            /** @description Name or id of a cluster. */
+            cluster?: string | null;
+            /** @description `next_cursor` of the page before. */
+            cursor?: string | null;
+            ended_after?: components["schemas"]["Time"] | null;
+            ended_before?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int32
+             * @description Items of a page, 1 to 1000.
+             */
+            limit?: number | null;
+            /** @description Name of a job, whole. */
+            name?: string | null;
+            /** @description True: only jobs that have not ended; false: only those that have. */
+            open?: boolean | null;
+            order?: components["schemas"]["SortOrder"] | null;
+            /** @description Name or id of a pool. */
+            pool?: string | null;
+            /** @description Name or id of a project. */
+            project?: string | null;
+            sort?: components["schemas"]["JobSort"] | null;
+            /** @description States joined by commas: `PENDING,RUNNING`. */
+            state?: string | null;
+            submitted_after?: components["schemas"]["Time"] | null;
+            submitted_before?: components["schemas"]["Time"] | null;
+            /** @description Name or id of a tenant. */
+            tenant?: string | null;
+            /** @description Name or id of a user. */
+            user?: string | null;
         };
         /**
          * @description What a line of a supplier's statement is about: work, or what was bought less than agreed on.
@@ -3078,6 +3235,22 @@ export interface components {
                 to: components["schemas"]["Time"];
                 /** @description Name of the user whose work it pays for; `null`: all users. */
                 user?: string | null;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_Held: {
+            items: {
+                amount: components["schemas"]["Money"];
+                currency: string;
+                job: string;
+                name: string;
+                /** Format: int64 */
+                number: number;
+                since: components["schemas"]["Time"];
+                state: components["schemas"]["JobState"];
+                user_name: string;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -3914,6 +4087,21 @@ export interface components {
             short: components["schemas"]["Money"];
             to: components["schemas"]["Time"];
         };
+        Queue: {
+            /** @description The most urgent first, each class once. */
+            classes: components["schemas"]["QueueClass"][];
+        };
+        /** @description Open jobs of one class. */
+        QueueClass: {
+            class: components["schemas"]["PriorityClass"];
+            /** Format: int64 */
+            held: number;
+            oldest?: components["schemas"]["Time"] | null;
+            /** Format: int64 */
+            running: number;
+            /** Format: int64 */
+            waiting: number;
+        };
         /** @description How long a cluster's own queue lets work wait that was handed to it. */
         QueueForecast: {
             /** Format: int64 */
@@ -4369,6 +4557,37 @@ export interface components {
             /** @description Of a month. */
             revenue: components["schemas"]["Money"];
             sold_hour: components["schemas"]["Money"];
+        };
+        /** @enum {string} */
+        SortOrder: "asc" | "desc";
+        Spend: {
+            by: components["schemas"]["SpendBy"];
+            currency: string;
+            from: components["schemas"]["Time"];
+            /** @description Oldest day first. What was charged and corrected later stands here as it was charged. */
+            rows: components["schemas"]["SpendRow"][];
+            to: components["schemas"]["Time"];
+            /** @description Where the days begin. */
+            utc_offset: string;
+        };
+        /**
+         * @description What a tenant's spending is told apart by.
+         * @enum {string}
+         */
+        SpendBy: "project" | "user" | "line";
+        /** @description What was charged on one day. */
+        SpendRow: {
+            /** Format: double */
+            card_hours: number;
+            charge: components["schemas"]["Money"];
+            /** Format: double */
+            core_hours: number;
+            /** @description Part of the charge that grants paid. */
+            credited: components["schemas"]["Money"];
+            /** @description `2026-11-22`, by the platform's days. */
+            day: string;
+            /** @description Name of the project or the user, or the product line; `-` for work of before it was counted. */
+            key: string;
         };
         /**
          * @description Which column is what: a heading, or `#3` for the third column. Something to match work by is needed (`attempt`, or `job`, or
@@ -5272,6 +5491,18 @@ export interface operations {
     audit: {
         parameters: {
             query?: {
+                /** @description Words that must all stand in an entry, in any case: in its action, its target, its detail, or as its user's name. */
+                q?: string;
+                /** @description An action (`job.cancel`), or what it begins with (`job`). */
+                action?: string;
+                /** @description Name or id of the user who did it. */
+                user?: string;
+                /** @description Name or id of the tenant that it is about. */
+                tenant?: string;
+                /** @description At or after. */
+                after?: components["schemas"]["Time"];
+                /** @description Before. */
+                before?: components["schemas"]["Time"];
                 /** @description Items of a page, 1 to 1000. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -8443,12 +8674,24 @@ export interface operations {
                 name?: string;
                 /** @description Name or id of a pool. */
                 pool?: string;
+                /** @description Name or id of a cluster. */
+                cluster?: string;
+                /** @description Classes joined by commas: `high,urgent`. */
+                class?: string;
                 submitted_after?: components["schemas"]["Time"];
                 submitted_before?: components["schemas"]["Time"];
+                /** @description Ended at or after. */
+                ended_after?: components["schemas"]["Time"];
+                /** @description Ended before. */
+                ended_before?: components["schemas"]["Time"];
                 /** @description Number or id of an array's first job: its elements only. */
                 array?: string;
                 /** @description True: only jobs that have not ended; false: only those that have. */
                 open?: boolean;
+                /** @description By number when left out. Jobs without the value come last in both orders. */
+                sort?: "number" | "submitted" | "started" | "ended" | "run_time" | "price" | "name" | "user";
+                /** @description `desc` when left out. */
+                order?: "asc" | "desc";
                 /** @description Items of a page, 1 to 1000. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -8593,6 +8836,159 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["JobAccepted"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    bulk_jobs: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 200 visible ASCII characters */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkRequest"];
+            };
+        };
+        responses: {
+            /** @description One result per job, in the order of the request or newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResult"];
                 };
             };
             /** @description Codes: malformed, bad_cursor */
@@ -10888,6 +11284,110 @@ export interface operations {
             };
         };
     };
+    job_submission: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id, number or element of an array; of an array the whole is meant */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The submission; variables are told to the submitter alone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobSubmit"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     login: {
         parameters: {
             query?: never;
@@ -12376,6 +12876,89 @@ export interface operations {
             };
             /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The most urgent class first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Queue"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -16501,6 +17084,8 @@ export interface operations {
     tenants: {
         parameters: {
             query?: {
+                /** @description Part of the name. */
+                q?: string;
                 /** @description Items of a page, 1 to 1000. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -18130,6 +18715,124 @@ export interface operations {
             };
         };
     };
+    holds: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Held"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     projects: {
         parameters: {
             query?: {
@@ -18350,6 +19053,126 @@ export interface operations {
             };
             /** @description Codes: unsupported_media_type */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    spend: {
+        parameters: {
+            query?: {
+                /** @description By product line when left out. */
+                by?: "project" | "user" | "line";
+                /** @description Within the first day; 30 days before the last when left out. */
+                from?: components["schemas"]["Time"];
+                /** @description Within the last day; now when left out. */
+                to?: components["schemas"]["Time"];
+            };
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sums */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Spend"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -19966,6 +20789,9 @@ export interface operations {
             query?: {
                 /** @description Only this tenant's, by name or id. */
                 tenant?: string;
+                /** @description Part of the name. */
+                q?: string;
+                role?: "operator" | "auditor" | "owner" | "member";
                 limit?: number;
                 cursor?: string;
             };

@@ -4,7 +4,8 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 
 import { ApiProblem } from '../api/problem';
 import { sessionQuery } from '../api/queries';
-import { viewNames, type View } from '../lib/jobs';
+import type { JobSort } from '../api/queries';
+import { CLASSES, type JobClass, SORTS, viewNames, type View } from '../lib/jobs';
 import { SPEND_BY, SPEND_SPANS, type SpendBy, type SpendSpan } from '../lib/spend';
 import { NotFound, PageFailed } from './fallbacks';
 import { operatorRoutes } from './operator';
@@ -66,6 +67,10 @@ export interface JobsSearch {
   pool?: string | undefined;
   project?: string | undefined;
   array?: string | undefined;
+  class?: JobClass | undefined;
+  /** What the list is sorted by, and whether the least comes first. */
+  sort?: JobSort | undefined;
+  order?: 'asc' | undefined;
   /** Days (`2026-11-22`) of the reader's calendar, both included. */
   since?: string | undefined;
   until?: string | undefined;
@@ -82,6 +87,9 @@ const jobs = createRoute({
     pool: text(search.pool),
     project: text(search.project),
     array: text(search.array),
+    class: CLASSES.find((name) => name === search.class),
+    sort: SORTS.find((name) => name === search.sort),
+    order: search.order === 'asc' ? 'asc' : undefined,
     since: day(search.since),
     until: day(search.until),
     cursor: text(search.cursor),

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 
 import type { JobState } from '../api/types';
-import { actionsOf, handedIn, isOpen, label, phases, searchTarget, TONES } from './jobs';
+import { nextSort, actionsOf, handedIn, isOpen, label, phases, searchTarget, TONES } from './jobs';
 import { pieces, SAMPLE } from './script';
 
 const STATES = Object.keys(TONES) as JobState[];
@@ -53,4 +53,13 @@ test('what was handed in is counted once, however many elements of an array are 
   const job = (id: string, root?: number) => ({ id, array: root === undefined ? undefined : { root: `job_${root}`, root_number: root, index: 0 } });
   const chosen = [job('a'), job('b', 7), job('c', 7), job('d', 8), job('e')];
   expect(handedIn(chosen).map(({ id }) => id)).toEqual(['a', 'b', 'd', 'e']);
+});
+
+test('a heading sorts downwards, upwards, and not at all', () => {
+  const down = nextSort({}, 'price');
+  expect(down).toEqual({ sort: 'price', order: undefined });
+  const up = nextSort(down, 'price');
+  expect(up).toEqual({ sort: 'price', order: 'asc' });
+  expect(nextSort(up, 'price')).toEqual({ sort: undefined, order: undefined });
+  expect(nextSort(up, 'name')).toEqual({ sort: 'name', order: undefined });
 });

@@ -18,6 +18,19 @@ export const VIEWS = {
 export type View = keyof typeof VIEWS;
 export const viewNames = Object.keys(VIEWS) as View[];
 
+/** Queue classes, the most urgent first. */
+export const CLASSES = ['urgent', 'high', 'normal', 'low'] as const;
+export type JobClass = (typeof CLASSES)[number];
+
+/** What the list can be sorted by. */
+export const SORTS = ['number', 'started', 'ended', 'run_time', 'price', 'name', 'user'] as const;
+
+/** The next state of a heading that is pressed: the greatest first, the least first, as it was. */
+export function nextSort<S extends string>(now: { sort?: S | undefined; order?: 'asc' | undefined }, pressed: S): { sort: S | undefined; order: 'asc' | undefined } {
+  if (now.sort !== pressed) return { sort: pressed, order: undefined };
+  return now.order ? { sort: undefined, order: undefined } : { sort: pressed, order: 'asc' };
+}
+
 export type Tone = 'wait' | 'hold' | 'run' | 'good' | 'bad' | 'off';
 
 export const TONES: Record<JobState, Tone> = {

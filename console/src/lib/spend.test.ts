@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import type { BillLine } from '../api/types';
-import { roundUp, spendOf, stretches, top, totals } from './spend';
+import { roundUp, spendOf, spendOfDays, stretches, top, totals } from './spend';
 
 const line = (project: string, charge: string, currency = 'CNY'): BillLine =>
   ({ project, user: 'lin', pool: 'main', charge, currency, core_hours: '1.5', card_hours: '0' }) as BillLine;
@@ -40,4 +40,15 @@ test('what is beyond the first few becomes one', () => {
 
 test('the end of an axis is round and not below', () => {
   expect([0n, 1n, 3n, 5n, 6n, 99n, 101n, 2001n].map(roundUp)).toEqual([0n, 1n, 5n, 5n, 10n, 100n, 200n, 5000n]);
+});
+
+test('sums of days fall into the stretches of the calendar, the dearest first', () => {
+  const at = (day: string) => new Date(`${day}T00:00:00`).toISOString();
+  const weeks = [{ from: at('2026-11-09'), to: at('2026-11-16') }, { from: at('2026-11-16'), to: undefined }];
+  const row = (day: string, key: string, charge: string) => ({ day, key, charge, core_hours: 0.5, card_hours: 0 });
+  const spent = spendOfDays([row('2026-11-08', 'ai', '9'), row('2026-11-15', 'ai', '1.5'), row('2026-11-16', 'ai', '2'), row('2026-11-20', 'general', '4')], weeks);
+  expect(spent.map(({ name, charge, each, cores }) => [name, charge, each, cores])).toEqual([
+    ['general', 4_000_000n, [0n, 4_000_000n], 500_000n],
+    ['ai', 3_500_000n, [1_500_000n, 2_000_000n], 1_000_000n],
+  ]);
 });

@@ -1,9 +1,11 @@
 // What was spent, by whom and when: stretches of time to ask bills for, and the sums of their lines. Pure.
-import type { Bill, BillLine } from '../api/types';
+import type { Bill, BillLine, SpendRow } from '../api/types';
 import { decimal, micros } from './decimal';
 
-export const SPEND_BY = ['project', 'user', 'pool'] as const;
+export const SPEND_BY = ['project', 'user', 'line', 'pool'] as const;
 export type SpendBy = (typeof SPEND_BY)[number];
+/** What the lines of a bill tell; product lines are told by the sums of days. */
+export type BillBy = Exclude<SpendBy, 'line'>;
 export const SPEND_SPANS = ['days', 'weeks', 'months'] as const;
 export type SpendSpan = (typeof SPEND_SPANS)[number];
 
@@ -40,17 +42,33 @@ export interface Spent {
 }
 
 /** Sums of the bills' lines in one currency by what `by` names, the dearest first and names in order among equals. */
-export function spendOf(bills: readonly (Pick<Bill, 'lines'> | undefined)[], by: SpendBy, currency: string): Spent[] {
+export function spendOf(bills: readonly (Pick<Bill, 'lines'> | undefined)[], by: BillBy, currency: string): Spent[] {
   const found = new Map<string, Spent>();
   bills.forEach((bill, at) => {
     for (const line of bill?.lines ?? []) {
       if (line.currency === currency) add(found, line, line[by], at, bills.length);
     }
   });
-  return [...found.values()].sort((a, b) => (a.charge === b.charge ? (a.name < b.name ? -1 : 1) : a.charge > b.charge ? -1 : 1));
+  return dearest(found);
 }
 
-function add(found: Map<string, Spent>, line: BillLine, name: string, at: number, length: number): void {
+/** The same of sums by day: each belongs to the stretch in which the noon of its date lies. */
+export function spendOfDays(rows: readonly Pick<SpendRow, 'day' | 'key' | 'charge' | 'core_hours' | 'card_hours'>[], stretches: readonly Stretch[]): Spent[] {
+  const found = new Map<string, Spent>();
+  const bounds = stretches.map(({ from, to }) => [Date.parse(from), to ? Date.parse(to) : Number.POSITIVE_INFINITY] as const);
+  for (const { day, key, charge, core_hours, card_hours } of rows) {
+    const noon = new Date(`${day}T12:00:00`).getTime();
+    const at = bounds.findIndex(([from, to]) => from <= noon && noon < to);
+    const line = { charge, core_hours: core_hours.toFixed(6), card_hours: card_hours.toFixed(6) };
+    if (at >= 0) add(found, line, key, at, stretches.length);
+  }
+  return dearest(found);
+}
+
+const dearest = (found: Map<string, Spent>): Spent[] =>
+  [...found.values()].sort((a, b) => (a.charge === b.charge ? (a.name < b.name ? -1 : 1) : a.charge > b.charge ? -1 : 1));
+
+function add(found: Map<string, Spent>, line: Pick<BillLine, 'charge' | 'core_hours' | 'card_hours'>, name: string, at: number, length: number): void {
   let spent = found.get(name);
   if (!spent) found.set(name, (spent = { name, charge: 0n, cores: 0n, cards: 0n, each: Array.from({ length }, () => 0n) }));
   const charge = micros(line.charge);

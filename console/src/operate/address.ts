@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 
 import { sessionQuery } from '../api/queries';
 
-const KEYS = ['period', 'from', 'to', 'by', 'and', 'key', 'tab', 'only', 'q', 'tenant', 'cursor', 'pool', 'node', 'class', 'state', 'map', 'version', 'run', 'a', 'b', 'of'] as const;
+const KEYS = ['period', 'from', 'to', 'by', 'and', 'key', 'tab', 'only', 'q', 'tenant', 'cursor', 'pool', 'node', 'class', 'state', 'map', 'version', 'run', 'a', 'b', 'of', 'user', 'role'] as const;
 export type OperateSearch = { [K in (typeof KEYS)[number]]?: string | undefined };
 
 export const mayOperate = (role: string | undefined): boolean => role === 'operator' || role === 'auditor';

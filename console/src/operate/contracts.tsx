@@ -8,10 +8,11 @@ import { useTitle } from '../ui/hooks';
 import { PageHead, Section } from '../ui/parts';
 import type { Column } from '../ui/table';
 import { useAddress, useMayChange } from './address';
+import { commitmentsOf, ContractParts, includedOf } from './contract-form';
 import { ActButton, dayStart, filled, FormDialog, type Values } from './form';
 import { BusinessTabs } from './frame';
 import { Amount, PagedTable, Tag, type Tone } from './parts';
-import { type Tier, useChipOptions, useTenantOptions, useTierOptions } from './pick';
+import { type Tier, useTenantOptions, useTierOptions } from './pick';
 import { once, q, type Schemas } from './queries';
 
 const TONES: Record<Schemas['ContractState'], Tone> = { signed: 'run', in_force: 'good', unpaid: 'bad', over: 'off' };
@@ -50,9 +51,6 @@ export function ContractsPage() {
 }
 
 function contractOf(values: Values): Schemas['ContractCreate'] {
-  const unit = values.unit as Schemas['PriceUnit'] | '';
-  const size = values.size ? (values.sort === 'held' ? { held: Number(values.size) } : { hours: Number(values.size) }) : {};
-  const commit = unit ? [{ unit, fee: values.commitFee || '0', ...filled(values, 'chip', 'overage'), ...size }] : [];
   return {
     name: values.name ?? '',
     tier: values.tier as Tier,
@@ -61,16 +59,15 @@ function contractOf(values: Values): Schemas['ContractCreate'] {
     ...filled(values, 'fee'),
     ...(values.early ? { early_end: values.early } : {}),
     unused: values.unused === 'carry' ? 'carry' : 'lapse',
-    commit,
+    commit: commitmentsOf(values),
+    include: includedOf(values),
   };
 }
 
 function ContractDialog({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation();
-  const units = ([['', t('opBiz.noCommitment')], ['card_hour', t('opBiz.priceUnit.card_hour')], ['core_hour', t('opBiz.priceUnit.core_hour')], ['node_hour', t('opBiz.priceUnit.node_hour')]] as const).map(([value, label]) => ({ value, label }));
   const tenants = useTenantOptions();
   const tiers = useTierOptions();
-  const chips = useChipOptions(t('opBiz.anyChip'));
   return (
     <FormDialog
       title={t('opBiz.newContract')}
@@ -84,15 +81,10 @@ function ContractDialog({ onClose }: { onClose: () => void }) {
         { name: 'to', label: t('opBiz.toExcluded'), kind: 'date', required: true },
         { name: 'tier', label: t('opBiz.tier'), kind: 'select', options: [...tiers].reverse() },
         { name: 'fee', label: t('opBiz.feeMonth'), kind: 'money' },
-        { name: 'unit', label: t('opBiz.committed'), kind: 'select', options: units },
-        { name: 'chip', label: t('opBiz.chip'), kind: 'select', options: chips },
-        { name: 'sort', label: t('opBiz.measure'), kind: 'select', options: [{ value: 'hours', label: t('opBiz.hoursMonth') }, { value: 'held', label: t('opBiz.heldAlways') }] },
-        { name: 'size', label: t('opBiz.size'), kind: 'number' },
-        { name: 'commitFee', label: t('opBiz.commitFee'), kind: 'money' },
-        { name: 'overage', label: t('opBiz.overage'), kind: 'money', hint: t('opBiz.overageHint') },
         { name: 'unused', label: t('opBiz.unusedHours'), kind: 'select', options: [{ value: 'lapse', label: t('opBiz.lapse') }, { value: 'carry', label: t('opBiz.carry') }] },
         { name: 'early', label: t('opBiz.earlyEnd'), kind: 'money', hint: t('opBiz.earlyHint') },
       ]}
+      more={<ContractParts />}
     >
       <p className="faint">{t('opBiz.contractText')}</p>
     </FormDialog>

@@ -31,6 +31,8 @@ interface Props {
   done?: (answer: unknown) => ReactNode;
   danger?: boolean;
   children?: ReactNode;
+  /** What stands behind the fields. */
+  more?: ReactNode;
 }
 
 /** Values of a form by name; a box that is not ticked is an empty text. */
@@ -44,7 +46,7 @@ export const filled = <K extends string>(values: Values, ...names: K[]): { [P in
 /** The midnight (UTC) with which a day begins. */
 export const dayStart = (day: string | undefined): string | undefined => (day ? `${day}T00:00:00Z` : undefined);
 
-export function FormDialog({ title, fields, act, send, onClose, done, danger, children }: Props) {
+export function FormDialog({ title, fields, act, send, onClose, done, danger, children, more }: Props) {
   const { t } = useTranslation();
   const client = useQueryClient();
   const dialog = useRef<HTMLDialogElement>(null);
@@ -80,6 +82,7 @@ export function FormDialog({ title, fields, act, send, onClose, done, danger, ch
               <FieldLine key={field.name} field={field} />
             ))}
           </div>
+          {more}
           {sending.error && <Refusal error={sending.error} />}
           <div className="sheet-go">
             <button type="button" className="button" onClick={onClose}>

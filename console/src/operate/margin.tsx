@@ -47,7 +47,7 @@ export function MarginPage() {
             {(data) => (data.rows.length === 0 ? <Empty title={t('opBiz.noWork')}><p>{t('opBiz.noWorkText')}</p></Empty> : <MarginTable report={data} dimensions={[first, ...(second ? [second] : [])]} />)}
           </Answer>
         </Section>
-        {search.key && <Jobs chosen={search.key} onClose={() => change({ key: undefined })} />}
+        {search.key && (tellsJobs(search.key) ? <Jobs chosen={search.key} onClose={() => change({ key: undefined })} /> : <Behind chosen={search.key} onClose={() => change({ key: undefined })} />)}
       </div>
     </>
   );
@@ -55,6 +55,9 @@ export function MarginPage() {
 
 /** `tenant=physics;pool=a100`: what is looked into. */
 const keyOf = (dimensions: readonly Dimension[], keys: readonly string[]): string => dimensions.map((name, at) => `${name}=${keys[at]}`).join(';');
+
+/** Whether the jobs behind what is looked into can be told; else what lies behind is told by user and pool. */
+const tellsJobs = (chosen: string): boolean => chosen.split(';').every((pair) => DRILL.some((name) => pair.startsWith(`${name}=`)) && !pair.endsWith('=-'));
 
 function MarginTable({ report, dimensions }: { report: Schemas['Report']; dimensions: readonly Dimension[] }) {
   const { t } = useTranslation();
@@ -67,7 +70,6 @@ function MarginTable({ report, dimensions }: { report: Schemas['Report']; dimens
     return more > 0n ? 1 : more < 0n ? -1 : a.keys.join().localeCompare(b.keys.join());
   });
   const most = { revenue: largest(rows.map((row) => row.revenue)), margin: largest(rows.map((row) => row.margin)) };
-  const mayDrill = dimensions.every((name) => DRILL.includes(name));
   const keys = dimensions.map(
     (name, at): Column<Schemas['ReportRow']> => ({
       key: name,
@@ -75,7 +77,7 @@ function MarginTable({ report, dimensions }: { report: Schemas['Report']; dimens
       card: 'head',
       cell: (row) => {
         const words = row.keys[at] === '-' ? <span className="faint">{t('opBiz.noneOf')}</span> : <KeyWords name={name} value={row.keys[at] ?? ''} />;
-        if (at > 0 || !mayDrill || row.keys.includes('-')) return words;
+        if (at > 0) return words;
         const key = keyOf(dimensions, row.keys);
         return <button type="button" className="link-button" aria-expanded={search.key === key} onClick={() => change({ key: search.key === key ? undefined : key })}>{words}</button>;
       },
@@ -119,6 +121,31 @@ export function Totals({ totals }: { totals: readonly Pick<Schemas['ReportRow'],
         </p>
       ))}
     </div>
+  );
+}
+
+/** What one cell is made of, by user and pool. */
+function Behind({ chosen, onClose }: { chosen: string; onClose: () => void }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const report = useQuery(q.margin('user,pool', asQuery(usePeriod()), chosen));
+  const keys = chosen.split(';').map((pair) => pair.slice(pair.indexOf('=') + 1));
+  const name = (key: string | undefined) => (key === '-' || !key ? <span className="faint">{t('opBiz.noneOf')}</span> : key);
+  const columns: Column<Schemas['ReportRow']>[] = [
+    { key: 'user', title: t('opBiz.by.user'), card: 'head', cell: (row) => name(row.keys[0]) },
+    { key: 'pool', title: t('opBiz.by.pool'), card: 'head', cell: (row) => name(row.keys[1]) },
+    { key: 'revenue', title: t('op.money.revenue'), align: 'right', cell: (row) => <Amount value={row.revenue} currency={row.currency} /> },
+    { key: 'cost', title: t('op.money.cost'), align: 'right', cell: (row) => <Amount value={row.cost} currency={row.currency} /> },
+    { key: 'margin', title: t('op.money.margin'), align: 'right', card: 'head-end', cell: (row) => <Amount value={row.margin} currency={row.currency} /> },
+    { key: 'cores', title: t('opBiz.coreHours'), align: 'right', cell: (row) => format.number(row.core_hours) },
+    { key: 'cards', title: t('opBiz.cardHours'), align: 'right', cell: (row) => format.number(row.card_hours) },
+  ];
+  return (
+    <Section flush title={t('opBiz.behind', { what: keys.join(' · ') })} aside={<button type="button" className="button button-small" onClick={onClose}>{t('op.close')}</button>}>
+      <Answer query={report}>
+        {(data) => (data.rows.length === 0 ? <p className="pad faint">{t('opBiz.noWork')}</p> : <DataTable columns={columns} rows={data.rows} rowKey={(row) => `${row.keys.join(' ')} ${row.currency}`} caption={t('opBiz.behind', { what: keys.join(' · ') })} />)}
+      </Answer>
+    </Section>
   );
 }
 

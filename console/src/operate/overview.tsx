@@ -12,8 +12,8 @@ import { mapSites, SiteMap } from './map';
 import { Amount, usePeriod } from './parts';
 import { asQuery } from './period';
 import { readPolicy } from './policy-text';
-import { ALL, CALM_MS, q, type Schemas } from './queries';
-import { type Alarm, alarms, queueByClass, type Use, uses } from './standing';
+import { CALM_MS, q, type Schemas } from './queries';
+import { type Alarm, alarms, type Use, uses } from './standing';
 
 /** Clusters whose last report is looked at for alarms; one question each. */
 const REPORTS_MAX = 20;
@@ -161,9 +161,9 @@ function QueuePanel() {
   const { t } = useTranslation();
   const format = useFormat();
   const now = useNow(30_000);
-  const waiting = useQuery(q.waiting());
-  if (!waiting.data) return <Section title={t('op.overview.queue')}>{waiting.error ? <ErrorNote error={waiting.error} onRetry={() => void waiting.refetch()} /> : <Loading lines={3} />}</Section>;
-  const lines = queueByClass(waiting.data.items);
+  const queue = useQuery(q.queue);
+  if (!queue.data) return <Section title={t('op.overview.queue')}>{queue.error ? <ErrorNote error={queue.error} onRetry={() => void queue.refetch()} /> : <Loading lines={3} />}</Section>;
+  const lines = queue.data.classes.map(({ class: name, waiting, held, oldest }) => ({ class: name, count: waiting + held, oldest }));
   const most = Math.max(1, ...lines.map((line) => line.count));
   return (
     <Section title={t('op.overview.queue')} aside={<Link to="/operate/placement">{t('op.overview.queueAll')}</Link>}>
@@ -179,7 +179,6 @@ function QueuePanel() {
           </li>
         ))}
       </ul>
-      {waiting.data.next_cursor && <p className="faint">{t('op.overview.queueMore', { count: ALL })}</p>}
     </Section>
   );
 }

@@ -1,6 +1,6 @@
 // Pieces of the operator's pages: answers with their three states, lists with pages, periods, bars, choices. Knows no page.
 import { useQuery, type UseQueryResult } from '@tanstack/react-query';
-import { type ReactNode, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useFormat, useNow } from '../ui/hooks';
@@ -118,6 +118,28 @@ export function Choice({ label, value, options, onChange }: { label: string; val
           </option>
         ))}
       </select>
+    </label>
+  );
+}
+
+/** Pause in typing after which the server is asked. */
+const SEARCH_AFTER_MS = 300;
+
+/** A field by which the server narrows a list: the address follows when typing rests. */
+export function ServerSearch({ label, name = 'q' }: { label: string; name?: 'q' | 'user' }) {
+  const [search, change] = useAddress();
+  const said = search[name] ?? '';
+  const [text, setText] = useState(said);
+  useEffect(() => setText(said), [said]);
+  useEffect(() => {
+    if (text.trim() === said) return;
+    const timer = setTimeout(() => change({ [name]: text.trim() || undefined }), SEARCH_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [text, said]);
+  return (
+    <label className="op-inline">
+      <span>{label}</span>
+      <input type="search" className="field" value={text} maxLength={100} spellCheck={false} autoComplete="off" autoCapitalize="none" onChange={(event) => setText(event.target.value)} />
     </label>
   );
 }

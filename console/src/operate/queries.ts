@@ -26,6 +26,16 @@ export interface Span {
   to: string;
 }
 
+/** Which entries of the audit log. */
+export interface AuditSearch {
+  q?: string;
+  action?: string;
+  user?: string;
+  tenant?: string;
+  after?: string;
+  before?: string;
+}
+
 export const q = {
   clusters: queryOptions({ queryKey: ['operate', 'clusters'], queryFn: ({ signal }) => unwrap(api.GET('/v1/clusters', { params: { query: page(undefined, ALL) }, signal })) }),
   cluster: (cluster: string) => queryOptions({ queryKey: ['operate', 'cluster', cluster], queryFn: ({ signal }) => unwrap(api.GET('/v1/clusters/{cluster}', { params: { path: { cluster } }, signal })) }),
@@ -50,8 +60,10 @@ export const q = {
   policies: (cursor?: string) => queryOptions({ queryKey: ['operate', 'policies', cursor], queryFn: ({ signal }) => unwrap(api.GET('/v1/policy/versions', { params: { query: page(cursor, 30) }, signal })), ...kept }),
   /** Jobs that wait, newest first; live by the stream as all lists of jobs. */
   waiting: (pool?: string) => queryOptions({ queryKey: ['jobs', 'waiting', pool], queryFn: ({ signal }) => unwrap(api.GET('/v1/jobs', { params: { query: { state: 'PENDING,HELD', ...(pool ? { pool } : {}), limit: ALL } }, signal })), ...kept }),
+  /** How many jobs wait by class; live like the lists of jobs. */
+  queue: queryOptions({ queryKey: ['jobs', 'queue'], queryFn: ({ signal }) => unwrap(api.GET('/v1/queue', { signal })), ...kept }),
   running: (pool?: string) => queryOptions({ queryKey: ['jobs', 'on', pool], queryFn: ({ signal }) => unwrap(api.GET('/v1/jobs', { params: { query: { state: 'RUNNING,COMPLETING', ...(pool ? { pool } : {}), limit: ALL } }, signal })), ...kept }),
-  margin: (by: string, { from, to }: Span) => queryOptions({ queryKey: ['operate', 'margin', by, from, to], queryFn: ({ signal }) => unwrap(api.GET('/v1/reports/margin', { params: { query: { by, from, to } }, signal })), ...kept }),
+  margin: (by: string, { from, to }: Span, only?: string) => queryOptions({ queryKey: ['operate', 'margin', by, from, to, only], queryFn: ({ signal }) => unwrap(api.GET('/v1/reports/margin', { params: { query: { by, from, to, ...(only ? { only } : {}) } }, signal })), ...kept }),
   /** Where the platform's days begin; a report of no time tells it. */
   offset: queryOptions({
     queryKey: ['operate', 'offset'],
@@ -77,11 +89,11 @@ export const q = {
   lines: (settlement: string, only?: string, cursor?: string) => queryOptions({ queryKey: ['operate', 'lines', settlement, only, cursor], queryFn: ({ signal }) => unwrap(api.GET('/v1/settlements/{settlement}/lines', { params: { path: { settlement: settlement as never }, query: { ...page(cursor), ...(only === 'differing' || only === 'open' ? { only } : {}) } }, signal })), ...kept }),
   prices: queryOptions({ queryKey: ['operate', 'prices'], queryFn: ({ signal }) => unwrap(api.GET('/v1/prices', { params: { query: page(undefined, 200) }, signal })) }),
   statements: (filter: { tenant?: string | undefined; month?: string | undefined; cursor?: string | undefined }) => queryOptions({ queryKey: ['operate', 'statements', filter], queryFn: ({ signal }) => unwrap(api.GET('/v1/statements', { params: { query: { ...page(filter.cursor), ...(filter.tenant ? { tenant: filter.tenant } : {}), ...(filter.month ? { month: filter.month } : {}) } }, signal })), ...kept }),
-  tenants: (cursor?: string, limit = PAGE) => queryOptions({ queryKey: ['operate', 'tenants', cursor, limit], queryFn: ({ signal }) => unwrap(api.GET('/v1/tenants', { params: { query: page(cursor, limit) }, signal })), ...kept }),
+  tenants: (cursor?: string, limit = PAGE, words?: string) => queryOptions({ queryKey: ['operate', 'tenants', cursor, limit, words], queryFn: ({ signal }) => unwrap(api.GET('/v1/tenants', { params: { query: { ...page(cursor, limit), ...(words ? { q: words } : {}) } }, signal })), ...kept }),
   tenant: (tenant: string) => queryOptions({ queryKey: ['operate', 'tenant', tenant], queryFn: ({ signal }) => unwrap(api.GET('/v1/tenants/{tenant}', { params: { path: { tenant } }, signal })) }),
   projects: (tenant: string) => queryOptions({ queryKey: ['operate', 'projects', tenant], queryFn: ({ signal }) => unwrap(api.GET('/v1/tenants/{tenant}/projects', { params: { path: { tenant }, query: page(undefined, ALL) }, signal })) }),
   budgets: (tenant: string) => queryOptions({ queryKey: ['operate', 'budgets', tenant], queryFn: ({ signal }) => unwrap(api.GET('/v1/tenants/{tenant}/budgets', { params: { path: { tenant }, query: page() }, signal })) }),
   transfers: (tenant: string, cursor?: string) => queryOptions({ queryKey: ['operate', 'transfers', tenant, cursor], queryFn: ({ signal }) => unwrap(api.GET('/v1/tenants/{tenant}/transfers', { params: { path: { tenant }, query: page(cursor, 30) }, signal })), ...kept }),
-  users: (tenant?: string, cursor?: string) => queryOptions({ queryKey: ['operate', 'users', tenant, cursor], queryFn: ({ signal }) => unwrap(api.GET('/v1/users', { params: { query: { ...page(cursor), ...(tenant ? { tenant } : {}) } }, signal })), ...kept }),
-  audit: (cursor?: string) => queryOptions({ queryKey: ['operate', 'audit', cursor], queryFn: ({ signal }) => unwrap(api.GET('/v1/audit', { params: { query: page(cursor) }, signal })), ...kept }),
+  users: (tenant?: string, cursor?: string, narrow: { q?: string; role?: Schemas['Role'] } = {}) => queryOptions({ queryKey: ['operate', 'users', tenant, cursor, narrow], queryFn: ({ signal }) => unwrap(api.GET('/v1/users', { params: { query: { ...page(cursor), ...(tenant ? { tenant } : {}), ...narrow } }, signal })), ...kept }),
+  audit: (narrow: AuditSearch, cursor?: string) => queryOptions({ queryKey: ['operate', 'audit', narrow, cursor], queryFn: ({ signal }) => unwrap(api.GET('/v1/audit', { params: { query: { ...page(cursor), ...narrow } }, signal })), ...kept }),
 };

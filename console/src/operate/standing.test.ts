@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { JobSummary, Pool } from '../api/types';
-import { found } from './found';
+import { dayEnd, dayStart } from './found';
 import { headings, mappingOf, separator } from './mapping';
 import type { Schemas } from './queries';
 import { alarms, load, queueByClass, uses } from './standing';
@@ -66,8 +66,7 @@ describe('a statement', () => {
   });
 });
 
-test('an entry of the log is found by words anywhere in it', () => {
-  const entry = { seq: 1, at: '', action: 'budget.set', actor: { kind: 'user', name: 'admin' }, target: 'ten_1', detail: 'soft 500.00 CNY' } as Schemas['AuditEntry'];
-  expect(found(entry, 'BUDGET admin')).toBe(true);
-  expect(found(entry, 'budget lin')).toBe(false);
+test('a day goes from its first moment to that of the next', () => {
+  expect(new Date(dayEnd('2026-02-28')).getTime() - new Date(dayStart('2026-02-28')).getTime()).toBe(24 * 3600_000);
+  expect(new Date(dayEnd('2026-12-31')).getFullYear()).toBe(2027);
 });

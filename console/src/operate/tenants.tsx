@@ -9,17 +9,16 @@ import { PageHead, Section } from '../ui/parts';
 import type { Column } from '../ui/table';
 import { useAddress, useMayChange } from './address';
 import { ActButton, filled, FormDialog, type Values } from './form';
-import { PagedTable, SearchField, Tag } from './parts';
+import { PagedTable, ServerSearch, Tag } from './parts';
 import { type Tier, useTierOptions } from './pick';
-import { ALL, once, q, type Schemas } from './queries';
+import { once, PAGE, q, type Schemas } from './queries';
 
 export function TenantsPage() {
   const { t } = useTranslation();
   useTitle(t('opPeople.tenants'));
   const [search] = useAddress();
-  const tenants = useQuery(q.tenants(search.cursor, ALL));
+  const tenants = useQuery(q.tenants(search.cursor, PAGE, search.q));
   const mayChange = useMayChange();
-  const words = search.q?.toLowerCase();
   const columns: Column<Schemas['Tenant']>[] = [
     { key: 'name', title: t('opPeople.name'), card: 'head', cell: (row) => <Link to="/operate/tenants/$tenant" params={{ tenant: row.name }} className="row-link">{row.name}</Link> },
     { key: 'status', title: t('opPeople.state'), card: 'head-end', cell: (row) => <StatusTag status={row.status} /> },
@@ -32,10 +31,10 @@ export function TenantsPage() {
     <>
       <PageHead title={t('opPeople.tenants')}>{mayChange && <ActButton words={t('opPeople.newTenant')} primary>{(close) => <TenantDialog onClose={close} />}</ActButton>}</PageHead>
       <div className="op-bar">
-        <SearchField label={t('opPeople.search')} />
+        <ServerSearch label={t('opPeople.search')} />
       </div>
       <Section flush>
-        <PagedTable query={tenants} columns={columns} rowKey={(row) => row.id} rowClass={() => 'is-link'} caption={t('opPeople.tenants')} empty={{ title: t('opPeople.noTenants') }} {...(words ? { only: (row: Schemas['Tenant']) => row.name.toLowerCase().includes(words) } : {})} />
+        <PagedTable query={tenants} columns={columns} rowKey={(row) => row.id} rowClass={() => 'is-link'} caption={t('opPeople.tenants')} empty={{ title: t('opPeople.noTenants') }} />
       </Section>
     </>
   );

@@ -9,7 +9,7 @@ import { PageHead, Section } from '../ui/parts';
 import { type Column, DataTable } from '../ui/table';
 import { useAddress, useMayChange } from './address';
 import { ActButton, filled, FormDialog } from './form';
-import { Answer, Choice, Pager, SearchField, Tag } from './parts';
+import { Answer, Choice, Pager, ServerSearch, Tag } from './parts';
 import { useTenantOptions } from './pick';
 import { once, q, type Schemas } from './queries';
 
@@ -21,26 +21,24 @@ export function UsersPage() {
   const [search, change] = useAddress();
   const mayChange = useMayChange();
   const tenants = useTenantOptions();
-  const users = useQuery(q.users(search.tenant, search.cursor));
-  const words = search.q?.toLowerCase() ?? '';
+  const role = ROLES.find((name) => name === search.role);
+  const users = useQuery(q.users(search.tenant, search.cursor, { ...(search.q ? { q: search.q } : {}), ...(role ? { role } : {}) }));
   return (
     <>
       <PageHead title={t('opPeople.users')}>{mayChange && <NewUser />}</PageHead>
       <div className="op-bar">
-        <SearchField label={t('opPeople.search')} />
+        <ServerSearch label={t('opPeople.search')} />
+        <Choice label={t('opPeople.role')} value={role ?? ''} options={[{ value: '', label: t('opPeople.anyRole') }, ...ROLES.map((value) => ({ value, label: t(`role.${value}`) }))]} onChange={(value) => change({ role: value || undefined })} />
         <Choice label={t('opPeople.tenant')} value={search.tenant ?? ''} options={[{ value: '', label: t('opPeople.allTenants') }, ...tenants]} onChange={(tenant) => change({ tenant: tenant || undefined })} />
       </div>
       <Section flush>
         <Answer query={users} lines={8}>
-          {(page) => {
-            const rows = page.items.filter((user) => user.name.toLowerCase().includes(words));
-            return (
-              <>
-                {rows.length === 0 ? <p className="pad faint">{t('opPeople.noUsers')}</p> : <UserTable users={rows} mayChange={mayChange} />}
-                <Pager next={page.next_cursor ?? undefined} />
-              </>
-            );
-          }}
+          {(page) => (
+            <>
+              {page.items.length === 0 ? <p className="pad faint">{t('opPeople.noUsers')}</p> : <UserTable users={page.items} mayChange={mayChange} />}
+              <Pager next={page.next_cursor ?? undefined} />
+            </>
+          )}
         </Answer>
       </Section>
     </>

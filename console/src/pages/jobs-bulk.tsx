@@ -1,17 +1,18 @@
-// What is done to many jobs at once: cancel by one request, the others one after another, each refusal counted and told.
+// What is done to many jobs at once, by requests that answer for each: to the chosen ones, or to all that pass the filters.
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { App, Button, Popconfirm } from 'antd';
 import { useTranslation } from 'react-i18next';
 
 import { api, idempotencyKey, unwrap } from '../api/client';
 import { asProblem } from '../api/problem';
+import type { JobFilter } from '../api/queries';
 import type { JobSummary } from '../api/types';
 import { actionsOf, handedIn } from '../lib/jobs';
 
 const BULK = ['cancel', 'hold', 'release', 'resubmit'] as const;
 type Bulk = (typeof BULK)[number];
-/** Requests under way at once. */
-const AT_ONCE = 4;
+/** Requests for all that pass the filters, a thousand jobs each: as many as `hw cancel` takes. */
+const ROUNDS = 100;
 
 /** Those of the chosen to which it is done. */
 const meant = (jobs: readonly JobSummary[], action: Bulk): JobSummary[] =>
@@ -24,60 +25,36 @@ interface Outcome {
   code?: string;
 }
 
-/** Does one thing to each, a few at once. */
-async function each(jobs: readonly JobSummary[], act: (job: JobSummary) => Promise<unknown>): Promise<Outcome> {
+type Which = { jobs: string[] } | { filter: JobFilter };
+
+/** One request; with a filter as many as there are jobs, as long as each changes something. */
+async function perform(action: Bulk, which: Which): Promise<Outcome> {
   const outcome: Outcome = { done: 0, refused: 0 };
-  const left = [...jobs];
-  const worker = async () => {
-    for (let job = left.shift(); job; job = left.shift()) {
-      try {
-        await act(job);
-        outcome.done += 1;
-      } catch (error) {
-        outcome.refused += 1;
-        outcome.code ??= asProblem(error).code;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const { results, more } = await unwrap(api.POST('/v1/jobs/bulk', { body: { action, ...which }, params: { header: { 'Idempotency-Key': idempotencyKey() } as never } }));
+    const refused = results.filter((one) => one.code);
+    const changed = results.filter((one) => one.changed > 0).length;
+    outcome.done += results.length - refused.length;
+    outcome.refused += refused.length;
+    outcome.code ??= refused[0]?.code ?? undefined;
+    if (!more || changed === 0) break;
+  }
   return outcome;
 }
 
-/** The same script again in the same project; what was said beside the script is said again as far as the API tells it. */
-async function resubmit(job: JobSummary): Promise<void> {
-  const path = { params: { path: { job: job.id } } };
-  const script = (await unwrap(api.GET('/v1/jobs/{job}/script', { ...path, parseAs: 'text' }))) as string;
-  const whole = await unwrap(api.GET('/v1/jobs/{job}', path));
-  const body = { script, project: job.project, args: whole.args, script_name: job.name, ...(whole.work_dir && { work_dir: whole.work_dir }) };
-  await unwrap(api.POST('/v1/jobs', { body, params: { header: { 'Idempotency-Key': idempotencyKey() } as never } }));
+interface Props {
+  jobs: readonly JobSummary[];
+  /** The filters of the list, when all of its page are chosen and there are more. */
+  all?: JobFilter | undefined;
+  onDone: () => void;
 }
 
-async function cancel(jobs: readonly JobSummary[]): Promise<Outcome> {
-  const { results } = await unwrap(api.POST('/v1/jobs/cancel', { body: { jobs: jobs.map((job) => job.id) } }));
-  const refused = results.filter((one) => one.code);
-  const code = refused[0]?.code;
-  return { done: results.length - refused.length, refused: refused.length, ...(code && { code }) };
-}
-
-const perform = (action: Bulk, jobs: readonly JobSummary[]): Promise<Outcome> => {
-  switch (action) {
-    case 'cancel':
-      return cancel(jobs);
-    case 'resubmit':
-      return each(jobs, resubmit);
-    case 'hold':
-      return each(jobs, (job) => unwrap(api.POST('/v1/jobs/{job}/hold', { params: { path: { job: job.id } } })));
-    case 'release':
-      return each(jobs, (job) => unwrap(api.POST('/v1/jobs/{job}/release', { params: { path: { job: job.id } } })));
-  }
-};
-
-export function BulkBar({ jobs, onDone }: { jobs: readonly JobSummary[]; onDone: () => void }) {
+export function BulkBar({ jobs, all, onDone }: Props) {
   const { t } = useTranslation();
   const client = useQueryClient();
   const { message } = App.useApp();
   const act = useMutation({
-    mutationFn: (action: Bulk) => perform(action, meant(jobs, action)),
+    mutationFn: ({ action, which }: { action: Bulk; which: Which }) => perform(action, which),
     onSuccess: ({ done, refused, code }) => {
       if (refused === 0) void message.success(t('bulk.done', { count: done }));
       else void message.warning(t('bulk.some', { done, refused, why: t(`error.${code ?? ''}`, { defaultValue: code ?? '' }) }));
@@ -93,21 +70,47 @@ export function BulkBar({ jobs, onDone }: { jobs: readonly JobSummary[]; onDone:
       {BULK.map((action) => {
         const count = meant(jobs, action).length;
         const asked = action === 'cancel' || action === 'resubmit';
+        const run = () => act.mutate({ action, which: { jobs: meant(jobs, action).map((job) => job.id) } });
         const button = (
-          <Button key={action} size="small" danger={action === 'cancel'} disabled={count === 0 || act.isPending} loading={act.isPending && act.variables === action} onClick={asked ? undefined : () => act.mutate(action)}>
+          <Button key={action} size="small" danger={action === 'cancel'} disabled={count === 0 || act.isPending} loading={act.isPending && act.variables.action === action} onClick={asked ? undefined : run}>
             {t('bulk.act', { what: t(`job.${action}`), count })}
           </Button>
         );
         if (!asked) return button;
         return (
-          <Popconfirm key={action} title={t(`bulk.${action}Ask`, { count })} okText={t(`job.${action}`)} cancelText={t('job.cancelKeep')} okButtonProps={{ danger: action === 'cancel' }} disabled={count === 0} onConfirm={() => act.mutate(action)}>
+          <Popconfirm key={action} title={t(`bulk.${action}Ask`, { count })} okText={t(`job.${action}`)} cancelText={t('job.cancelKeep')} okButtonProps={{ danger: action === 'cancel' }} disabled={count === 0} onConfirm={run}>
             {button}
           </Popconfirm>
         );
       })}
+      {all && <AllBar filter={all} busy={act.isPending} onAct={(action) => act.mutate({ action, which: { filter: bare(all) } })} />}
       <Button size="small" type="text" onClick={onDone}>
         {t('bulk.none')}
       </Button>
     </div>
+  );
+}
+
+/** The filter without its order and page. */
+function bare({ sort: _sort, order: _order, cursor: _cursor, limit: _limit, ...filter }: JobFilter): JobFilter {
+  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined)) as JobFilter;
+}
+
+/** The same for all that pass the filters, on this page or not. Submitting thousands again by a slip is not offered. */
+function AllBar({ filter, busy, onAct }: { filter: JobFilter; busy: boolean; onAct: (action: Bulk) => void }) {
+  const { t } = useTranslation();
+  const open = !filter.state || /PENDING|HELD|RUNNING|COMPLETING/.test(filter.state);
+  if (!open) return null;
+  return (
+    <>
+      <span className="faint">{t('bulk.allThat')}</span>
+      {(['cancel', 'hold', 'release'] as const).map((action) => (
+        <Popconfirm key={action} title={t('bulk.allAsk', { what: t(`job.${action}`) })} okText={t(`job.${action}`)} cancelText={t('job.cancelKeep')} okButtonProps={{ danger: action === 'cancel' }} onConfirm={() => onAct(action)}>
+          <Button size="small" danger={action === 'cancel'} disabled={busy}>
+            {t(`job.${action}`)}
+          </Button>
+        </Popconfirm>
+      ))}
+    </>
   );
 }

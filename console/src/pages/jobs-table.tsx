@@ -4,23 +4,26 @@ import { Link } from '@tanstack/react-router';
 import { Button, Dropdown } from 'antd';
 import { useTranslation } from 'react-i18next';
 
-import { sessionQuery } from '../api/queries';
+import { type JobSort, sessionQuery } from '../api/queries';
 import type { JobSummary } from '../api/types';
 import { isOpen, label, phases } from '../lib/jobs';
 import { useFormat, useNow, useText } from '../ui/hooks';
 import { AmountsText } from '../ui/parts';
+import { type Sorting, useSortHead } from '../ui/sort-head';
 import { StateTag } from '../ui/state';
 import { type Column, DataTable } from '../ui/table';
 
 /** Columns that may be hidden, in their order; number, name and state stay. */
-const OPTIONAL = ['user', 'project', 'pool', 'asks', 'limit', 'submitted', 'time', 'charged'] as const;
+const OPTIONAL = ['user', 'project', 'pool', 'class', 'asks', 'limit', 'submitted', 'ended', 'time', 'charged'] as const;
 const NAMES: Record<(typeof OPTIONAL)[number], string> = {
   user: 'jobs.user',
   project: 'job.project',
   pool: 'jobs.pool',
+  class: 'jobs.class',
   asks: 'jobs.asks',
   limit: 'job.timeLimit',
   submitted: 'jobs.submitted',
+  ended: 'jobs.ended',
   time: 'jobs.time',
   charged: 'jobs.charged',
 };
@@ -51,14 +54,21 @@ interface Props {
   hidden: readonly string[];
   chosen: ReadonlySet<string>;
   onChoose: (chosen: ReadonlySet<string>) => void;
+  sort: Sorting<JobSort>;
+  onSort: (sort: Sorting<JobSort>) => void;
 }
 
-export function JobTable({ jobs, hidden, chosen, onChoose }: Props) {
+/** Columns by whose value the whole list can be sorted. */
+const SORTED: Record<string, JobSort> = { number: 'number', name: 'name', user: 'user', ended: 'ended', time: 'run_time', charged: 'price' };
+
+export function JobTable({ jobs, hidden, chosen, onChoose, sort, onSort }: Props) {
   const { t } = useTranslation();
   const now = useNow(jobs.some((job) => isOpen(job.state)) ? 1000 : 60_000);
   const role = useQuery(sessionQuery).data?.user.role;
   const across = role === 'operator' || role === 'auditor';
-  const columns = [useChoice(jobs, chosen, onChoose), ...useFixed(), ...useOptional(now, across).filter((column) => !hidden.includes(column.key))];
+  const head = useSortHead(sort, onSort);
+  const sorted = (column: Column<JobSummary>) => (column.key in SORTED ? { ...column, ...head(SORTED[column.key] as JobSort, column.title) } : column);
+  const columns = [useChoice(jobs, chosen, onChoose), ...[...useFixed(), ...useOptional(now, across).filter((column) => !hidden.includes(column.key))].map(sorted)];
   return (
     <DataTable
       caption={t('jobs.title')}
@@ -138,6 +148,7 @@ function useOptional(now: number, across: boolean): Column<JobSummary>[] {
     { key: 'user', title: t('jobs.user'), cell: (job) => (across ? `${job.tenant_name} › ${job.user_name}` : job.user_name) },
     { key: 'project', title: t('job.project'), cell: (job) => job.project_name },
     { key: 'pool', title: t('jobs.pool'), cell: (job) => job.pool_name },
+    { key: 'class', title: t('jobs.class'), cell: (job) => t(`class.${job.class}`) },
     { key: 'asks', title: t('jobs.asks'), cell: (job) => <AmountsText amounts={job.requested} chip={job.requested.chips[0]} /> },
     { key: 'limit', title: t('job.timeLimit'), align: 'right', cell: (job) => format.span(job.time_limit_seconds) },
     {
@@ -148,6 +159,16 @@ function useOptional(now: number, across: boolean): Column<JobSummary>[] {
           {format.time(job.submitted_at, now)}
         </time>
       ),
+    },
+    {
+      key: 'ended',
+      title: t('jobs.ended'),
+      cell: (job) =>
+        job.ended_at && (
+          <time dateTime={job.ended_at} title={format.fullTime(job.ended_at)}>
+            {format.time(job.ended_at, now)}
+          </time>
+        ),
     },
     {
       key: 'time',

@@ -7,7 +7,7 @@ import { useTranslation } from 'react-i18next';
 
 import { type JobFilter, jobsQuery } from '../api/queries';
 import type { JobsSearch } from '../app/router';
-import { viewNames, VIEWS } from '../lib/jobs';
+import { CLASSES, SORTS, viewNames, VIEWS } from '../lib/jobs';
 import { forgetView, hiddenColumns, hideColumns, sameSearch, savedViews, type SavedView, saveView, VIEW_NAME_MAX } from '../lib/saved';
 import { ArrayGrid } from '../ui/array-grid';
 import { useTitle } from '../ui/hooks';
@@ -32,10 +32,12 @@ export function JobsPage() {
   const { t } = useTranslation();
   useTitle(t('jobs.title'));
   const search = route.useSearch();
+  const navigate = route.useNavigate();
   const { view, since, until, cursor, ...named } = search;
   const filter: JobFilter = { ...VIEWS[view ?? 'all'], ...named, ...times(search) };
   const jobs = useQuery(jobsQuery({ ...filter, cursor }));
-  const filtered = Boolean(view ?? since ?? until ?? Object.values(named).find(Boolean));
+  const { sort: _sort, order: _order, ...narrowing } = named;
+  const filtered = Boolean(view ?? since ?? until ?? Object.values(narrowing).find(Boolean));
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [hidden, setHidden] = useState(hiddenColumns);
   // What was chosen on another page or in another view is not seen any more.
@@ -80,11 +82,11 @@ export function JobsPage() {
           <Nothing filtered={filtered} />
         ) : (
           <div className={jobs.isPlaceholderData ? 'is-stale' : undefined}>
-            <JobTable jobs={items} hidden={hidden} chosen={chosen} onChoose={setChosen} />
+            <JobTable jobs={items} hidden={hidden} chosen={chosen} onChoose={setChosen} sort={search} onSort={(sort) => void navigate({ search: { ...search, ...sort, cursor: undefined } })} />
           </div>
         )}
       </Section>
-      <BulkBar jobs={items?.filter((job) => chosen.has(job.id)) ?? []} onDone={() => setChosen(new Set())} />
+      <BulkBar jobs={items?.filter((job) => chosen.has(job.id)) ?? []} all={items && chosen.size === items.length && jobs.data?.next_cursor ? filter : undefined} onDone={() => setChosen(new Set())} />
       <Pager search={search} next={jobs.data?.next_cursor ?? undefined} />
     </>
   );
@@ -192,18 +194,40 @@ function Filters({ search }: { search: JobsSearch }) {
       />
     </label>
   );
-  const any = search.since ?? search.until ?? search.project ?? search.name ?? search.user ?? search.pool ?? search.array;
+  const any = search.class ?? search.since ?? search.until ?? search.project ?? search.name ?? search.user ?? search.pool ?? search.array;
   return (
     <form className="filters" onSubmit={apply} role="search" aria-label={t('jobs.title')}>
       {field('name', t('jobs.filterName'))}
       {field('user', t('jobs.filterUser'))}
       {field('pool', t('jobs.filterPool'))}
       {field('project', t('job.project'))}
+      <label className="date">
+        <span className="faint">{t('jobs.class')}</span>
+        <select className="field" value={search.class ?? ''} onChange={(event) => void navigate({ search: { ...search, class: CLASSES.find((name) => name === event.target.value), cursor: undefined } })}>
+          <option value="">{t('jobs.anyClass')}</option>
+          {CLASSES.map((name) => (
+            <option key={name} value={name}>
+              {t(`class.${name}`)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label className="date sort-phone">
+        <span className="faint">{t('jobs.sort')}</span>
+        <select className="field" value={search.sort ?? ''} onChange={(event) => void navigate({ search: { ...search, sort: SORTS.find((name) => name === event.target.value), order: undefined, cursor: undefined } })}>
+          <option value="">{t('jobs.newest')}</option>
+          {SORTS.filter((name) => name !== 'number').map((name) => (
+            <option key={name} value={name}>
+              {t(`jobs.sorts.${name}`)}
+            </option>
+          ))}
+        </select>
+      </label>
       {date('since', t('jobs.since'))}
       {date('until', t('jobs.until'))}
       {search.array && <span className="chip">{`${t('job.array')} ${search.array}`}</span>}
       {any && (
-        <Link to="/jobs" search={{ view: search.view }} className="filters-clear">
+        <Link to="/jobs" search={{ view: search.view, sort: search.sort, order: search.order }} className="filters-clear">
           {t('jobs.filterClear')}
         </Link>
       )}
@@ -241,17 +265,17 @@ function Pager({ search, next }: { search: JobsSearch; next: string | undefined 
       {search.cursor && (
         <>
           <Link to="/jobs" search={{ ...search, cursor: undefined }} className="button">
-            {t('jobs.newest')}
+            {search.sort ? t('jobs.first') : t('jobs.newest')}
           </Link>
           <Button icon={<BackIcon />} onClick={() => window.history.back()}>
-            {t('jobs.newer')}
+            {search.sort ? t('jobs.before') : t('jobs.newer')}
           </Button>
-          <span className="faint">{t('jobs.olderPage')}</span>
+          {!search.sort && <span className="faint">{t('jobs.olderPage')}</span>}
         </>
       )}
       {next && (
         <Link to="/jobs" search={{ ...search, cursor: next }} className="button pager-next">
-          {t('jobs.older')}
+          {search.sort ? t('jobs.next') : t('jobs.older')}
           <NextIcon />
         </Link>
       )}

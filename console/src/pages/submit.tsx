@@ -7,7 +7,7 @@ import { useTranslation } from 'react-i18next';
 
 import { api, idempotencyKey, unwrap } from '../api/client';
 import { ApiProblem, asProblem } from '../api/problem';
-import { jobQuery, quoteQuery, scriptQuery, sessionQuery } from '../api/queries';
+import { quoteQuery, sessionQuery, submissionQuery } from '../api/queries';
 import type { JobSubmit, Quote } from '../api/types';
 import { micros } from '../lib/decimal';
 import { SAMPLE, SCRIPT_BYTES_MAX } from '../lib/script';
@@ -16,6 +16,7 @@ import { useFormat, useSettled, useTitle } from '../ui/hooks';
 import { AmountsText, ErrorNote, Facts, Loading, PageHead, Section } from '../ui/parts';
 import { type Mark, ScriptEditor } from '../ui/script-editor';
 import { ScriptFields, Templates } from './submit-fields';
+import { Said, type SaidOptions } from './submit-said';
 
 const route = getRouteApi('/shell/submit');
 
@@ -31,15 +32,22 @@ interface Draft {
   args?: string[] | undefined;
   /** Paths in the file space, one beside the other. */
   inputs?: string | undefined;
+  /** Options and variables that were said beside the script of the job that is submitted again. */
+  options?: SaidOptions | undefined;
+  environment?: Record<string, string> | undefined;
 }
 const EMPTY: Draft = { script: '', project: '', workDir: '' };
 
-const inputsOf = (text: string | undefined): { path: string }[] =>
+/** `path`, or `path:name`, each by itself. */
+const inputsOf = (text: string | undefined): { path: string; name?: string }[] =>
   (text ?? '')
     .split(/[,\n]/)
     .map((path) => path.trim())
     .filter(Boolean)
-    .map((path) => ({ path }));
+    .map((word) => {
+      const [path = '', name] = word.split(/:(?=[^:]*$)/);
+      return { path, ...(name && { name }) };
+    });
 
 /** What was typed survives a reload of this tab; a shared machine's next tab does not see it. */
 function storedDraft(): Draft {
@@ -57,20 +65,19 @@ const bodyOf = (draft: Draft, pool: string | undefined): JobSubmit => ({
   ...(draft.args && draft.args.length > 0 && { args: draft.args }),
   ...(inputsOf(draft.inputs).length > 0 && { inputs: inputsOf(draft.inputs) }),
   ...(draft.name && { script_name: draft.name }),
-  ...(pool && { options: { partition: pool } }),
+  ...((pool || Object.keys(draft.options ?? {}).length > 0) && { options: { ...draft.options, ...(pool && { partition: pool }) } }),
+  ...(Object.keys(draft.environment ?? {}).length > 0 && { environment: draft.environment }),
 });
 
 function useDraft(from: string | undefined) {
   const [draft, setDraft] = useState<Draft>(() => (from ? EMPTY : storedDraft()));
-  const source = useQuery({ ...scriptQuery(from ?? ''), enabled: Boolean(from) });
-  const job = useQuery({ ...jobQuery(from ?? ''), enabled: Boolean(from) }).data;
+  const source = useQuery({ ...submissionQuery(from ?? ''), enabled: Boolean(from) });
+  const said = source.data;
   useEffect(() => {
-    if (source.data !== undefined) setDraft((d) => ({ ...d, script: source.data }));
-  }, [source.data]);
-  useEffect(() => {
-    // What was said beside the script, as far as the API tells it.
-    if (job) setDraft((d) => ({ ...d, project: job.project_name, workDir: job.work_dir ?? '', args: job.args }));
-  }, [job?.id]);
+    if (!said) return;
+    const inputs = (said.inputs ?? []).map(({ path, name }) => (name ? `${path}:${name}` : path)).join(', ');
+    setDraft({ script: said.script, project: said.project ?? '', workDir: said.work_dir ?? '', name: said.script_name ?? undefined, args: said.args, inputs, options: said.options, environment: said.environment });
+  }, [said]);
   useEffect(() => {
     try {
       sessionStorage.setItem(DRAFT, JSON.stringify(draft));
@@ -131,6 +138,7 @@ export function SubmitPage() {
           {from && !sourceError && <div className="note">{t('submit.from', { job: from })}</div>}
           {from && sourceError && <div className="note note-bad">{t('submit.fromFailed', { job: from })}</div>}
           <ScriptPanel from={from} draft={draft} marks={current ? marks : []} onChange={change} onSubmit={go} />
+          {draft.options && <Said options={draft.options} onChange={(options) => change({ options })} />}
           <ScriptFields script={draft.script} onChange={(script) => change({ script })} />
           <div className="fields">
             <label>
@@ -219,7 +227,7 @@ function ScriptPanel({ from, draft, marks, onChange, onSubmit }: ScriptProps) {
               {t('submit.sample')}
             </Button>
           ) : (
-            <Button size="small" onClick={() => onChange({ script: '', name: undefined })}>
+            <Button size="small" onClick={() => onChange({ script: '', name: undefined, options: undefined, environment: undefined })}>
               {t('submit.clear')}
             </Button>
           )}

@@ -8,6 +8,8 @@ export interface Column<T> {
   title: string;
   /** What stands in the head of a table instead of the title. */
   head?: ReactNode;
+  /** How the rows go by this column. */
+  sorted?: 'ascending' | 'descending' | undefined;
   cell: (row: T) => ReactNode;
   align?: 'right';
   /** Where it stands on a card: in its head, at the head's end, or (as it is) in its body with its title. */
@@ -45,7 +47,7 @@ export function DataTable<T>({ columns, rows, rowKey, rowClass, caption }: Props
         <thead>
           <tr>
             {shown.map((column) => (
-              <th key={column.key} scope="col" className={column.align === 'right' ? 'right' : undefined}>
+              <th key={column.key} scope="col" aria-sort={column.sorted} className={column.align === 'right' ? 'right' : undefined}>
                 {column.head ?? column.title}
               </th>
             ))}

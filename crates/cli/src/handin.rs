@@ -55,7 +55,7 @@ impl HandIn {
 }
 
 /// Options as a request names them: `ntasks_per_node`.
-fn options_of(options: &Options) -> BTreeMap<String, OptionValue> {
+pub fn options_of(options: &Options) -> BTreeMap<String, OptionValue> {
     let mut out = BTreeMap::new();
     for &key in Key::ALL {
         if let Some(given) = options.get(key) {

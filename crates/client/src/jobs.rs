@@ -1,8 +1,8 @@
 //! Jobs: handing in, looking at, changing, their output.
 
 use reqwest::Response;
-use wire::events::{AuditEntry, Event, EventStreamQuery, EventsQuery};
-use wire::job::{BulkCancel, BulkResult, Interval, Job, JobChanged, JobPatch, JobSummary, JobsQuery};
+use wire::events::{AuditEntry, AuditQuery, Event, EventStreamQuery, EventsQuery};
+use wire::job::{BulkCancel, BulkRequest, BulkResult, Interval, Job, JobChanged, JobPatch, JobSummary, JobsQuery};
 use wire::submit::{Explanation, JobAccepted, JobSubmit, Quote};
 use wire::{LOG_COMPLETE_HEADER, LOG_OFFSET_HEADER, LOG_SIZE_HEADER, LogStream};
 
@@ -31,8 +31,24 @@ pub(crate) fn filters<Q: serde::Serialize>(names: &'static [&'static str], query
     names.iter().filter_map(|name| Some((*name, text(value.get(name)?)?))).collect()
 }
 
-const JOB_FILTERS: &[&str] =
-    &["state", "user", "tenant", "project", "name", "pool", "submitted_after", "submitted_before", "array", "open"];
+const JOB_FILTERS: &[&str] = &[
+    "state",
+    "user",
+    "tenant",
+    "project",
+    "name",
+    "pool",
+    "cluster",
+    "class",
+    "submitted_after",
+    "submitted_before",
+    "ended_after",
+    "ended_before",
+    "array",
+    "open",
+    "sort",
+    "order",
+];
 
 impl Client {
     /// Hands a job in. `key` names the submission: the same key and content give the same answer, however often it is sent.
@@ -43,7 +59,7 @@ impl Client {
     pub async fn quote(&self, job: &JobSubmit) -> Result<Quote, ClientError> {
         self.read(self.post(&["v1", "jobs", "quote"]).json(job).repeatable()).await
     }
-    /// Newest first; `limit` and `cursor` of the query are not used.
+    /// Newest first, or as the query says; its `limit` and `cursor` are not used.
     pub fn jobs(&self, query: &JobsQuery) -> Pages<JobSummary> {
         Pages::new(self, &["v1", "jobs"], filters(JOB_FILTERS, query))
     }
@@ -84,6 +100,14 @@ impl Client {
     pub async fn cancel_many(&self, jobs: &BulkCancel) -> Result<BulkResult, ClientError> {
         self.read(self.post(&["v1", "jobs", "cancel"]).json(jobs).once(None)).await
     }
+    /// Does one thing to at most 1000 jobs, named or found by a filter, and says for each what became of it.
+    pub async fn bulk(&self, request: &BulkRequest) -> Result<BulkResult, ClientError> {
+        self.read(self.post(&["v1", "jobs", "bulk"]).json(request).once(None)).await
+    }
+    /// The job as it was handed in, to be handed in again.
+    pub async fn submission(&self, job: &str) -> Result<JobSubmit, ClientError> {
+        self.read(self.get(&["v1", "jobs", job, "submission"])).await
+    }
     pub async fn update_job(&self, job: &str, patch: &JobPatch) -> Result<JobChanged, ClientError> {
         self.read(self.patch(&["v1", "jobs", job]).json(patch)).await
     }
@@ -113,8 +137,9 @@ impl Client {
     pub fn events_list(&self, query: &EventsQuery) -> Pages<Event> {
         Pages::new(self, &["v1", "events", "list"], filters(&["job", "tenant"], query))
     }
-    pub fn audit(&self) -> Pages<AuditEntry> {
-        Pages::new(self, &["v1", "audit"], Vec::new())
+    pub fn audit(&self, query: &AuditQuery) -> Pages<AuditEntry> {
+        let names = &["q", "action", "user", "tenant", "after", "before"];
+        Pages::new(self, &["v1", "audit"], filters(names, query))
     }
 }
 

@@ -57,8 +57,8 @@ impl Client {
         self.read(self.get(&["v1", "margin"]).pairs(&filters(&["by", "from", "to", "currency"], query))).await
     }
     pub async fn report_margin(&self, query: &ReportQuery) -> Result<Report, ClientError> {
-        self.read(self.get(&["v1", "reports", "margin"]).pairs(&filters(&["by", "from", "to", "currency"], query)))
-            .await
+        let names = &["by", "only", "from", "to", "currency"];
+        self.read(self.get(&["v1", "reports", "margin"]).pairs(&filters(names, query))).await
     }
     pub async fn report_pools(&self, query: &PeriodQuery) -> Result<PoolsReport, ClientError> {
         self.read(self.get(&["v1", "reports", "pools"]).pairs(&filters(&["from", "to", "currency"], query))).await

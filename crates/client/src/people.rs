@@ -2,7 +2,7 @@
 
 use wire::people::{
     Project, ProjectCreate, ProjectCreated, ProjectMember, ProjectMemberSet, Tenant, TenantCreate, TenantCreated,
-    TenantPatch, User, UserCreate, UserCreated, UserPatch, UsersQuery,
+    TenantPatch, TenantsQuery, User, UserCreate, UserCreated, UserPatch, UsersQuery,
 };
 
 use crate::jobs::filters;
@@ -10,7 +10,10 @@ use crate::{Client, ClientError, Pages};
 
 impl Client {
     pub fn tenants(&self) -> Pages<Tenant> {
-        Pages::new(self, &["v1", "tenants"], Vec::new())
+        self.tenants_like(&TenantsQuery::default())
+    }
+    pub fn tenants_like(&self, query: &TenantsQuery) -> Pages<Tenant> {
+        Pages::new(self, &["v1", "tenants"], filters(&["q"], query))
     }
     /// `tenant` is a name or an id, as in all calls below.
     pub async fn tenant(&self, tenant: &str) -> Result<Tenant, ClientError> {
@@ -45,7 +48,7 @@ impl Client {
         self.done(self.delete(&["v1", "tenants", tenant, "projects", project, "members", user])).await
     }
     pub fn users(&self, query: &UsersQuery) -> Pages<User> {
-        Pages::new(self, &["v1", "users"], filters(&["tenant"], query))
+        Pages::new(self, &["v1", "users"], filters(&["tenant", "q", "role"], query))
     }
     pub async fn create_user(&self, user: &UserCreate) -> Result<UserCreated, ClientError> {
         self.read(self.post(&["v1", "users"]).json(user).once(None)).await

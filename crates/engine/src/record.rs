@@ -166,6 +166,8 @@ pub struct JobRow {
     pub charged: base::Money,
     /// What is still authorised for it.
     pub hold: Option<base::HoldId>,
+    /// Of its present specification.
+    pub class: model::PriorityClass,
 }
 
 /// Who changed what; secrets never enter.

@@ -355,6 +355,7 @@ impl Engine {
             ended_at,
             charged: entry.charged,
             hold: entry.hold,
+            class: entry.spec.spec.class,
         }
     }
 

@@ -27,7 +27,9 @@ pub use job::{ArrayRef, Avoid, EndCause, Exit, Holder, Job, JobInput, Outcome, P
 pub use people::{ContractTier, Member, Project, ProjectRole, Role, Tenant, TenantStatus, Token, TokenScope, User};
 pub use reason::Reason;
 pub use request::{Chip, ParseChipError, Request};
-pub use spec::{ArraySpec, Dependency, DependencyKind, ExportPolicy, JobSpec, PriorityClass, ProductLine, SignalSpec};
+pub use spec::{
+    ArraySpec, Dependency, DependencyKind, ExportPolicy, JobSpec, PriorityClass, ProductLine, Said, SignalSpec,
+};
 pub use supply::{
     BackendKind, Cluster, ClusterHealth, ClusterLink, ClusterReport, LinkKind, Node, NodeState, PastUse, Pool,
     ReportKind, Service, Supplier, SupplyMode,

@@ -178,6 +178,26 @@ pub struct JobSpec {
     /// Between two copies; `None` means [`CHECKPOINT_INTERVAL`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_interval: Option<Span>,
+    /// What was said beside the script, so that it can be said again.
+    #[serde(default, skip_serializing_if = "Said::is_empty")]
+    pub said: Said,
+}
+
+/// What a submission said beside its script, as it was written. Nothing is decided by it: what it meant stands in the other fields.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Said {
+    /// Options by their long names with `_`, each with its value; switches have `true` or `false`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<(String, String)>,
+    /// Paths in the file space, each with its name in the work folder where one was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<(String, Option<String>)>,
+}
+
+impl Said {
+    pub fn is_empty(&self) -> bool {
+        self.options.is_empty() && self.inputs.is_empty()
+    }
 }
 
 /// Between two checkpoints of a job that does not say.
@@ -216,6 +236,7 @@ impl JobSpec {
             fetch: Vec::new(),
             checkpoint: Vec::new(),
             checkpoint_interval: None,
+            said: Said::default(),
         }
     }
 }

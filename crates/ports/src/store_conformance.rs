@@ -514,6 +514,7 @@ pub fn job(number: u64, name: &str) -> Vec<Record> {
         ended_at: None,
         charged: Money::ZERO,
         hold: Some(HoldId::from_u128(u128::from(number))),
+        class: model::PriorityClass::Normal,
     };
     vec![
         Record::Script { id: script, text },

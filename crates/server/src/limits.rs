@@ -89,6 +89,9 @@ pub const LOG_FIND_BYTES_MAX: u64 = 64 << 20;
 /// Places that one look for a text tells.
 pub const LOG_FIND_MAX: u64 = 1_000;
 
+/// Days whose spending is told at once: a year with its leap day, a row for each project, user or line.
+pub const SPEND_SPAN_MAX: Span = Span::from_hours(367 * 24);
+
 /// Rows of a bill or of a margin report: a job each; 100,000 lines are 20 MB of JSON.
 pub const REPORT_ROWS_MAX: usize = 100_000;
 /// Clusters asked at a time what they say of themselves, for one list of clusters.

@@ -9,7 +9,7 @@ use engine::{AuditEntry, JobRow, PolicyVersion, Report};
 use ledger::{Account, AccountCode, AccountKind, Floor, Hold, HoldState, Memo, Transfer, TransferReason};
 use model::{
     Actor, ArrayRef, Attempt, Avoid, Cluster, ClusterLink, ClusterReport, Dependency, Event, EventKind, Exit, Job,
-    JobSpec, Outcome, Phase, Pool, Project, StateCode, Supplier, Tenant, Token, User,
+    JobSpec, Outcome, Phase, Pool, PriorityClass, Project, StateCode, Supplier, Tenant, Token, User,
 };
 use rating::{CostParts, Interval, Meter, PoolCost, PriceBook, Stretch, Upkeep, Volumes};
 use serde::de::DeserializeOwned;
@@ -169,6 +169,16 @@ pub(crate) fn state_from(number: i64) -> Sql<StateCode> {
     found.copied().ok_or_else(|| unreadable(format_args!("job state {number}")))
 }
 
+/// Classes as stored: their place in [`PriorityClass::ALL`], which is known to the schema's step of lists.
+pub(crate) fn class_number(class: PriorityClass) -> i64 {
+    PriorityClass::ALL.iter().position(|one| *one == class).unwrap_or_default() as i64
+}
+
+fn class_from(number: i64) -> Sql<PriorityClass> {
+    let found = usize::try_from(number).ok().and_then(|n| PriorityClass::ALL.get(n));
+    found.copied().ok_or_else(|| unreadable(format_args!("class {number}")))
+}
+
 /// How a job in this state has ended; `None` for an open one.
 pub(crate) const fn outcome_of(state: StateCode) -> Option<Outcome> {
     match state {
@@ -189,7 +199,7 @@ pub(crate) fn natural(value: u64) -> i64 {
 }
 
 pub(crate) fn put_job(args: &mut Args, row: &JobRow) -> Encoded {
-    let JobRow { job, name, pool, started_at, ended_at, charged, hold } = row;
+    let JobRow { job, name, pool, started_at, ended_at, charged, hold, class } = row;
     args.int(natural(job.number));
     args.id(job.id.as_u128());
     args.id(job.tenant.as_u128());
@@ -208,15 +218,17 @@ pub(crate) fn put_job(args: &mut Args, row: &JobRow) -> Encoded {
     args.opt_int(ended_at.map(Timestamp::as_micros));
     args.int(charged.micros());
     args.opt_id(hold.map(HoldId::as_u128));
+    args.int(class_number(*class));
     put_opt(args, JobDoc::of(job).as_ref())
 }
 
 /// What [`get_job`] reads, in order; `j` is the table.
 /// The five ids come as one value, because every column of a row has its price when a million rows are read.
 pub(crate) const JOB_COLUMNS: &str = "j.number, j.id || j.tenant || j.project || j.user_id || j.spec, j.array_root, \
-    j.array_number, j.array_index, j.name, j.pool, j.submitted_at, j.started_at, j.ended_at, j.charged, j.hold, j.v, j.doc";
+    j.array_number, j.array_index, j.name, j.pool, j.submitted_at, j.started_at, j.ended_at, j.charged, j.hold, j.class, \
+    j.v, j.doc";
 /// How many columns that is.
-pub(crate) const JOB_WIDTH: usize = 14;
+pub(crate) const JOB_WIDTH: usize = 15;
 /// The same of all open jobs.
 pub(crate) const OPEN_JOBS: Table<JOB_WIDTH> = Table {
     name: "jobs",
@@ -234,6 +246,7 @@ pub(crate) const OPEN_JOBS: Table<JOB_WIDTH> = Table {
         Int("ended_at"),
         Int("charged"),
         Ids("hold"),
+        Int("class"),
         Int("v"),
         Json("doc"),
     ],
@@ -258,7 +271,7 @@ pub(crate) fn get_job(row: &impl Columns) -> Sql<JobRow> {
         None,
         Timestamp::from_micros(row.int(7)?),
     );
-    if let Some(doc) = get_opt::<JobDoc>(row, 12)? {
+    if let Some(doc) = get_opt::<JobDoc>(row, 13)? {
         let JobDoc { phase, attempts, failed_starts, not_before, exit, dependencies, avoid, preempted_at } = doc;
         job = job.at_phase(phase);
         job.dependencies = dependencies;
@@ -274,6 +287,7 @@ pub(crate) fn get_job(row: &impl Columns) -> Sql<JobRow> {
         ended_at: row.opt_int(9)?.map(Timestamp::from_micros),
         charged: Money(row.int(10)?),
         hold: row.opt_id(11)?.map(HoldId::from_u128),
+        class: class_from(row.int(12)?)?,
     })
 }
 

@@ -90,7 +90,7 @@ tables! {
     Scripts Keep "scripts" ["id"] ["body"];
     Specs Keep "specs" ["id"] ["v" "doc"];
     Jobs Replace "jobs" ["number"] ["id" "tenant" "project" "user_id" "spec" "array_root" "array_number" "array_index"
-        "name" "state" "open" "pool" "submitted_at" "started_at" "ended_at" "charged" "hold" "v" "doc"];
+        "name" "state" "open" "pool" "submitted_at" "started_at" "ended_at" "charged" "hold" "class" "v" "doc"];
     Attempts Replace "attempts" ["job" "number"] ["pool" "open" "v" "doc"];
     Explanations Refuse "explanations" ["job" "attempt"] ["v" "doc"];
     Meters Replace "meters" ["job" "attempt"] ["v" "doc"];

@@ -5,11 +5,14 @@ use base::{
 };
 use engine::{Batch, JobRef, JobRow, Record};
 use ledger::{LedgerRecord, Memo, Transfer, TransferReason};
-use model::{ArrayRef, ClusterLink, ClusterReport, EndCause, JobInput, LinkKind, ReportKind, StateCode};
+use model::{ArrayRef, ClusterLink, ClusterReport, EndCause, JobInput, LinkKind, PriorityClass, ReportKind, StateCode};
 use ports::Store;
 use ports::store_conformance::{job, people, running, supply};
 use rating::tariff::UtcOffset;
-use store::{Apart, BillFilter, JobFilter, Location, MarginBy, NameMatch, PageRequest, Scope, SqlStore};
+use store::{
+    Apart, AuditFilter, AuditWord, BillFilter, JobFilter, JobOrder, JobSort, Location, MarginBy, NameMatch,
+    PageRequest, Scope, SqlStore,
+};
 use testkit::Postgres;
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
@@ -45,7 +48,16 @@ fn shaped(row: JobRow, number: u64) -> JobRow {
         job.apply(JobInput::End { cause: EndCause::Cancelled }, NOW).unwrap();
     }
     let pool = (number == 4).then(|| PoolId::from_u128(1));
-    JobRow { job, pool, ..row }
+    let after = |seconds: u64| NOW + Span::from_secs(seconds as i64);
+    JobRow {
+        job,
+        pool,
+        started_at: (number <= 2).then(|| after(number)),
+        ended_at: (number <= 3).then(|| after(10 - number)),
+        charged: Money(number as i64 % 4),
+        class: if number == 6 { PriorityClass::Urgent } else { PriorityClass::Normal },
+        ..row
+    }
 }
 
 fn id(number: u64) -> JobId {
@@ -67,14 +79,18 @@ async fn jobs_are_filtered(store: &SqlStore) {
         change(&mut filter);
         filter
     };
-    let cases: [(JobFilter, &[u64]); 12] = [
+    let cases: [(JobFilter, &[u64]); 16] = [
         (filter(&|f| f.open = Some(false)), &[3, 2, 1]),
         (filter(&|f| f.open = Some(true)), &[12, 11, 10, 9, 8, 7, 6, 5, 4]),
         (filter(&|f| f.states = vec![StateCode::Cancelled, StateCode::Running]), &[3, 2, 1]),
         (filter(&|f| f.states = vec![StateCode::Pending]), &[12, 11, 10, 9, 8, 7, 6, 5, 4]),
         (filter(&|f| f.user = Some(UserId::from_u128(2))), &[12, 10, 8, 6, 4, 2]),
         (filter(&|f| f.project = Some(ProjectId::from_u128(3))), &[]),
-        (filter(&|f| f.pool = Some(PoolId::from_u128(1))), &[4]),
+        (filter(&|f| f.pools = Some(vec![PoolId::from_u128(1)])), &[4]),
+        (filter(&|f| f.pools = Some(Vec::new())), &[]),
+        (filter(&|f| f.classes = vec![PriorityClass::Urgent, PriorityClass::Low]), &[6]),
+        (filter(&|f| f.ended_from = Some(NOW + Span::from_secs(8))), &[2, 1]),
+        (filter(&|f| f.ended_to = Some(NOW + Span::from_secs(8))), &[3]),
         (filter(&|f| f.array = Some(5)), &[9, 7, 5]),
         (filter(&|f| f.name = Some(NameMatch::Equals("melt_5".into()))), &[5]),
         (filter(&|f| f.name = Some(NameMatch::StartsWith("melt_".into()))), &[9, 8, 7, 6, 5, 4, 3, 2, 1]),
@@ -104,6 +120,48 @@ async fn jobs_come_in_pages(store: &SqlStore) {
         }
     }
     assert_eq!(seen, [5, 5, 2]);
+}
+
+/// Every order, whole and in pages of five; jobs without the value come last both ways.
+async fn jobs_are_sorted(store: &SqlStore) {
+    let cases: [(JobSort, bool, &[u64]); 12] = [
+        (JobSort::Number, true, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+        (JobSort::Ended, false, &[1, 2, 3, 12, 11, 10, 9, 8, 7, 6, 5, 4]),
+        (JobSort::Ended, true, &[3, 2, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+        (JobSort::Started, false, &[2, 1, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3]),
+        (JobSort::Started, true, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+        (JobSort::RunTime, false, &[1, 2, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3]),
+        (JobSort::RunTime, true, &[2, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+        (JobSort::Price, false, &[11, 7, 3, 10, 6, 2, 9, 5, 1, 12, 8, 4]),
+        (JobSort::Price, true, &[4, 8, 12, 1, 5, 9, 2, 6, 10, 3, 7, 11]),
+        (JobSort::Name, true, &[10, 11, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (JobSort::User, true, &[1, 3, 5, 7, 9, 11, 2, 4, 6, 8, 10, 12]),
+        (JobSort::User, false, &[12, 10, 8, 6, 4, 2, 11, 9, 7, 5, 3, 1]),
+    ];
+    for (by, ascending, want) in cases {
+        let order = JobOrder { by, ascending };
+        assert_eq!(in_order(store, Scope::All, order, 1_000).await, want, "{order:?}");
+        assert_eq!(in_order(store, Scope::All, order, 5).await, want, "{order:?} in pages");
+        let own: Vec<u64> = want.iter().copied().filter(|number| number % 2 == 0).collect();
+        assert_eq!(in_order(store, TWO, order, 2).await, own, "{order:?} of a tenant");
+    }
+    let first = store.jobs(Scope::All, &JobFilter::default(), PageRequest::first(2)).await.unwrap();
+    let other = PageRequest::new(Some(2), first.next.as_deref()).unwrap();
+    let dearest = JobOrder { by: JobSort::Price, ascending: false };
+    assert!(store.jobs_by(Scope::All, &JobFilter::default(), dearest, other).await.unwrap().is_err());
+}
+
+async fn in_order(store: &SqlStore, scope: Scope, order: JobOrder, limit: u32) -> Vec<u64> {
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let request = PageRequest::new(Some(limit), cursor.as_deref()).unwrap();
+        let page = store.jobs_by(scope, &JobFilter::default(), order, request).await.unwrap().unwrap();
+        seen.extend(page.items.iter().map(|entry| entry.row.job.number));
+        cursor = page.next;
+        if cursor.is_none() {
+            return seen;
+        }
+    }
 }
 
 async fn one_job_is_found(store: &SqlStore) {
@@ -153,6 +211,30 @@ async fn people_are_found(store: &SqlStore) {
     assert_eq!(store.tenant_by_name("tenant-1").await.unwrap().unwrap().id, user.tenant);
     assert_eq!(store.audit(ONE, page()).await.unwrap().items.len(), 1);
     assert_eq!(store.audit(Scope::All, page()).await.unwrap().items.len(), 2);
+    assert_eq!(store.tenants_like(Scope::All, "ant-2", page()).await.unwrap().items.len(), 1);
+    assert_eq!(store.users_like(Scope::All, "r-", None, page()).await.unwrap().items.len(), 2);
+    assert_eq!(store.users_like(TWO, "ser_", None, page()).await.unwrap().items.len(), 0, "a wildcard is a letter");
+    let of_role = store.users_like(Scope::All, "", Some(user.role), page()).await.unwrap().items;
+    assert!(of_role.contains(&user) && of_role.iter().all(|one| one.role == user.role));
+    let entry = store.audit(Scope::All, PageRequest::first(1)).await.unwrap().items.remove(0);
+    let found = async |filter: AuditFilter| {
+        let page = store.audit_found(Scope::All, &filter, PageRequest::first(1)).await.unwrap();
+        page.items.into_iter().next()
+    };
+    let word =
+        |text: &str| AuditFilter { words: vec![AuditWord { text: text.into(), user: None }], ..AuditFilter::default() };
+    assert_eq!(found(word(&entry.target.to_lowercase())).await, Some(entry.clone()));
+    assert_eq!(found(word("nowhere")).await, None);
+    assert_eq!(
+        found(AuditFilter { action: Some(entry.action.clone()), ..AuditFilter::default() }).await,
+        Some(entry.clone())
+    );
+    assert_eq!(found(AuditFilter { action: Some("wal".into()), ..AuditFilter::default() }).await, None);
+    assert_eq!(found(AuditFilter { from: Some(entry.at), ..AuditFilter::default() }).await, Some(entry.clone()));
+    assert_eq!(
+        found(AuditFilter { to: Some(entry.at), ..AuditFilter::default() }).await.filter(|e| e.at >= entry.at),
+        None
+    );
     let (suppliers, clusters) = (store.suppliers().await.unwrap(), store.clusters().await.unwrap());
     assert_eq!((suppliers.len(), clusters.len(), store.price_books().await.unwrap().len()), (1, 1, 2));
     assert!(store.pools().await.unwrap()[0].1.is_some());
@@ -288,6 +370,7 @@ async fn check(location: Location) {
     records.extend(running(4));
     store.commit(fence, &Batch { records, effects: vec![] }).await.unwrap();
     jobs_are_filtered(&store).await;
+    jobs_are_sorted(&store).await;
     jobs_come_in_pages(&store).await;
     one_job_is_found(&store).await;
     events_are_resumed(&store).await;

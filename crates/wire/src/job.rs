@@ -6,10 +6,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::common::{Amounts, MoneyText, TimeText};
 use crate::submit::Requested;
-use crate::words::{AttemptPhase, JobState, LogStream, Outcome, PriorityClass, ProductLine};
+use crate::words::{
+    AttemptPhase, BulkAction, JobSort, JobState, LogStream, Outcome, PriorityClass, ProductLine, SortOrder,
+};
 
 /// Filters of the list of jobs; all that are given must hold.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct JobsQuery {
@@ -31,16 +33,36 @@ pub struct JobsQuery {
     /// Name or id of a pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
+    /// Name or id of a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Classes joined by commas: `high,urgent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_after: Option<TimeText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_before: Option<TimeText>,
+    /// Ended at or after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_after: Option<TimeText>,
+    /// Ended before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_before: Option<TimeText>,
     /// Number or id of an array's first job: its elements only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<String>,
     /// True: only jobs that have not ended; false: only those that have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<bool>,
+    /// By number when left out. Jobs without the value come last in both orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
+    pub sort: Option<JobSort>,
+    /// `desc` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
+    pub order: Option<SortOrder>,
     /// Items of a page, 1 to 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1, maximum = 1000)]
@@ -271,6 +293,21 @@ pub struct BulkCancel {
     pub jobs: Vec<String>,
 }
 
+/// One thing that is done to many jobs: to those that are named, or to those that pass a filter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BulkRequest {
+    pub action: BulkAction,
+    /// Up to 1000 jobs by id, number or array element.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 1000)]
+    pub jobs: Vec<String>,
+    /// As of the list of jobs; its order and page are not looked at. The newest 1000 that pass and whose state allows the action are
+    /// taken; of an array with `resubmit` one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<JobsQuery>,
+}
+
 /// What became of one job of a bulk request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BulkItem {
@@ -282,12 +319,18 @@ pub struct BulkItem {
     pub code: Option<crate::ErrorCode>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Number of the job that was handed in anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BulkResult {
     /// In the order of the request.
     pub results: Vec<BulkItem>,
+    /// Whether more jobs pass the filter than were taken.
+    #[serde(default)]
+    pub more: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]

@@ -24,6 +24,7 @@ pub mod session;
 pub mod settlement;
 pub mod sheet;
 pub mod sites;
+pub mod spent;
 pub mod statement;
 pub mod submit;
 pub mod suppliers;

@@ -17,6 +17,10 @@ pub struct ReportQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(max_length = 100)]
     pub by: Option<String>,
+    /// Only what has these keys: `tenant=physics;line=ai`, at most four of what `by` may name; `-` as in the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(max_length = 400)]
+    pub only: Option<String>,
     /// Work done from the beginning of this day on; days begin where `utc_offset` of the answer says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<TimeText>,

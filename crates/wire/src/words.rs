@@ -96,6 +96,16 @@ words! {
     ProductLine("snake_case") {
         General = "general", Industry = "industry", Ai = "ai", Maas = "maas", Render = "render", Lease = "lease",
     }
+    /// What a list of jobs is sorted by; `submitted` is the order of numbers, `run_time` is known of ended jobs.
+    JobSort("snake_case") {
+        Number = "number", Submitted = "submitted", Started = "started", Ended = "ended", RunTime = "run_time",
+        Price = "price", Name = "name", User = "user",
+    }
+    SortOrder("snake_case") { Asc = "asc", Desc = "desc" }
+    /// What is done to many jobs at once.
+    BulkAction("snake_case") {
+        Cancel = "cancel", Hold = "hold", Release = "release", Requeue = "requeue", Resubmit = "resubmit",
+    }
     /// Which of a job's output files.
     LogStream("snake_case") { Stdout = "stdout", Stderr = "stderr" }
     /// What an explanation explains: the choice to come, or the one that was made.
@@ -138,6 +148,8 @@ words! {
         Supplier = "supplier", Mode = "mode", Region = "region", Day = "day", Month = "month",
         Season = "season", User = "user",
     }
+    /// What a tenant's spending is told apart by.
+    SpendBy("snake_case") { Project = "project", User = "user", Line = "line" }
     MarginBy("snake_case") { Job = "job", Tenant = "tenant", Pool = "pool", Project = "project" }
     /// Where a supplier's statement stands.
     SettlementState("snake_case") { Open = "open", Accepted = "accepted", Withdrawn = "withdrawn" }

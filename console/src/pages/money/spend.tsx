@@ -4,10 +4,10 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { billQuery } from '../../api/money';
+import { billQuery, spendQuery } from '../../api/money';
 import { walletQuery } from '../../api/queries';
 import { decimal, part } from '../../lib/decimal';
-import { hours, SPEND_BY, SPEND_SPANS, spendOf, type Spent, stretches, type SpendSpan, top, totals } from '../../lib/spend';
+import { type BillBy, hours, SPEND_BY, SPEND_SPANS, type SpendBy, spendOf, spendOfDays, type Spent, stretches, type SpendSpan, top, totals } from '../../lib/spend';
 import { Bars, SERIES, Swatch } from '../../ui/bars';
 import { useFormat } from '../../ui/hooks';
 import { Empty, ErrorNote, Loading, Section } from '../../ui/parts';
@@ -36,12 +36,12 @@ export function SpendPage() {
         <nav className="views" aria-label={t('spend.by')}>
           {SPEND_BY.map((name) => (
             <Link key={name} to="/money/spend" search={{ by: name, span }} className={name === by ? 'view is-active' : 'view'} aria-current={name === by ? 'true' : undefined}>
-              {t(`job.${name}`)}
+              {t(byWord(name))}
             </Link>
           ))}
         </nav>
       </div>
-      <Spending asked={asked} />
+      {by === 'line' ? <ByLine asked={asked} /> : <Spending asked={asked} by={by} />}
       <p className="exports">
         <a href={`/v1/bill?${new URLSearchParams({ format: 'csv', from: first }).toString()}`} download>
           {t('spend.focus')}
@@ -52,10 +52,28 @@ export function SpendPage() {
   );
 }
 
-function Spending({ asked }: { asked: ReturnType<typeof stretches> }) {
+const byWord = (by: SpendBy): string => (by === 'line' ? 'spend.line' : `job.${by}`);
+
+/** By product line: the sums of days, in one answer. */
+function ByLine({ asked }: { asked: ReturnType<typeof stretches> }) {
   const { t } = useTranslation();
-  const format = useFormat();
-  const { by = 'project', span = 'days' } = route.useSearch();
+  const tenant = useMe()?.tenant ?? '';
+  const spend = useQuery({ ...spendQuery(tenant, 'line', asked[0]?.from ?? ''), enabled: tenant !== '' });
+  const data = spend.data;
+  if (spend.error && !data) return <ErrorNote error={spend.error} onRetry={() => void spend.refetch()} />;
+  if (!data) {
+    return (
+      <Section>
+        <Loading lines={6} />
+      </Section>
+    );
+  }
+  const named = data.rows.map((row) => ({ ...row, key: row.key === '-' ? t('spend.unknown') : t(`line.${row.key}`) }));
+  return <Shown spent={spendOfDays(named, asked)} asked={asked} by="line" currency={data.currency} />;
+}
+
+function Spending({ asked, by }: { asked: ReturnType<typeof stretches>; by: BillBy }) {
+  const { t } = useTranslation();
   const tenant = useMe()?.tenant ?? '';
   const wallet = useQuery({ ...walletQuery(tenant), enabled: tenant !== '' });
   const bills = useQueries({ queries: asked.map((stretch) => billQuery(tenant, stretch)) });
@@ -70,7 +88,18 @@ function Spending({ asked }: { asked: ReturnType<typeof stretches> }) {
       </Section>
     );
   }
-  const spent = spendOf(bills.map((bill) => bill.data), by, currency);
+  return (
+    <>
+      {bills.some((bill) => bill.data?.truncated) && <div className="note note-wait">{t('spend.truncated')}</div>}
+      <Shown spent={spendOf(bills.map((bill) => bill.data), by, currency)} asked={asked} by={by} currency={currency} />
+    </>
+  );
+}
+
+function Shown({ spent, asked, by, currency }: { spent: Spent[]; asked: ReturnType<typeof stretches>; by: SpendBy; currency: string }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const { span = 'days' } = route.useSearch();
   const money = (value: bigint) => format.money(decimal(value), currency);
   const all = totals(spent, asked.length).reduce((total, value) => total + value, 0n);
   if (spent.length === 0) {
@@ -86,9 +115,8 @@ function Spending({ asked }: { asked: ReturnType<typeof stretches> }) {
   const few = top(spent, SERIES);
   return (
     <Section title={t('spend.total', { amount: money(all) })} aside={<span className="faint">{t('spend.since', { day: format.day(asked[0]?.from ?? '') })}</span>} flush>
-      {bills.some((bill) => bill.data?.truncated) && <div className="note note-wait">{t('spend.truncated')}</div>}
       <Bars
-        label={t('spend.chart', { by: t(`job.${by}`), amount: money(all) })}
+        label={t('spend.chart', { by: t(byWord(by)), amount: money(all) })}
         stretches={asked.map((stretch) => labelOf(stretch, span, format))}
         series={few}
         print={(value) => format.moneyCompact(decimal(value), currency)}
@@ -102,21 +130,21 @@ function labelOf({ from }: { from: string }, span: SpendSpan, format: ReturnType
   return { key: from, short: span === 'months' ? format.monthName(from) : format.dayShort(from), full: format.day(from) };
 }
 
-function SpentTable({ few, all, by, money }: { few: Spent[]; all: bigint; by: 'project' | 'user' | 'pool'; money: (value: bigint) => string }) {
+function SpentTable({ few, all, by, money }: { few: Spent[]; all: bigint; by: SpendBy; money: (value: bigint) => string }) {
   const { t } = useTranslation();
   const format = useFormat();
   const cards = few.some((one) => one.cards > 0n);
   const columns: (Column<Spent> | false)[] = [
     {
       key: 'name',
-      title: t(`job.${by}`),
+      title: t(byWord(by)),
       card: 'head',
       cell: (one) => (
         <span className="legend">
           <Swatch at={few.indexOf(one)} />
           {one.name === '' ? (
             t('spend.others')
-          ) : by === 'project' ? (
+          ) : by === 'project' || by === 'line' ? (
             one.name
           ) : (
             <Link to="/jobs" search={by === 'user' ? { user: one.name } : { pool: one.name }}>

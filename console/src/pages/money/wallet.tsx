@@ -11,6 +11,7 @@ import { useFormat, useNow } from '../../ui/hooks';
 import { ErrorNote, Facts, Loading, Section } from '../../ui/parts';
 import { Budgets } from './budgets';
 import { Contracts } from './contracts';
+import { Holds } from './holds';
 import { Listed, MoneyFrame, useMe } from './frame';
 
 export function WalletPage() {
@@ -62,6 +63,7 @@ function WalletPanel({ tenant }: { tenant: string }) {
           [t('money.credit'), less(data.credit_limit, '0') !== '0' && `+ ${money(data.credit_limit)}`],
         ]}
       />
+      {less(data.held, '0') !== '0' && <Holds tenant={tenant} />}
       {data.available.startsWith('-') && <p className="bad-text">{t('money.belowZero')}</p>}
     </Section>
   );

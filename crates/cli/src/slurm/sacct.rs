@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::parse::{When, when};
 use crate::text::Word;
 
-/// Jobs read at once.
+/// Jobs read at once, open ones and ended ones each.
 const JOBS_MAX: usize = 100_000;
 const USUAL: &str = "jobid,jobname,partition,account,alloccpus,state,exitcode";
 const BRIEF: &str = "jobid,state,exitcode";
@@ -214,6 +214,11 @@ async fn jobs(desk: &Desk, client: &client::Client, args: &Sacct) -> Result<Vec<
     let (accounts, pools, names) = (listed(&args.accounts), listed(&args.partition), listed(&args.name));
     let one = |values: &[&str]| if let [one] = values { Some(one.to_string()) } else { None };
     let strs: Vec<&str> = users.iter().map(String::as_str).collect();
+    let since = match &args.starttime {
+        Some(at) => at.at(desk.now(), zone).0,
+        None if asked.is_empty() => today(desk),
+        None => Timestamp::ZERO,
+    };
     let mut found = Vec::new();
     if asked.is_empty() {
         let query = JobsQuery {
@@ -225,7 +230,11 @@ async fn jobs(desk: &Desk, client: &client::Client, args: &Sacct) -> Result<Vec<
             submitted_before: args.endtime.as_ref().map(|at| at.at(desk.now(), zone)),
             ..JobsQuery::default()
         };
-        found = client.jobs(&query).take(JOBS_MAX).await?.items;
+        // What has not ended, and what ended since.
+        let open = JobsQuery { open: Some(true), ..query.clone() };
+        let ended = JobsQuery { open: Some(false), ended_after: Some(since.into()), ..query };
+        found = client.jobs(&open).take(JOBS_MAX).await?.items;
+        found.extend(client.jobs(&ended).take(JOBS_MAX).await?.items);
     }
     for name in &asked {
         match client.job(name).await {
@@ -239,11 +248,6 @@ async fn jobs(desk: &Desk, client: &client::Client, args: &Sacct) -> Result<Vec<
             Err(fault) => return Err(fault.into()),
         }
     }
-    let since = match &args.starttime {
-        Some(at) => at.at(desk.now(), zone).0,
-        None if asked.is_empty() => today(desk),
-        None => Timestamp::ZERO,
-    };
     let among = |values: &[&str], value: &str| values.is_empty() || values.contains(&value);
     let states: Option<Vec<&str>> = state.as_ref().map(|list| list.split(',').collect());
     found.retain(|job| {

@@ -416,6 +416,7 @@ catalogue! {
     PasswordNew "New password" "新密码";
     PasswordAgain "New password again" "再次输入新密码";
     ReallyCancel "Cancel {n} jobs?" "确定取消 {n} 个作业吗？";
+    ReallyRequeue "End all running jobs that fit and queue them again?" "确定结束所有符合条件的运行中作业并重新排队吗？";
     ReallyDown "Declare {nodes} dead? Work on it will be run again elsewhere." "确定将 {nodes} 标记为故障吗？其上的作业将在别处重跑。";
     ReallyRetire "Retire {cluster}? Nothing new is given to it; what runs there goes on." "确定停用集群 {cluster} 吗？不再分配新作业，运行中的作业继续。";
     ReallyTrial "Try {cluster} now with a handful of real jobs (about two minutes), and put it into service if they all pass?" "现在用少量真实作业试运行 {cluster}（约两分钟），全部通过后投入服务吗？";
@@ -442,6 +443,8 @@ catalogue! {
     JobChanged "Job {job} is changed." "作业 {job} 已修改。";
     AlreadySo "Job {job} was so already." "作业 {job} 已是如此。";
     AlreadyEnded "Job {job} has ended already." "作业 {job} 早已结束。";
+    ChangedMany "{n} jobs were changed." "已更改 {n} 个作业。";
+    SubmittedMany "{n} jobs were handed in again." "已重新提交 {n} 个作业。";
     CancelledMany "{n} jobs are being cancelled." "正在取消 {n} 个作业。";
     NoJobs "No such jobs." "没有符合条件的作业。";
     MoreItems "These are {n}; there are more (--limit)." "已显示 {n} 条，还有更多（--limit）。";
@@ -539,6 +542,7 @@ catalogue! {
     BadFile "{path}: {why}" "{path}：{why}";
     CancelWhat "say which jobs: numbers, or filters such as --user" "请指定作业编号，或 --user 等筛选条件";
     CancelNamesOrFilters "give numbers or filters, not both" "作业编号与筛选条件只能二选一";
+    OneJobToChange "options, --print and --dry-run are for one job at a time" "选项、--print 与 --dry-run 一次只能用于一个作业";
     NoSuchUser "there is no user `{name}`" "没有名为 `{name}` 的用户";
     ClusterNeeds "say {flag}, or give a file that does" "请指定 {flag}，或在文件中给出";
     ReportLost "the report on {cluster} was not finished: was the server restarted? Try again" "集群 {cluster} 的报告未完成：服务器是否重启过？请重试";

@@ -5,8 +5,8 @@ use std::time::Duration;
 use base::Timestamp;
 use clap::Args;
 use client::Client;
-use wire::job::{BulkCancel, BulkResult, JobPatch, JobSummary, JobsQuery};
-use wire::{JobState, Page, PriorityClass};
+use wire::job::{BulkCancel, BulkRequest, BulkResult, JobPatch, JobSummary, JobsQuery};
+use wire::{BulkAction, JobSort, JobState, Page, PriorityClass, SortOrder};
 
 use super::Most;
 use crate::desk::Desk;
@@ -39,13 +39,19 @@ pub struct Filters {
     #[arg(long, short = 'A', visible_alias = "account", value_name = "PROJECT")]
     pub project: Option<String>,
     /// Only jobs of this name
-    #[arg(long, short = 'n', value_name = "NAME")]
+    #[arg(id = "of_name", long = "name", short = 'n', value_name = "NAME")]
     pub name: Option<String>,
     /// Only in this pool
     #[arg(long, short = 'p', visible_alias = "partition", value_name = "POOL")]
     pub pool: Option<String>,
+    /// Only on this cluster
+    #[arg(id = "on_cluster", long = "cluster", value_name = "CLUSTER")]
+    pub cluster: Option<String>,
+    /// Only of these classes: high,urgent
+    #[arg(long, visible_alias = "qos", value_name = "CLASSES", value_delimiter = ',', value_parser = choice(PriorityClass::ALL, PriorityClass::as_str))]
+    pub class: Vec<PriorityClass>,
     /// Only elements of this array
-    #[arg(long, value_name = "JOB")]
+    #[arg(id = "of_array", long = "array", value_name = "JOB")]
     pub array: Option<String>,
     /// Handed in at or after
     #[arg(long, value_name = "TIME", value_parser = when)]
@@ -53,6 +59,12 @@ pub struct Filters {
     /// Handed in before
     #[arg(long, value_name = "TIME", value_parser = when)]
     pub until: Option<When>,
+    /// Ended at or after
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub ended_since: Option<When>,
+    /// Ended before
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub ended_until: Option<When>,
 }
 
 fn state(text: &str) -> Result<JobState, String> {
@@ -64,15 +76,17 @@ fn state(text: &str) -> Result<JobState, String> {
 
 impl Filters {
     fn is_empty(&self) -> bool {
-        let Filters { state, user, tenant, project, name, pool, array, since, until } = self;
+        let Filters { state, user, tenant, project, name, pool, cluster, class, array, .. } = self;
+        let Filters { since, until, ended_since, ended_until, .. } = self;
         state.is_empty()
-            && [user, tenant, project, name, pool, array].iter().all(|filter| filter.is_none())
-            && since.is_none()
-            && until.is_none()
+            && class.is_empty()
+            && [user, tenant, project, name, pool, cluster, array].iter().all(|filter| filter.is_none())
+            && [since, until, ended_since, ended_until].iter().all(|time| time.is_none())
     }
 
     async fn query(&self, desk: &Desk, client: &Client, open: Option<bool>) -> Result<JobsQuery, Fault> {
         let states: Vec<&str> = self.state.iter().map(|state| state.as_str()).collect();
+        let classes: Vec<&str> = self.class.iter().map(|class| class.as_str()).collect();
         let user = match self.user.as_deref() {
             Some("me") => Some(client.who_am_i().await?.user.name),
             _ => self.user.clone(),
@@ -85,8 +99,12 @@ impl Filters {
             project: self.project.clone(),
             name: self.name.clone(),
             pool: self.pool.clone(),
+            cluster: self.cluster.clone(),
+            class: (!self.class.is_empty()).then(|| classes.join(",")),
             submitted_after: at(&self.since),
             submitted_before: at(&self.until),
+            ended_after: at(&self.ended_since),
+            ended_before: at(&self.ended_until),
             array: self.array.clone(),
             open,
             ..JobsQuery::default()
@@ -101,6 +119,12 @@ pub struct Jobs {
     /// Also jobs that have ended
     #[arg(long, short = 'a')]
     pub all: bool,
+    /// In this order, the greatest first: number, submitted, started, ended, run_time, price, name, user
+    #[arg(long, value_name = "FIELD", value_parser = choice(JobSort::ALL, JobSort::as_str))]
+    pub sort: Option<JobSort>,
+    /// The least first
+    #[arg(long, short = 'r')]
+    pub reverse: bool,
     /// Look again every two seconds
     #[arg(long, short = 'w')]
     pub watch: bool,
@@ -111,9 +135,12 @@ pub struct Jobs {
 pub async fn list(desk: &Desk, args: Jobs) -> Result<View, Fault> {
     let client = desk.client()?;
     // Asking for states, or for times, is asking for what has ended as well.
-    let open = (!args.all && args.filters.state.is_empty() && args.filters.since.is_none()).then_some(true);
+    let Filters { state, since, ended_since, ended_until, .. } = &args.filters;
+    let times = [since, ended_since, ended_until].iter().any(|time| time.is_some());
+    let open = (!args.all && state.is_empty() && !times).then_some(true);
     loop {
         let query = args.filters.query(desk, &client, open).await?;
+        let query = JobsQuery { sort: args.sort, order: args.reverse.then_some(SortOrder::Asc), ..query };
         let page = client.jobs(&query).take(args.most.limit).await?;
         let mut view = list_view(&page, desk.now());
         if page.items.is_empty() && desk.settings.look.terminal {
@@ -183,8 +210,10 @@ pub fn list_view(page: &Page<JobSummary>, now: Timestamp) -> View {
 #[derive(Debug, Args)]
 pub struct Names {
     /// Jobs: 12, 12_3, 12_[1-3]
-    #[arg(value_name = "JOB", required = true)]
+    #[arg(value_name = "JOB")]
     pub jobs: Vec<String>,
+    #[command(flatten)]
+    pub filters: Filters,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -195,6 +224,12 @@ pub enum Change {
 }
 
 pub async fn change(desk: &Desk, args: Names, change: Change) -> Result<View, Fault> {
+    match (args.jobs.is_empty(), args.filters.is_empty()) {
+        (true, true) => return Err(Fault::Usage(Word::CancelWhat, Vec::new())),
+        (false, false) => return Err(Fault::Usage(Word::CancelNamesOrFilters, Vec::new())),
+        (true, false) => return change_found(desk, &args.filters, change).await,
+        (false, true) => {}
+    }
     let names = ids::expand_all(args.jobs.iter().map(String::as_str))?;
     let client = desk.client()?;
     let (mut answers, mut worst, mut notes) = (Vec::new(), None, Vec::new());
@@ -224,6 +259,32 @@ pub async fn change(desk: &Desk, args: Names, change: Change) -> Result<View, Fa
         }
     }
     Ok(View { json: Some(to_json(&answers)), notes, ..View::done(worst.unwrap_or(Exit::Ok)) })
+}
+
+/// All that pass the filters, a thousand a request; each request leaves fewer of them.
+async fn change_found(desk: &Desk, filters: &Filters, change: Change) -> Result<View, Fault> {
+    let client = desk.client()?;
+    let action = match change {
+        Change::Hold => BulkAction::Hold,
+        Change::Release => BulkAction::Release,
+        Change::Requeue => {
+            desk.confirm(Word::ReallyRequeue, &[])?;
+            BulkAction::Requeue
+        }
+    };
+    let filter = filters.query(desk, &client, Some(true)).await?;
+    let request = BulkRequest { action, jobs: Vec::new(), filter: Some(filter) };
+    let mut all = BulkResult { results: Vec::new(), more: true };
+    while all.more && all.results.len() < CANCEL_MAX {
+        let BulkResult { results, more } = client.bulk(&request).await?;
+        // Where none changes, those that are left are refused again and again.
+        all.more = more && results.iter().any(|item| item.changed > 0);
+        all.results.extend(results);
+    }
+    if all.results.is_empty() {
+        return Ok(View::done(Exit::Ok).and(Word::NoJobs.text(desk.lang())));
+    }
+    Ok(bulk_view(desk, &all, Word::ChangedMany))
 }
 
 #[derive(Debug, Args)]
@@ -257,24 +318,24 @@ pub async fn cancel(desk: &Desk, args: Cancel) -> Result<View, Fault> {
         return Ok(View::note(&answer, word.fill(desk.lang(), &[("job", name.clone())])));
     }
     let result = cancel_all(&client, names).await?;
-    Ok(bulk_view(desk, &result))
+    Ok(bulk_view(desk, &result, Word::CancelledMany))
 }
 
 /// Cancels any number of jobs, a thousand a request.
 pub async fn cancel_all(client: &Client, names: Vec<String>) -> Result<BulkResult, Fault> {
-    let mut all = BulkResult { results: Vec::new() };
+    let mut all = BulkResult { results: Vec::new(), more: false };
     for names in names.chunks(BULK_MAX) {
         all.results.extend(client.cancel_many(&BulkCancel { jobs: names.to_vec() }).await?.results);
     }
     Ok(all)
 }
 
-fn bulk_view(desk: &Desk, result: &BulkResult) -> View {
+pub fn bulk_view(desk: &Desk, result: &BulkResult, done: Word) -> View {
     let cancelled: u64 = result.results.iter().map(|item| u64::from(item.changed)).sum();
     let refused = result.results.iter().filter(|item| item.code.is_some());
     let mut notes: Vec<String> =
         refused.clone().map(|item| format!("{}: {}", item.job, item.detail.as_deref().unwrap_or_default())).collect();
-    notes.push(Word::CancelledMany.fill(desk.lang(), &[("n", cancelled.to_string())]));
+    notes.push(done.fill(desk.lang(), &[("n", cancelled.to_string())]));
     let exit = refused.clone().find_map(|item| item.code).map_or(Exit::Ok, |code| match code.status() {
         404 => Exit::NotFound,
         401 | 403 => Exit::Access,

@@ -3,12 +3,13 @@
 use clap::Args;
 use client::{Client, LogStep};
 use wire::LogStream;
-use wire::events::{AuditEntry, Event, EventStreamQuery, EventsQuery};
+use wire::events::{AuditEntry, AuditQuery, Event, EventStreamQuery, EventsQuery};
 
 use super::{Most, show, wait};
 use crate::desk::Desk;
 use crate::exit::Exit;
 use crate::fault::Fault;
+use crate::parse::{When, when};
 use crate::text::Word;
 use crate::view::{Cell, Table, View};
 
@@ -161,12 +162,40 @@ fn event_line(desk: &Desk, event: &Event) -> String {
 
 #[derive(Debug, Args)]
 pub struct Audit {
+    /// Words that must all stand in an entry, or name its user
+    #[arg(value_name = "WORDS")]
+    pub words: Vec<String>,
+    /// An action, or what it begins with: job.cancel, job
+    #[arg(long, value_name = "ACTION")]
+    pub action: Option<String>,
+    /// Only what this user did
+    #[arg(long, short = 'u', value_name = "USER")]
+    pub user: Option<String>,
+    /// Only what is about this tenant
+    #[arg(long, value_name = "TENANT")]
+    pub tenant: Option<String>,
+    /// At or after
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub since: Option<When>,
+    /// Before
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub until: Option<When>,
     #[command(flatten)]
     pub most: Most,
 }
 
 pub async fn audit(desk: &Desk, args: Audit) -> Result<View, Fault> {
-    let mut page = desk.client()?.audit().take(args.most.limit).await?;
+    let at = |when: &Option<When>| when.as_ref().map(|when| when.at(desk.now(), &desk.settings.look.zone));
+    let query = AuditQuery {
+        q: (!args.words.is_empty()).then(|| args.words.join(" ")),
+        after: at(&args.since),
+        before: at(&args.until),
+        action: args.action,
+        user: args.user,
+        tenant: args.tenant,
+        ..AuditQuery::default()
+    };
+    let mut page = desk.client()?.audit(&query).take(args.most.limit).await?;
     page.items.reverse();
     let row = |entry: &AuditEntry| {
         vec![

@@ -1,6 +1,7 @@
 //! The product's own verbs, one file per group; this one only names them and hands on.
 
 pub mod account;
+pub mod again;
 pub mod budgets;
 pub mod cluster;
 pub mod contracts;
@@ -81,6 +82,8 @@ pub enum Verb {
     Release(jobs::Names),
     /// End running jobs and queue them again
     Requeue(jobs::Names),
+    /// Hand jobs in again as they were handed in, or with other options
+    Resubmit(Box<again::Resubmit>),
     /// Change a job's class or time limit
     Update(jobs::Update),
     /// Bring files into the tenant's file space
@@ -215,6 +218,7 @@ pub async fn run(desk: &Desk, verb: Verb) -> Result<View, Fault> {
         Verb::Hold(args) => jobs::change(desk, args, jobs::Change::Hold).await,
         Verb::Release(args) => jobs::change(desk, args, jobs::Change::Release).await,
         Verb::Requeue(args) => jobs::change(desk, args, jobs::Change::Requeue).await,
+        Verb::Resubmit(args) => again::resubmit(desk, *args).await,
         Verb::Update(args) => jobs::update(desk, args).await,
         Verb::Put(args) => files::put(desk, args).await,
         Verb::Get(args) => files::get(desk, args).await,

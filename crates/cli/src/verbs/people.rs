@@ -211,6 +211,12 @@ pub enum UsersAct {
         /// Only this tenant's
         #[arg(long, value_name = "TENANT")]
         tenant: Option<String>,
+        /// Only those whose name has this in it
+        #[arg(long, short = 'q', value_name = "PART")]
+        find: Option<String>,
+        /// Only of this role: operator, auditor, owner or member
+        #[arg(long, value_name = "ROLE", value_parser = choice(Role::ALL, Role::as_str))]
+        role: Option<Role>,
         #[command(flatten)]
         most: Most,
     },
@@ -269,9 +275,11 @@ pub enum UsersAct {
 
 pub async fn users(desk: &Desk, args: Users) -> Result<View, Fault> {
     let client = desk.client()?;
-    match args.act.unwrap_or(UsersAct::List { tenant: None, most: Most { limit: LIST_USUAL } }) {
-        UsersAct::List { tenant, most } => {
-            let page = client.users(&UsersQuery { tenant, ..UsersQuery::default() }).take(most.limit).await?;
+    match args.act.unwrap_or(UsersAct::List { tenant: None, find: None, role: None, most: Most { limit: LIST_USUAL } })
+    {
+        UsersAct::List { tenant, find, role, most } => {
+            let page =
+                client.users(&UsersQuery { tenant, q: find, role, ..UsersQuery::default() }).take(most.limit).await?;
             let heads = [Word::User, Word::Role, Word::Tenant, Word::Project, Word::Disabled, Word::Id];
             let table = Table::new("user", &heads).with(page.items.iter().map(user_row));
             Ok(View::table(&page, table))

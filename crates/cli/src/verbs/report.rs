@@ -24,6 +24,9 @@ pub enum ReportAct {
         /// What to tell apart, by commas
         #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "tenant", value_parser = choice(ReportBy::ALL, ReportBy::as_str))]
         by: Vec<ReportBy>,
+        /// Only what has these keys: tenant=physics;line=ai
+        #[arg(long, value_name = "KEYS")]
+        only: Option<String>,
         #[command(flatten)]
         period: Period,
     },
@@ -98,10 +101,11 @@ pub async fn reports(desk: &Desk, args: Reports) -> Result<View, Fault> {
         currency: period.currency.map(|currency| currency.to_string()),
     };
     match args.act {
-        ReportAct::Margin { by, period } => {
+        ReportAct::Margin { by, only, period } => {
             let by: Vec<&str> = by.iter().map(|by| by.as_str()).collect();
             let currency = period.currency.map(|currency| currency.to_string());
-            let query = ReportQuery { by: Some(by.join(",")), from: at(&period.from), to: at(&period.to), currency };
+            let (from, to) = (at(&period.from), at(&period.to));
+            let query = ReportQuery { by: Some(by.join(",")), only, from, to, currency };
             let report = client.report_margin(&query).await?;
             let heads = [report.by.iter().map(|by| head(*by)).collect(), MARGIN_HEADS.to_vec()].concat();
             let mut rows: Vec<Vec<Cell>> =

@@ -108,7 +108,7 @@ pub async fn submit(desk: &Desk, args: Submit) -> Result<View, Fault> {
     }
 }
 
-fn answered(accepted: &JobAccepted, quiet: bool, lang: Lang) -> View {
+pub fn answered(accepted: &JobAccepted, quiet: bool, lang: Lang) -> View {
     let text = accepted.number.to_string();
     let view = View { json: Some(crate::view::to_json(accepted)), ..View::text(text) };
     if quiet { view } else { view.and(sentence(accepted, lang)) }

@@ -350,6 +350,7 @@ pub(crate) mod tests {
                 ended_at: None,
                 charged: Money(1_500_000),
                 hold: None,
+                class: model::PriorityClass::Normal,
             },
             spec: Arc::new(spec),
             tenant_name: "lab".into(),

@@ -50,6 +50,8 @@ pub struct Legend<'a> {
     pub days: Days,
     /// The operator's costs are in this currency.
     pub cost_currency: Currency,
+    /// What the last of `by` must be; these are not shown.
+    pub only: &'a [String],
 }
 
 /// What a supplier's fees fell behind its minimum in a period that ended then.
@@ -151,7 +153,10 @@ impl Legend<'_> {
     ) -> (Vec<shown::ReportRow>, Vec<shown::ReportRow>) {
         let mut sums: BTreeMap<(Vec<String>, String), Sum> = BTreeMap::new();
         let mut add = |keys: &[String], currency: Currency, part: Sum| {
-            sums.entry((keys.to_vec(), currency.to_string())).or_default().add(&part);
+            let (shown, rest) = keys.split_at(keys.len() - self.only.len());
+            if rest == self.only {
+                sums.entry((shown.to_vec(), currency.to_string())).or_default().add(&part);
+            }
         };
         for row in earned {
             let payer = self.payers.get(&row.project);

@@ -12,19 +12,18 @@ use base::JobId;
 use futures::stream::{self, Stream};
 use model::Event;
 use std::collections::VecDeque;
-use store::Scope;
+use store::{AuditFilter, AuditWord, Scope};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use wire::events::{AuditEntry, EventStreamQuery, EventsQuery};
-use wire::page::PageQuery;
+use wire::events::{AuditEntry, AuditQuery, EventStreamQuery, EventsQuery};
 use wire::{ErrorCode, Page, events as shown};
 
 use super::logs::problem;
-use super::page;
+use super::{page, plain_text};
 use crate::access::{AuditAccess, Params, Sight};
 use crate::convert::event::{self, Mentioned};
-use crate::limits::{STREAM_CATCH_UP, STREAM_KEEP_ALIVE};
+use crate::limits::{FILTER_CHARS_MAX, STREAM_CATCH_UP, STREAM_KEEP_ALIVE};
 use crate::problem::Failure;
 
 /// After this long without any batch the store is asked: on a stand-by, commits are made elsewhere and no batch comes.
@@ -212,15 +211,40 @@ pub(super) async fn list(
 
 /// Who changed what, newest first.
 #[utoipa::path(
-    get, path = "/v1/audit", tag = "events", operation_id = "audit", params(PageQuery),
+    get, path = "/v1/audit", tag = "events", operation_id = "audit", params(AuditQuery),
     responses((status = 200, description = "A page of entries", body = Page<AuditEntry>))
 )]
 pub(super) async fn audit(
     access: AuditAccess,
-    Params(query): Params<PageQuery>,
+    Params(query): Params<AuditQuery>,
 ) -> Result<Json<Page<AuditEntry>>, Failure> {
     let request = page(query.limit, query.cursor.as_deref())?;
-    let found = access.app().store.audit(Scope::All, request).await?;
+    for (field, text) in [("q", &query.q), ("action", &query.action), ("user", &query.user), ("tenant", &query.tenant)]
+    {
+        plain_text(field, text.as_deref().unwrap_or_default(), FILTER_CHARS_MAX)?;
+    }
+    let nothing = || Ok(Json(Page { items: Vec::new(), next_cursor: None }));
+    let names = access.names();
+    let scope = match &query.tenant {
+        None => Scope::All,
+        Some(text) => match names.find_tenant(text).await? {
+            Some(tenant) => Scope::Tenant(tenant.id),
+            None => return nothing(),
+        },
+    };
+    let mut filter =
+        AuditFilter { from: query.after.map(|t| t.0), to: query.before.map(|t| t.0), ..AuditFilter::default() };
+    filter.action = query.action.map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
+    if let Some(text) = &query.user {
+        let Some(user) = names.find_user(text).await? else { return nothing() };
+        filter.actor = Some(user.id);
+    }
+    for word in query.q.as_deref().unwrap_or_default().split_whitespace() {
+        let text = word.to_lowercase();
+        let user = names.find_user(&text).await?.map(|user| user.id);
+        filter.words.push(AuditWord { text, user });
+    }
+    let found = access.app().store.audit_found(scope, &filter, request).await?;
     let mentioned = Mentioned::by_audit(&found.items, access.names()).await?;
     Ok(Json(crate::convert::page(found, |entry| event::audit(entry, &mentioned))))
 }

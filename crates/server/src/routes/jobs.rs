@@ -5,29 +5,25 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use base::{JobId, Span, digest128};
-use engine::{Command, Once, Report};
-use futures::{StreamExt, stream};
+use base::{JobId, Span};
+use engine::{Command, Report};
 use jobscript::JobRef;
 use model::Phase;
-use store::{JobEntry, JobFilter, NameMatch, Scope};
+use store::{JobEntry, JobFilter, JobOrder, NameMatch, PageRequest, Scope};
 use wire::events::Event;
-use wire::job::{BulkCancel, BulkItem, BulkResult, Interval, Job, JobChanged, JobPatch, JobSummary, JobsQuery};
+use wire::job::{Interval, Job, JobChanged, JobPatch, JobSummary, JobsQuery};
 use wire::page::PageQuery;
 use wire::submit::{ExplainQuery, Explanation};
-use wire::{ErrorCode, ExplainPhase, JobState, Page};
+use wire::{ErrorCode, ExplainPhase, JobSort, JobState, Page, PriorityClass, SortOrder};
 
 use super::{page, plain_text, unexpected};
-use crate::access::{Body, JobAccess, Meta, Params, Read, Sight, SubmitAccess, Write};
+use crate::access::{Body, JobAccess, Meta, Params, Read, Sight, Write};
 use crate::app::CommandError;
 use crate::convert::{self, event::Mentioned, job::Live};
-use crate::limits::{
-    BULK_JOBS_AT_ONCE, BULK_JOBS_MAX, FILTER_CHARS_MAX, FILTER_STATES_MAX, LIST_START_GLANCES_MAX,
-    PATH_SEGMENT_BYTES_MAX,
-};
+use crate::limits::{FILTER_CHARS_MAX, FILTER_STATES_MAX, LIST_START_GLANCES_MAX};
 use crate::problem::Failure;
 
-/// Jobs, newest first.
+/// Jobs, newest first or as `sort` says.
 #[utoipa::path(
     get, path = "/v1/jobs", tag = "jobs", operation_id = "jobs", params(JobsQuery),
     responses((status = 200, description = "A page of jobs", body = Page<JobSummary>))
@@ -38,7 +34,7 @@ pub(super) async fn list(sight: Sight, Params(query): Params<JobsQuery>) -> Resu
     let Some(filter) = filter(&sight, scope, &query).await? else {
         return Ok(Json(Page { items: Vec::new(), next_cursor: None }));
     };
-    let found = sight.app().store.jobs(scope, &filter, request).await?;
+    let found = sorted(&sight, scope, &filter, order(&query), request).await?;
     let lives = lives(&sight, &found.items).await?;
     let running =
         found.items.iter().filter(|entry| is_running(entry)).map(|entry| entry.row.job.id).collect::<Vec<_>>();
@@ -50,6 +46,33 @@ pub(super) async fn list(sight: Sight, Params(query): Params<JobsQuery>) -> Resu
         let nodes = nodes.get(&id).map(|nodes| &nodes[..]).unwrap_or_default();
         convert::job::summary(&entry, lives.get(&id).unwrap_or(&none), nodes, &supply)
     })))
+}
+
+/// What is asked for by when it ended comes in that order, unless another is said.
+fn order(query: &JobsQuery) -> JobOrder {
+    let dated = query.ended_after.is_some() || query.ended_before.is_some();
+    let by = match query.sort {
+        None if dated => store::JobSort::Ended,
+        None | Some(JobSort::Number | JobSort::Submitted) => store::JobSort::Number,
+        Some(JobSort::Started) => store::JobSort::Started,
+        Some(JobSort::Ended) => store::JobSort::Ended,
+        Some(JobSort::RunTime) => store::JobSort::RunTime,
+        Some(JobSort::Price) => store::JobSort::Price,
+        Some(JobSort::Name) => store::JobSort::Name,
+        Some(JobSort::User) => store::JobSort::User,
+    };
+    JobOrder { by, ascending: query.order == Some(SortOrder::Asc) }
+}
+
+async fn sorted(
+    sight: &Sight,
+    scope: Scope,
+    filter: &JobFilter,
+    order: JobOrder,
+    request: PageRequest,
+) -> Result<store::Page<JobEntry>, Failure> {
+    let found = sight.app().store.jobs_by(scope, filter, order, request).await?;
+    found.map_err(|bad| Failure::new(ErrorCode::BadCursor, bad.to_string()))
 }
 
 fn is_running(entry: &JobEntry) -> bool {
@@ -82,12 +105,13 @@ async fn lives(sight: &Sight, entries: &[JobEntry]) -> Result<HashMap<JobId, Liv
 }
 
 /// The store's filter; `None` when a name in it names nothing, so that no job can pass.
-async fn filter(sight: &Sight, scope: Scope, query: &JobsQuery) -> Result<Option<JobFilter>, Failure> {
+pub(super) async fn filter(sight: &Sight, scope: Scope, query: &JobsQuery) -> Result<Option<JobFilter>, Failure> {
     for (field, text) in [
         ("user", &query.user),
         ("project", &query.project),
         ("name", &query.name),
         ("pool", &query.pool),
+        ("cluster", &query.cluster),
         ("array", &query.array),
     ] {
         plain_text(field, text.as_deref().unwrap_or_default(), FILTER_CHARS_MAX)?;
@@ -95,10 +119,13 @@ async fn filter(sight: &Sight, scope: Scope, query: &JobsQuery) -> Result<Option
     let names = sight.names();
     let mut filter = JobFilter {
         states: states(query.state.as_deref())?,
+        classes: classes(query.class.as_deref())?,
         open: query.open,
         name: query.name.clone().map(NameMatch::Equals),
         submitted_from: query.submitted_after.map(|t| t.0),
         submitted_to: query.submitted_before.map(|t| t.0),
+        ended_from: query.ended_after.map(|t| t.0),
+        ended_to: query.ended_before.map(|t| t.0),
         ..JobFilter::default()
     };
     if let Some(text) = &query.user {
@@ -121,7 +148,17 @@ async fn filter(sight: &Sight, scope: Scope, query: &JobsQuery) -> Result<Option
     if let Some(text) = &query.pool {
         let supply = names.supply().await?;
         let Some(pool) = supply.find_pool(text) else { return Ok(None) };
-        filter.pool = Some(pool.id);
+        filter.pools = Some(vec![pool.id]);
+    }
+    if let Some(text) = &query.cluster {
+        let supply = names.supply().await?;
+        let Some(cluster) = supply.clusters.values().find(|c| *c.name == **text || c.id.to_string() == *text) else {
+            return Ok(None);
+        };
+        let of_it = |pool: &&model::Pool| pool.cluster == cluster.id;
+        let pools = supply.pools.values().filter(of_it).map(|pool| pool.id);
+        let named = filter.pools.take();
+        filter.pools = Some(pools.filter(|pool| named.as_ref().is_none_or(|named| named.contains(pool))).collect());
     }
     if let Some(text) = &query.array {
         match text.parse() {
@@ -136,6 +173,21 @@ async fn filter(sight: &Sight, scope: Scope, query: &JobsQuery) -> Result<Option
         }
     }
     Ok(Some(filter))
+}
+
+fn classes(text: Option<&str>) -> Result<Vec<model::PriorityClass>, Failure> {
+    let mut classes = Vec::new();
+    for word in text.into_iter().flat_map(|t| t.split(',')).map(str::trim).filter(|w| !w.is_empty()) {
+        let class = PriorityClass::parse(word).ok_or_else(|| {
+            let all: Vec<&str> = PriorityClass::ALL.iter().map(|s| s.as_str()).collect();
+            Failure::invalid("class", format!("there is no such class; classes are {}", all.join(", ")))
+        })?;
+        let class = convert::class_from(class);
+        if !classes.contains(&class) {
+            classes.push(class);
+        }
+    }
+    Ok(classes)
 }
 
 fn states(text: Option<&str>) -> Result<Vec<model::StateCode>, Failure> {
@@ -332,54 +384,6 @@ fn time_span(text: &str) -> Result<Span, Failure> {
         return Ok(span);
     }
     Err(Failure::invalid("time_limit", format!("must be longer than zero and at most {max}")))
-}
-
-/// End up to 1000 jobs; each has its own result.
-#[utoipa::path(
-    post, path = "/v1/jobs/cancel", tag = "jobs", operation_id = "cancel_jobs", request_body = BulkCancel,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters")),
-    responses((status = 200, description = "One result per job, in the order of the request", body = BulkResult))
-)]
-pub(super) async fn cancel_many(
-    access: SubmitAccess,
-    meta: Meta,
-    body: Body<BulkCancel>,
-) -> Result<Json<BulkResult>, Failure> {
-    let jobs = body.value.jobs;
-    if jobs.len() > BULK_JOBS_MAX {
-        return Err(Failure::invalid("jobs", format!("at most {BULK_JOBS_MAX} jobs in one request")));
-    }
-    let once = meta.once(access.who.user, &body.raw);
-    let (access, once) = (&access, &once);
-    let results = stream::iter(jobs)
-        .map(|text| async move { cancel_one(access, text, once.as_ref()).await })
-        .buffered(BULK_JOBS_AT_ONCE)
-        .collect()
-        .await;
-    Ok(Json(BulkResult { results }))
-}
-
-async fn cancel_one(access: &SubmitAccess, text: String, once: Option<&Once>) -> BulkItem {
-    let outcome = cancel_named(access, &text, once).await;
-    let shown: String = text.chars().take(PATH_SEGMENT_BYTES_MAX).collect();
-    match outcome {
-        Ok(changed) => BulkItem { job: shown, changed, code: None, detail: None },
-        Err(failure) => BulkItem { job: shown, changed: 0, code: Some(failure.code), detail: Some(failure.detail) },
-    }
-}
-
-async fn cancel_named(access: &SubmitAccess, text: &str, once: Option<&Once>) -> Result<u32, Failure> {
-    let job = access.changeable_job(text).await?;
-    // Each job of the request has a key of its own, so that a repeat answers each of them.
-    let once = once.map(|o| Once { key: of_item(o.key, job.id()), fingerprint: o.fingerprint, prior: None });
-    match job.command(Command::Cancel { job: job.id() }, once).await? {
-        Report::Job { changed, .. } => Ok(changed),
-        other => Err(unexpected(&other)),
-    }
-}
-
-fn of_item(key: u128, job: JobId) -> u128 {
-    digest128(&[&key.to_be_bytes(), &job.to_bytes()])
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The routes under `/v1`, one file per noun, and what surrounds them: request ids, bounds, and the completion of
 //! problem documents. Handlers read top to bottom: proof, input, one question or command, answer.
 
+mod again;
 mod budgets;
 mod bytes;
 mod clusters;
@@ -27,6 +28,7 @@ mod reports;
 mod session;
 mod settlements;
 mod sites;
+mod spent;
 mod statements;
 mod submit;
 mod suppliers;
@@ -95,7 +97,9 @@ fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(session::change_password))
         .routes(routes!(submit::submit, jobs::list))
         .routes(routes!(submit::quote))
-        .routes(routes!(jobs::cancel_many))
+        .routes(routes!(again::cancel_many))
+        .routes(routes!(again::bulk))
+        .routes(routes!(again::submission))
         .routes(routes!(jobs::get, jobs::change))
         .routes(routes!(jobs::script))
         .routes(routes!(jobs::events))
@@ -169,6 +173,9 @@ fn all_of_money() -> OpenApiRouter<Shared> {
         .routes(routes!(money::wallet))
         .routes(routes!(money::top_up))
         .routes(routes!(money::transfers))
+        .routes(routes!(spent::spend))
+        .routes(routes!(spent::holds))
+        .routes(routes!(spent::queue))
         .routes(routes!(money::bill))
         .routes(routes!(money::margin))
         .routes(routes!(statements::close, statements::list))

@@ -26,7 +26,7 @@ pub(super) async fn tenants(
 ) -> Result<Json<TenantsReport>, Failure> {
     let (from, to) = days(&access, query.from.map(|t| t.0), query.to.map(|t| t.0))?;
     let exchange = exchange(&access, query.currency.as_deref()).await?;
-    let (rows, total) = margin_rows(&access, &[ReportBy::Tenant], from, to, exchange.as_ref()).await?;
+    let (rows, total) = margin_rows(&access, &[ReportBy::Tenant], &[], from, to, exchange.as_ref()).await?;
     let mut users = BTreeMap::new();
     for (tenant, count) in access.app().store.active_users(from, to).await? {
         if let Some(tenant) = access.names().tenant(tenant).await? {
@@ -46,7 +46,7 @@ pub(super) async fn tenants(
 pub(super) async fn mix(access: AuditAccess, Params(query): Params<PeriodQuery>) -> Result<Json<MixReport>, Failure> {
     let (from, to) = days(&access, query.from.map(|t| t.0), query.to.map(|t| t.0))?;
     let exchange = exchange(&access, query.currency.as_deref()).await?;
-    let (rows, _) = margin_rows(&access, &[ReportBy::Month, ReportBy::Mode], from, to, exchange.as_ref()).await?;
+    let (rows, _) = margin_rows(&access, &[ReportBy::Month, ReportBy::Mode], &[], from, to, exchange.as_ref()).await?;
     Ok(Json(MixReport { from: from.into(), to: to.into(), rows: show::mix(&rows) }))
 }
 

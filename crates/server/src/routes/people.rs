@@ -9,8 +9,8 @@ use base::{Currency, ProjectId, TenantId, UserId};
 use engine::{Command, Report};
 use wire::page::PageQuery;
 use wire::people::{
-    Project, ProjectCreate, ProjectCreated, Tenant, TenantCreate, TenantCreated, TenantPatch, User, UserCreate,
-    UserCreated, UserPatch, UsersQuery,
+    Project, ProjectCreate, ProjectCreated, Tenant, TenantCreate, TenantCreated, TenantPatch, TenantsQuery, User,
+    UserCreate, UserCreated, UserPatch, UsersQuery,
 };
 use wire::{ErrorCode, MoneyText, Page};
 
@@ -20,18 +20,29 @@ use crate::access::{
     Body, Meta, Names, OperatorAccess, Params, Read, Segments, Sight, TenantAccess, UserAccess, Write,
 };
 use crate::convert;
-use crate::limits::{REGIONS_MAX, SHARES_MAX};
+use crate::limits::{FILTER_CHARS_MAX, REGIONS_MAX, SHARES_MAX};
 use crate::problem::Failure;
 
 /// Tenants that the caller may see, newest first.
 #[utoipa::path(
-    get, path = "/v1/tenants", tag = "people", operation_id = "tenants", params(PageQuery),
+    get, path = "/v1/tenants", tag = "people", operation_id = "tenants", params(TenantsQuery),
     responses((status = 200, description = "A page of tenants", body = Page<Tenant>))
 )]
-pub(super) async fn tenants(sight: Sight, Params(query): Params<PageQuery>) -> Result<Json<Page<Tenant>>, Failure> {
+pub(super) async fn tenants(sight: Sight, Params(query): Params<TenantsQuery>) -> Result<Json<Page<Tenant>>, Failure> {
     let request = page(query.limit, query.cursor.as_deref())?;
-    let found = sight.app().store.tenants(sight.who.scope(), request).await?;
+    let (store, scope) = (&sight.app().store, sight.who.scope());
+    let found = match part("q", query.q.as_deref())? {
+        Some(part) => store.tenants_like(scope, &part, request).await?,
+        None => store.tenants(scope, request).await?,
+    };
     Ok(Json(convert::page(found, convert::people::tenant)))
+}
+
+/// Part of a name, in lower case as all names are.
+fn part(field: &str, text: Option<&str>) -> Result<Option<String>, Failure> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    plain_text(field, text.unwrap_or_default(), FILTER_CHARS_MAX)?;
+    Ok(text.map(str::to_lowercase))
 }
 
 /// Create a tenant with a wallet and a project called `default`.
@@ -186,7 +197,13 @@ pub(super) async fn create_project(
 pub(super) async fn users(sight: Sight, Params(query): Params<UsersQuery>) -> Result<Json<Page<User>>, Failure> {
     let request = page(query.limit, query.cursor.as_deref())?;
     let scope = sight.scope(query.tenant.as_deref()).await?;
-    let found = sight.app().store.users(scope, request).await?;
+    let store = &sight.app().store;
+    let found = match (part("q", query.q.as_deref())?, query.role) {
+        (None, None) => store.users(scope, request).await?,
+        (part, role) => {
+            store.users_like(scope, &part.unwrap_or_default(), role.map(convert::role_from), request).await?
+        }
+    };
     let mut items = Vec::with_capacity(found.items.len());
     for user in found.items {
         items.push(user_of(user, sight.names()).await?);

@@ -13,6 +13,7 @@ use wire::ReportBy;
 use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, ReportRow, SizingAsk, SizingDone};
 
 use super::money::{amount, period};
+use super::plain_text;
 
 use crate::access::{AuditAccess, Body, Params, Supply};
 use crate::convert::rate::{self, Exchange, Lacking};
@@ -20,6 +21,8 @@ use crate::convert::report::{Beside, Contracted, Legend, Payer, Short};
 use crate::problem::Failure;
 
 const BY_MAX: usize = 4;
+/// Four names of 64 characters with what they name.
+const ONLY_CHARS_MAX: usize = 400;
 /// Midnight belongs to the day that it ends.
 const MOMENT: Span = Span::from_micros(1);
 
@@ -32,7 +35,8 @@ pub(super) async fn margin(access: AuditAccess, Params(query): Params<ReportQuer
     let by = told_apart(query.by.as_deref().unwrap_or("tenant"))?;
     let (from, to) = days(&access, query.from.map(|t| t.0), query.to.map(|t| t.0))?;
     let exchange = exchange(&access, query.currency.as_deref()).await?;
-    let (rows, total) = margin_rows(&access, &by, from, to, exchange.as_ref()).await?;
+    let only = narrowed(query.only.as_deref().unwrap_or_default())?;
+    let (rows, total) = margin_rows(&access, &by, &only, from, to, exchange.as_ref()).await?;
     let utc_offset = access.app().store.days().offset().to_string();
     Ok(Json(Report { from: from.into(), to: to.into(), utc_offset, rows, total, by }))
 }
@@ -50,10 +54,14 @@ pub(super) async fn exchange(access: &AuditAccess, asked: Option<&str>) -> Resul
 pub(super) async fn margin_rows(
     access: &AuditAccess,
     by: &[ReportBy],
+    only: &[(ReportBy, String)],
     from: Timestamp,
     to: Timestamp,
     exchange: Option<&Exchange>,
 ) -> Result<(Vec<ReportRow>, Vec<ReportRow>), Failure> {
+    // What is narrowed by is told apart as well, and left out of the rows again.
+    let by: &[ReportBy] = &by.iter().copied().chain(only.iter().map(|(by, _)| *by)).collect::<Vec<_>>();
+    let only: Vec<String> = only.iter().map(|(_, key)| key.clone()).collect();
     // What is converted is the finest that is stored, so that what is told apart changes no sum.
     let any = |words: &[ReportBy]| exchange.is_some() || by.iter().any(|by| words.contains(by));
     let apart = Apart {
@@ -84,7 +92,7 @@ pub(super) async fn margin_rows(
         lacking.check(exchange.into)?;
         cost_currency = exchange.into;
     }
-    let legend = Legend { by, supply: &supply, payers: &payers, users: &users, days, cost_currency };
+    let legend = Legend { by, supply: &supply, payers: &payers, users: &users, days, cost_currency, only: &only };
     Ok(legend.report(&earned, &time, &beside))
 }
 
@@ -117,7 +125,7 @@ pub(super) async fn pools(
         cost_currency = exchange.into;
     }
     let users = BTreeMap::new();
-    let rows = Legend { by: &[], supply: &supply, payers: &payers, users: &users, days, cost_currency }
+    let rows = Legend { by: &[], supply: &supply, payers: &payers, users: &users, days, cost_currency, only: &[] }
         .pools(&earned, &time, &used);
     Ok(Json(PoolsReport { from: from.into(), to: to.into(), rows }))
 }
@@ -205,6 +213,25 @@ fn told_apart(text: &str) -> Result<Vec<ReportBy>, Failure> {
         return Err(Failure::invalid("by", format!("at most {BY_MAX}")));
     }
     Ok(by)
+}
+
+/// `tenant=physics;line=ai`: what a report is narrowed to.
+fn narrowed(text: &str) -> Result<Vec<(ReportBy, String)>, Failure> {
+    plain_text("only", text, ONLY_CHARS_MAX)?;
+    let parse = |pair: &str| {
+        let (word, key) = pair
+            .split_once('=')
+            .ok_or_else(|| Failure::invalid("only", "write `thing=key`, several with `;` between"))?;
+        let by = ReportBy::parse(word.trim())
+            .ok_or_else(|| Failure::invalid("only", format!("`{word:.40}` is nothing that a report tells apart")))?;
+        Ok((by, key.trim().to_owned()))
+    };
+    let only: Vec<_> =
+        text.split(';').filter(|pair| !pair.trim().is_empty()).map(parse).collect::<Result<_, Failure>>()?;
+    if only.len() > BY_MAX {
+        return Err(Failure::invalid("only", format!("at most {BY_MAX}")));
+    }
+    Ok(only)
 }
 
 /// The days that a period touches, from the first moment of the first to the last of the last.

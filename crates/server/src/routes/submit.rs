@@ -34,36 +34,47 @@ use crate::problem::Failure;
     )
 )]
 pub(super) async fn submit(access: SubmitAccess, meta: Meta, body: Body<JobSubmit>) -> Result<Response, Failure> {
-    let who = &access.who;
     let Body { value: request, raw } = body;
     let dry_run = request.dry_run;
-    let (draft, project) = draft(&access, request).await?;
+    let once = meta.once(access.who.user, &raw);
+    let accepted = accept(&access, request, once).await?;
+    Ok((if dry_run { StatusCode::OK } else { StatusCode::CREATED }, Json(accepted)).into_response())
+}
+
+/// Checks a submission and, unless it is a dry run, hands it to the engine.
+pub(super) async fn accept(
+    access: &SubmitAccess,
+    request: JobSubmit,
+    once: Option<engine::Once>,
+) -> Result<JobAccepted, Failure> {
+    let who = &access.who;
+    let dry_run = request.dry_run;
+    let (draft, project) = draft(access, request).await?;
     let currency = who.currency.to_string();
     let warnings: Vec<Warning> = draft.warnings.iter().map(warning).collect();
     let elements = elements(&draft);
     if dry_run {
         let hold = quoted(access.app(), (who.user, project), &draft).await?.set_aside.to_pay.into();
-        return Ok(Json(JobAccepted { job: None, number: 0, elements, hold, currency, warnings }).into_response());
+        return Ok(JobAccepted { job: None, number: 0, elements, hold, currency, warnings });
     }
     let canonical = serde_json::to_vec(&draft.spec).map_err(|e| Failure::internal(format!("a spec: {e}")))?;
-    inputs::keep(&access, spec_id(&canonical), &draft.spec.inputs).await?;
+    inputs::keep(access, spec_id(&canonical), &draft.spec.inputs).await?;
     let submission = Submission {
         id: JobId::from_u128(access.app().ids.draw()),
         user: who.user,
         project,
         spec_id: spec_id(&canonical),
-        ended: ended_dependencies(&access, &draft).await?,
+        ended: ended_dependencies(access, &draft).await?,
         dependencies: draft.dependencies.iter().map(|d| (d.kind, job_ref(d.on))).collect(),
         script_id: draft.spec.script,
         spec: Arc::new(draft.spec),
         script: draft.script,
     };
-    match access.submit(submission, meta.once(who.user, &raw)).await? {
+    match access.submit(submission, once).await? {
         Report::Submitted { job, number, elements, hold, warnings: budgets } => {
             let told = |message| Warning { line: None, option: None, message };
             let warnings = warnings.into_iter().chain(budgets.into_iter().map(told)).collect();
-            let accepted = JobAccepted { job: Some(job), number, elements, hold: hold.into(), currency, warnings };
-            Ok((StatusCode::CREATED, Json(accepted)).into_response())
+            Ok(JobAccepted { job: Some(job), number, elements, hold: hold.into(), currency, warnings })
         }
         other => Err(unexpected(&other)),
     }
@@ -163,6 +174,11 @@ async fn draft(caller: &Caller, request: JobSubmit) -> Result<(Draft, Option<Pro
         environment: &environment,
         ..Context::at(caller.app().clock.now())
     };
+    let named = |input: &wire::files::InputFile| (input.path.clone(), input.name.clone());
+    let said = model::Said {
+        options: options.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
+        inputs: inputs.iter().map(named).collect(),
+    };
     let mut draft = jobscript::resolve(&parsed, &caller.app().settings.job_defaults, context)?;
     let project = match project.as_deref().or(draft.account.as_deref()) {
         None => None,
@@ -177,6 +193,7 @@ async fn draft(caller: &Caller, request: JobSubmit) -> Result<(Draft, Option<Pro
         }
         draft.spec.inputs = inputs::resolve(caller, project.unwrap_or(caller.who.project), &inputs).await?;
     }
+    draft.spec.said = said;
     Ok((draft, project))
 }
 

@@ -131,7 +131,8 @@ pub(crate) async fn state(app: &App) -> Result<(Snapshot, BTreeMap<JobId, TimeTe
 /// Takes out what only the jobs themselves need: none of it decides when they start.
 fn bare(snapshot: &mut Snapshot) {
     for (_, spec) in &mut snapshot.specs {
-        let JobSpec { environment, args, comment, .. } = std::sync::Arc::make_mut(spec);
+        let JobSpec { environment, args, comment, said, .. } = std::sync::Arc::make_mut(spec);
+        *said = model::Said::default();
         environment.clear();
         args.clear();
         *comment = None;

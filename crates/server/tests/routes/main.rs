@@ -7,6 +7,7 @@ mod contracts;
 mod files;
 mod grants;
 mod jobs;
+mod lists;
 mod malformed;
 mod members;
 mod money;

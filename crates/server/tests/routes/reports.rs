@@ -62,6 +62,16 @@ async fn reports_add_up_to_the_ledger() {
     let tenants = platform.get(admin, "/v1/reports/margin").await.expect(200);
     let keys: Vec<&Value> = tenants["rows"].as_array().unwrap().iter().map(|row| &row["keys"][0]).collect();
     assert_eq!(keys, [&json!("-"), &json!("lab"), &json!("shop")], "what nobody used is nobody's");
+    for row in tenants["rows"].as_array().unwrap() {
+        let path = format!("/v1/reports/margin?by=line,pool&only=tenant%3D{}", row["keys"][0].as_str().unwrap());
+        let behind = platform.get(admin, &path).await.expect(200);
+        assert_eq!(behind["by"], json!(["line", "pool"]), "what it is narrowed by is not shown");
+        for what in ["revenue", "cost", "margin"] {
+            assert_eq!(sum(&behind["rows"], what), money(&row[what]), "{what} of {row}: {behind}");
+        }
+    }
+    platform.get(admin, "/v1/reports/margin?only=tenant").await.problem("invalid");
+    platform.get(admin, "/v1/reports/margin?only=moon%3D1").await.problem("invalid");
     let users = platform.get(admin, "/v1/reports/margin?by=user").await.expect(200);
     assert_eq!(users["total"], tenants["total"], "hours too");
     let pools = platform.get(admin, "/v1/reports/pools").await.expect(200);

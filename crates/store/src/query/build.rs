@@ -59,6 +59,22 @@ impl Select {
         self.push(text)
     }
 
+    /// What follows is a statement within this one, with conditions of its own.
+    pub(crate) fn again(&mut self) -> &mut Self {
+        self.conditions = 0;
+        self
+    }
+
+    /// Values joined by commas, and the parenthesis that ends them.
+    pub(crate) fn list<T>(&mut self, values: &[T], put: impl Fn(&mut Self, &T)) -> &mut Self {
+        for (n, value) in values.iter().enumerate() {
+            self.push(if n == 0 { "" } else { ", " });
+            put(self, value);
+        }
+        // No value at all is one that nothing equals.
+        self.push(if values.is_empty() { "NULL)" } else { ")" })
+    }
+
     /// Only the rows whose `column` is the scope's tenant.
     pub(crate) fn scope(&mut self, column: &str, scope: Scope) -> &mut Self {
         match scope {

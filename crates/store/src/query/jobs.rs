@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{AttemptId, Currency, JobId, PoolId, ProjectId, ScriptId, TenantId, Timestamp, UserId};
 use engine::{JobRef, JobRow};
-use model::{Attempt, JobSpec, StateCode, Usage};
+use model::{Attempt, JobSpec, PriorityClass, StateCode, Usage};
 use ports::StoreError;
 use rating::Interval;
 use serde::de::DeserializeOwned;
@@ -34,11 +34,17 @@ pub struct JobFilter {
     pub open: Option<bool>,
     pub user: Option<UserId>,
     pub project: Option<ProjectId>,
-    pub pool: Option<PoolId>,
+    /// In one of these; `None`: in any or none.
+    pub pools: Option<Vec<PoolId>>,
+    /// Any of these; empty means every class.
+    pub classes: Vec<PriorityClass>,
     pub name: Option<NameMatch>,
     pub submitted_from: Option<Timestamp>,
     /// Excluded.
     pub submitted_to: Option<Timestamp>,
+    pub ended_from: Option<Timestamp>,
+    /// Excluded.
+    pub ended_to: Option<Timestamp>,
     /// Number of the array's first element.
     pub array: Option<u64>,
 }
@@ -66,7 +72,7 @@ pub struct Explained<T> {
 const ENTRY_TABLES: &str = " FROM jobs j LEFT JOIN specs s ON s.id = j.spec LEFT JOIN tenants t ON t.id = j.tenant \
     LEFT JOIN projects p ON p.id = j.project LEFT JOIN users u ON u.id = j.user_id LEFT JOIN pools o ON o.id = j.pool";
 
-fn entries() -> String {
+pub(crate) fn entries() -> String {
     format!("SELECT {JOB_COLUMNS}, s.v, s.doc, t.name, t.currency, p.name, u.name, o.name{ENTRY_TABLES}")
 }
 
@@ -75,7 +81,7 @@ fn name(row: &Row, column: usize) -> Sql<Arc<str>> {
     Ok(row.opt_text(column)?.unwrap_or("-").into())
 }
 
-fn get_entry(row: &Row) -> Sql<JobEntry> {
+pub(crate) fn get_entry(row: &Row) -> Sql<JobEntry> {
     let job = codec::get_job(row)?;
     if row.opt_text(JOB_WIDTH + 1)?.is_none() {
         return Err(unreadable(format_args!("the specification of {} is missing", job.job.id)));
@@ -91,86 +97,7 @@ fn get_entry(row: &Row) -> Sql<JobEntry> {
     })
 }
 
-/// The pattern of everything that starts with `prefix`.
-fn escape_like(prefix: &str) -> String {
-    let mut pattern = String::with_capacity(prefix.len() + 1);
-    for c in prefix.chars() {
-        if matches!(c, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
-fn filter(select: &mut Select, filter: &JobFilter) {
-    let JobFilter { states, open, user, project, pool, name, submitted_from, submitted_to, array } = filter;
-    let all_open = !states.is_empty() && states.iter().all(|state| state.is_open());
-    match open {
-        // Written out, so that both databases see that the partial index serves.
-        Some(true) => {
-            select.filter("j.open = 1");
-        }
-        None if all_open => {
-            select.filter("j.open = 1");
-        }
-        Some(false) => {
-            select.filter("j.open = 0");
-        }
-        None => {}
-    }
-    if !states.is_empty() {
-        select.filter("j.state IN (");
-        for (n, state) in states.iter().enumerate() {
-            select.push(if n == 0 { "" } else { ", " }).int(codec::state_number(*state));
-        }
-        select.push(")");
-    }
-    if let Some(user) = user {
-        select.filter("j.user_id = ").id(user.as_u128());
-    }
-    if let Some(project) = project {
-        select.filter("j.project = ").id(project.as_u128());
-    }
-    if let Some(pool) = pool {
-        select.filter("j.pool = ").id(pool.as_u128());
-    }
-    match name {
-        Some(NameMatch::Equals(name)) => {
-            select.filter("j.name = ").text(name);
-        }
-        Some(NameMatch::StartsWith(prefix)) => {
-            // The second condition is exact where LIKE of SQLite is not: it ignores the case of ASCII letters.
-            select.filter("j.name LIKE ").text(&escape_like(prefix)).push(" ESCAPE '!'");
-            select
-                .filter("substr(j.name, 1, CAST(")
-                .int(prefix.chars().count() as i64)
-                .push(" AS INTEGER)) = ")
-                .text(prefix);
-        }
-        None => {}
-    }
-    select.between("j.submitted_at", *submitted_from, *submitted_to);
-    if let Some(array) = array {
-        select.filter("j.array_number = ").int(i64::try_from(*array).unwrap_or(i64::MAX));
-    }
-}
-
 impl SqlStore {
-    /// Jobs of the scope that pass the filter, newest (largest number) first.
-    pub async fn jobs(&self, scope: Scope, jobs: &JobFilter, page: PageRequest) -> Result<Page<JobEntry>, StoreError> {
-        let mut select = Select::new(self.kind(), entries());
-        select.scope("j.tenant", scope);
-        filter(&mut select, jobs);
-        if let Some(after) = page.after() {
-            select.filter("j.number < ").int(after.number);
-        }
-        select.push(" ORDER BY j.number DESC LIMIT ").int(page.rows());
-        let found = self.list(select.text, select.args, get_entry).await?;
-        Ok(page.page(found, |entry| Cursor { number: entry.row.job.number as i64, id: 0 }))
-    }
-
     /// One job of the scope by id, by number, or as an element of an array.
     pub async fn job(&self, scope: Scope, job: &JobRef) -> Result<Option<JobEntry>, StoreError> {
         let mut select = Select::new(self.kind(), entries());
@@ -270,15 +197,5 @@ impl SqlStore {
         let mut args = self.args();
         args.id(job.as_u128());
         self.find("SELECT tenant FROM jobs WHERE id = $1", args, |row| Ok(TenantId::from_u128(row.id(0)?))).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wildcards_in_names_are_only_letters() {
-        assert_eq!(escape_like("a_b%c!"), "a!_b!%c!!%");
     }
 }

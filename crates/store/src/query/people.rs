@@ -1,12 +1,13 @@
 //! Questions about tenants, projects, users, their passwords and tokens.
 
 use base::{ProjectId, TenantId, Timestamp, UserId};
-use model::{Project, Tenant, Token, User};
+use model::{Project, Role, Tenant, Token, User};
 use ports::StoreError;
 
 use crate::codec;
 use crate::db::{Columns as _, Row, Sql};
 use crate::query::build::Select;
+use crate::query::listed::escape_like;
 use crate::query::page::{Cursor, Page, PageRequest, Scope};
 use crate::store::SqlStore;
 
@@ -29,6 +30,34 @@ impl SqlStore {
         select.scope("id", scope);
         let found: Vec<Tenant> = self.newest(select, page).await?;
         Ok(page.page(found, |tenant| Cursor { number: 0, id: tenant.id.as_u128() }))
+    }
+
+    /// Those of them whose name has `part` in it, in lower case as all names are.
+    pub async fn tenants_like(&self, scope: Scope, part: &str, page: PageRequest) -> Result<Page<Tenant>, StoreError> {
+        let mut select = Select::new(self.kind(), TENANTS);
+        select.scope("id", scope);
+        select.filter("name LIKE ").text(&format!("%{}%", escape_like(part))).push(" ESCAPE '!'");
+        let found: Vec<Tenant> = self.newest(select, page).await?;
+        Ok(page.page(found, |tenant| Cursor { number: 0, id: tenant.id.as_u128() }))
+    }
+
+    /// Users of the scope whose name has `part` in it, and of a role if one is said; newest first.
+    pub async fn users_like(
+        &self,
+        scope: Scope,
+        part: &str,
+        role: Option<Role>,
+        page: PageRequest,
+    ) -> Result<Page<User>, StoreError> {
+        let mut select = Select::new(self.kind(), USERS);
+        select.scope("tenant", scope);
+        select.filter("name LIKE ").text(&format!("%{}%", escape_like(part))).push(" ESCAPE '!'");
+        if let Some(role) = role {
+            let word = serde_json::to_string(&role).unwrap_or_default();
+            select.filter("doc LIKE ").text(&format!("%\"role\":{}%", escape_like(&word))).push(" ESCAPE '!'");
+        }
+        let found: Vec<User> = self.newest(select, page).await?;
+        Ok(page.page(found, |user| Cursor { number: 0, id: user.id.as_u128() }))
     }
 
     /// Projects of the scope, newest first.
