@@ -253,7 +253,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, grants, or currency rates as CSV. */
+        /** Metered intervals, transfers, price books, statements, corrections, accounts, contracts or their months, grants, currency rates, or usage that is no running time as CSV. */
         get: operations["export"];
         put?: never;
         post?: never;
@@ -740,6 +740,111 @@ export interface paths {
         get: operations["margin"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the caller hears of, and how. */
+        get: operations["notices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices/mail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Have a code sent to an address, to which notices go once it is confirmed. The address before stays until then. */
+        put: operations["ask_mail_address"];
+        post?: never;
+        /** Have no more mail sent, and forget the address. */
+        delete: operations["drop_mail_address"];
+        options?: never;
+        head?: never;
+        /** Change what comes by mail, and in which language. */
+        patch: operations["change_mail_notices"];
+        trace?: never;
+    };
+    "/v1/notices/mail/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm an address by the code that was sent there. */
+        post: operations["confirm_mail_address"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have an address called. The answer has its secret, which is shown this once. */
+        post: operations["create_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices/webhooks/{webhook}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Have an address not called any more. What was on its way there is dropped. */
+        delete: operations["drop_webhook"];
+        options?: never;
+        head?: never;
+        /** Change where a webhook goes, or what it is called for. Its secret stays. */
+        patch: operations["change_webhook"];
+        trace?: never;
+    };
+    "/v1/notices/webhooks/{webhook}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Call an address once, to try it out. */
+        post: operations["test_webhook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1543,6 +1648,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants/{tenant}/projects/{project}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who has a role in a project, by name. Nobody: it is open to everybody of its tenant. */
+        get: operations["project_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/projects/{project}/members/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Give a user of the tenant a role in a project. The first one closes it to everybody else of the tenant. */
+        put: operations["set_project_member"];
+        post?: never;
+        /** Take a user's role in a project away. The last one to go opens it to everybody of the tenant. */
+        delete: operations["remove_project_member"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/spend": {
         parameters: {
             query?: never;
@@ -1710,6 +1850,44 @@ export interface paths {
         put?: never;
         /** Stop a run that waits or is played. What it was asked for stays. */
         post: operations["cancel_twin_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Usage as it was billed, newest first. */
+        get: operations["usage"];
+        put?: never;
+        /**
+         * Report what was used of storage, traffic, requests or tokens. Each record has an answer of its own: it is billed once, however often
+         *     it is reported; one that is refused is not billed, and stays with whoever reports it.
+         */
+        post: operations["report_usage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/usage/sums": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What usage comes to by tenant and unit. */
+        get: operations["usage_sums"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2305,13 +2483,13 @@ export interface components {
             /** @description What was paid for it. */
             fee: components["schemas"]["Money"];
             from: components["schemas"]["Time"];
-            /** @description Hours that can be drawn, with three decimal places, rounded down; `null` for the contract's own fee. */
+            /** @description Hours, or units of what is included, that can be drawn, with three decimal places, rounded down; `null` for the contract's own fee. */
             hours?: string | null;
             /** @description Of the fee, what nobody drew and was earned at the month's end. */
             lapsed: components["schemas"]["Money"];
             /**
              * Format: int32
-             * @description 0: the contract's own fee; from 1 its commitments.
+             * @description 0: the contract's own fee; from 1 its commitments; from 100 what is included.
              */
             line: number;
             /** @description Of the calendar. */
@@ -2376,7 +2554,7 @@ export interface components {
          * @description The stable code of a problem. Each has a page under the problem's `type`.
          * @enum {string}
          */
-        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "over_budget" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "cluster_unavailable";
+        ErrorCode: "malformed" | "bad_cursor" | "unauthenticated" | "sign_in_failed" | "insufficient_funds" | "over_budget" | "csrf_missing" | "forbidden" | "scope_too_narrow" | "operator_only" | "not_found" | "job_not_found" | "log_not_found" | "file_not_found" | "route_not_found" | "method_not_allowed" | "wrong_state" | "name_taken" | "tenant_suspended" | "user_disabled" | "idempotency_key_reused" | "no_price" | "ledger_refused" | "wrong_offset" | "over_quota" | "body_too_large" | "target_too_long" | "unsupported_media_type" | "range_not_satisfiable" | "checksum_mismatch" | "invalid" | "script_invalid" | "statement_invalid" | "bad_name" | "dependency_not_found" | "foreign_project" | "no_feasible_pool" | "region_not_allowed" | "array_too_large" | "money_range" | "too_many_requests" | "too_many_streams" | "queue_full" | "headers_too_large" | "internal" | "store_unavailable" | "not_active" | "stopping" | "mail_unavailable" | "cluster_unavailable";
         Event: {
             actor: components["schemas"]["Actor"];
             at: components["schemas"]["Time"];
@@ -2815,6 +2993,11 @@ export interface components {
             user?: string | null;
         };
         /**
+         * @description What mail is written in.
+         * @enum {string}
+         */
+        Language: "en" | "zh";
+        /**
          * @description What a line of a supplier's statement is about: work, or what was bought less than agreed on.
          * @enum {string}
          */
@@ -2895,6 +3078,38 @@ export interface components {
             /** Format: password */
             password: string;
             scope?: components["schemas"]["Scope"] | null;
+        };
+        MailAsk: {
+            /** @example anna@example.org */
+            address: string;
+            language?: components["schemas"]["Language"] | null;
+        };
+        MailConfirm: {
+            code: string;
+        };
+        MailNotices: {
+            /** @description Confirmed. */
+            address?: string | null;
+            /** @description An address to which a code was sent. */
+            asked?: string | null;
+            fault?: components["schemas"]["NoticeFault"] | null;
+            /** Format: int64 */
+            given_up: number;
+            kinds: components["schemas"]["NoticeKind"][];
+            language: components["schemas"]["Language"];
+            mailed_at?: components["schemas"]["Time"] | null;
+            /** @description The operator has named a mail server. */
+            offered: boolean;
+            /**
+             * Format: int64
+             * @description Notices that have not gone yet, and those that were given up within the last 30 days.
+             */
+            waiting: number;
+        };
+        /** @description What is left out stays. */
+        MailPatch: {
+            kinds?: components["schemas"]["NoticeKind"][] | null;
+            language?: components["schemas"]["Language"] | null;
         };
         Margin: {
             by: components["schemas"]["MarginBy"];
@@ -3009,6 +3224,21 @@ export interface components {
         };
         /** @enum {string} */
         NodeState: "up" | "drained" | "down";
+        NoticeFault: {
+            at: components["schemas"]["Time"];
+            text: string;
+        };
+        /**
+         * @description What notices are about: a job that has begun, has completed, has ended otherwise, waits again or longer than expected; money
+         *     that runs short.
+         * @enum {string}
+         */
+        NoticeKind: "started" | "completed" | "failed" | "delayed" | "money";
+        /** @description What a user hears of, and how. */
+        Notices: {
+            mail: components["schemas"]["MailNotices"];
+            webhooks: components["schemas"]["Webhook"][];
+        };
         OidcWay: {
             /** @description What the button says. */
             label: string;
@@ -3404,8 +3634,25 @@ export interface components {
             items: {
                 /** @example prj_0192f000000070008000000000000001 */
                 id: string;
+                /**
+                 * Format: int32
+                 * @description How many users have a role in it. With none it is open to everybody of the tenant.
+                 */
+                members?: number;
                 name: string;
+                role?: components["schemas"]["ProjectRole"] | null;
                 tenant: string;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_ProjectMember: {
+            items: {
+                disabled: boolean;
+                name: string;
+                role: components["schemas"]["ProjectRole"];
+                user: string;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -3706,6 +3953,52 @@ export interface components {
                 /** @description Why nothing came of it. */
                 reason?: string | null;
                 state: components["schemas"]["TwinState"];
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_Usage: {
+            items: {
+                /** @description When it was billed. */
+                at: components["schemas"]["Time"];
+                charge: components["schemas"]["Money"];
+                /** @description Of the charge, what grants paid. */
+                credited: components["schemas"]["Money"];
+                currency: string;
+                from: components["schemas"]["Time"];
+                id: string;
+                /** @description Pieces that contracts included, and the same in units. */
+                included: string;
+                included_quantity: string;
+                label?: string | null;
+                /** @description It was reported when its month was closed, and counts for the month in which it was billed. */
+                late: boolean;
+                /**
+                 * Format: int64
+                 * @description Ours, counted from 1.
+                 */
+                number: number;
+                /** @description Bytes times microseconds, bytes, requests or tokens. */
+                pieces: string;
+                pool?: string | null;
+                pool_name?: string | null;
+                /** @description By whose prices. */
+                price_book: string;
+                product: components["schemas"]["ProductLine"];
+                project: string;
+                project_name: string;
+                /** @description The same in units, with six places, rounded down. */
+                quantity: string;
+                source: string;
+                tenant: string;
+                tenant_name: string;
+                to: components["schemas"]["Time"];
+                /** @description Of the charge, what the wallet did not have; written off. */
+                uncollected: components["schemas"]["Money"];
+                unit: components["schemas"]["PriceUnit"];
+                user?: string | null;
+                user_name?: string | null;
             }[];
             /** @description Opaque; valid for the same filters. */
             next_cursor?: string | null;
@@ -4068,7 +4361,13 @@ export interface components {
         Project: {
             /** @example prj_0192f000000070008000000000000001 */
             id: string;
+            /**
+             * Format: int32
+             * @description How many users have a role in it. With none it is open to everybody of the tenant.
+             */
+            members?: number;
             name: string;
+            role?: components["schemas"]["ProjectRole"] | null;
             tenant: string;
         };
         ProjectCreate: {
@@ -4077,6 +4376,21 @@ export interface components {
         ProjectCreated: {
             project: string;
         };
+        /** @description A user's role in a project. */
+        ProjectMember: {
+            disabled: boolean;
+            name: string;
+            role: components["schemas"]["ProjectRole"];
+            user: string;
+        };
+        ProjectMemberSet: {
+            role: components["schemas"]["ProjectRole"];
+        };
+        /**
+         * @description What a user may do in a project that names its members.
+         * @enum {string}
+         */
+        ProjectRole: "owner" | "member" | "viewer";
         /** @description What was bought in one period. */
         Purchase: {
             /** @description Fees of what was used in it. */
@@ -4646,6 +4960,8 @@ export interface components {
             projects: components["schemas"]["StatementPart"][];
             /** @description There are more jobs than are listed. */
             truncated: boolean;
+            /** @description Storage, traffic, requests and tokens, by project, unit and what was used. */
+            usage?: components["schemas"]["StatementUsage"][];
             users: components["schemas"]["StatementPart"][];
         };
         StatementImport: {
@@ -4762,6 +5078,21 @@ export interface components {
              * @default 0
              */
             quantity_milli_hours: number;
+        };
+        /** @description What a project used of storage, traffic, requests or tokens within a month. */
+        StatementUsage: {
+            charges: components["schemas"]["Money"];
+            /** @description Of the charges, what grants paid. */
+            credits: components["schemas"]["Money"];
+            due: components["schemas"]["Money"];
+            /** @description What was used, in words. */
+            label?: string | null;
+            /** @description It happened in a month that was closed when it was reported. */
+            late: boolean;
+            project: string;
+            /** @description Of what was charged for, in units with six places, rounded down. */
+            quantity: string;
+            unit: components["schemas"]["PriceUnit"];
         };
         StatementsClose: {
             /**
@@ -5414,6 +5745,85 @@ export interface components {
             /** Format: int64 */
             written_bytes: number;
         };
+        /** @description One thing that was used. The same `source` and `id` are the same usage: it is billed once. */
+        UsageRecord: {
+            from: components["schemas"]["Time"];
+            /** @description Of the source. */
+            id: string;
+            /** @description What, in words: the name of a model. */
+            label?: string | null;
+            /** @description In smallest pieces, a whole number: bytes times microseconds, bytes, requests or tokens. */
+            pieces: string;
+            /** @description Where: name or id of a pool. */
+            pool?: string | null;
+            product?: components["schemas"]["ProductLine"] | null;
+            /** @description Name or id; the user's own project when left out, or `default` without a user. */
+            project?: string | null;
+            /** @description Whose: name or id. */
+            tenant: string;
+            to?: components["schemas"]["Time"] | null;
+            /** @description `gib_month`, `gib_moved`, `request` or `kilotoken`. */
+            unit: components["schemas"]["PriceUnit"];
+            /** @description Name or id. */
+            user?: string | null;
+        };
+        /** @description What somebody reports. */
+        UsageReport: {
+            records: components["schemas"]["UsageRecord"][];
+            /** @description Who reports it, in words; `platform` is taken. */
+            source: string;
+        };
+        /** @description What came of one record, in the order of the report. One that was refused is not billed and may be reported again. */
+        UsageResult: {
+            /** @description It was billed before. */
+            again: boolean;
+            /** @description Billed, by this report or by one before. */
+            booked: boolean;
+            charge?: components["schemas"]["Money"] | null;
+            /** @description Why it is not billed: a stable code, and a text. */
+            code?: string | null;
+            detail?: string | null;
+            id: string;
+            /**
+             * Format: int64
+             * @description Ours.
+             */
+            number?: number | null;
+            uncollected?: components["schemas"]["Money"] | null;
+        };
+        /** @description What the records of a unit come to. */
+        UsageSum: {
+            charge: components["schemas"]["Money"];
+            credited: components["schemas"]["Money"];
+            currency: string;
+            included: string;
+            included_quantity: string;
+            pieces: string;
+            quantity: string;
+            /** Format: int64 */
+            records: number;
+            tenant: string;
+            tenant_name: string;
+            uncollected: components["schemas"]["Money"];
+            unit: components["schemas"]["PriceUnit"];
+        };
+        UsageSums: {
+            from?: components["schemas"]["Time"] | null;
+            items: components["schemas"]["UsageSum"][];
+            to?: components["schemas"]["Time"] | null;
+        };
+        UsageTaken: {
+            /**
+             * Format: int32
+             * @description Of these, billed before.
+             */
+            again: number;
+            /** Format: int32 */
+            booked: number;
+            /** Format: int32 */
+            refused: number;
+            results: components["schemas"]["UsageResult"][];
+        };
         User: {
             disabled: boolean;
             /** @example usr_0192f000000070008000000000000001 */
@@ -5473,6 +5883,46 @@ export interface components {
             line?: number | null;
             message: string;
             option?: string | null;
+        };
+        /** @description An address that is called. Its secret is shown once, when it is made. */
+        Webhook: {
+            created_at: components["schemas"]["Time"];
+            fault?: components["schemas"]["NoticeFault"] | null;
+            /** Format: int64 */
+            given_up: number;
+            /** @example whk_0192f000000070008000000000000001 */
+            id: string;
+            kinds: components["schemas"]["NoticeKind"][];
+            sent_at?: components["schemas"]["Time"] | null;
+            url: string;
+            /** Format: int64 */
+            waiting: number;
+        };
+        WebhookCreate: {
+            /** @description Ends of jobs and money when left out. */
+            kinds?: components["schemas"]["NoticeKind"][] | null;
+            /**
+             * @description `https://…`, or `http://…`.
+             * @example https://example.org/headworks
+             */
+            url: string;
+        };
+        /** @description The only time the secret is shown. */
+        WebhookCreated: {
+            /** @example whsec_… */
+            secret: string;
+            webhook: string;
+        };
+        /** @description What is left out stays. */
+        WebhookPatch: {
+            kinds?: components["schemas"]["NoticeKind"][] | null;
+            url?: string | null;
+        };
+        /** @description How a call for trying it out went. */
+        WebhookTested: {
+            delivered: boolean;
+            /** @description Why not; empty where it was. */
+            text: string;
         };
         WhoAmI: {
             expires_at: components["schemas"]["Time"];
@@ -5604,7 +6054,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5727,7 +6177,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5842,7 +6292,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5995,7 +6445,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6099,7 +6549,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6230,7 +6680,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6348,7 +6798,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6454,7 +6904,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6610,7 +7060,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6741,7 +7191,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6856,7 +7306,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6960,7 +7410,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7116,7 +7566,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7236,7 +7686,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7353,7 +7803,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7375,7 +7825,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months`, `grants` or `rates` */
+                /** @description `intervals`, `transfers`, `prices`, `statements`, `corrections`, `accounts`, `contracts`, `contract_months`, `grants`, `rates` or `usage` */
                 export: string;
             };
             cookie?: never;
@@ -7472,7 +7922,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7593,7 +8043,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7727,7 +8177,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7853,7 +8303,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8012,7 +8462,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8116,7 +8566,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8273,7 +8723,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8388,7 +8838,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8492,7 +8942,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8648,7 +9098,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8793,7 +9243,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8955,7 +9405,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9108,7 +9558,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9261,7 +9711,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9411,7 +9861,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9515,7 +9965,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9668,7 +10118,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9802,7 +10252,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9920,7 +10370,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10036,7 +10486,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10156,7 +10606,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10283,7 +10733,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10417,7 +10867,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10535,7 +10985,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10661,7 +11111,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10783,7 +11233,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10901,7 +11351,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11035,7 +11485,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11169,7 +11619,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11273,7 +11723,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11377,7 +11827,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11527,7 +11977,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11647,7 +12097,1212 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    notices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Mail and webhooks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notices"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_mail_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailAsk"];
+            };
+        };
+        responses: {
+            /** @description The code is on its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drop_mail_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No more mail */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_mail_notices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailPatch"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_mail_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailConfirm"];
+            };
+        };
+        responses: {
+            /** @description Notices go there from now on */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookCreate"];
+            };
+        };
+        responses: {
+            /** @description It is called from now on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drop_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookPatch"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it went */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookTested"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11712,7 +13367,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11795,7 +13450,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11948,7 +13603,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12063,7 +13718,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12178,7 +13833,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12334,7 +13989,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12492,7 +14147,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12607,7 +14262,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12760,7 +14415,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12910,7 +14565,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12993,7 +14648,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13112,7 +14767,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13265,7 +14920,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13348,7 +15003,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13368,6 +15023,8 @@ export interface operations {
                  *     tenant when left out.
                  */
                 by?: string;
+                /** @description Only what has these keys: `tenant=physics;line=ai`, at most four of what `by` may name; `-` as in the rows. */
+                only?: string;
                 /** @description Work done from the beginning of this day on; days begin where `utc_offset` of the answer says. */
                 from?: components["schemas"]["Time"];
                 /** @description Work done up to the end of this day; midnight belongs to the day that it ends. */
@@ -13474,7 +15131,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13592,7 +15249,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13710,7 +15367,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13860,7 +15517,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13978,7 +15635,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14061,7 +15718,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14211,7 +15868,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14328,7 +15985,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14421,7 +16078,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14516,7 +16173,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14581,7 +16238,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14696,7 +16353,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14849,7 +16506,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14953,7 +16610,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15109,7 +16766,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15265,7 +16922,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15383,7 +17040,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15539,7 +17196,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15695,7 +17352,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15810,7 +17467,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15960,7 +17617,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16091,7 +17748,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16174,7 +17831,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16293,7 +17950,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16443,7 +18100,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16563,7 +18220,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16716,7 +18373,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16831,7 +18488,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16987,7 +18644,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17070,7 +18727,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17187,7 +18844,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17340,7 +18997,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17444,7 +19101,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17595,7 +19252,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17713,7 +19370,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17869,7 +19526,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18000,7 +19657,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18118,7 +19775,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18274,7 +19931,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18430,7 +20087,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18548,7 +20205,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18704,7 +20361,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18822,7 +20479,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18940,7 +20597,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19096,7 +20753,415 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    project_members: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+                /** @description Name or id */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ProjectMember"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_project_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+                /** @description Name or id */
+                project: string;
+                /** @description Name or id */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectMemberSet"];
+            };
+        };
+        responses: {
+            /** @description It has the role */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_project_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                tenant: string;
+                /** @description Name or id */
+                project: string;
+                /** @description Name or id */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has no role any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19216,7 +21281,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19369,7 +21434,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19487,7 +21552,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19591,7 +21656,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19747,7 +21812,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19862,7 +21927,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20012,7 +22077,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20141,7 +22206,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20256,7 +22321,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20409,7 +22474,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20513,7 +22578,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20642,7 +22707,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20773,7 +22838,409 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    usage: {
+        parameters: {
+            query?: {
+                /** @description Name or id. */
+                tenant?: string;
+                unit?: components["schemas"]["PriceUnit"];
+                /** @description Name of a project of the tenant that is asked for, or of one's own; or an id. */
+                project?: string;
+                /** @description Name or id. */
+                user?: string;
+                /** @description Usage that ended at this moment or later; what was reported late counts when it was billed. */
+                from?: components["schemas"]["Time"];
+                /** @description Without this moment. */
+                to?: components["schemas"]["Time"];
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of records */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Usage"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UsageReport"];
+            };
+        };
+        responses: {
+            /** @description What came of each record */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageTaken"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: insufficient_funds, over_budget */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: wrong_state, name_taken, tenant_suspended, user_disabled, idempotency_key_reused, no_price, ledger_refused, wrong_offset, over_quota */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    usage_sums: {
+        parameters: {
+            query?: {
+                /** @description Name or id. */
+                tenant?: string;
+                unit?: components["schemas"]["PriceUnit"];
+                /** @description Name of a project of the tenant that is asked for, or of one's own; or an id. */
+                project?: string;
+                /** @description Name or id. */
+                user?: string;
+                /** @description Usage that ended at this moment or later; what was reported late counts when it was billed. */
+                from?: components["schemas"]["Time"];
+                /** @description Without this moment. */
+                to?: components["schemas"]["Time"];
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sums by tenant and unit */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageSums"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -20891,7 +23358,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -21044,7 +23511,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -21192,7 +23659,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -21343,7 +23810,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Codes: store_unavailable, not_active, stopping, cluster_unavailable */
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
