@@ -122,7 +122,7 @@ for (const [size, language, theme] of [
     expect(told, `a statement of ${MONTH} for ${TENANT}`).toBeDefined();
     await look(own, `month-statements-${size}-${language}`);
     await own.locator(`a[href="/money/statements/${told?.number}"]`).first().click();
-    await expect(own.locator('.statement')).toContainText(told?.name ?? '');
+    await expect(own.locator('.statement')).toContainText(told?.name ?? '', { timeout: 30_000 });
     const whole = await call<Statement>(own, 'GET', `/v1/statements/${told?.number}`);
     // What is due, as the page writes money: two to four places.
     const [units, places = ''] = whole.due.split('.');

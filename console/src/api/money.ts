@@ -56,6 +56,15 @@ export const spendQuery = (tenant: string, by: 'project' | 'user' | 'line', from
     staleTime: BILL_STALE_MS.present,
   });
 
+/** Storage, traffic, requests and tokens since a moment, by unit. */
+export const usageQuery = (tenant: string, from: string) =>
+  queryOptions({
+    queryKey: ['usage', tenant, from],
+    queryFn: ({ signal }) => unwrap(api.GET('/v1/usage/sums', { params: { query: { tenant, from } }, signal })),
+    staleTime: BILL_STALE_MS.present,
+    enabled: tenant !== '',
+  });
+
 export const holdsQuery = (tenant: string) =>
   queryOptions({
     queryKey: ['wallet', tenant, 'holds'],

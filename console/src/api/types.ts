@@ -49,6 +49,7 @@ export type StatementDetail = Schemas['StatementDetail'];
 export type StatementPart = Schemas['StatementPart'];
 export type Token = Schemas['Page_Token']['items'][number];
 export type Transfer = Schemas['Page_Transfer']['items'][number];
+export type UsageSum = Schemas['UsageSum'];
 export type User = Schemas['Page_User']['items'][number];
 export type Wallet = Schemas['Wallet'];
 export type Warning = Schemas['Warning'];

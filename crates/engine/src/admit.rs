@@ -8,7 +8,7 @@ use base::{Currency, HoldId, IdMap, JobId, Money, ProjectId, Span, SpecId, Tenan
 use ledger::NewHold;
 use model::{
     Actor, ArrayRef, Dependency, EventKind, Holder, Job, JobSpec, Outcome, PriorityClass, ProductLine, Request,
-    TenantStatus,
+    TenantStatus, User,
 };
 use rating::book;
 use sched::{Demand, PoolVerdict, Rule, Standing, Ties};
@@ -77,13 +77,7 @@ impl Engine {
         }
         let (tenant, project) = (user.tenant, s.project.unwrap_or(user.default_project));
         self.check_tenant(tenant)?;
-        let paying = self.projects.get(&project).ok_or(Denied::NotFound("project"))?;
-        if paying.tenant != tenant {
-            return Err(Denied::ForeignProject);
-        }
-        if !paying.admits(user) {
-            return Err(Denied::NotAMember { project: paying.name.clone() });
-        }
+        self.check_project(project, user)?;
         if self.jobs.contains_key(&s.id) {
             return Err(Denied::Invalid("a job with this id exists"));
         }
@@ -141,6 +135,18 @@ impl Engine {
             self.abandon_if_hopeless(id, out);
         }
         Ok(Report::Submitted { job: s.id, number, elements, hold: total, warnings })
+    }
+
+    /// Whether a user may have its work paid by a project.
+    fn check_project(&self, project: ProjectId, user: &User) -> Result<(), Denied> {
+        let paying = self.projects.get(&project).ok_or(Denied::NotFound("project"))?;
+        if paying.tenant != user.tenant {
+            return Err(Denied::ForeignProject);
+        }
+        if !paying.admits(user) {
+            return Err(Denied::NotAMember { project: paying.name.clone() });
+        }
+        Ok(())
     }
 
     /// What is set aside for the jobs of a submission, where the wallet and the budgets have room for it.

@@ -21,8 +21,7 @@ use crate::store::{CommitError, Store};
 
 /// Gives the suite its databases.
 pub trait StoreWorld: Send + Sync {
-    /// Opens database `number`: empty when that number comes for the first time, as it was left otherwise. The suite
-    /// has dropped all earlier handles of the same number by then.
+    /// Opens database `number`: empty at first, as it was left later. All earlier handles of it are dropped by then.
     fn open(&self, number: u32) -> BoxFuture<'_, Arc<dyn Store>>;
 }
 

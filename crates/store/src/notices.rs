@@ -341,6 +341,14 @@ impl SqlStore {
         Ok(newest.flatten().and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0))
     }
 
+    /// The number of the last event before a moment; 0 where there was none. Reads all events: for the first look alone.
+    pub async fn newest_event_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        let mut args = self.args();
+        args.int(at.as_micros());
+        let newest = self.find("SELECT MAX(seq) FROM events WHERE at < $1", args, |row| row.opt_int(0)).await?;
+        Ok(newest.flatten().and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0))
+    }
+
     /// Puts notices on their way and notes that the events up to `to` were looked at. False, and nothing is changed, when
     /// somebody else has gone on from `from` meanwhile.
     pub async fn make_notices(&self, from: Option<u64>, to: u64, notices: &[Notice]) -> Result<bool, StoreError> {

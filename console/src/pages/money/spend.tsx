@@ -13,6 +13,7 @@ import { useFormat } from '../../ui/hooks';
 import { Empty, ErrorNote, Loading, Section } from '../../ui/parts';
 import { type Column, DataTable } from '../../ui/table';
 import { MoneyFrame, useMe } from './frame';
+import { UsageSums } from './usage';
 
 const route = getRouteApi('/shell/money/spend');
 
@@ -42,6 +43,7 @@ export function SpendPage() {
         </nav>
       </div>
       {by === 'line' ? <ByLine asked={asked} /> : <Spending asked={asked} by={by} />}
+      <UsageSums from={first} />
       <p className="exports">
         <a href={`/v1/bill?${new URLSearchParams({ format: 'csv', from: first }).toString()}`} download>
           {t('spend.focus')}

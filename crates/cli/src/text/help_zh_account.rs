@@ -22,7 +22,7 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("notices mail", "address", "邮箱地址：anna@example.org"),
     ("notices confirm", "code", "确认码"),
     ("notices about", "kinds", "started 开始、completed 完成、failed 异常结束、delayed 延误、money 费用"),
-    ("notices hook", "url", "https:// 地址"),
+    ("notices hook", "calls", "https:// 地址"),
     ("notices hook", "kinds", "内容：started、completed、failed、delayed、money；缺省为作业结束与费用"),
     ("notices unhook", "id", "编号：whk_…"),
     ("notices test", "id", "编号：whk_…"),

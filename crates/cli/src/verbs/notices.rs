@@ -44,9 +44,10 @@ pub enum NoticesAct {
     Off,
     /// Have an address called; its secret is shown this once
     Hook {
+        // Not `url`: that is the server's.
         /// https://…
         #[arg(value_name = "URL")]
-        url: String,
+        calls: String,
         /// For what: started, completed, failed, delayed, money; ends of jobs and money when left out
         #[arg(long = "about", value_name = "KIND", value_delimiter = ',', value_parser = choice(NoticeKind::ALL, NoticeKind::as_str))]
         kinds: Vec<NoticeKind>,
@@ -95,7 +96,7 @@ pub async fn notices(desk: &Desk, args: NoticesArgs) -> Result<View, Fault> {
             client.drop_mail_address().await?;
             done(Word::MailOff, &[])
         }
-        NoticesAct::Hook { url, kinds } => {
+        NoticesAct::Hook { calls: url, kinds } => {
             let kinds = (!kinds.is_empty()).then_some(kinds);
             let made = client.create_webhook(&WebhookCreate { url, kinds }).await?;
             let view = View { json: Some(crate::view::to_json(&made)), ..View::text(&made.secret) };

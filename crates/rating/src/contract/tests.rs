@@ -68,7 +68,8 @@ fn months_are_those_of_the_calendar_and_parts_of_months_cost_their_part() {
     let first = contract(terms.clone()).open(0);
     assert_eq!(
         first.iter().map(|p| (p.key.line, p.value)).collect::<Vec<_>>(),
-        [(0, Money(16_000_000)), (1, Money(160_000_000))]
+        [(0, Money(16_000_000)), (1, Money(160_000_000)), (100, Money::ZERO)],
+        "and what is included"
     );
     assert_eq!(first[1].pieces.0, 2 * 16 * 24 * 3_600_000_000, "two cards for 16 days");
     let hours = Terms { commitments: vec![cards(Quantity::Hours(310), 310_000, None)], ..terms };

@@ -24,8 +24,8 @@ const TRUSTED: Duration = Duration::from_secs(10);
 pub(super) struct Making {
     /// As the store has it.
     noted: Option<u64>,
-    /// Events up to here were looked at, or nobody was listening.
-    seen: u64,
+    /// Events up to here were looked at, or nobody was listening; nothing before anybody was found to listen.
+    seen: Option<u64>,
     listeners: BTreeMap<TenantId, Vec<Listener>>,
     read_at: Instant,
     names: Directory,
@@ -86,8 +86,14 @@ pub(super) async fn look(app: &App, state: &mut Option<Making>) -> Result<(), St
         Some(making) => making,
         None => Making::begin(app).await?,
     };
+    // Read before the listeners are: whoever begins to listen hears of all that happens from then on.
+    let newest = app.store.newest_event().await?;
     making.listen(app).await?;
-    while making.next(app).await? {}
+    if making.listeners.is_empty() {
+        making.seen = Some(newest);
+    } else {
+        while making.next(app).await? {}
+    }
     *state = Some(making);
     Ok(())
 }
@@ -95,13 +101,9 @@ pub(super) async fn look(app: &App, state: &mut Option<Making>) -> Result<(), St
 impl Making {
     async fn begin(app: &App) -> Result<Making, StoreError> {
         let noted = app.store.notice_cursor().await?;
-        let seen = match noted {
-            Some(seq) => seq,
-            None => app.store.newest_event().await?,
-        };
         app.notices.forget();
         let (listeners, read_at) = (BTreeMap::new(), Instant::now());
-        Ok(Making { noted, seen, listeners, read_at, names: Directory::default() })
+        Ok(Making { noted, seen: noted, listeners, read_at, names: Directory::default() })
     }
 
     async fn listen(&mut self, app: &App) -> Result<(), StoreError> {
@@ -119,23 +121,31 @@ impl Making {
 
     /// One piece of the stream; false when there is no more.
     async fn next(&mut self, app: &App) -> Result<bool, StoreError> {
-        if self.listeners.is_empty() {
-            // Whoever begins to listen hears of what happens from then on.
-            self.seen = app.store.newest_event().await?;
-            return Ok(false);
-        }
-        let events = app.store.events_after(Scope::All, None, self.seen, NOTICE_EVENTS_AT_ONCE).await?;
+        let seen = match self.seen {
+            Some(seen) => seen,
+            None => app.store.newest_event_before(self.listening_since()).await?,
+        };
+        self.seen = Some(seen);
+        let events = app.store.events_after(Scope::All, None, seen, NOTICE_EVENTS_AT_ONCE).await?;
         let Some(last) = events.last().map(|event| event.seq) else { return Ok(false) };
         let notices = self.make(app, &events).await?;
         if app.store.make_notices(self.noted, last, &notices).await? {
             counter!("headworks_notices_made_total").increment(notices.len() as u64);
-            (self.noted, self.seen) = (Some(last), last);
+            (self.noted, self.seen) = (Some(last), Some(last));
         } else {
             // Another server has gone on from here.
             self.noted = app.store.notice_cursor().await?;
-            self.seen = self.noted.unwrap_or(self.seen);
+            self.seen = self.noted.or(self.seen);
         }
         Ok(events.len() >= NOTICE_EVENTS_AT_ONCE as usize)
+    }
+
+    /// Since when the first of them listens.
+    fn listening_since(&self) -> base::Timestamp {
+        let all = self.listeners.values().flatten();
+        let since =
+            all.flat_map(|one| one.mail.iter().map(|(at, _)| *at).chain(one.hooks.iter().map(|(_, at, _)| *at)));
+        since.min().unwrap_or(base::Timestamp::ZERO)
     }
 
     async fn make(&self, app: &App, events: &[Event]) -> Result<Vec<Notice>, StoreError> {

@@ -291,7 +291,7 @@ async fn mail_goes_to_a_confirmed_address_alone_and_what_comes_together_is_one_m
     assert!(gone["mail"]["mailed_at"].is_string(), "{gone}");
     let burst = mails(&receiver, 3).await.remove(2);
     assert_eq!(plain(&burst).matches("https://hw.example.com/jobs/").count(), 6, "three in text and in markup");
-    assert!(burst.header("subject").starts_with("=?utf-8?"), "{}", burst.header("subject"));
+    assert!(burst.header("subject").contains("=?utf-8?"), "{}", burst.header("subject"));
     assert_eq!(receiver.count(), 3);
 
     let anna = platform.token("anna", model::TokenScope::Full).await;
