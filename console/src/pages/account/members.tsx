@@ -62,7 +62,7 @@ function MemberTable({ project, members, manages, onChange }: { project: Project
       align: 'right',
       card: 'head-end',
       cell: (one) => (
-        <Button size="small" type="text" danger aria-label={t('member.removeOf', { name: one.name })} onClick={() => onChange({ user: one.user, role: undefined })}>
+        <Button size="small" type="text" aria-label={t('member.removeOf', { name: one.name })} onClick={() => onChange({ user: one.user, role: undefined })}>
           {t('member.remove')}
         </Button>
       ),

@@ -50,11 +50,14 @@ function ProjectTable({ tenant, owner, projects }: { tenant: string; owner: bool
     {
       key: 'members',
       title: t('member.members'),
-      cell: (one) => (
-        <Button size="small" type="text" aria-label={t('member.title', { project: one.name })} onClick={() => setShown(one)}>
-          {one.members === 0 ? t('member.open') : t('member.count', { count: one.members })}
-        </Button>
-      ),
+      cell: (one) => {
+        const text = one.members === 0 ? t('member.open') : t('member.count', { count: one.members });
+        return (
+          <Button size="small" type="text" aria-label={`${t('member.title', { project: one.name })}: ${text}`} onClick={() => setShown(one)}>
+            {text}
+          </Button>
+        );
+      },
     },
     {
       key: 'budget',

@@ -1,6 +1,8 @@
 //! The operator's books as CSV, page by page while they are read: everything that is needed to reckon them again elsewhere.
 //! A new export is a word of `wire::Export`, a heading and a row in [`crate::sheets`], and a function for a page here.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -182,13 +184,14 @@ impl Source {
         let keys: Vec<u128> = found.iter().map(|usage| usage.of.key()).collect();
         let facts = self.store.usage_facts(&keys).await?;
         let mut text = String::new();
-        let mut tenants = std::collections::HashMap::new();
+        let mut tenants = HashMap::new();
         for facts in keys.iter().filter_map(|key| facts.get(key)) {
             let of = &facts.usage.of;
-            if !tenants.contains_key(&of.tenant) {
-                tenants.insert(of.tenant, self.store.tenant(of.tenant).await?);
-            }
-            let Some(tenant) = tenants.get(&of.tenant).and_then(Option::as_ref) else { continue };
+            let tenant = match tenants.entry(of.tenant) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(self.store.tenant(of.tenant).await?),
+            };
+            let Some(tenant) = tenant else { continue };
             let chip = of.pool.and_then(|id| self.supply.pools.get(&id)).and_then(|pool| pool.chip.as_ref());
             text.push_str(&sheets::usage(facts, &tenant.name, tenant.currency, chip));
         }

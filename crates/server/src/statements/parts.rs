@@ -59,14 +59,30 @@ impl Sum {
 /// Of no project, user or job.
 const NONE: &str = "-";
 
+/// What storage, traffic, requests and tokens are told apart by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct UsedKey {
+    project: String,
+    unit: Unit,
+    label: Option<String>,
+    late: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct UsedSum {
+    pieces: u128,
+    /// Micro-units, like the credits.
+    charges: i64,
+    credits: i64,
+}
+
 /// Sums of the lines that were added.
 #[derive(Clone, Debug, Default)]
 pub struct Parts {
     projects: BTreeMap<String, Sum>,
     users: BTreeMap<String, Sum>,
     jobs: BTreeMap<u64, (JobId, [String; 3], Sum)>,
-    /// By project, unit, what was used, and whether it was late: pieces, charges, credits.
-    used: BTreeMap<(String, Unit, Option<String>, bool), (u128, i64, i64)>,
+    used: BTreeMap<UsedKey, UsedSum>,
     truncated: bool,
 }
 
@@ -93,30 +109,30 @@ impl Parts {
     }
 
     fn add_used(&mut self, line: &Line, used: &Used) {
-        let key = (used.project.to_string(), used.unit, used.label.as_deref().map(Into::into), used.late);
+        let (project, label) = (used.project.to_string(), used.label.as_deref().map(Into::into));
+        let key = UsedKey { project, unit: used.unit, label, late: used.late };
         let sum = self.used.entry(key).or_default();
         match line.kind {
-            Kind::Credit => sum.2 = sum.2.saturating_sub(line.amount.0),
-            _ => (sum.0, sum.1) = (sum.0.saturating_add(used.pieces), sum.1.saturating_add(line.amount.0)),
+            Kind::Credit => sum.credits = sum.credits.saturating_sub(line.amount.0),
+            _ => {
+                sum.pieces = sum.pieces.saturating_add(used.pieces);
+                sum.charges = sum.charges.saturating_add(line.amount.0);
+            }
         }
     }
 
     /// Storage, traffic, requests and tokens.
     pub fn usage(&self) -> Vec<StatementUsage> {
-        let shown =
-            |((project, unit, label, late), (pieces, charges, credits)): (&(_, Unit, _, bool), &(u128, i64, i64))| {
-                let (project, label): (&String, &Option<String>) = (project, label);
-                StatementUsage {
-                    project: project.clone(),
-                    unit: PriceUnit::parse(unit.as_str()).unwrap_or(PriceUnit::Request),
-                    label: label.clone(),
-                    late: *late,
-                    quantity: convert::usage::quantity(*unit, *pieces),
-                    charges: Money(*charges).into(),
-                    credits: Money(*credits).into(),
-                    due: Money(charges.saturating_sub(*credits)).into(),
-                }
-            };
+        let shown = |(key, sum): (&UsedKey, &UsedSum)| StatementUsage {
+            project: key.project.clone(),
+            unit: PriceUnit::parse(key.unit.as_str()).unwrap_or(PriceUnit::Request),
+            label: key.label.clone(),
+            late: key.late,
+            quantity: convert::usage::quantity(key.unit, sum.pieces),
+            charges: Money(sum.charges).into(),
+            credits: Money(sum.credits).into(),
+            due: Money(sum.charges.saturating_sub(sum.credits)).into(),
+        };
         self.used.iter().map(shown).collect()
     }
 
