@@ -85,8 +85,7 @@ export async function seedTenant(admin: string, adminPassword: string): Promise<
   const submit = async (body: Json) => String((await call<{ number: number }>(mine, 'POST', '/v1/jobs', body)).number);
   const job = await submit({ script: script('melt', CURVE), project: 'melt', options: { comment: 'the first of them', requeue: true } });
   const array = await submit({ script: script('sweep', '#SBATCH --array=0-5\necho $SLURM_ARRAY_TASK_ID; test $SLURM_ARRAY_TASK_ID != 3') });
-  // No grant pays for this project: the wallet is held.
-  const held = await submit({ script: script('later', '#SBATCH --hold\necho later'), project: 'melt' });
+  const held = await submit({ script: script('later', '#SBATCH --hold\necho later') });
   await until(
     () => call<{ items: unknown[] }>(mine, 'GET', '/v1/jobs?open=true'),
     (open) => open.items.length === 1,

@@ -197,8 +197,13 @@ test('money and account: a budget is set, a token made once and ended, a person 
   await page.locator('.ant-modal').getByText('Year').click();
   await page.getByRole('button', { name: 'Save' }).click();
   await expect(page.locator('.row', { hasText: '77.50' })).toContainText('Year');
+  // No grant pays for this project: the wallet is held.
+  const waits = '#!/bin/bash\n#SBATCH --job-name=waits --hold --mem=64M --time=1\ntrue\n';
+  const sent = await page.request.post('/v1/jobs', { headers: { 'X-HW-CSRF': '1' }, data: { script: waits, project: 'melt' } });
+  expect(sent.ok(), await sent.text()).toBe(true);
+  await page.goto('/money');
   await page.getByText('What is set aside for which job').click();
-  await expect(page.locator('.holds .row', { hasText: 'later' })).toContainText('¥');
+  await expect(page.locator('.holds .row', { hasText: 'waits' })).toContainText('¥');
   await page.goto('/money/spend?by=line');
   await expect(page.locator('tbody tr', { hasText: 'General' })).toBeVisible();
   await page.goto('/account');
