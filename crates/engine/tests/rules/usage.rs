@@ -81,11 +81,11 @@ fn balance(f: &Fixture) -> Money {
 }
 
 fn booked(f: &Fixture, end: &str) -> Money {
-    let accounts = f.out.records.iter().filter_map(|r| match r {
+    let mut accounts = f.out.records.iter().filter_map(|r| match r {
         Record::Ledger(ledger::LedgerRecord::Account(a)) if a.code.as_str().ends_with(end) => Some(a.balance()),
         _ => None,
     });
-    accounts.last().unwrap_or_default()
+    accounts.next_back().unwrap_or_default()
 }
 
 fn stored(f: &Fixture) -> Vec<rating::Usage> {

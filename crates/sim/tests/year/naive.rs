@@ -281,7 +281,9 @@ impl Books {
 
     /// Storage, traffic, requests and tokens: what each month of an item comes to, and what was drawn of what is included.
     pub fn usage(&mut self, tables: &Tables) {
-        let mut months: BTreeMap<(TenantId, PriceBookId, u16, (i64, u8)), (i128, i128, i128)> = BTreeMap::new();
+        /// By tenant, book, item and month: what was charged, the pieces, and what they are worth.
+        type Months = BTreeMap<(TenantId, PriceBookId, u16, (i64, u8)), (i128, i128, i128)>;
+        let mut months = Months::new();
         let mut total = 0;
         for usage in &tables.usage {
             let (of, charge) = (&usage.of, i128::from(usage.charge.0));
