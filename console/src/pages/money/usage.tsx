@@ -25,8 +25,10 @@ export function UsageSums({ from }: { from: string }) {
     { key: 'charge', title: t('spend.charge'), align: 'right', card: 'head-end', cell: (row) => format.money(row.charge, row.currency) },
   ];
   return (
-    <Section title={t('spend.usage')} flush>
-      <DataTable columns={columns} rows={sums} rowKey={(row) => row.unit} caption={t('spend.usage')} />
-    </Section>
+    <div className="usage-sums">
+      <Section title={t('spend.usage')} flush>
+        <DataTable columns={columns} rows={sums} rowKey={(row) => row.unit} caption={t('spend.usage')} />
+      </Section>
+    </div>
   );
 }
