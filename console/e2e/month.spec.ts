@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 
 import { expect, test, type Page } from '@playwright/test';
 
+import { openPage } from './browser';
 import { look } from './look';
 import { call } from './operate-seed';
 import { signIn } from './sign-in';
@@ -22,17 +23,6 @@ interface Statement {
   closing: string;
   jobs: { number?: number; name?: string; due: string }[];
 }
-
-const open = async (browser: import('@playwright/test').Browser, size: 'desk' | 'phone', language: string, theme: string): Promise<Page> => {
-  const phone = size === 'phone';
-  const context = await browser.newContext({ viewport: phone ? { width: 390, height: 844 } : { width: 1440, height: 900 }, isMobile: phone, hasTouch: phone, reducedMotion: 'reduce', acceptDownloads: true });
-  const made = await context.newPage();
-  await made.addInitScript(([l, t]) => {
-    localStorage.setItem('hw.language', l as string);
-    localStorage.setItem('hw.theme', t as string);
-  }, [language, theme]);
-  return made;
-};
 
 interface Times {
   asked: number;
@@ -65,7 +55,7 @@ const tell = (what: string, { asked, painted: shown }: Times) =>
   console.log(`${JOBS} jobs, ${what}: answered after ${asked} ms, shown ${shown} ms later (wanted: 100)`);
 
 test.beforeAll(async ({ browser }) => {
-  page = await open(browser, 'desk', 'en', 'light');
+  page = await openPage(browser, 'desk', 'en', 'light');
   await signIn(page, process.env.HW_USER ?? 'admin', process.env.HW_PASSWORD ?? '');
   const answer = await page.request.fetch(`/v1/users/${USER}`, { method: 'PATCH', headers: { 'X-HW-CSRF': '1' }, data: { password: PASSWORD, role: 'owner' } });
   expect(answer.ok(), await answer.text()).toBe(true);
@@ -114,7 +104,7 @@ for (const [size, language, theme] of [
   ['desk', 'zh', 'light'],
 ] as const) {
   test(`a tenant reads its statement, ${size} ${language}`, async ({ browser }) => {
-    const own = await open(browser, size, language, theme);
+    const own = await openPage(browser, size, language, theme);
     await signIn(own, USER, PASSWORD);
     await own.goto('/money/statements');
     const list = await call<{ items: { number: number; month: string; name: string; due: string }[] }>(own, 'GET', '/v1/statements');

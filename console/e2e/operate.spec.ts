@@ -1,6 +1,7 @@
 // What the operator does, against a real server: looks, drains, registers, signs, tries prices, reconciles, changes the policy, makes a tenant.
 import { expect, test, type Page } from '@playwright/test';
 
+import { listen } from './browser';
 import { look } from './look';
 import { RUN, seed, type Seed } from './operate-seed';
 import { signIn } from './sign-in';
@@ -18,10 +19,7 @@ const complaints: string[] = [];
 test.beforeAll(async ({ browser }) => {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US' });
   page = await context.newPage();
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) complaints.push(message.text());
-  });
+  listen(page, complaints);
   await signIn(page, NAME, PASSWORD);
   given = await seed(page);
 });

@@ -1,6 +1,7 @@
 // Every page of the operator at both sizes and in both languages, over what the other tests have left on the server.
 import { expect, test, type Page } from '@playwright/test';
 
+import { listen, openPage } from './browser';
 import { look } from './look';
 import { signIn } from './sign-in';
 
@@ -52,15 +53,9 @@ for (const [size, language, theme] of [
 ] as const) {
   test(`every page of the operator, ${size} ${language} ${theme}`, async ({ browser }) => {
     test.setTimeout(240_000);
-    const phone = size === 'phone';
-    const context = await browser.newContext({ viewport: phone ? { width: 390, height: 844 } : { width: 1440, height: 900 }, isMobile: phone, hasTouch: phone, reducedMotion: 'reduce' });
-    const page = await context.newPage();
+    const page = await openPage(browser, size, language, theme);
     const complaints: string[] = [];
-    page.on('pageerror', (error) => complaints.push(String(error)));
-    await page.addInitScript(([l, t]) => {
-      localStorage.setItem('hw.language', l as string);
-      localStorage.setItem('hw.theme', t as string);
-    }, [language, theme]);
+    listen(page, complaints);
     await signIn(page, process.env.HW_USER ?? 'admin', process.env.HW_PASSWORD ?? '');
     for (const [name, pattern, marker] of PAGES) {
       const to = await address(page, pattern);
@@ -72,6 +67,6 @@ for (const [size, language, theme] of [
       expect(await page.locator('main').innerText(), name).not.toMatch(/\b(op|opBiz|opPeople|opCluster|mode|common|job|log)\.(\w|-)+/);
     }
     expect(complaints).toEqual([]);
-    await context.close();
+    await page.context().close();
   });
 }

@@ -1,7 +1,8 @@
 // The tenant's pages against a real server with a tenant of its own: every page at desk and at phone size, in both
 // languages, light and dark, and what people do there.
-import { expect, test, type Page } from '@playwright/test';
+import { expect, test } from '@playwright/test';
 
+import { listen, openPage } from './browser';
 import { look } from './look';
 import { seedTenant, type Tenant } from './seed';
 import { signIn } from './sign-in';
@@ -15,12 +16,6 @@ test.beforeAll(async () => {
 });
 
 const complaints: string[] = [];
-const listen = (page: Page) => {
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) complaints.push(message.text());
-  });
-};
 test.beforeEach(() => void (complaints.length = 0));
 test.afterEach(() => expect(complaints).toEqual([]));
 
@@ -45,21 +40,15 @@ const PAGES: [string, string, string][] = [
 for (const [size, language, theme] of [['desk', 'en', 'light'], ['phone', 'zh', 'dark'], ['desk', 'zh', 'dark'], ['phone', 'en', 'light']] as const) {
   test(`every page, ${size} ${language} ${theme}`, async ({ browser }) => {
     test.setTimeout(240_000);
-    const phone = size === 'phone';
-    const context = await browser.newContext({ viewport: phone ? { width: 390, height: 844 } : { width: 1440, height: 900 }, isMobile: phone, hasTouch: phone, reducedMotion: 'reduce' });
-    const page = await context.newPage();
-    listen(page);
-    await page.addInitScript(([l, t]) => {
-      localStorage.setItem('hw.language', l as string);
-      localStorage.setItem('hw.theme', t as string);
-    }, [language, theme]);
+    const page = await openPage(browser, size, language, theme);
+    listen(page, complaints);
     await signIn(page, tenant.owner, tenant.password);
     for (const [name, path, marker] of PAGES) {
       await page.goto(path.replace('ARRAY', tenant.array).replace('JOB', tenant.job).replace('HELD', tenant.held));
       await page.locator(marker).first().waitFor();
       await look(page, `${name}-${size}-${language}`);
     }
-    await context.close();
+    await page.context().close();
   });
 }
 

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 
 import { expect, test, type Page } from '@playwright/test';
 
+import { listen } from './browser';
 import { look } from './look';
 import { call, RUN } from './operate-seed';
 import { signIn } from './sign-in';
@@ -19,10 +20,7 @@ const complaints: string[] = [];
 test.beforeAll(async ({ browser }) => {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US' });
   page = await context.newPage();
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) complaints.push(message.text());
-  });
+  listen(page, complaints);
   await signIn(page, NAME, PASSWORD);
   const jobs: string[] = [];
   for (let n = 0; n < 4; n++) {

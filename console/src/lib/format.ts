@@ -23,6 +23,9 @@ const WORDS: Record<Language, SpanWords> = {
 const KIB = 1024;
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
+/** Digits of a decimal text before its point, without leading zeros. */
+const wholeDigits = (text: string): number => /^-?0*(\d*)/.exec(text)?.[1]?.length ?? 0;
+
 export function makeFormat(language: Language, locale: string, zone?: string) {
   const number = (value: number, digits = 1): string =>
     new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value);
@@ -78,13 +81,13 @@ export function makeFormat(language: Language, locale: string, zone?: string) {
 
   /** Money in a column of a report: from a thousand on two places are enough. */
   const moneyColumn = (text: string, currency: string): string => {
-    const large = (/^-?0*(\d*)/.exec(text)?.[1]?.length ?? 0) > 3;
+    const large = wholeDigits(text) > 3;
     return large ? new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol' } as Intl.NumberFormatOptions).format(text as unknown as number) : money(text, currency);
   };
 
   /** Money to be read from afar: two places below ten thousand, four digits of what is more (`¥377.8K`, `37.78万`). */
   const moneyHead = (text: string, currency: string): string => {
-    const large = (/^-?0*(\d*)/.exec(text)?.[1]?.length ?? 0) > 4;
+    const large = wholeDigits(text) > 4;
     const digits = large ? { notation: 'compact', minimumSignificantDigits: 4, maximumSignificantDigits: 4 } : {};
     return new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol', ...digits } as Intl.NumberFormatOptions).format(text as unknown as number);
   };

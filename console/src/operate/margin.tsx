@@ -22,7 +22,6 @@ const dimension = (name: string | undefined): Dimension | undefined => DIMENSION
 /** Told apart by these, the newest comes first instead of the largest. */
 const IN_TIME: ReadonlySet<string> = new Set(['day', 'month', 'season']);
 
-
 export function MarginPage() {
   const { t } = useTranslation();
   useTitle(t('opBiz.marginTitle'));
