@@ -9,6 +9,7 @@ const BEAT_MS = 600;
 /** A page nobody looks at gives its connection back after this long (a browser has six per server). */
 const HIDDEN_MS = 20_000;
 
+/** What is kept under `jobs`, and nothing else is. */
 type Page = { items: JobSummary[]; next_cursor?: string | null };
 
 /** The list with the states the events tell; the same object when nothing in it changed. */
@@ -54,7 +55,7 @@ export function startLive(client: QueryClient, { onStatus, onEvent, stays }: Liv
     }
     states.clear();
     touched.clear();
-    for (const key of ['jobs', 'pools', 'wallet']) void client.invalidateQueries({ queryKey: [key] });
+    for (const key of ['jobs', 'queue', 'pools', 'wallet']) void client.invalidateQueries({ queryKey: [key] });
   };
 
   const connect = () => {

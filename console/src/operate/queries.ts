@@ -60,8 +60,8 @@ export const q = {
   policies: (cursor?: string) => queryOptions({ queryKey: ['operate', 'policies', cursor], queryFn: ({ signal }) => unwrap(api.GET('/v1/policy/versions', { params: { query: page(cursor, 30) }, signal })), ...kept }),
   /** Jobs that wait, newest first; live by the stream as all lists of jobs. */
   waiting: (pool?: string) => queryOptions({ queryKey: ['jobs', 'waiting', pool], queryFn: ({ signal }) => unwrap(api.GET('/v1/jobs', { params: { query: { state: 'PENDING,HELD', ...(pool ? { pool } : {}), limit: ALL } }, signal })), ...kept }),
-  /** How many jobs wait by class; live like the lists of jobs. */
-  queue: queryOptions({ queryKey: ['jobs', 'queue'], queryFn: ({ signal }) => unwrap(api.GET('/v1/queue', { signal })), ...kept }),
+  /** How many jobs wait by class; live by the stream. */
+  queue: queryOptions({ queryKey: ['queue'], queryFn: ({ signal }) => unwrap(api.GET('/v1/queue', { signal })), ...kept }),
   running: (pool?: string) => queryOptions({ queryKey: ['jobs', 'on', pool], queryFn: ({ signal }) => unwrap(api.GET('/v1/jobs', { params: { query: { state: 'RUNNING,COMPLETING', ...(pool ? { pool } : {}), limit: ALL } }, signal })), ...kept }),
   margin: (by: string, { from, to }: Span, only?: string) => queryOptions({ queryKey: ['operate', 'margin', by, from, to, only], queryFn: ({ signal }) => unwrap(api.GET('/v1/reports/margin', { params: { query: { by, from, to, ...(only ? { only } : {}) } }, signal })), ...kept }),
   /** Where the platform's days begin; a report of no time tells it. */

@@ -15,8 +15,9 @@ mod support;
 #[path = "chaos/world.rs"]
 mod world;
 
+use std::any::Any;
 use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ const WORLDS: u64 = 2;
 /// cluster for its grace of 30 s, what was sent and not answered for 30 s after the last restart of the server, and all that on a
 /// machine that other work keeps busy.
 const SETTLE_MAX: Duration = Duration::from_secs(300);
+/// So many characters of what a seed failed with are said again at the end.
+const SAID_AGAIN: usize = 6_000;
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
@@ -51,6 +54,8 @@ fn heavy_chaos_over_three_clusters_runs_every_job_to_its_end_once() {
     }
     let (seeds, first) = (number("HW_CHAOS_SEEDS", SEEDS), number("HW_SEED", 1));
     let jobs_of = |seed| number("HW_CHAOS_JOBS", if seed == first { JOBS_FIRST } else { JOBS });
+    // What went wrong says more than the way to where it was noticed, and is said again at the end: records of long runs keep that.
+    set_hook(Box::new(|panic| println!("{panic}")));
     let next = AtomicU64::new(first);
     let work = || {
         let mut failed = Vec::new();
@@ -61,19 +66,25 @@ fn heavy_chaos_over_three_clusters_runs_every_job_to_its_end_once() {
             }
             let jobs = jobs_of(seed);
             // The others go on: one run shall tell of all.
-            if catch_unwind(AssertUnwindSafe(|| round(seed, jobs))).is_err() {
-                println!(
-                    "seed {seed} failed: HW_CHAOS_JOBS={jobs} HW_CHAOS_SEEDS=1 HW_SEED={seed} make soak repeats it"
-                );
-                failed.push(seed);
+            if let Err(why) = catch_unwind(AssertUnwindSafe(|| round(seed, jobs))) {
+                let why: String = words(&*why).chars().take(SAID_AGAIN).collect();
+                failed.push(format!(
+                    "seed {seed} (HW_CHAOS_JOBS={jobs} HW_CHAOS_SEEDS=1 HW_SEED={seed} make soak repeats it): {why}"
+                ));
             }
         }
     };
-    let failed: Vec<u64> = std::thread::scope(|scope| {
+    let failed: Vec<String> = std::thread::scope(|scope| {
         let worlds: Vec<_> = (0..WORLDS.min(seeds)).map(|_| scope.spawn(work)).collect();
         worlds.into_iter().flat_map(|world| world.join().expect("what fails is caught")).collect()
     });
-    assert!(failed.is_empty(), "seeds that failed: {failed:?}");
+    assert!(failed.is_empty(), "{} seeds failed\n{}", failed.len(), failed.join("\n"));
+}
+
+/// What a panic says.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words")
 }
 
 /// One seed; what it saw is printed at its end.

@@ -1,5 +1,6 @@
 // What notices are about, as boxes to tick; and how sending them went.
 import { Checkbox } from 'antd';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { NoticeKind, Webhook } from '../../api/types';
@@ -7,11 +8,18 @@ import { useFormat, useNow } from '../../ui/hooks';
 
 const KINDS: readonly NoticeKind[] = ['completed', 'failed', 'started', 'delayed', 'money'];
 
-export function Kinds({ label, value, onChange }: { label: string; value: readonly NoticeKind[]; onChange: (kinds: NoticeKind[]) => void }) {
+/** `onChange` ends when `value` tells what came of it; until then the boxes are as they were ticked. */
+export function Kinds({ label, value, onChange }: { label: string; value: readonly NoticeKind[]; onChange: (kinds: NoticeKind[]) => Promise<unknown> }) {
   const { t } = useTranslation();
+  const [ticked, setTicked] = useState<NoticeKind[]>();
+  const change = (kinds: NoticeKind[]) => {
+    setTicked(kinds);
+    const done = () => setTicked((now) => (now === kinds ? undefined : now));
+    onChange(kinds).then(done, done);
+  };
   return (
     <div role="group" aria-label={label}>
-      <Checkbox.Group className="kinds" value={[...value]} options={KINDS.map((kind) => ({ value: kind, label: t(`notify.kind.${kind}`) }))} onChange={(kinds) => onChange(kinds as NoticeKind[])} />
+      <Checkbox.Group className="kinds" value={[...(ticked ?? value)]} options={KINDS.map((kind) => ({ value: kind, label: t(`notify.kind.${kind}`) }))} onChange={(kinds) => change(kinds as NoticeKind[])} />
     </div>
   );
 }

@@ -62,7 +62,7 @@ function Confirmed({ mail, onOther }: { mail: MailNotices; onOther: () => void }
           </Button>
         </span>
       </div>
-      <Kinds label={t('notify.mailKinds')} value={change.isPending ? change.variables : mail.kinds} onChange={(kinds) => change.mutate(kinds)} />
+      <Kinds label={t('notify.mailKinds')} value={mail.kinds} onChange={change.mutateAsync} />
       {(change.error ?? drop.error) && <ErrorNote error={change.error ?? drop.error} />}
     </>
   );

@@ -63,7 +63,7 @@ function Hook({ hook }: { hook: Webhook }) {
           </Popconfirm>
         </span>
       </div>
-      <Kinds label={t('notify.hookKinds', { url: hook.url })} value={change.isPending ? change.variables : hook.kinds} onChange={(kinds) => change.mutate(kinds)} />
+      <Kinds label={t('notify.hookKinds', { url: hook.url })} value={hook.kinds} onChange={change.mutateAsync} />
     </div>
   );
 }

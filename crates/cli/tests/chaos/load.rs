@@ -1,6 +1,7 @@
 //! The tenants' side: short jobs of several shapes, handed in from several lanes, each under its own key until it is accepted.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -78,10 +79,9 @@ impl Load {
                     return self.accepted.lock().expect("no panic").clone();
                 }
                 if begun.elapsed() > most {
-                    let open = page.items.len();
-                    println!("  {open} jobs are open {} s after the last fault:", most.as_secs());
-                    page.items.iter().take(3).for_each(|job| self.tell(job.number));
-                    panic!("jobs are still open:\n{}", world.tell());
+                    let open: String = page.items.iter().take(3).map(|job| self.tell(job.number)).collect();
+                    let (jobs, secs) = (page.items.len(), most.as_secs());
+                    panic!("{jobs} jobs are open {secs} s after the last fault:\n{open}{}", world.tell());
                 }
             }
             std::thread::park_timeout(Duration::from_millis(200));
@@ -89,14 +89,15 @@ impl Load {
     }
 
     /// What is known of a job, in one line, and the last of its course, newest first, in one line per event.
-    fn tell(&self, number: u64) {
+    fn tell(&self, number: u64) -> String {
         let number = number.to_string();
         let job = self.runtime.block_on(self.client.job(&number));
-        println!("  open: {}", job.map_or_else(|error| error.to_string(), |job| json(&job)));
+        let mut said = format!("  open: {}\n", job.map_or_else(|error| error.to_string(), |job| json(&job)));
         let events = self.runtime.block_on(self.client.job_events(&number).take(200));
         for event in events.map(|page| page.items).unwrap_or_default().iter().rev().take(12) {
-            println!("    {}", json(event));
+            let _ = writeln!(said, "    {}", json(event));
         }
+        said
     }
 }
 
