@@ -59,6 +59,17 @@ test('a node is drained and taken back, down from the list of clusters', async (
   await sound('cluster');
   await button('Resume').click();
   await expect(page.locator('.node-panel .state').first()).toHaveText('up');
+  // Where it stands is said, and the map knows.
+  await button('Say where').click();
+  await field('degrees').fill('somewhere');
+  await sheet().getByRole('button', { name: 'Save' }).click();
+  await expect(sheet()).toContainText('Write latitude, longitude');
+  await field('degrees').fill('26.6, 106.7');
+  await field('label').fill('Guiyang');
+  await sheet().getByRole('button', { name: 'Save' }).click();
+  await expect(page.locator('.place-fact')).toContainText('Guiyang · 26.6, 106.7');
+  await page.goto('/operate');
+  await expect(page.locator('.map-site').filter({ hasText: given.cluster })).toBeAttached();
 });
 
 test('a cluster is registered, and its test says what is wrong', async () => {

@@ -112,6 +112,16 @@ test('a job: its files as curves, text and picture, a word in its output, its ar
   const download = page.waitForEvent('download');
   await page.getByRole('link', { name: 'Download curve.csv' }).click();
   expect((await download).suggestedFilename()).toBe('curve.csv');
+  // A file is put beside them, and over an older one only when that is said.
+  const give = (text: string) => page.locator('input[type=file]').setInputFiles([{ name: 'more.txt', mimeType: 'text/plain', buffer: Buffer.from(text) }]);
+  await give('one');
+  await expect(page.getByRole('link', { name: 'more.txt', exact: true })).toBeVisible();
+  await give('two');
+  await page.getByRole('dialog').getByRole('button', { name: 'Replace' }).click();
+  await expect(page.locator('.bring')).toContainText('1 file is here');
+  await page.getByRole('link', { name: 'more.txt', exact: true }).click();
+  await expect(page.locator('.file-text')).toHaveText('two');
+  await expect(page.locator('.timeline')).toContainText('out/more.txt');
   await page.goto(`/jobs/${tenant.array}_0`);
   await page.locator('.element', { hasText: '3' }).click();
   await expect(page.locator('.job-title .state')).toHaveText('Failed');

@@ -90,6 +90,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/clusters/{cluster}/place": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Say where a cluster stands on the map, or that nobody says it any more. */
+        put: operations["place_cluster"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/clusters/{cluster}/reports": {
         parameters: {
             query?: never;
@@ -2262,6 +2279,7 @@ export interface components {
             lag_millis?: number | null;
             last_contact?: components["schemas"]["Time"] | null;
             name: string;
+            place?: components["schemas"]["Place"] | null;
             /**
              * Format: int32
              * @description Number of its pools.
@@ -2288,6 +2306,7 @@ export interface components {
              */
             name: string;
             /** @description The region of that place, such as `cn-east`; tenants and jobs may be bound to regions. */
+            place?: components["schemas"]["Place"] | null;
             region?: string | null;
             /** @description Where it stands. */
             site?: string | null;
@@ -2310,6 +2329,7 @@ export interface components {
         /** @description A cluster with what only its operator needs. */
         ClusterDetail: components["schemas"]["Cluster"] & {
             link?: components["schemas"]["ClusterWay"] | null;
+            machine?: string | null;
             tried_at?: components["schemas"]["Time"] | null;
         };
         /** @enum {string} */
@@ -4092,6 +4112,18 @@ export interface components {
             version: number;
         };
         /** @description Nodes of one shape in one cluster: what `--partition` names. */
+        /** @description Where something stands. */
+        Place: {
+            /** @description What people call it. */
+            label?: string | null;
+            /** @description Degrees north, -90 to 90. */
+            latitude: number;
+            /** @description Degrees east, -180 to 180. */
+            longitude: number;
+        };
+        PlaceChange: {
+            place?: components["schemas"]["Place"] | null;
+        };
         Pool: {
             /** @description Accelerator model, where there are cards. */
             chip?: string | null;
@@ -4118,6 +4150,12 @@ export interface components {
             /** @description What this host cannot do, and what that means. */
             remarks: string[];
             /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Nodes that the reserve levels keep free now, over all levels; operators and auditors only, `null` on a server that does
+             *     not run the engine.
+             */
+            reserved_nodes?: number | null;
             running_jobs?: number | null;
             /** @description What one node offers. */
             shape: components["schemas"]["Amounts"];
@@ -6911,6 +6949,33 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    place_cluster: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlaceChange"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaceChange"];
                 };
             };
         };

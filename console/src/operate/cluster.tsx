@@ -10,6 +10,7 @@ import { useMayChange } from './address';
 import { HealthTag, ServiceTag } from './clusters';
 import { ActButton, FormDialog } from './form';
 import { PoolHeat } from './heat';
+import { PlaceFact } from './place-fact';
 import { Answer, When } from './parts';
 import { CALM_MS, once, q, type Schemas } from './queries';
 import { Reports } from './reports';
@@ -65,6 +66,8 @@ function Standing({ cluster }: { cluster: Schemas['ClusterDetail'] }) {
             [t('opCluster.version'), cluster.version],
             [t('opCluster.supplier'), cluster.supplier_name],
             [t('opCluster.site'), cluster.site],
+            [t('opCluster.place'), <PlaceFact key="place" cluster={cluster} />],
+            [t('opCluster.machine'), cluster.machine && <code>{cluster.machine}</code>],
             [t('opCluster.tried'), cluster.tried_at && <When key="tried" at={cluster.tried_at} />],
           ]}
         />

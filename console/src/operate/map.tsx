@@ -7,6 +7,7 @@ import type { Pool } from '../api/types';
 import { useFormat, usePhone } from '../ui/hooks';
 import { useAddress } from './address';
 import { dots, type Point, type View } from './land';
+import { standsAt } from './place';
 import { placeOf, viewOf, WORLD } from './places';
 import type { Link as Way } from './policy-text';
 import type { Schemas } from './queries';
@@ -37,7 +38,7 @@ export function mapSites(clusters: readonly Schemas['Cluster'][], pools: readonl
         name: cluster.name,
         site: cluster.site,
         mode: mine[0]?.mode ?? 'partner',
-        at: placeOf(cluster.site, cluster.name),
+        at: standsAt(cluster, clusters),
         load: weight === 0 ? 0 : weighed.reduce((sum, [l, w]) => sum + l * w, 0) / weight,
         cards: mine.reduce((sum, pool) => sum + pool.total.gpus, 0),
         cores: mine.reduce((sum, pool) => sum + pool.total.cpu_millis / 1000, 0),
@@ -57,7 +58,8 @@ export function SiteMap({ sites, links }: { sites: readonly MapSite[]; links: re
   const [search, change] = useAddress();
   const known = sites.filter((site): site is MapSite & { at: Point } => site.at !== undefined);
   const elsewhere = sites.filter((site) => site.at === undefined);
-  const fitting = viewOf(known.map((site) => site.at));
+  const ends = links.flatMap(({ a, b }) => [endOf(a, known), endOf(b, known)]).filter((end) => end !== undefined);
+  const fitting = viewOf([...known.map((site) => site.at), ...ends]);
   const view = search.map === 'world' ? WORLD : fitting;
   return (
     <div className="map">
@@ -67,6 +69,7 @@ export function SiteMap({ sites, links }: { sites: readonly MapSite[]; links: re
           {search.map === 'world' ? t('op.map.sites') : t('op.map.world')}
         </button>
       )}
+      {links.length > 0 && <WayList links={links} />}
       {elsewhere.length > 0 && (
         <div className="map-row">
           <span className="faint">{t('op.map.elsewhere')}</span>
@@ -75,6 +78,7 @@ export function SiteMap({ sites, links }: { sites: readonly MapSite[]; links: re
               {site.name} <SiteWords site={site} />
             </Link>
           ))}
+          <span className="faint">{t('op.map.say')}</span>
         </div>
       )}
     </div>
@@ -110,7 +114,7 @@ function Picture({ sites, links, view, phone }: PictureProps) {
   return (
     <svg className="map-picture" viewBox={`${left} ${top} ${width} ${bottom - top}`} role="img" aria-label={t('op.map.label', { sites: words })}>
       <Land view={view} step={(view.east - view.west) / 120} />
-      <Ways links={links} sites={sites} unit={unit} />
+      <Ways links={links} sites={sites} unit={unit} words={!phone} />
       {placeLabels(sites, unit, left, right).map(({ site, x, y, right: onRight, lift }) => (
         <Spot key={site.name} site={site} x={x} y={y} unit={unit} onRight={onRight} lift={lift} />
       ))}
@@ -145,24 +149,63 @@ function placeLabels(sites: readonly (MapSite & { at: Point })[], unit: number, 
     });
 }
 
-function Ways({ links, sites, unit }: { links: readonly Way[]; sites: PictureProps['sites']; unit: number }) {
-  const find = (name: string) => sites.find((site) => site.site === name || site.name === name)?.at ?? placeOf(name);
+/** Where an end of a link stands: at the site or cluster of that name, or where the name says. */
+const endOf = (name: string, sites: PictureProps['sites']): Point | undefined => sites.find((site) => site.site === name || site.name === name)?.at ?? placeOf(name);
+
+/** A phone has no room for words on lines, nor has a short line; the list below has them all. */
+function Ways({ links, sites, unit, words }: { links: readonly Way[]; sites: PictureProps['sites']; unit: number; words: boolean }) {
+  const figures = useFigures();
   return (
     <g className="map-ways">
       {links.map((link) => {
-        const [a, b] = [find(link.a), find(link.b)];
+        const [a, b] = [endOf(link.a, sites), endOf(link.b, sites)];
         if (!a || !b) return null;
         const [[x1, y1], [x2, y2]] = [at(a), at(b)];
-        const bow = Math.hypot(x2 - x1, y2 - y1) * 0.16;
+        const long = Math.hypot(x2 - x1, y2 - y1);
+        const bow = long * 0.16;
         // One, ten, a hundred Gbit/s: a line half as thick again each.
         const thick = unit * 0.16 * 1.5 ** Math.max(0, Math.log10((link.bandwidth ?? 1000) / 1000));
+        const figure = figures(link);
         return (
-          <path key={`${link.a} ${link.b}`} d={`M${x1} ${y1}Q${(x1 + x2) / 2} ${(y1 + y2) / 2 - bow} ${x2} ${y2}`} strokeWidth={thick}>
-            <title>{[`${link.a} – ${link.b}`, link.latency].filter(Boolean).join(' · ')}</title>
-          </path>
+          <g key={`${link.a} ${link.b}`}>
+            <path d={`M${x1} ${y1}Q${(x1 + x2) / 2} ${(y1 + y2) / 2 - bow} ${x2} ${y2}`} strokeWidth={thick}>
+              <title>{[`${link.a} – ${link.b}`, figure].filter(Boolean).join(' · ')}</title>
+            </path>
+            {words && figure && long > figure.length * unit * 1.1 && (
+              <text className="map-way-word" x={(x1 + x2) / 2} y={(y1 + y2) / 2 - bow / 2 - unit * 0.5} fontSize={unit * 1.25} textAnchor="middle" strokeWidth={unit * 0.5}>
+                {figure}
+              </text>
+            )}
+          </g>
         );
       })}
     </g>
+  );
+}
+
+/** Bandwidth, latency and price of a link, as far as the policy says them. */
+function useFigures() {
+  const { t } = useTranslation();
+  const format = useFormat();
+  return ({ bandwidth, latency, price }: Way): string => {
+    const wide = bandwidth !== undefined && (bandwidth >= 1000 ? t('op.map.gbit', { n: format.number(bandwidth / 1000) }) : t('op.map.mbit', { n: format.number(bandwidth) }));
+    return [wide, latency, price && t('op.map.gib', { price })].filter(Boolean).join(' · ');
+  };
+}
+
+/** Links with their figures as a list, also of places that are not on the map. */
+function WayList({ links }: { links: readonly Way[] }) {
+  const { t } = useTranslation();
+  const figures = useFigures();
+  return (
+    <div className="map-row map-way-list">
+      <span className="faint">{t('op.map.links')}</span>
+      {links.map((link) => (
+        <span key={`${link.a} ${link.b}`}>
+          {`${link.a} – ${link.b}`} <span className="faint">{figures(link)}</span>
+        </span>
+      ))}
+    </div>
   );
 }
 

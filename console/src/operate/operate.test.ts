@@ -5,7 +5,7 @@ import { dots, isLand } from './land';
 import { byCurrency, decimal, largest, micros, share, sum } from './money';
 import { asQuery, periodOf } from './period';
 import { placeOf, viewOf, WORLD } from './places';
-import { diff, hunks, readPolicy } from './policy-text';
+import { diff, hunks, linksOf } from './policy-text';
 
 describe('money', () => {
   test('sums texts without a float', () => {
@@ -79,8 +79,10 @@ describe('the map', () => {
 describe('a policy document', () => {
   const document = 'reserve_permille = 100\n\n[links]\nfiles = "sh"\n\n[links.between]\n\n[links.between.sh."site 2"]\nlatency = "30ms"\nbandwidth_mbit_s = 200.0\n[reserve]\nurgent = true\n';
   test('tells links and the reserve', () => {
-    expect(readPolicy(document)).toEqual({ reservePermille: 100, links: [{ a: 'sh', b: 'site 2', latency: '30ms', bandwidth: 200 }] });
-    expect(readPolicy('[reserve]\nurgent = true')).toEqual({ links: [] });
+    expect(linksOf(document)).toEqual([{ a: 'sh', b: 'site 2', latency: '30ms', bandwidth: 200 }]);
+    const printed = '[links.between.sh.bj]\nlatency = "0s"\nbandwidth_mbit_s = 10000.0\ngib_price = "0.02"\n[links.between.sh.gz]\nlatency = "20ms"\ngib_price = "0.00"';
+    expect(linksOf(printed)).toEqual([{ a: 'sh', b: 'bj', bandwidth: 10_000, price: '0.02' }, { a: 'sh', b: 'gz', latency: '20ms' }]);
+    expect(linksOf('[reserve]\nurgent = true')).toEqual([]);
   });
   test('is compared by lines', () => {
     expect(diff('a\nb\nc', 'a\nx\nc\nd')).toEqual([

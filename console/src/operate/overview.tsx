@@ -11,9 +11,9 @@ import { byCurrency } from './money';
 import { mapSites, SiteMap } from './map';
 import { Amount, usePeriod } from './parts';
 import { asQuery } from './period';
-import { readPolicy } from './policy-text';
+import { linksOf } from './policy-text';
 import { CALM_MS, q, type Schemas } from './queries';
-import { type Alarm, alarms, type Use, uses } from './standing';
+import { type Alarm, alarms, reserveOf, type Use, uses } from './standing';
 
 /** Clusters whose last report is looked at for alarms; one question each. */
 const REPORTS_MAX = 20;
@@ -26,7 +26,6 @@ export function OverviewPage() {
   const pools = useQuery({ ...q.pools, ...calm });
   const policy = useQuery(q.policy);
   const failed = [clusters, pools].find((query) => query.error && !query.data);
-  const read = policy.data ? readPolicy(policy.data.document) : { links: [] };
   return (
     <>
       <PageHead title={t('op.overview.title')} />
@@ -41,13 +40,13 @@ export function OverviewPage() {
           <Headline pools={pools.data.items} />
           <div className="watch-map">
             <Section flush>
-              <SiteMap sites={mapSites(clusters.data.items, pools.data.items)} links={read.links} />
+              <SiteMap sites={mapSites(clusters.data.items, pools.data.items)} links={policy.data ? linksOf(policy.data.document) : []} />
             </Section>
             <QueuePanel />
           </div>
           <div className="watch-side">
             <AlarmPanel clusters={clusters.data.items} pools={pools.data.items} />
-            <UsePanel pools={pools.data.items} reserve={read.reservePermille} />
+            <UsePanel pools={pools.data.items} />
             <MoneyPanel />
           </div>
         </div>
@@ -108,12 +107,11 @@ function Headline({ pools }: { pools: readonly Pool[] }) {
   );
 }
 
-function UsePanel({ pools, reserve }: { pools: readonly Pool[]; reserve: number | undefined }) {
+function UsePanel({ pools }: { pools: readonly Pool[] }) {
   const { t } = useTranslation();
   const format = useFormat();
   const today = useQuery({ ...q.poolsReport(asQuery(usePeriod('today'))), ...calm }).data;
-  const own = pools.filter((pool) => pool.mode === 'own' && pool.cluster_service !== 'retired');
-  const [use] = uses(own);
+  const level = reserveOf(pools);
   const percent = (part: number) => `${format.number(part * 100, 0)} %`;
   return (
     <Section title={t('op.overview.use')}>
@@ -130,10 +128,10 @@ function UsePanel({ pools, reserve }: { pools: readonly Pool[]; reserve: number 
           </p>
         </div>
       ))}
-      {use && reserve !== undefined && (
+      {level && (
         <p className="use-reserve">
-          {t('op.overview.reserve', { free: percent(1 - use.allocated / use.total), target: percent(reserve / 1000) })}
-          {1 - use.allocated / use.total < reserve / 1000 && <strong className="warn-text"> {t('op.overview.below')}</strong>}
+          {t('op.overview.reserve', { free: percent(level.free), target: percent(level.target) })}
+          {level.free < level.target && <strong className="warn-text"> {t('op.overview.below')}</strong>}
         </p>
       )}
     </Section>

@@ -4,7 +4,10 @@ export interface Link {
   a: string;
   b: string;
   latency?: string | undefined;
+  /** Mbit/s. */
   bandwidth?: number | undefined;
+  /** Of a GiB. */
+  price?: string | undefined;
 }
 
 const bare = (text: string): string => text.trim().replace(/^"(.*)"$/, '$1');
@@ -29,16 +32,17 @@ function tables(document: string): Map<string, Map<string, string>> {
   return out;
 }
 
-export function readPolicy(document: string): { reservePermille?: number; links: Link[] } {
-  const all = tables(document);
-  const links = [...all].flatMap(([name, values]): Link[] => {
+/** The links between sites that a policy knows. */
+export function linksOf(document: string): Link[] {
+  return [...tables(document)].flatMap(([name, values]): Link[] => {
     const [links, between, a, b] = name.split('\u0000');
     if (links !== 'links' || between !== 'between' || !a || !b) return [];
     const bandwidth = Number(values.get('bandwidth_mbit_s'));
-    return [{ a, b, latency: values.has('latency') ? bare(values.get('latency') as string) : undefined, bandwidth: bandwidth > 0 ? bandwidth : undefined }];
+    const text = (key: string) => (values.has(key) ? bare(values.get(key) as string) : undefined);
+    const [latency, price] = [text('latency'), text('gib_price')];
+    // Zero is what a document prints where nobody said anything.
+    return [{ a, b, latency: latency && !/^0\D*$/.test(latency) ? latency : undefined, bandwidth: bandwidth > 0 ? bandwidth : undefined, price: price && Number(price) > 0 ? price : undefined }];
   });
-  const reserve = Number(all.get('')?.get('reserve_permille') ?? Number.NaN);
-  return Number.isFinite(reserve) ? { reservePermille: reserve, links } : { links };
 }
 
 export interface DiffLine {

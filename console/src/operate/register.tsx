@@ -10,6 +10,7 @@ import { PageHead, Section } from '../ui/parts';
 import { useMayChange } from './address';
 import { ServiceActions } from './cluster';
 import { type Field, FieldLine, Refusal, type Values, valuesOf } from './form';
+import { degreesOf } from './place';
 import { once, q, type Schemas } from './queries';
 import { useQuery } from '@tanstack/react-query';
 import { Reports } from './reports';
@@ -52,7 +53,9 @@ function Who({ values, onNext }: { values: Values; onNext: (more: Values) => voi
   const [mode, setMode] = useState(values.mode ?? 'partner');
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    onNext(valuesOf(event.currentTarget));
+    const field = event.currentTarget.elements.namedItem('degrees') as HTMLInputElement;
+    field.setCustomValidity(field.value.trim() && !degreesOf(field.value) ? t('opCluster.degreesWrong') : '');
+    if (event.currentTarget.reportValidity()) onNext(valuesOf(event.currentTarget));
   };
   const money = (name: string, label: string): Field => ({ name, label, kind: 'money', value: values[name] ?? '' });
   const first: Field[] = [
@@ -60,6 +63,8 @@ function Who({ values, onNext }: { values: Values; onNext: (more: Values) => voi
     { name: 'supplier', label: t('opCluster.supplier'), required: true, value: values.supplier ?? '' },
     { name: 'site', label: t('opCluster.site'), hint: t('opCluster.siteHint'), value: values.site ?? '' },
     { name: 'region', label: t('opCluster.region'), value: values.region ?? '' },
+    { name: 'degrees', label: t('opCluster.degrees'), hint: t('opCluster.degreesHint'), value: values.degrees ?? '' },
+    { name: 'placeLabel', label: t('opCluster.placeLabel'), value: values.placeLabel ?? '' },
   ];
   const cost: Field[] =
     mode === 'own'
@@ -67,7 +72,7 @@ function Who({ values, onNext }: { values: Values; onNext: (more: Values) => voi
       : [money('core', t('opCluster.coreHour')), money('card', t('opCluster.cardHour')), money('gib', t('opCluster.gibHour'))];
   return (
     <Section>
-      <form onSubmit={submit}>
+      <form onSubmit={submit} onInput={(event) => event.target instanceof HTMLInputElement && event.target.setCustomValidity('')}>
         <div className="sheet-fields">
           {first.map((field) => <FieldLine key={field.name} field={field} />)}
           <label className="sheet-wide">
@@ -148,8 +153,10 @@ function Way({ values, onBack, onDone }: { values: Values; onBack: (more: Values
 
 /** The request that the fields make: own clusters cost by node, partners' take a fee. */
 function bodyOf(values: Values): Schemas['ClusterCreate'] {
-  const { name = '', supplier = '', site, region, mode } = values;
-  const body = { name, supplier, mode: mode === 'own' ? ('own' as const) : ('partner' as const), ...(site ? { site } : {}), ...(region ? { region } : {}), slurm: slurmOf(values) as Record<string, never> };
+  const { name = '', supplier = '', site, region, mode, placeLabel } = values;
+  const at = degreesOf(values.degrees ?? '');
+  const place = at && { ...at, ...(placeLabel ? { label: placeLabel } : {}) };
+  const body = { name, supplier, mode: mode === 'own' ? ('own' as const) : ('partner' as const), ...(site ? { site } : {}), ...(region ? { region } : {}), ...(place && { place }), slurm: slurmOf(values) as Record<string, never> };
   if (mode === 'own') {
     const cost = { purchase_price: values.purchase || '0', residual: values.residual || '0', datacentre_fee_month: values.datacentre || '0', ...(values.life ? { life_months: Number(values.life) } : {}) };
     return { ...body, cost };

@@ -5,7 +5,7 @@ import type { JobSummary, Pool } from '../api/types';
 import { dayEnd, dayStart } from './found';
 import { headings, mappingOf, separator } from './mapping';
 import type { Schemas } from './queries';
-import { alarms, load, queueByClass, uses } from './standing';
+import { alarms, load, queueByClass, reserveOf, uses } from './standing';
 
 const amounts = (cpu_millis: number, gpus: number) => ({ cpu_millis, gpus, memory_bytes: 0, tres: '' });
 const pool = (more: Partial<Pool>): Pool =>
@@ -24,6 +24,16 @@ describe('use', () => {
     expect(load(pool({}))).toBe(0.75);
     expect(load(pool({ free: null }))).toBe(0);
   });
+});
+
+test('the reserve is what the server keeps of own pools, pool by pool', () => {
+  const shape = amounts(64_000, 8);
+  const total = amounts(256_000, 32);
+  const own = (reserved_nodes: number | null, free = 8) => pool({ shape, total, free: amounts(0, free), reserved_nodes });
+  expect(reserveOf([own(1), own(3), pool({ mode: 'partner', shape, total })])).toEqual({ free: 0.25, target: 0.5 });
+  // Nothing is kept, or nobody tells: there is no level to compare with.
+  expect(reserveOf([own(0)])).toBeUndefined();
+  expect(reserveOf([own(null)])).toBeUndefined();
 });
 
 test('the queue is counted by class with who waits longest', () => {

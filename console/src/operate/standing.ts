@@ -29,6 +29,17 @@ export function uses(pools: readonly Pool[]): Use[] {
   });
 }
 
+/** Of own pools with cards, or else of all own ones: the share that is free, and the share that the reserve levels keep now, as the
+ * server tells it pool by pool. Nothing where it tells none, and where nothing is kept. */
+export function reserveOf(pools: readonly Pool[]): { free: number; target: number } | undefined {
+  const own = pools.filter((pool) => pool.mode === 'own' && pool.cluster_service !== 'retired' && pool.reserved_nodes != null && pool.free);
+  const [use] = uses(own);
+  if (!use || use.total === 0) return undefined;
+  const each = (pool: Pool): number => (use.unit === 'cards' ? pool.shape.gpus : pool.shape.cpu_millis / 1000);
+  const kept = own.reduce((sum, pool) => sum + (pool.reserved_nodes ?? 0) * each(pool), 0);
+  return kept === 0 ? undefined : { free: 1 - use.allocated / use.total, target: kept / use.total };
+}
+
 /** Share of a pool that is allocated: of its cards where it has any, else of its cores. */
 export function load(pool: Pool): number {
   const pick = (amounts: Schemas['Amounts']) => (pool.total.gpus > 0 ? amounts.gpus : amounts.cpu_millis);

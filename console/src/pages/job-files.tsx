@@ -1,4 +1,4 @@
-// Files of a job's work folder: folders to walk through, and one file shown as text, picture, table or curves.
+// Files of a job's work folder: folders to walk through, one file shown as text, picture, table or curves, and files that are put there.
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { Button } from 'antd';
@@ -8,6 +8,7 @@ import { useTranslation } from 'react-i18next';
 import { beginningQuery, contentUrl, filesQuery, SHOWN_BYTES } from '../api/files';
 import { ApiProblem } from '../api/problem';
 import type { FileEntry, Job } from '../api/types';
+import { bringToJob, WORK_FILE_MAX } from '../api/upload';
 import { curvesOf, rowsOf } from '../lib/csv';
 import { label } from '../lib/jobs';
 import { SERIES } from '../ui/bars';
@@ -15,6 +16,7 @@ import { useFormat, useNow } from '../ui/hooks';
 import { ErrorNote, Loading, Section } from '../ui/parts';
 import { Plot } from '../ui/plot';
 import { type Column, DataTable } from '../ui/table';
+import { BringBar, dropOf, useBringing } from './files-bring';
 
 const route = getRouteApi('/shell/jobs/$job');
 const PICTURE = /\.(png|jpe?g|gif|webp|bmp)$/i;
@@ -34,31 +36,38 @@ export function Files({ job }: { job: Job }) {
   const files = useInfiniteQuery(filesQuery(job.id, dir));
   const items = files.data?.pages.flatMap((page) => page.items);
   const entry = items?.find((one) => one.path === file);
+  const bringing = useBringing({
+    send: (one, replace, signal, tell) => bringToJob(one, job.id, dir ? `${dir}/${one.name}` : one.name, replace, signal, tell),
+    touched: ['job', job.id],
+    most: WORK_FILE_MAX,
+  });
   if (!job.started_at) return null;
   const gone = files.error instanceof ApiProblem && files.error.status === 404;
   return (
-    <Section title={t('files.title')} flush>
-      {dir && <Trail job={job} dir={dir} />}
-      {gone ? (
-        <p className="pad faint">{t('files.gone')}</p>
-      ) : files.error && !items ? (
-        <ErrorNote error={files.error} onRetry={() => void files.refetch()} />
-      ) : !items ? (
-        <Loading lines={3} />
-      ) : items.length === 0 ? (
-        <p className="pad faint">{t('files.none')}</p>
-      ) : (
-        <FileTable job={job} dir={dir} files={items} />
-      )}
-      {files.hasNextPage && (
-        <div className="pad">
-          <Button size="small" loading={files.isFetchingNextPage} onClick={() => void files.fetchNextPage()}>
-            {t('files.more')}
-          </Button>
-        </div>
-      )}
-      {file && <View key={file} job={job} path={file} size={entry?.size} />}
-    </Section>
+    <div {...dropOf(bringing)}>
+      <Section title={t('files.title')} aside={!gone && <div className="bring"><BringBar bringing={bringing} small /></div>} flush>
+        {dir && <Trail job={job} dir={dir} />}
+        {gone ? (
+          <p className="pad faint">{t('files.gone')}</p>
+        ) : files.error && !items ? (
+          <ErrorNote error={files.error} onRetry={() => void files.refetch()} />
+        ) : !items ? (
+          <Loading lines={3} />
+        ) : items.length === 0 ? (
+          <p className="pad faint">{t('files.none')}</p>
+        ) : (
+          <FileTable job={job} dir={dir} files={items} />
+        )}
+        {files.hasNextPage && (
+          <div className="pad">
+            <Button size="small" loading={files.isFetchingNextPage} onClick={() => void files.fetchNextPage()}>
+              {t('files.more')}
+            </Button>
+          </div>
+        )}
+        {file && <View key={file} job={job} path={file} size={entry?.size} />}
+      </Section>
+    </div>
   );
 }
 

@@ -127,6 +127,7 @@ fn join(server: &Hw, place: &Place, farm: &Farm, runtime: &Runtime) -> Cut {
         mode: Some(SupplyMode::Partner),
         site: None,
         region: None,
+        place: None,
         cost: None,
         fee: None,
         slurm: json!({"way": way, "work_root": place.shared("work-delta"), "grace_secs": 5}),

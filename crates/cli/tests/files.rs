@@ -150,6 +150,53 @@ fn inputs_are_those_of_the_submission() {
     server.terminate();
 }
 
+/// A running job is given files: whole, over older ones only when that is said, and nothing else of its folder is touched.
+#[test]
+fn a_running_job_is_given_files() {
+    let place = Place::new();
+    let mut server = place.server(2, "");
+    server.start();
+    let (large, go, script) = (place.path().join("large"), place.path().join("go"), place.path().join("job.sh"));
+    std::fs::write(&large, bytes(9 * MIB + 17, 5)).expect("a file");
+    std::fs::write(&go, "first").expect("a file");
+    // It ends when `go` is there, and has then seen all of it.
+    let lines =
+        "#!/bin/sh\n: >ready\nuntil [ -f go ]; do sleep 0.05; done\ncat go in/old\ncmp in/deep/large in/deep/large\n";
+    std::fs::write(&script, lines).expect("a script");
+    let (large_text, go_text) = (large.to_string_lossy().into_owned(), go.to_string_lossy().into_owned());
+    let held = ends(&server, &["submit", "-q", "-H", &script.to_string_lossy()], 0).trim().to_owned();
+    ends(&server, &["put", &go_text, &format!("{held}:go")], 5);
+    ends(&server, &["release", &held], 0);
+    let job = held;
+    let at = |path: &str| format!("{job}:{path}");
+    wait_for("the job to begin", LONG, || text(&server.run(&["ls", &at("")]).stdout).contains("ready").then_some(()));
+    ends(&server, &["put", &large_text, &at("in/deep/")], 0);
+    let back = place.path().join("back");
+    ends(&server, &["get", &at("in/deep/large"), &back.to_string_lossy()], 0);
+    same(&large, &back);
+    ends(&server, &["put", &go_text, &at("in/old")], 0);
+    std::fs::write(&go, "second").expect("a file");
+    ends(&server, &["put", &go_text, &at("in/old")], 5);
+    assert_eq!(ends(&server, &["cat", &at("in/old")], 0), "first");
+    ends(&server, &["put", "--replace", &go_text, &at("in/old")], 0);
+    // The output is the platform's to write, and nothing lies outside.
+    let output = format!("slurm-{job}.out");
+    for bad in [&*output, ".hw-uploads/x", "in/../../x", "in/old/x"] {
+        ends(&server, &["put", "--replace", &go_text, &at(bad)], 2);
+    }
+    let listed = ends(&server, &["ls", "-R", &at("")], 0);
+    assert!(!listed.contains("hw-uploads"), "{listed}");
+    ends(&server, &["put", &go_text, &at("go")], 0);
+    let seen = wait_for("the job's output", LONG, || {
+        let output = text(&server.run(&["logs", &job]).stdout);
+        output.contains("second").then_some(output)
+    });
+    assert_eq!(seen, "secondsecond");
+    let told = text(&server.run(&["show", &job]).stdout);
+    assert!(told.contains("in/old") && told.contains("put into its work folder"), "{told}");
+    server.terminate();
+}
+
 fn arrived(server: &Hw) -> u64 {
     let Ok(listed) = std::fs::read_dir(server.data().join("files/parts")) else { return 0 };
     listed.filter_map(|one| one.ok()?.metadata().ok()).map(|found| found.len()).max().unwrap_or(0)

@@ -121,6 +121,7 @@ fn of_code(code: ErrorCode) -> NextMove {
         C::NotFound | C::JobNotFound | C::LogNotFound | C::FileNotFound | C::RouteNotFound => NextMove::NotFound,
         C::WrongState
         | C::WrongOffset
+        | C::FileExists
         | C::OverQuota
         | C::NameTaken
         | C::TenantSuspended

@@ -1,7 +1,7 @@
 //! Files: a tenant's own, and those in the work folders of its jobs.
 
 use reqwest::Response;
-use wire::files::{FileEntry, FilesQuery, FilesRemoved, Upload, UploadStart};
+use wire::files::{FileEntry, FilesQuery, FilesRemoved, JobUpload, JobUploadQuery, Upload, UploadStart};
 
 use crate::jobs::filters;
 use crate::{Client, ClientError, Pages};
@@ -69,6 +69,20 @@ impl Client {
     pub async fn job_file(&self, job: &str, path: &str, first: u64, tag: Option<&str>) -> Result<Content, ClientError> {
         let call = self.get(&["v1", "jobs", job, "files", "content"]).query("path", Some(path));
         self.content(call, first, tag).await
+    }
+
+    /// Sends a piece, at most 8 MiB, of a file into a job's work folder; one without bytes asks how far the file has come.
+    pub async fn put_job_file(
+        &self,
+        job: &str,
+        query: &JobUploadQuery,
+        piece: Vec<u8>,
+    ) -> Result<JobUpload, ClientError> {
+        let call = self.put(&["v1", "jobs", job, "files", "content"]);
+        let call = filters(&["path", "size", "sha256", "offset", "replace", "mode"], query)
+            .into_iter()
+            .fold(call, |call, (name, value)| call.query(name, Some(value)));
+        self.read(call.bytes_body(piece)).await
     }
 
     pub(crate) async fn content(

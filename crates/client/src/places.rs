@@ -3,6 +3,7 @@
 use base::ReportId;
 use wire::cluster::{ClusterCreate, ClusterCreated, ClusterDetail, ClusterReport, ServiceChange, ServiceChanged};
 use wire::cost::{PoolCostDone, PoolCostSet};
+use wire::place::{Place, PlaceChange};
 use wire::supply::{Cluster, NodeChange, NodeChanged, Pool, Systems};
 use wire::{ClusterService, NodeState, ReportKind};
 
@@ -40,6 +41,11 @@ impl Client {
     /// Begins a check or a trial; its report is read by [`Client::cluster_report`].
     pub async fn examine_cluster(&self, cluster: &str, kind: ReportKind) -> Result<ClusterReport, ClientError> {
         self.read(self.post(&["v1", "clusters", cluster, kind.as_str()])).await
+    }
+    /// Says where a cluster stands; `None`: nobody does.
+    pub async fn place_cluster(&self, cluster: &str, place: Option<Place>) -> Result<PlaceChange, ClientError> {
+        let call = self.put(&["v1", "clusters", cluster, "place"]);
+        self.read(call.json(&PlaceChange { place })).await
     }
     pub async fn set_service(
         &self,

@@ -20,6 +20,7 @@ mod watch;
 pub use cluster::{LocalCluster, passable};
 pub use config::{LocalConfig, LocalError, LocalPool, User, Watch};
 pub use detect::{detect, gpus_present};
+pub use files::LocalFiles;
 pub use supervise::supervise_main;
 
 /// First argument of the program with which it becomes a supervisor. To be looked at before anything else in `main`.

@@ -113,6 +113,8 @@ impl Bench {
             service: Default::default(),
             tried_at: None,
             region: Default::default(),
+            place: None,
+            machine: Default::default(),
             terms: Default::default(),
         }));
         self.observe(Observed::Reachable);

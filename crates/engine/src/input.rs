@@ -8,8 +8,8 @@ use base::{
 };
 use model::{
     Actor, Cluster, ClusterLink, ClusterReport, ClusterTerms, ContractTier, DependencyKind, JobSpec, NodeState,
-    Observation, Outcome, Pool, PriorityClass, ProjectRole, Role, Service, StateCode, Supplier, TenantStatus, Token,
-    User,
+    Observation, Outcome, Place, Pool, PriorityClass, ProjectRole, Role, Service, StateCode, Supplier, TenantStatus,
+    Token, User,
 };
 use rating::tariff::Month;
 use rating::{PoolCost, PriceBook};
@@ -145,6 +145,15 @@ pub enum Command {
         what: FetchEnd,
     },
 
+    /// Somebody put a file into its work folder. The job itself does not change; `state` counts where it is no longer open.
+    NoteUpload {
+        job: JobId,
+        tenant: TenantId,
+        state: StateCode,
+        path: Arc<str>,
+        bytes: u64,
+    },
+
     /// No newer checkpoint of a running attempt can be taken. The job itself does not change.
     NoteCheckpoint {
         attempt: AttemptId,
@@ -248,6 +257,11 @@ pub enum Command {
         service: Service,
         force: bool,
     },
+    /// Where a cluster stands on the map; `None`: nobody says.
+    PlaceCluster {
+        cluster: ClusterId,
+        place: Option<Place>,
+    },
     KeepReport(ClusterReport),
     /// What a cluster says of itself beyond its pools.
     DescribeCluster {
@@ -283,6 +297,7 @@ impl Command {
             Self::Requeue { .. } => "job.requeue",
             Self::Change { .. } => "job.change",
             Self::NoteResults { .. } => "job.results",
+            Self::NoteUpload { .. } => "job.upload",
             Self::NoteCheckpoint { .. } => "job.checkpoint",
             Self::CreateTenant { .. } => "tenant.create",
             Self::ChangeTenant { .. } => "tenant.change",
@@ -307,6 +322,7 @@ impl Command {
             Self::RegisterSupplier(_) => "supplier.register",
             Self::SetSupplierTerms(_) => "supplier.terms",
             Self::RegisterCluster(_) => "cluster.register",
+            Self::PlaceCluster { .. } => "cluster.place",
             Self::ConnectCluster { .. } => "cluster.connect",
             Self::SetService { .. } => "cluster.service",
             Self::KeepReport(_) => "cluster.report",

@@ -58,6 +58,13 @@ impl Network {
         Links::new(self.pairs().map(|(a, b, path)| (a.into(), b.into(), path)), self.otherwise)
     }
 
+    /// Whether a site of that name is in it.
+    pub(crate) fn names(&self, site: &str) -> bool {
+        let homes = self.tenants.values().flat_map(|home| [&home.files, &home.users]);
+        [&self.files, &self.users].into_iter().chain(homes).any(|named| &**named == site)
+            || self.pairs().any(|(a, b, _)| a == site || b == site)
+    }
+
     fn pairs(&self) -> impl Iterator<Item = (&str, &str, Path)> {
         self.between.iter().flat_map(|(a, others)| others.iter().map(move |(b, path)| (a.as_str(), b.as_str(), *path)))
     }

@@ -192,6 +192,20 @@ impl Engine {
         self.sched.free(pool)
     }
 
+    /// Nodes of an own pool that are kept free now, over all levels; `None` for a pool that is not known.
+    pub fn reserved_nodes(&self, pool: PoolId) -> Option<u32> {
+        let pool = &self.pools.get(&pool)?.pool;
+        let all: u32 = self.kept(pool).iter().map(|(_, nodes)| *nodes).fold(0, u32::saturating_add);
+        Some(all.min(u32::try_from(pool.nodes.len()).unwrap_or(u32::MAX)))
+    }
+
+    /// Whether tenants' regions, the policy's links or open jobs name a site so.
+    pub fn names_site(&self, name: &str) -> bool {
+        let of_tenants = self.tenants.values().any(|entry| entry.tenant.regions.iter().any(|at| &**at == name));
+        let of_jobs = self.jobs.values().any(|entry| entry.spec.spec.regions.iter().any(|at| &**at == name));
+        of_tenants || of_jobs || self.policy.steering.links.names(name)
+    }
+
     pub fn job(&self, id: JobId) -> Option<&model::Job> {
         self.jobs.get(&id).map(|e| &e.job)
     }

@@ -87,6 +87,13 @@ impl Engine {
                 out.records.push(Record::Results { job, at: self.now, due: false });
                 Ok(Report::Done)
             }
+            Command::NoteUpload { job, tenant, state, path, bytes } => {
+                let state = self.jobs.get(&job).map_or(state, |entry| entry.job.state());
+                let detail = format!("{path}, {bytes} bytes");
+                self.event(out, actor, Some(tenant), Some((job, state)), EventKind::Uploaded { path, bytes });
+                self.audit(out, actor, "job.upload", job.to_string(), Some(tenant), detail);
+                Ok(Report::Done)
+            }
             Command::NoteCheckpoint { attempt, text } => {
                 if self.jobs.contains_key(&attempt.job) {
                     self.job_event(out, actor, attempt.job, EventKind::CheckpointFailed { attempt, text });
@@ -121,6 +128,7 @@ impl Engine {
             | Command::RegisterCluster(_)
             | Command::ConnectCluster { .. }
             | Command::SetService { .. }
+            | Command::PlaceCluster { .. }
             | Command::KeepReport(_)
             | Command::DescribeCluster { .. }
             | Command::RegisterPool { .. }

@@ -6,7 +6,7 @@ use base::{ClusterId, Money, PoolId, Resources};
 use model::people::valid_name;
 use model::{
     Actor, AttemptPhase, Cluster, ClusterHealth, ClusterLink, ClusterReport, ClusterTerms, EventKind, Licence,
-    NodeState, Pool, ReportKind, Service, SupplyMode,
+    NodeState, Place, Pool, ReportKind, Service, SupplyMode,
 };
 use rating::PoolCost;
 use sched::{ClusterView, LicenceView, NodeView, PoolView};
@@ -23,6 +23,12 @@ fn spread_over(shape: Resources, cost: sched::Rates) -> sched::Rates {
     let all_cards = cost.card_hour.unwrap_or(Money::ZERO).micros().saturating_mul(i64::from(shape.gpus));
     let cores = i64::try_from(shape.cpu.cores_ceil()).unwrap_or(i64::MAX).max(1);
     sched::Rates { bare_core_hour: Money(all_cards / cores), ..cost }
+}
+
+/// Millionths of a degree as degrees.
+fn degrees(micro: i32) -> String {
+    let (sign, size) = (if micro < 0 { "-" } else { "" }, micro.unsigned_abs());
+    format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000)
 }
 
 impl Engine {
@@ -42,6 +48,7 @@ impl Engine {
                 // What the platform has seen of its health stays.
                 let known = self.clusters.get(&id);
                 cluster.health = known.map_or(ClusterHealth::Unreachable, |c| c.health);
+                cluster.place = cluster.place.or_else(|| known?.place.clone());
                 cluster.terms = known.map_or_else(Arc::default, |c| c.terms.clone());
                 self.audit(out, actor, action, id.to_string(), None, cluster.name.to_string());
                 out.records.push(Record::Cluster(cluster.clone()));
@@ -51,6 +58,7 @@ impl Engine {
             }
             Command::ConnectCluster { cluster, link } => self.connect_cluster(cluster, link, actor, out),
             Command::SetService { cluster, service, force } => self.set_service(cluster, service, force, actor, out),
+            Command::PlaceCluster { cluster, place } => self.place_cluster(cluster, place, actor, out),
             Command::KeepReport(report) => self.keep_report(report, actor, out),
             Command::DescribeCluster { cluster, terms } => self.describe_cluster(cluster, terms, out),
             Command::RegisterPool { pool, cost } => self.register_pool(pool, cost, actor, out),
@@ -205,6 +213,7 @@ impl Engine {
         cluster.health = known.map_or(ClusterHealth::Unreachable, |c| c.health);
         // One in service stays there: its operator changes the way, not the cluster.
         cluster.service = known.map_or(Service::Testing, |c| c.service);
+        cluster.place = cluster.place.or_else(|| known?.place.clone());
         cluster.terms = known.map_or_else(Arc::default, |c| c.terms.clone());
         if cluster.service == Service::Retired {
             cluster.service = Service::Testing;
@@ -237,6 +246,32 @@ impl Engine {
         let how = if untried { ", forced: no trial has passed" } else { "" };
         self.audit(out, actor, "cluster.service", id.to_string(), None, format!("{}{how}", service.as_str()));
         self.replace_cluster(cluster, out);
+        Ok(Report::Cluster { cluster: id })
+    }
+
+    /// Placement does not look at it: pools stay as they are.
+    fn place_cluster(
+        &mut self,
+        id: ClusterId,
+        place: Option<Place>,
+        actor: Actor,
+        out: &mut Batch,
+    ) -> Result<Report, Denied> {
+        if place.as_ref().is_some_and(|place| !place.is_on_earth()) {
+            return Err(Denied::Invalid("a latitude is at most 90 degrees, a longitude at most 180"));
+        }
+        let known = self.clusters.get_mut(&id).ok_or(Denied::NotFound("cluster"))?;
+        if known.place == place {
+            return Ok(Report::Cluster { cluster: id });
+        }
+        known.place = place;
+        let cluster = known.clone();
+        let detail = cluster.place.as_ref().map_or_else(
+            || "nowhere".to_owned(),
+            |at| format!("{},{} {}", degrees(at.latitude), degrees(at.longitude), at.label).trim_end().to_owned(),
+        );
+        self.audit(out, actor, "cluster.place", id.to_string(), None, detail);
+        out.records.push(Record::Cluster(cluster));
         Ok(Report::Cluster { cluster: id })
     }
 

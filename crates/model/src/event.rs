@@ -183,6 +183,11 @@ pub enum EventKind {
     FetchFailed {
         text: Arc<str>,
     },
+    /// Somebody put a file into its work folder.
+    Uploaded {
+        path: Arc<str>,
+        bytes: u64,
+    },
     /// An attempt goes on from a checkpoint of an earlier one.
     Restored {
         attempt: AttemptId,

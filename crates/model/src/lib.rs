@@ -31,7 +31,7 @@ pub use spec::{
     ArraySpec, Dependency, DependencyKind, ExportPolicy, JobSpec, PriorityClass, ProductLine, Said, SignalSpec,
 };
 pub use supply::{
-    BackendKind, Cluster, ClusterHealth, ClusterLink, ClusterReport, LinkKind, Node, NodeState, PastUse, Pool,
+    BackendKind, Cluster, ClusterHealth, ClusterLink, ClusterReport, LinkKind, Node, NodeState, PastUse, Place, Pool,
     ReportKind, Service, Supplier, SupplyMode,
 };
 pub use terms::{Caps, ClusterTerms, Counted, Licence, Places, PoolTerms, Window};

@@ -41,6 +41,23 @@ pub enum BackendKind {
     Kubernetes,
 }
 
+/// Where something stands on the earth, in millionths of a degree; north and east are positive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub latitude: i32,
+    pub longitude: i32,
+    /// What people call it; empty when nobody said.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub label: Arc<str>,
+}
+
+impl Place {
+    /// Neither beyond a pole nor once around.
+    pub fn is_on_earth(&self) -> bool {
+        self.latitude.unsigned_abs() <= 90_000_000 && self.longitude.unsigned_abs() <= 180_000_000
+    }
+}
+
 /// Whether the platform can talk to a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,6 +101,12 @@ pub struct Cluster {
     /// Where it stands, in the operator's words (`cn-east`); empty when nobody said.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub region: Arc<str>,
+    /// Where that is on the map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// Which machine it is, of a server's own machine; empty otherwise.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub machine: Arc<str>,
     #[serde(default)]
     pub health: ClusterHealth,
     #[serde(default)]

@@ -10,9 +10,9 @@ use base::{
 use engine::{AuditEntry, Batch, JobRow, Record, Report, Snapshot};
 use futures::future::BoxFuture;
 use model::{
-    Actor, Attempt, AttemptPhase, BackendKind, Cluster, ClusterHealth, Dependency, DependencyKind, Event, EventKind,
-    Exit, Job, JobInput, JobSpec, Node, Outcome, Pool, Project, Request, Role, StateCode, Supplier, SupplyMode, Tenant,
-    TenantStatus, Token, TokenScope, Usage, User,
+    Actor, Attempt, AttemptPhase, Dependency, DependencyKind, Event, EventKind, Exit, Job, JobInput, JobSpec, Node,
+    Outcome, Pool, Project, Request, Role, StateCode, Supplier, SupplyMode, Tenant, TenantStatus, Token, TokenScope,
+    Usage, User,
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -334,18 +334,10 @@ pub fn supply() -> Vec<Record> {
     let chip: model::Chip = "nvidia-a100-80g".parse().unwrap();
     let mut records = vec![
         Record::Supplier(Supplier { id: supplier, name: "own".into(), mode: SupplyMode::Own }),
-        Record::Cluster(Cluster {
-            id: cluster,
-            name: "local".into(),
-            backend: BackendKind::Local,
-            supplier,
-            site: "here".into(),
-            health: ClusterHealth::Reachable,
-            service: Default::default(),
-            tried_at: None,
-            region: Default::default(),
-            terms: Default::default(),
-        }),
+        Record::Cluster(of(json!({
+            "id": cluster, "name": "local", "backend": "local", "supplier": supplier, "site": "here", "machine": "3d12",
+            "place": {"latitude": 26_600_000, "longitude": -106_700_000, "label": "贵阳"}, "health": "reachable",
+        }))),
         Record::Pool(Pool {
             id: pool,
             cluster,

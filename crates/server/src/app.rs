@@ -32,6 +32,8 @@ pub struct App {
     pub files: Arc<crate::files::Space>,
     /// Bytes that tenants moved and that are not billed yet.
     pub traffic: Arc<crate::counting::Traffic>,
+    /// Files on their way into work folders of jobs.
+    pub coming: Arc<crate::bringing::Turns>,
     /// What is played of the twin.
     pub(crate) twin: crate::twin::TwinRuns,
     /// The provider of sign-ins, where one is named.

@@ -50,7 +50,7 @@ pub enum BootError {
 pub struct LocalSupply {
     pub cluster: ClusterId,
     pub name: Arc<str>,
-    /// Which machine it is; stored as the cluster's site.
+    /// Which machine it is.
     pub machine: Arc<str>,
     pub pools: Vec<(PoolId, LocalPool, Vec<String>)>,
 }
@@ -158,6 +158,18 @@ async fn create_tenant(app: &App, config: &Checked) -> Result<(TenantId, Project
     Ok((tenant, project))
 }
 
+/// Platforms of before had the machine's id for the name of its site. It gets the cluster's name, unless work, tenants or the policy
+/// name the site by the id: they would mean nothing any more.
+async fn name_site(app: &App, supply: &LocalSupply) -> Result<(), BootError> {
+    let known = app.store.clusters().await?.into_iter().find(|c| c.id == supply.cluster);
+    let Some(known) = known.filter(|c| c.machine.is_empty() && c.site == supply.machine) else { return Ok(()) };
+    let id = supply.machine.clone();
+    let named = app.engine.ask(move |engine, _| engine.names_site(&id)).await?;
+    let site = if named { known.site.clone() } else { supply.name.clone() };
+    command(app, Command::RegisterCluster(Cluster { site, machine: supply.machine.clone(), ..known })).await?;
+    Ok(())
+}
+
 /// Registers this machine and its pools, or what changed of them. `observe` tells the engine of a new cluster that it
 /// answers; a known one says so itself when it resumes.
 ///
@@ -181,17 +193,20 @@ pub async fn register_local(
             name: supply.name.clone(),
             backend: BackendKind::Local,
             supplier,
-            site: supply.machine.clone(),
+            site: supply.name.clone(),
             health: Default::default(),
             service: Default::default(),
             tried_at: None,
             region: Default::default(),
+            place: None,
+            machine: supply.machine.clone(),
             terms: Default::default(),
         };
         command(app, Command::RegisterCluster(cluster)).await?;
         // The driver takes it in after the registration, which it has stored.
         let _ = observe.send(Observation { cluster: supply.cluster, what: Observed::Reachable }).await;
     }
+    name_site(app, supply).await?;
     for (pool, cost) in known.iter().filter(|(p, _)| p.cluster == supply.cluster) {
         if !supply.pools.iter().any(|(id, _, _)| *id == pool.id) {
             retire(app, pool, cost.clone()).await?;

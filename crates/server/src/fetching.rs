@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::access::Supply;
 use crate::app::{App, CommandError};
+use crate::bringing::COMING;
 use crate::convert::order::order;
 use crate::driver::Role;
 use crate::files::{PieceError, blocking, path_fault};
@@ -173,6 +174,7 @@ pub(crate) async fn found(files: &dyn Files, root: &str, patterns: &[Arc<str>]) 
                 return Err(Stopped::Never(text));
             }
             match entry.kind {
+                EntryKind::Folder if path == COMING => {}
                 EntryKind::Folder => folders.push(path),
                 EntryKind::File if patterns.iter().any(|pattern| pattern::matches(pattern, &path)) => {
                     found.push(Entry { name: path, ..entry });

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod app;
 pub mod boot;
+pub mod bringing;
 mod checkpoints;
 pub mod config;
 pub mod convert;

@@ -146,6 +146,11 @@ pub const CONTENT_GRACE: Span = Span::from_hours(1);
 pub const FILES_SWEPT: u32 = 100;
 /// Ended jobs whose results are looked for in one round.
 pub const FETCH_AT_ONCE: u32 = 100;
+/// Bytes of a file that is put into a job's work folder: at 10 MB/s a minute and a half. Larger ones are a job's inputs, which are
+/// brought to a cluster once.
+pub const WORK_FILE_BYTES_MAX: u64 = 1 << 30;
+/// What was left on its way into a work folder is removed after this, when something else comes.
+pub const COMING_KEPT: Span = Span::from_hours(24);
 /// Files that one rule copies, and files and folders of a work folder that are looked at for it: a listing of 100,000 is some 10 MB.
 pub const FETCH_FILES_MAX: usize = 10_000;
 pub const FETCH_LOOKED_AT_MAX: usize = 100_000;

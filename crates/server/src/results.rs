@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use model::Order;
 use ports::files::{FILE_PIECE_MAX, checked};
 use ports::{ConnectError, Entry, EntryKind, FileError, Files};
 use store::JobEntry;
 use wire::ErrorCode;
 
 use crate::access::Caller;
+use crate::bringing::COMING;
 use crate::convert::order::order;
 use crate::logs::latest;
 use crate::problem::Failure;
@@ -16,9 +18,10 @@ use crate::problem::Failure;
 /// The work folder of a job's last attempt.
 #[derive(Clone)]
 pub struct WorkFolder {
-    files: Arc<dyn Files>,
+    pub(crate) files: Arc<dyn Files>,
     /// Relative to the cluster's work root.
-    root: Arc<str>,
+    pub(crate) root: Arc<str>,
+    pub(crate) order: Arc<Order>,
 }
 
 impl WorkFolder {
@@ -37,13 +40,14 @@ impl WorkFolder {
                 .note(format!("{} is not among the connected clusters", attempt.cluster))
                 .retry_after(2)
         })?;
+        let order = order(entry, attempt, &supply);
         let root = cluster
-            .work_folder(&order(entry, attempt, &supply))
+            .work_folder(&order)
             .await
             .map_err(unanswered)?
             .ok_or_else(|| none("the job works in a folder that it named itself, which cannot be looked into"))?;
         let files = cluster.files().ok_or_else(|| none("the files of this job's cluster cannot be reached"))?;
-        Ok(Self { files, root: root.into() })
+        Ok(Self { files, root: root.into(), order })
     }
 
     /// What is at `path`, having made sure that no part of the way there is a link.
@@ -67,7 +71,10 @@ impl WorkFolder {
     /// # Errors
     /// As `stat`.
     pub async fn list(&self, path: &str) -> Result<Vec<Entry>, Failure> {
-        self.files.list(&self.whole(path)?).await.map_err(|error| failure(error, path))
+        let mut all = self.files.list(&self.whole(path)?).await.map_err(|error| failure(error, path))?;
+        // What is on its way there is not there yet.
+        all.retain(|entry| !path.is_empty() || entry.name != COMING);
+        Ok(all)
     }
 
     /// A reader of the file at `path`, which `stat` has found to be one.
@@ -85,7 +92,7 @@ impl WorkFolder {
         }))
     }
 
-    fn whole(&self, path: &str) -> Result<String, Failure> {
+    pub(crate) fn whole(&self, path: &str) -> Result<String, Failure> {
         let path = checked(path).map_err(|error| Failure::invalid("path", error.to_string()))?;
         Ok(if path.is_empty() { self.root.to_string() } else { format!("{}/{path}", self.root) })
     }

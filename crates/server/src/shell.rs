@@ -112,11 +112,17 @@ pub(crate) fn location(config: &Checked) -> store::Location {
 async fn refuse_foreign(store: &store::SqlStore, supply: &LocalSupply) -> Result<(), StartError> {
     let known = store.clusters().await?.into_iter().find(|c| c.id == supply.cluster);
     match known {
-        Some(cluster) if cluster.site != supply.machine => {
-            Err(StartError::ForeignCluster { name: supply.name.to_string(), machine: cluster.site.to_string() })
+        Some(cluster) if machine_of(&cluster) != &*supply.machine => {
+            let machine = machine_of(&cluster).to_owned();
+            Err(StartError::ForeignCluster { name: supply.name.to_string(), machine })
         }
         _ => Ok(()),
     }
+}
+
+/// Platforms of before had the machine's id for the name of its site.
+fn machine_of(cluster: &model::Cluster) -> &str {
+    if cluster.machine.is_empty() { &cluster.site } else { &cluster.machine }
 }
 
 /// Sums by day are cut once: another distance from UTC in the settings comes too late for them, and the operator is told.
@@ -236,6 +242,7 @@ fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: Engi
         sites: None,
         files: Arc::new(Space::new(&config.data, bounds)),
         traffic: Arc::default(),
+        coming: Arc::default(),
         twin: Default::default(),
         oidc: config.oidc.clone().map(|settings| Arc::new(crate::oidc::Oidc::new(settings))),
         notices: Arc::new(notices::Notices::new(config.notices.clone())),

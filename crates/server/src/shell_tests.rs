@@ -50,8 +50,11 @@ async fn a_second_machine_with_a_taken_name_is_refused() {
     }
     // Its own name is no other machine's: a restart goes on with it.
     let again = try_as(&[("local.name", "second")]).await.unwrap();
-    let sites: Vec<String> = again.app.store.clusters().await.unwrap().iter().map(|c| c.site.to_string()).collect();
-    assert_eq!(sites, ["another machine".to_owned(), local::machine_id()]);
+    let clusters = again.app.store.clusters().await.unwrap();
+    let machines: Vec<String> = clusters.iter().map(|c| c.machine.to_string()).collect();
+    assert_eq!(machines, ["another machine".to_owned(), local::machine_id()]);
+    // People meet the name of the site.
+    assert_eq!(clusters.iter().map(|c| &*c.site).collect::<Vec<_>>(), ["local", "second"]);
     // Nor is its pool's, though neither machine has one configured.
     let pools: Vec<String> = again.app.store.pools().await.unwrap().iter().map(|(p, _)| p.name.to_string()).collect();
     assert_eq!(std::collections::BTreeSet::from_iter(pools), ["main", "second"].map(String::from).into());

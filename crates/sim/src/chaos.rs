@@ -276,6 +276,8 @@ impl Chaos {
             service: Service::InService,
             tried_at: None,
             region: Default::default(),
+            place: None,
+            machine: Default::default(),
             terms: Default::default(),
         };
         self.operator(Command::RegisterCluster(cluster));

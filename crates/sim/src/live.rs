@@ -240,6 +240,8 @@ impl NewPool {
                 health,
                 service: Service::InService,
                 tried_at: None,
+                place: None,
+                machine: Default::default(),
                 terms: Default::default(),
             }),
         )?;

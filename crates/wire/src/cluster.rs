@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::common::TimeText;
 use crate::cost::{NodeCost, SupplierFee};
+use crate::place::Place;
 use crate::supply::Cluster;
 use crate::words::{ClusterService, FindingLevel, ReportKind, SupplyMode, Verdict};
 
@@ -28,6 +29,9 @@ pub struct ClusterCreate {
     /// The region of that place, such as `cn-east`; tenants and jobs may be bound to regions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// Where that is on the map; as it was when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// What one node costs the operator; for own clusters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<NodeCost>,
@@ -51,6 +55,9 @@ pub struct ClusterDetail {
     /// When a trial last passed, since it was last registered.
     #[serde(default)]
     pub tried_at: Option<TimeText>,
+    /// Which machine it is, of a server's own machine: its machine id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
 }
 
 /// How a registered cluster is reached, and how that goes.

@@ -160,6 +160,43 @@ pub struct JobFileQuery {
     pub path: String,
 }
 
+/// A piece of a file on its way into a job's work folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct JobUploadQuery {
+    /// Where it shall lie, from the job's work folder on; folders are made where they are missing.
+    pub path: String,
+    /// Bytes of the whole file, 1 GiB at most; those of this piece when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// SHA-256 of all its bytes, 64 hexadecimal digits; needed where the file comes in several pieces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Where the piece begins: the beginning, which begins anew, or where the last one ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// A file that lies there is replaced; it is refused otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replace: Option<bool>,
+    /// Permission bits, 0 to 511 (`0o777`); 420 (`0o644`) when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(maximum = 511)]
+    pub mode: Option<u32>,
+}
+
+/// How far a file has come on its way into a job's work folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobUpload {
+    /// From the job's work folder on.
+    pub path: String,
+    /// Bytes that have arrived: the next piece begins here.
+    pub offset: u64,
+    pub size: u64,
+    /// The file lies at its path.
+    pub done: bool,
+}
+
 /// A file of the tenant's that a job finds in its work folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -15,6 +15,7 @@ pub mod notices;
 pub mod overview;
 pub mod page;
 pub mod people;
+pub mod place;
 pub mod policy;
 pub mod prices;
 pub mod problem;

@@ -58,6 +58,7 @@ error_codes! {
     NoPrice "no_price" 409 "There is no price for it" "尚无价格";
     LedgerRefused "ledger_refused" 409 "The ledger refused" "账本拒绝";
     WrongOffset "wrong_offset" 409 "The piece begins elsewhere" "分片起点不符";
+    FileExists "file_exists" 409 "There is a file of that name" "同名文件已存在";
     OverQuota "over_quota" 409 "The quota does not allow it" "超出存储配额";
     BodyTooLarge "body_too_large" 413 "The body is too large" "请求体过大";
     TargetTooLong "target_too_long" 414 "Path or query is too long" "路径或查询过长";

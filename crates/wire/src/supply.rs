@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::common::{Amounts, MoneyText, TimeText};
 use crate::cost::{NodeCost, SupplierFee};
+use crate::place::Place;
 use crate::words::{Backend, ClusterHealth, ClusterService, NodeState, SupplyMode};
 
 /// The list of systems in the shape that users of FirecREST know.
@@ -55,6 +56,9 @@ pub struct Cluster {
     pub supplier: SupplierId,
     pub supplier_name: String,
     pub site: String,
+    /// Where that is on the map, when somebody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     pub health: ClusterHealth,
     /// Whether new work is given to it.
     #[serde(default = "in_service")]
@@ -115,6 +119,10 @@ pub struct Pool {
     /// What is not taken now; `null` on a server that does not run the engine.
     pub free: Option<Amounts>,
     pub running_jobs: Option<u32>,
+    /// Nodes that the reserve levels keep free now, over all levels; operators and auditors only, `null` on a server that does
+    /// not run the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_nodes: Option<u32>,
     pub time_limit_max_seconds: Option<u64>,
     /// What is forecast of the cluster's own queue; `null` before it let enough work wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -67,6 +67,7 @@ impl World {
             mode: Some(SupplyMode::Partner),
             site: None,
             region: None,
+            place: None,
             cost: None,
             fee: None,
             slurm: json!({"way": way, "work_root": root}),

@@ -287,6 +287,7 @@ catalogue! {
     Shares "Shares" "份额";
     Size "Size" "大小";
     Site "Site" "站点";
+    Place "Place" "位置";
     Started "Started" "开始时间";
     State "State" "状态";
     Statement "Statement" "对账单";
@@ -455,6 +456,8 @@ catalogue! {
     TokenShownOnce "Token {id}, good until {expires}. It is shown this once." "令牌 {id}，有效期至 {expires}。仅显示这一次。";
     TokenRevoked "Token {id} is revoked." "令牌 {id} 已吊销。";
     ClusterRegistered "Cluster {cluster} is registered; looking at it." "集群 {cluster} 已登记，正在检查。";
+    ClusterPlaced "Cluster {cluster} stands at {place}." "集群 {cluster} 位于 {place}。";
+    ClusterPlaceless "Nobody says where cluster {cluster} stands." "集群 {cluster} 未指定位置。";
     ClusterIs "Cluster {cluster} is {service}." "集群 {cluster} 现为 {service}。";
     CheckPassed "Nothing is in the way of using {cluster}; try it with `hw cluster trial {cluster}`." "集群 {cluster} 可以使用；可用 `hw cluster trial {cluster}` 试运行。";
     CheckFailed "Mend what fails, then look again with `hw cluster check {cluster}`." "请先解决以上失败项，再用 `hw cluster check {cluster}` 检查。";
@@ -497,6 +500,7 @@ catalogue! {
     SettlementWithdrawn "Settlement {n} is withdrawn; {statement} can be imported again." "结算单 {n} 已撤回，{statement} 可重新导入。";
     SettlementPaid "Settlement {n}: {paid} of {payable} {currency} are paid." "结算单 {n}：应付 {payable} {currency}，已付 {paid}。";
     PricesPublished "Prices {name} in {currency} are published." "{currency} 价目 {name} 已发布。";
+    JobFilesPut "{n} files ({size}) are in the work folder of job {job}." "{n} 个文件（{size}）已在作业 {job} 的工作目录中。";
     FilesPut "{n} files ({size}) are in the file space; {sent} had to be sent." "{n} 个文件（{size}）已在文件空间；实际传输 {sent}。";
     FilesGot "{n} files ({size}) are here." "{n} 个文件（{size}）已取回。";
     BudgetRemoved "Budget {n} is removed." "预算 {n} 已删除。";

@@ -17,6 +17,8 @@ use crate::text::Word;
 use crate::view::cell::Tone;
 use crate::view::{Cell, Part, Table, View, to_json};
 
+use super::place::SetPlace;
+
 /// Between two looks at a report that is being made: findings appear as they come.
 const LOOK: Duration = Duration::from_millis(300);
 /// A check waits a minute for its first job, a trial four and a half; what is not done long after that was lost with its server.
@@ -40,6 +42,8 @@ pub enum ClusterAct {
     Show(Name),
     /// Put a cluster into service or back to testing
     Service(SetService),
+    /// Say where a cluster stands on the map
+    Place(SetPlace),
     /// Give nothing new to a cluster; what runs there goes on
     Retire(Name),
 }
@@ -170,6 +174,7 @@ pub async fn clusters(desk: &Desk, args: Clusters) -> Result<View, Fault> {
         ClusterAct::Trial(name) => trial(desk, &name.cluster).await,
         ClusterAct::Show(name) => show(desk, &name.cluster).await,
         ClusterAct::Service(args) => service(desk, &args.cluster, args.service, args.force).await,
+        ClusterAct::Place(args) => super::place::place(desk, args).await,
         ClusterAct::Retire(name) => {
             desk.confirm(Word::ReallyRetire, &[("cluster", name.cluster.clone())])?;
             service(desk, &name.cluster, ClusterService::Retired, false).await
@@ -353,6 +358,7 @@ fn facts(detail: &ClusterDetail) -> Vec<(Word, Cell)> {
         (Word::Backend, Cell::text(cluster.backend.as_str())),
         (Word::Supplier, Cell::text(&cluster.supplier_name)),
         (Word::Site, Cell::text(&cluster.site)),
+        (Word::Place, Cell::maybe(cluster.place.as_ref(), |place| Cell::text(super::place::shown(place)))),
         (Word::Service, Cell::text(cluster.service.as_str())),
         (Word::Tried, Cell::maybe(detail.tried_at, Cell::Time)),
         (Word::Health, Cell::text(cluster.health.as_str())),

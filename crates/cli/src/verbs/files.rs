@@ -3,6 +3,7 @@
 
 mod fetch;
 mod send;
+mod send_job;
 
 use clap::Args;
 use client::Client;
@@ -20,9 +21,12 @@ pub use send::put;
 
 #[derive(Debug, Args)]
 pub struct Put {
-    /// Local files or folders, one or several, and behind them a path of the file space; one that ends with `/` means below it
-    #[arg(value_name = "LOCAL… REMOTE", required = true, num_args = 2..)]
+    /// Local files or folders, one or several, and behind them a path of the file space or JOB:PATH; one that ends with `/` means below it
+    #[arg(value_name = "LOCAL… REMOTE|JOB:[PATH]", required = true, num_args = 2..)]
     pub paths: Vec<String>,
+    /// Replace files of a job's work folder; those of the file space are replaced in any case
+    #[arg(long)]
+    pub replace: bool,
     /// Project whose files these are [default: your own]
     #[arg(long, short = 'A', value_name = "PROJECT")]
     pub project: Option<String>,

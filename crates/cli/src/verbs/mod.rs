@@ -16,6 +16,7 @@ pub mod money;
 pub mod notices;
 pub mod overview;
 pub mod people;
+pub mod place;
 pub mod policy;
 pub mod prices;
 pub mod rates;
@@ -86,7 +87,7 @@ pub enum Verb {
     Resubmit(Box<again::Resubmit>),
     /// Change a job's class or time limit
     Update(jobs::Update),
-    /// Bring files into the tenant's file space
+    /// Bring files into the tenant's file space or a job's work folder
     Put(files::Put),
     /// Fetch files from the file space, or from a job's work folder
     Get(files::Get),

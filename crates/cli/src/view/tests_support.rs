@@ -98,6 +98,7 @@ pub fn pool(name: &str, nodes: u32) -> Pool {
         total: amounts(32 * up, 64 * up, 2 * (nodes - 1)),
         free: Some(amounts(32 * up - 16, 64 * up, 2 * (nodes - 1))),
         running_jobs: Some(1),
+        reserved_nodes: None,
         time_limit_max_seconds: Some(86_400),
         forecast: None,
         quality: None,

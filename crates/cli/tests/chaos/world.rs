@@ -168,6 +168,7 @@ fn add(server: &Hw, place: &Place, name: &str, way: serde_json::Value) {
         mode: Some(SupplyMode::Partner),
         site: None,
         region: None,
+        place: None,
         cost: None,
         fee: None,
         slurm: json!({"way": way, "work_root": root, "grace_secs": 5}),

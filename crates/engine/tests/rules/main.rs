@@ -17,8 +17,8 @@ use base::{
 use engine::{Batch, Command, Denied, Effect, Engine, Envelope, Input, JobRef, Policy, Record, Report, Submission};
 use model::{
     Actor, ArraySpec, BackendKind, Cluster, ClusterHealth, ClusterLink, ClusterReport, ClusterTerms, Conditions,
-    DependencyKind, JobSpec, Licence, LinkKind, Node, NodeState, Observation, Observed, Outcome, Pool, PriorityClass,
-    Reason, ReportKind, Request, Role, Service, Supplier, SupplyMode, Usage, User,
+    DependencyKind, JobSpec, Licence, LinkKind, Node, NodeState, Observation, Observed, Outcome, Place, Pool,
+    PriorityClass, Reason, ReportKind, Request, Role, Service, Supplier, SupplyMode, Usage, User,
 };
 use rating::{PriceBook, PriceList};
 
@@ -40,6 +40,8 @@ fn cluster(id: ClusterId, name: &str, backend: BackendKind) -> Cluster {
         service: Service::InService,
         tried_at: None,
         region: Default::default(),
+        place: None,
+        machine: Default::default(),
         terms: Default::default(),
     }
 }

@@ -137,3 +137,30 @@ fn what_a_cluster_s_queue_did_is_told_to_the_next_job() {
     let (explanation, ..) = f.engine.quote(TENANT, &spec).unwrap();
     assert_eq!(explanation.candidates[0].queue_wait, Some(Span::from_mins(3)), "after the next look, {job}");
 }
+
+/// Where a cluster stands is kept over other ways to it, and is nobody's matter but the map's.
+#[test]
+fn a_place_is_said_kept_and_taken_back() {
+    let mut f = Fixture::new();
+    let at = |latitude, longitude| Some(Place { latitude, longitude, label: "Guiyang".into() });
+    let say = |place| Command::PlaceCluster { cluster: CLUSTER, place };
+    let known = |f: &Fixture| f.engine.clusters().find(|c| c.id == CLUSTER).cloned().unwrap();
+    assert!(f.ask(true, say(at(90_000_001, 0))).is_err());
+    assert!(f.ask(true, say(at(0, -180_000_001))).is_err());
+    let unknown = Command::PlaceCluster { cluster: ClusterId::from_u128(999), place: None };
+    assert_eq!(f.ask(true, unknown), Err(Denied::NotFound("cluster")));
+    f.out = Batch::default();
+    f.give(say(at(26_600_000, -106_700_000)));
+    let audited = f.out.records.iter().find_map(|r| match r {
+        Record::Audit(entry) => Some((entry.action.to_string(), entry.detail.clone())),
+        _ => None,
+    });
+    assert_eq!(audited, Some(("cluster.place".into(), "26.600000,-106.700000 Guiyang".into())));
+    f.out = Batch::default();
+    f.give(say(at(26_600_000, -106_700_000)));
+    assert!(f.out.records.is_empty(), "said again, nothing changes");
+    f.give(Command::RegisterCluster(Cluster { place: None, ..known(&f) }));
+    assert_eq!(known(&f).place, at(26_600_000, -106_700_000));
+    f.give(say(None));
+    assert_eq!(known(&f).place, None);
+}

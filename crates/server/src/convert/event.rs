@@ -162,6 +162,7 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         | EventKind::LateAnswer { .. } => mentioned.course(what, money),
         EventKind::Fetched { .. }
         | EventKind::FetchFailed { .. }
+        | EventKind::Uploaded { .. }
         | EventKind::Restored { .. }
         | EventKind::CheckpointFailed { .. } => results(what),
         EventKind::Preempting { .. } | EventKind::Spared { .. } => preemption(what),
@@ -299,6 +300,11 @@ fn results(what: &EventKind) -> Told {
         EventKind::FetchFailed { text } => {
             Told { kind: "fetch_failed", values: vec![("text", same(text.as_ref()))], detail: json!({ "text": text }) }
         }
+        EventKind::Uploaded { path, bytes } => Told {
+            kind: "uploaded",
+            values: vec![("path", same(path.as_ref())), ("bytes", same(bytes.to_string()))],
+            detail: json!({ "path": path, "bytes": bytes }),
+        },
         EventKind::Restored { attempt, from, taken_at, files, bytes } => {
             let at = taken_at.rfc3339();
             let values = [
@@ -465,6 +471,7 @@ mod tests {
             EventKind::Remark { attempt, text: "waits".into() },
             EventKind::Fetched { files: 1, bytes: 2, folder: "results/1".into() },
             EventKind::FetchFailed { text: "why".into() },
+            EventKind::Uploaded { path: "in.txt".into(), bytes: 2 },
             EventKind::Restored { attempt, from: 1, taken_at: Timestamp::from_secs(1), files: 1, bytes: 2 },
             EventKind::CheckpointFailed { attempt, text: "why".into() },
             EventKind::Preempting {

@@ -20,6 +20,7 @@ pub fn cluster(cluster: &model::Cluster, supply: &Supply) -> shown::Cluster {
         supplier: cluster.supplier,
         supplier_name: supply.supplier_name(cluster.supplier),
         site: cluster.site.to_string(),
+        place: cluster.place.as_ref().map(place),
         health: health(cluster.health),
         service: super::service(cluster.service),
         pools: u32::try_from(pools).unwrap_or(u32::MAX),
@@ -28,6 +29,12 @@ pub fn cluster(cluster: &model::Cluster, supply: &Supply) -> shown::Cluster {
         version: None,
         remarks: Vec::new(),
     }
+}
+
+fn place(place: &model::Place) -> wire::place::Place {
+    use wire::place::Degrees;
+    let label = (!place.label.is_empty()).then(|| place.label.to_string());
+    wire::place::Place { latitude: Degrees(place.latitude), longitude: Degrees(place.longitude), label }
 }
 
 /// A cluster in the shape that users of FirecREST know.
@@ -52,6 +59,7 @@ const RETIRED: &str = "the configuration no longer names this pool: its nodes ar
 /// What is known of a pool beside its row.
 pub struct PoolNow<'a> {
     pub usage: Option<PoolUse>,
+    pub reserved_nodes: Option<u32>,
     pub forecast: Option<shown::QueueForecast>,
     pub quality: Option<shown::ForecastQuality>,
     pub currency: Currency,
@@ -63,7 +71,7 @@ pub struct PoolNow<'a> {
 }
 
 pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow<'_>) -> shown::Pool {
-    let PoolNow { usage, forecast, quality, currency, tenant, now, cost, mut remarks } = now;
+    let PoolNow { usage, reserved_nodes, forecast, quality, currency, tenant, now, cost, mut remarks } = now;
     if !pool.retired.is_empty() {
         remarks.push(RETIRED.to_owned());
     }
@@ -85,6 +93,7 @@ pub fn pool(pool: &Pool, supply: &Supply, now: PoolNow<'_>) -> shown::Pool {
         total: amounts(pool.capacity()),
         free: usage.map(|u| amounts(u.free)),
         running_jobs: usage.map(|u| u.jobs_running),
+        reserved_nodes,
         time_limit_max_seconds: pool.time_limit_max.map(seconds_ceil),
         forecast,
         quality,

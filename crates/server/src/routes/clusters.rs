@@ -10,6 +10,7 @@ use model::people::valid_name;
 use model::{Actor, BackendKind, Cluster, ClusterLink, LinkKind, ReportKind, Service, Supplier, SupplyMode};
 use wire::cluster::{ClusterCreate, ClusterCreated, ClusterDetail, ClusterReport, ServiceChange, ServiceChanged};
 use wire::page::PageQuery;
+use wire::place::PlaceChange;
 use wire::{ErrorCode, Page};
 
 use super::supply::tell;
@@ -31,7 +32,7 @@ pub(super) async fn register(
     meta: Meta,
     body: Body<ClusterCreate>,
 ) -> Result<Response, Failure> {
-    let ClusterCreate { name, supplier, mode, site, region, cost, fee, slurm } = body.value;
+    let ClusterCreate { name, supplier, mode, site, region, place, cost, fee, slurm } = body.value;
     if !valid_name(&name) {
         return Err(bad_name("name", &name));
     }
@@ -40,6 +41,7 @@ pub(super) async fn register(
     plain_text("site", &site, LABEL_CHARS_MAX)?;
     let region = region.unwrap_or_default();
     plain_text("region", &region, LABEL_CHARS_MAX)?;
+    let place = place.map(placed).transpose()?;
     let (supplier, mode) = supplier_of(&access, &supplier, mode).await?;
     let cost = super::costs::terms(cost, fee, mode)?;
     // A name is a cluster: a repeat means the same one, and so does its return after it was retired.
@@ -56,6 +58,8 @@ pub(super) async fn register(
             service: Service::Testing,
             tried_at: None,
             region: region.into(),
+            place,
+            machine: Default::default(),
             terms: Default::default(),
         },
         link: ClusterLink { cluster, kind: LinkKind::Slurm, config: config.into() },
@@ -142,8 +146,38 @@ pub(super) async fn get(access: OperatorAccess, segments: Segments) -> Result<Js
     };
     let supply = access.names().supply().await?;
     let tried_at = cluster.tried_at.map(Into::into);
+    let machine = (!cluster.machine.is_empty()).then(|| cluster.machine.to_string());
     let cluster = tell(app, convert::supply::cluster(&cluster, &supply)).await;
-    Ok(Json(ClusterDetail { cluster, link, tried_at }))
+    Ok(Json(ClusterDetail { cluster, link, tried_at, machine }))
+}
+
+/// Say where a cluster stands on the map, or that nobody says it any more.
+#[utoipa::path(
+    put, path = "/v1/clusters/{cluster}/place", tag = "supply", operation_id = "place_cluster", request_body = PlaceChange,
+    params(("cluster" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "As it is now", body = PlaceChange))
+)]
+pub(super) async fn place(
+    access: OperatorAccess,
+    segments: Segments,
+    body: Body<PlaceChange>,
+) -> Result<Json<PlaceChange>, Failure> {
+    let cluster = stored(&access, segments.get("cluster")).await?.id;
+    let place = body.value.place.clone().map(placed).transpose()?;
+    access.command(Command::PlaceCluster { cluster, place }, None).await?;
+    Ok(Json(body.value))
+}
+
+/// A place as it is kept.
+fn placed(place: wire::place::Place) -> Result<model::Place, Failure> {
+    let label = place.label.unwrap_or_default();
+    plain_text("label", &label, LABEL_CHARS_MAX)?;
+    let place = model::Place { latitude: place.latitude.0, longitude: place.longitude.0, label: label.into() };
+    if place.is_on_earth() {
+        Ok(place)
+    } else {
+        Err(Failure::invalid("latitude", "-90 to 90, and a longitude -180 to 180"))
+    }
 }
 
 /// Look at a cluster: is it reached, what is there, what to do about it. Runs in the background; read its report.

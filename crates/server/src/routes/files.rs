@@ -24,8 +24,8 @@ use crate::limits::{BODY_TIME_MAX, FILE_READ_BYTES, UPLOAD_PIECE_BYTES_MAX};
 use crate::problem::Failure;
 
 /// Permissions of a file when nobody says otherwise.
-const MODE_USUAL: u32 = 0o644;
-const MODE_MAX: u32 = 0o777;
+pub(super) const MODE_USUAL: u32 = 0o644;
+pub(super) const MODE_MAX: u32 = 0o777;
 
 /// Begin to bring a file, or go on with one that was cut off: the same path, size and digest give the same upload.
 #[utoipa::path(
@@ -290,7 +290,7 @@ pub(super) async fn remove(
 }
 
 /// A body of plain bytes, within its bounds.
-pub(super) struct Raw(Bytes);
+pub(super) struct Raw(pub Bytes);
 
 impl FromRequest<Shared> for Raw {
     type Rejection = Failure;

@@ -1,16 +1,20 @@
-//! Files in the work folders of jobs over HTTP: lists, and contents with ranges.
+//! Files in the work folders of jobs over HTTP: lists, contents with ranges, and files that are put there.
 
 use axum::Json;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use base::Timestamp;
+use engine::Command;
+use model::ContentDigest;
 use ports::{Entry, EntryKind};
-use wire::Page;
-use wire::files::{FileEntry, FileKind, JobFileQuery, JobFilesQuery};
+use wire::files::{FileEntry, FileKind, JobFileQuery, JobFilesQuery, JobUpload, JobUploadQuery};
+use wire::{ErrorCode, Page};
 
 use super::bytes::{self, Served};
-use super::files::no_such_file;
-use crate::access::{JobAccess, Params, Read};
+use super::files::{MODE_MAX, MODE_USUAL, Raw, no_such_file};
+use crate::access::{JobAccess, Params, Read, Write};
+use crate::bringing::Coming;
+use crate::limits::WORK_FILE_BYTES_MAX;
 use crate::problem::Failure;
 use crate::results::WorkFolder;
 
@@ -72,6 +76,76 @@ pub(super) async fn content(
         })
     });
     bytes::serve(&headers, Served { size: found.size, tag: Some(tag), read: counted })
+}
+
+/// Put a file into a job's work folder, in one piece or in several. It appears whole or not at all. A request without bytes, for a
+/// file that has some, asks how far the file has come.
+#[utoipa::path(
+    put, path = "/v1/jobs/{job}/files/content", tag = "files", operation_id = "put_job_file",
+    params(("job" = String, Path, description = "Id, number or element of an array"), JobUploadQuery),
+    request_body(content = String, content_type = "application/octet-stream", description = "At most 8 MiB of the file"),
+    responses((status = 200, description = "The next piece begins at `offset`", body = JobUpload))
+)]
+pub(super) async fn put(
+    access: JobAccess<Write>,
+    Params(query): Params<JobUploadQuery>,
+    Raw(bytes): Raw,
+) -> Result<Json<JobUpload>, Failure> {
+    let coming = coming(&query, bytes.len() as u64)?;
+    let (app, job) = (access.app(), &access.entry.row.job);
+    let folder = WorkFolder::find(&access, &access.entry).await.map_err(|failure| match failure.code {
+        ErrorCode::FileNotFound => Failure { code: ErrorCode::WrongState, ..failure },
+        _ => failure,
+    })?;
+    let told = |offset, done| Ok(Json(JobUpload { path: coming.path.clone(), offset, size: coming.size, done }));
+    if bytes.is_empty() && coming.size > 0 {
+        folder.may_take(&coming).await?;
+        return told(folder.arrived(&coming).await?, false);
+    }
+    let offset = query.offset.unwrap_or(0);
+    if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > coming.size) {
+        return Err(Failure::invalid("offset", format!("the file was announced with {} bytes", coming.size)));
+    }
+    let next = folder.take(&app.coming, &coming, offset, &bytes).await?;
+    app.traffic.add(job.tenant, job.project, bytes.len() as u64);
+    if next < coming.size {
+        return told(next, false);
+    }
+    let note = Command::NoteUpload {
+        job: job.id,
+        tenant: job.tenant,
+        state: job.state(),
+        path: coming.path.as_str().into(),
+        bytes: coming.size,
+    };
+    access.command(note, None).await?;
+    told(next, true)
+}
+
+/// The file that a request is about, of which a piece of so many bytes came.
+fn coming(query: &JobUploadQuery, piece: u64) -> Result<Coming, Failure> {
+    let digest = query.sha256.as_deref().map(str::parse::<ContentDigest>).transpose();
+    let digest = digest.map_err(|error| Failure::invalid("sha256", error.to_string()))?;
+    let (size, mode) = (query.size.unwrap_or(piece), query.mode.unwrap_or(MODE_USUAL));
+    if size > WORK_FILE_BYTES_MAX {
+        let most = WORK_FILE_BYTES_MAX >> 30;
+        let detail =
+            format!("a file put into a work folder has at most {most} GiB; bring larger ones as a job's inputs");
+        return Err(Failure::invalid("size", detail));
+    }
+    if mode > MODE_MAX {
+        return Err(Failure::invalid("mode", "permission bits are 0 to 511 (0o777)"));
+    }
+    if digest.is_none() && size != piece {
+        return Err(Failure::invalid("sha256", "say it of a file that comes in several pieces"));
+    }
+    Ok(Coming {
+        path: super::files::checked("path", query.path.clone())?,
+        size,
+        digest,
+        mode,
+        replace: query.replace == Some(true),
+    })
 }
 
 fn entry(path: String, found: &Entry) -> FileEntry {

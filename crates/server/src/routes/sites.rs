@@ -111,6 +111,8 @@ async fn cluster(
         service: Service::Testing,
         tried_at: None,
         region: Default::default(),
+        place: None,
+        machine: Default::default(),
         terms: Default::default(),
     })
 }

@@ -92,12 +92,15 @@ pub(super) async fn pools(caller: Caller, Params(query): Params<PageQuery>) -> R
     let tenant: &str = tenant.as_ref().map_or("", |tenant| &tenant.name);
     let items = page.items.into_iter().map(|pool| {
         let remarks = caller.app().clusters.get(pool.cluster).map(|c| c.pool_remarks(pool.id)).unwrap_or_default();
-        let (usage, forecast, quality) = match usage.get(&pool.id) {
-            Some(Known { usage, forecast, quality }) => (Some(*usage), *forecast, *quality),
+        let known = usage.get(&pool.id);
+        let (usage, forecast, quality) = match known {
+            Some(Known { usage, forecast, quality, .. }) => (Some(*usage), *forecast, *quality),
             None => (None, None, None),
         };
+        let reserved_nodes = known.filter(|_| who.sees_all()).and_then(|known| known.reserved_nodes);
         let cost = who.sees_all().then(|| supply.costs.get(&pool.id).cloned()).flatten();
-        let now = PoolNow { usage, forecast, quality, currency: who.currency, tenant, now, cost, remarks };
+        let now =
+            PoolNow { usage, reserved_nodes, forecast, quality, currency: who.currency, tenant, now, cost, remarks };
         convert::supply::pool(pool, &supply, now)
     });
     Ok(Json(Page { items: items.collect(), next_cursor: page.next_cursor }))
@@ -106,6 +109,7 @@ pub(super) async fn pools(caller: Caller, Params(query): Params<PageQuery>) -> R
 /// What the engine knows of a pool.
 struct Known {
     usage: PoolUse,
+    reserved_nodes: Option<u32>,
     forecast: Option<QueueForecast>,
     quality: Option<ForecastQuality>,
 }
@@ -116,7 +120,8 @@ async fn usage(caller: &Caller, pools: Vec<PoolId>) -> Result<HashMap<PoolId, Kn
         let known = |id| {
             let usage = engine.pool_use(id)?;
             let forecast = engine.queue_forecast(id).and_then(convert::supply::forecast);
-            Some((id, Known { usage, forecast, quality: engine.forecast_quality(id).map(convert::supply::quality) }))
+            let (reserved_nodes, quality) = (engine.reserved_nodes(id), engine.forecast_quality(id));
+            Some((id, Known { usage, reserved_nodes, forecast, quality: quality.map(convert::supply::quality) }))
         };
         pools.into_iter().filter_map(known).collect::<HashMap<_, _>>()
     });

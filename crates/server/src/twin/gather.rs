@@ -77,8 +77,17 @@ pub(super) async fn offer(app: &App, doc: &Doc, groups: BTreeMap<String, usize>)
     let pool = |pool: &model::Pool| {
         let (forecast, cost) = (forecasts.get(&pool.id).copied(), supply.costs.get(&pool.id).cloned());
         let currency = doc.currency();
-        let known =
-            PoolNow { usage: None, forecast, quality: None, currency, tenant: "", now, cost, remarks: Vec::new() };
+        let known = PoolNow {
+            usage: None,
+            reserved_nodes: None,
+            forecast,
+            quality: None,
+            currency,
+            tenant: "",
+            now,
+            cost,
+            remarks: Vec::new(),
+        };
         convert::supply::pool(pool, &supply, known)
     };
     let pools = pools.into_iter().map(pool).collect();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::support::Platform;
@@ -92,4 +93,40 @@ async fn a_cluster_is_registered_examined_and_put_into_service() {
     post("/alpha/service", json!({ "service": "retired" })).await.expect(200);
     post("/local/trial", json!({})).await.problem("wrong_state");
     post("/moon/trial", json!({})).await.problem("not_found");
+}
+
+#[tokio::test]
+async fn an_operator_says_where_a_cluster_stands() {
+    let platform = Platform::start().await;
+    platform.tenant("lab").await;
+    let anna = platform.user("anna", "member", "lab").await;
+    let folder = tempfile::tempdir().unwrap();
+    let admin = platform.admin.clone();
+    let say = |place: Value, token: String| {
+        let platform = &platform;
+        async move {
+            let body = json!({ "place": place });
+            platform.call(&token, Method::PUT, "/v1/clusters/local/place", Some(body)).await
+        }
+    };
+    let seen = async || platform.get(&anna, "/v1/clusters").await.expect(200)["items"][0].clone();
+    // People meet the name of the machine's site; which machine it is, operators see.
+    assert_eq!((&seen().await["site"], seen().await.get("machine")), (&json!("local"), None));
+    assert_eq!(platform.get(&admin, "/v1/clusters/local").await.expect(200)["machine"], "test");
+    let guiyang = json!({ "latitude": 26.6, "longitude": 106.7, "label": "Guiyang" });
+    assert_eq!(say(guiyang.clone(), admin.clone()).await.expect(200)["place"], guiyang);
+    assert_eq!(seen().await["place"], guiyang);
+    say(guiyang.clone(), anna.clone()).await.problem("operator_only");
+    say(json!({ "latitude": 91, "longitude": 0 }), admin.clone()).await.problem("invalid");
+    say(json!({ "latitude": "north", "longitude": 0 }), admin.clone()).await.problem("invalid");
+    say(Value::Null, admin.clone()).await.expect(200);
+    assert_eq!(seen().await.get("place"), None);
+    // Said with the registration, and kept when that says nothing of it.
+    let mut body = alpha(folder.path());
+    body["place"] = guiyang.clone();
+    platform.post(&admin, "/v1/clusters", body).await.expect(201);
+    platform.post(&admin, "/v1/clusters", alpha(folder.path())).await.expect(201);
+    assert_eq!(platform.get(&admin, "/v1/clusters/alpha").await.expect(200)["place"], guiyang);
+    let audit = platform.get(&admin, "/v1/audit").await.text();
+    assert!(audit.contains("cluster.place") && audit.contains("26.600000,106.700000 Guiyang"), "{audit}");
 }

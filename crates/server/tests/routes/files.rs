@@ -240,3 +240,37 @@ async fn a_job_without_a_folder_has_no_files() {
     let events = platform.get(&anna, &format!("/v1/jobs/{job}/events")).await.text();
     assert!(events.contains("input files cannot be put on this cluster"), "{events}");
 }
+
+/// A piece for a job's work folder.
+async fn put(platform: &Platform, token: &str, job: &str, query: &str, bytes: &str) -> Answer {
+    let path = format!("/v1/jobs/{job}/files/content?{query}");
+    let request = Request::put(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
+    platform.raw(request.body(Body::from(bytes.to_owned())).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_file_for_a_job_without_a_folder_is_refused_in_words() {
+    let (platform, anna) = platform().await;
+    platform.tenant("other").await;
+    let (ben, otto) = (platform.user("ben", "member", "lab").await, platform.user("otto", "member", "other").await);
+    let held = platform.submit(&anna, "#!/bin/sh\n#SBATCH --hold\necho\n").await;
+    let problem = put(&platform, &anna, &held, "path=a", "x").await.problem("wrong_state");
+    assert!(problem["detail"].as_str().unwrap().contains("has not been placed yet"), "{problem}");
+    put(&platform, &ben, &held, "path=a", "x").await.problem("forbidden");
+    put(&platform, &otto, &held, "path=a", "x").await.problem("job_not_found");
+    for (query, told) in [
+        ("path=a&size=1073741825&sha256=00", "64"),
+        (&*format!("path=a&size=1073741825&sha256={HELLO}"), "at most 1 GiB"),
+        ("path=a&size=11", "several pieces"),
+        ("path=..%2Fa", "not accepted"),
+        ("path=a&mode=512", "permission bits"),
+    ] {
+        // What is wrong with the request is said before anything of the job.
+        let problem = put(&platform, &anna, &held, query, "x").await.problem("invalid");
+        assert!(problem["detail"].as_str().unwrap().contains(told), "{query}: {problem}");
+    }
+    // A cluster whose files cannot be reached.
+    let job = platform.submit(&anna, "#!/bin/sh\necho\n").await;
+    platform.until(&anna, &job, &["RUNNING", "PENDING"]).await;
+    put(&platform, &anna, &job, "path=a", "x").await.problem("wrong_state");
+}

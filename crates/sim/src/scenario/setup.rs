@@ -99,6 +99,8 @@ impl Runner {
             service: Service::InService,
             tried_at: None,
             region: region.into(),
+            place: None,
+            machine: Default::default(),
             terms: Default::default(),
         };
         self.command(None, Command::RegisterCluster(cluster));

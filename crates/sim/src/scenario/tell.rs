@@ -132,6 +132,7 @@ fn what(tables: &Tables, names: &Names, kind: &EventKind) -> String {
         EventKind::Continued { attempt } => format!("{} goes on", number(attempt)),
         EventKind::Remark { attempt, text } => format!("{}: \"{text}\"", number(attempt)),
         EventKind::Fetched { files, bytes, folder } => format!("{files} results, {bytes} B, in {folder}"),
+        EventKind::Uploaded { path, bytes } => format!("`{path}` was put there, {bytes} B"),
         EventKind::FetchFailed { text } => format!("results not fetched: {text}"),
         EventKind::Restored { attempt, from, files, bytes, .. } => {
             format!("{} goes on from a checkpoint of attempt {from}: {files} files, {bytes} B", number(attempt))

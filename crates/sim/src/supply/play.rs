@@ -262,6 +262,8 @@ impl<'a> Run<'a> {
             health: ClusterHealth::Unreachable,
             service: Service::InService,
             tried_at: None,
+            place: None,
+            machine: Default::default(),
             terms: Default::default(),
         }))?;
         self.clusters.push(cluster);

@@ -195,6 +195,8 @@ impl Run<'_> {
             health: ClusterHealth::Unreachable,
             service: Service::InService,
             tried_at: None,
+            place: None,
+            machine: Default::default(),
             terms: Default::default(),
         }));
         self.world.add_cluster(id, Span::from_secs(3));

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use wire::ErrorCode;
 use wire::files::{Upload, UploadStart};
 
-use super::{Put, last_name, progress, remote};
+use super::{Place, Put, last_name, progress};
 use crate::desk::Desk;
 use crate::fault::Fault;
 use crate::text::Word;
@@ -21,14 +21,14 @@ use crate::view::{Cell, Table, View};
 /// Bytes of one piece: half of what the server takes, so that a slow link (70 KiB/s) brings it within its minute.
 const PIECE: usize = 4 << 20;
 /// Times that a piece may be refused for beginning elsewhere before the upload is given up.
-const ASTRAY_MAX: usize = 5;
+pub(super) const ASTRAY_MAX: usize = 5;
 
 /// A file to be sent.
-struct Outgoing {
-    local: PathBuf,
-    path: String,
-    size: u64,
-    mode: u32,
+pub(super) struct Outgoing {
+    pub(super) local: PathBuf,
+    pub(super) path: String,
+    pub(super) size: u64,
+    pub(super) mode: u32,
 }
 
 pub async fn put(desk: &Desk, args: Put) -> Result<View, Fault> {
@@ -36,8 +36,9 @@ pub async fn put(desk: &Desk, args: Put) -> Result<View, Fault> {
     let Some((target, locals)) = args.paths.split_last() else {
         return Err(Fault::Usage(Word::BadRemote, vec![("path", String::new())]));
     };
-    let into = locals.len() > 1 || target.ends_with('/') || remote(target).is_empty();
-    let target = remote(target);
+    let place = Place::of(target);
+    let into = locals.len() > 1 || target.ends_with('/') || place.path().is_empty();
+    let target = place.path().to_owned();
     let mut all = Vec::new();
     for local in locals {
         let local = local.trim_end_matches('/');
@@ -52,6 +53,9 @@ pub async fn put(desk: &Desk, args: Put) -> Result<View, Fault> {
     let bar = progress(desk, total);
     let mut done = Vec::new();
     let mut sent = 0;
+    if let Place::Job { job, .. } = &place {
+        return super::send_job::put(desk, &client, job, &all, args.replace, &bar).await;
+    }
     for one in &all {
         bar.set_message(one.path.clone());
         let before = bar.position();
@@ -103,7 +107,7 @@ fn other() -> std::io::Error {
 }
 
 /// SHA-256 of all bytes, as text.
-fn digest(one: &Outgoing, file: &mut File) -> Result<String, Fault> {
+pub(super) fn digest(one: &Outgoing, file: &mut File) -> Result<String, Fault> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; PIECE];
     let mut read = 0;
@@ -169,11 +173,11 @@ async fn send(
     Ok((upload, sent))
 }
 
-fn is(error: &ClientError, code: ErrorCode) -> bool {
+pub(super) fn is(error: &ClientError, code: ErrorCode) -> bool {
     error.problem().is_some_and(|problem| problem.code == code)
 }
 
-fn piece(one: &Outgoing, file: &File, offset: u64) -> Result<Vec<u8>, Fault> {
+pub(super) fn piece(one: &Outgoing, file: &File, offset: u64) -> Result<Vec<u8>, Fault> {
     let length = usize::try_from(one.size.saturating_sub(offset)).unwrap_or(usize::MAX).min(PIECE);
     let mut bytes = vec![0; length];
     match file.read_exact_at(&mut bytes, offset) {
