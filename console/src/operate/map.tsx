@@ -155,30 +155,27 @@ const endOf = (name: string, sites: PictureProps['sites']): Point | undefined =>
 /** A phone has no room for words on lines, nor has a short line; the list below has them all. */
 function Ways({ links, sites, unit, words }: { links: readonly Way[]; sites: PictureProps['sites']; unit: number; words: boolean }) {
   const figures = useFigures();
+  const drawn = links.flatMap((link) => {
+    const [a, b] = [endOf(link.a, sites), endOf(link.b, sites)];
+    if (!a || !b) return [];
+    const [[x1, y1], [x2, y2]] = [at(a), at(b)];
+    const long = Math.hypot(x2 - x1, y2 - y1);
+    const figure = figures(link);
+    return [{ link, figure, x1, y1, x2, y2, bow: long * 0.16, said: words && figure !== '' && long > figure.length * unit }];
+  });
   return (
     <g className="map-ways">
-      {links.map((link) => {
-        const [a, b] = [endOf(link.a, sites), endOf(link.b, sites)];
-        if (!a || !b) return null;
-        const [[x1, y1], [x2, y2]] = [at(a), at(b)];
-        const long = Math.hypot(x2 - x1, y2 - y1);
-        const bow = long * 0.16;
+      {drawn.map(({ link, figure, x1, y1, x2, y2, bow }) => (
         // One, ten, a hundred Gbit/s: a line half as thick again each.
-        const thick = unit * 0.16 * 1.5 ** Math.max(0, Math.log10((link.bandwidth ?? 1000) / 1000));
-        const figure = figures(link);
-        return (
-          <g key={`${link.a} ${link.b}`}>
-            <path d={`M${x1} ${y1}Q${(x1 + x2) / 2} ${(y1 + y2) / 2 - bow} ${x2} ${y2}`} strokeWidth={thick}>
-              <title>{[`${link.a} – ${link.b}`, figure].filter(Boolean).join(' · ')}</title>
-            </path>
-            {words && figure && long > figure.length * unit * 1.1 && (
-              <text className="map-way-word" x={(x1 + x2) / 2} y={(y1 + y2) / 2 - bow / 2 - unit * 0.5} fontSize={unit * 1.25} textAnchor="middle" strokeWidth={unit * 0.5}>
-                {figure}
-              </text>
-            )}
-          </g>
-        );
-      })}
+        <path key={`${link.a} ${link.b}`} d={`M${x1} ${y1}Q${(x1 + x2) / 2} ${(y1 + y2) / 2 - bow} ${x2} ${y2}`} strokeWidth={unit * 0.16 * 1.5 ** Math.max(0, Math.log10((link.bandwidth ?? 1000) / 1000))}>
+          <title>{[`${link.a} – ${link.b}`, figure].filter(Boolean).join(' · ')}</title>
+        </path>
+      ))}
+      {drawn.filter(({ said }) => said).map(({ link, figure, x1, y1, x2, y2, bow }) => (
+        <text key={`${link.a} ${link.b}`} className="map-way-word" x={(x1 + x2) / 2} y={(y1 + y2) / 2 - bow / 2 - unit * 0.9} fontSize={unit * 1.4} textAnchor="middle" strokeWidth={unit * 0.6}>
+          {figure}
+        </text>
+      ))}
     </g>
   );
 }

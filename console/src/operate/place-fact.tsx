@@ -19,7 +19,7 @@ export function PlaceFact({ cluster }: { cluster: Schemas['ClusterDetail'] }) {
     <span className="place-fact">
       <span className={place ? undefined : 'faint'}>{words}</span>
       {mayChange && (
-        <ActButton words={t('opCluster.placeSay')}>
+        <ActButton small words={t('opCluster.placeSay')}>
           {(close) => (
             <FormDialog
               title={t('opCluster.placeTitle', { cluster: cluster.name })}

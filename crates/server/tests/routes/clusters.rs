@@ -116,7 +116,7 @@ async fn an_operator_says_where_a_cluster_stands() {
     let guiyang = json!({ "latitude": 26.6, "longitude": 106.7, "label": "Guiyang" });
     assert_eq!(say(guiyang.clone(), admin.clone()).await.expect(200)["place"], guiyang);
     assert_eq!(seen().await["place"], guiyang);
-    say(guiyang.clone(), anna.clone()).await.problem("operator_only");
+    say(guiyang.clone(), anna.clone()).await.problem("forbidden");
     say(json!({ "latitude": 91, "longitude": 0 }), admin.clone()).await.problem("invalid");
     say(json!({ "latitude": "north", "longitude": 0 }), admin.clone()).await.problem("invalid");
     say(Value::Null, admin.clone()).await.expect(200);
