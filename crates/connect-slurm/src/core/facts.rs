@@ -139,19 +139,20 @@ impl Facts {
     /// Ends of which the wrapper's own marks know more than Slurm: a node that is given up may have finished its work, and a
     /// cancel within [`LAUNCH_SECS`] of the start may be a launch that slurmd refused. So may one of a job that Slurm shows as
     /// never started although it was seen running (`was_seen`): slurmd cancels a job whose launch a controller that was set back
-    /// to an older state does not confirm. So may one of a job that waited and was handed in [`STRAY_SECS`] before: it may be
-    /// meant for another that had its number. A failure in that time may be one of the launch as well.
+    /// to an older state does not confirm. A failure in that time may be one of the launch as well.
     pub fn is_doubtful(&self, was_seen: bool) -> bool {
-        let is_odd_cancel = self.is_odd_cancel() && (was_seen || self.start.is_some() || self.is_young());
-        self.state == SlurmState::NodeFail || is_odd_cancel || self.is_odd_failure()
+        let is_odd_cancel = self.is_odd_cancel() && (was_seen || self.start.is_some());
+        self.state == SlurmState::NodeFail || is_odd_cancel || self.is_stray_cancel() || self.is_odd_failure()
     }
 
     fn is_brief(&self, start: i64) -> bool {
         self.end.is_some_and(|end| end - start <= LAUNCH_SECS)
     }
 
-    fn is_young(&self) -> bool {
-        self.end.zip(self.submitted).is_some_and(|(end, submitted)| end - submitted <= STRAY_SECS)
+    /// Cancelled within [`STRAY_SECS`] of its arrival: that may be meant for another job which had its number.
+    fn is_stray_cancel(&self) -> bool {
+        let age = self.end.zip(self.submitted).map(|(end, submitted)| end - submitted);
+        self.state == SlurmState::Cancelled && age.is_some_and(|age| age <= STRAY_SECS)
     }
 
     fn is_odd_cancel(&self) -> bool {
@@ -192,13 +193,18 @@ impl Facts {
             self.exit = (exit.code, exit.signal);
             self.end = self.end.map(|end| end.min(at.as_secs()).max(self.start.unwrap_or(i64::MIN)));
             self.note("Slurm gave its node up; it had run to its end there");
-        } else if self.is_odd_cancel() && ended.is_some_and(|ended| ended.exit == Some(model::Exit::default())) {
+        } else if (self.is_odd_cancel() || self.is_stray_cancel())
+            && ended.is_some_and(|ended| ended.exit == Some(model::Exit::default()))
+        {
             self.state = SlurmState::Completed;
             self.exit = (0, 0);
             self.note("Slurm cancelled another launch of it; it had run to its end");
         } else if self.is_odd_cancel() && evidence.is_empty() {
             self.state = SlurmState::NodeFail;
             self.note("Slurm cancelled it before it ran a line");
+        } else if self.is_stray_cancel() {
+            self.state = SlurmState::NodeFail;
+            self.note("Slurm cancelled it soon after it had come in, as nodes do that cannot launch another job of its number");
         } else if self.is_odd_failure() && evidence.is_empty() {
             self.state = SlurmState::NodeFail;
             self.note("its launch failed, and it never ran");
@@ -278,6 +284,12 @@ mod tests {
         for (submitted, doubtful) in [(Some(85), true), (Some(84), false), (None, false)] {
             let waited = Facts { submitted, ..facts(SlurmState::Cancelled, None, 100) };
             assert_eq!(waited.is_doubtful(false), doubtful, "{submitted:?}");
+        }
+        // Or after it had begun.
+        for (submitted, state) in [(90, SlurmState::NodeFail), (80, SlurmState::Cancelled)] {
+            let mut began = Facts { submitted: Some(submitted), ..facts(SlurmState::Cancelled, Some(91), 100) };
+            began.correct(&ended(7, 100, Some(Exit { code: 0, signal: 15 })), Some(7));
+            assert_eq!(began.state, state, "{submitted}");
         }
         // A failure of the launch has an exit of its own.
         let mut gone = Facts { exit: (2, 0), ..facts(SlurmState::Failed, Some(100), 101) };
