@@ -259,7 +259,7 @@ pub const EVENTS: &[Entry] = &[
         "{files} result files ({bytes} bytes) are in the file space, in {folder}",
         "{files} 个结果文件（{bytes} 字节）已存入文件空间 {folder}",
     ),
-    entry("uploaded", "{path} ({bytes} bytes) was put into its work folder", "已向工作目录上传 {path}（{bytes} 字节）"),
+    entry("uploaded", "put into its work folder: {path} ({bytes} bytes)", "已向工作目录上传 {path}（{bytes} 字节）"),
     entry("fetch_failed", "its results were not fetched: {text}", "结果未取回：{text}"),
     entry(
         "restored",
