@@ -170,6 +170,24 @@ async fn name_site(app: &App, supply: &LocalSupply) -> Result<(), BootError> {
     Ok(())
 }
 
+/// This machine as a cluster, of which nothing is known yet.
+fn own_cluster(supply: &LocalSupply, supplier: SupplierId) -> Cluster {
+    Cluster {
+        id: supply.cluster,
+        name: supply.name.clone(),
+        backend: BackendKind::Local,
+        supplier,
+        site: supply.name.clone(),
+        health: Default::default(),
+        service: Default::default(),
+        tried_at: None,
+        region: Default::default(),
+        place: None,
+        machine: supply.machine.clone(),
+        terms: Default::default(),
+    }
+}
+
 /// Registers this machine and its pools, or what changed of them. `observe` tells the engine of a new cluster that it
 /// answers; a known one says so itself when it resumes.
 ///
@@ -188,21 +206,7 @@ pub async fn register_local(
     }
     let known = app.store.pools().await?;
     if !app.store.clusters().await?.iter().any(|c| c.id == supply.cluster) {
-        let cluster = Cluster {
-            id: supply.cluster,
-            name: supply.name.clone(),
-            backend: BackendKind::Local,
-            supplier,
-            site: supply.name.clone(),
-            health: Default::default(),
-            service: Default::default(),
-            tried_at: None,
-            region: Default::default(),
-            place: None,
-            machine: supply.machine.clone(),
-            terms: Default::default(),
-        };
-        command(app, Command::RegisterCluster(cluster)).await?;
+        command(app, Command::RegisterCluster(own_cluster(supply, supplier))).await?;
         // The driver takes it in after the registration, which it has stored.
         let _ = observe.send(Observation { cluster: supply.cluster, what: Observed::Reachable }).await;
     }

@@ -178,9 +178,7 @@ fn tell(what: &EventKind, mentioned: &Mentioned, currency: Option<&Currency>) ->
         EventKind::ClusterReachable { cluster } => mentioned.cluster("cluster_reachable", *cluster),
         EventKind::SupplierTermOver { supplier, pool } => mentioned.term_over(*supplier, *pool),
         EventKind::TenantChanged => plain("tenant_changed"),
-        EventKind::UserChanged { user } => {
-            told("user_changed", vec![("user", same(mentioned.user(*user)))], json!({ "user": user }))
-        }
+        EventKind::UserChanged { user } => mentioned.user_changed(*user),
         EventKind::ContractChanged { contract, step } => contract_changed(*contract, *step, money),
         EventKind::GrantChanged { grant, step, amount } => grant_changed(*grant, *step, (amount, money(amount))),
     }
@@ -395,6 +393,10 @@ impl Mentioned {
         let (name, of) = (self.supply.supplier_name(supplier), self.supply.pool_name(pool));
         let detail = json!({ "supplier": supplier, "supplier_name": name, "pool": pool, "pool_name": of });
         Told { kind: "supplier_term_over", values: vec![("supplier", same(name)), ("pool", same(of))], detail }
+    }
+
+    fn user_changed(&self, user: UserId) -> Told {
+        Told { kind: "user_changed", values: vec![("user", same(self.user(user)))], detail: json!({ "user": user }) }
     }
 
     fn pool_changed(&self, pool: PoolId) -> Told {
