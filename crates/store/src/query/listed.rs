@@ -39,6 +39,7 @@ impl JobSort {
     /// As the index of that half has it; those who only wait were charged nothing.
     const fn key(self, half: Option<Half>) -> &'static str {
         match self {
+            Self::Number if matches!(half, Some(Half::Begun)) => "j.begun",
             Self::Number => "j.number",
             Self::Started if matches!(half, Some(Half::Ended)) => "j.last_start",
             Self::Started => "j.started_at",
@@ -104,7 +105,7 @@ impl By {
 
     /// Whether the index has ended jobs only.
     const fn of_ended(self) -> bool {
-        matches!(self, Self::Pool | Self::State | Self::End)
+        matches!(self, Self::Name | Self::Pool | Self::State | Self::Class | Self::End)
     }
 }
 
@@ -388,7 +389,7 @@ impl SqlStore {
         rows: i64,
         lacking: bool,
     ) -> Result<Vec<Key>, StoreError> {
-        let undivided = matches!(order.by, JobSort::Number | JobSort::Name)
+        let undivided = order.by == JobSort::Number
             && *halves == [Half::Ended, Half::Open]
             && !conditions.by.is_some_and(By::of_ended);
         let parts = parts(halves, order.by, lacking);
@@ -442,6 +443,10 @@ impl SqlStore {
             if few || by == By::Array {
                 return Ok(Some(by));
             }
+        }
+        // Among open jobs alone nobody's ended ones are passed over.
+        if !halves.contains(&Half::Ended) {
+            return Ok(None);
         }
         // By number nothing is sorted where the index of the tenant or the user goes by number as well.
         let tenant = matches!(scope, Scope::Tenant(_));
@@ -512,6 +517,7 @@ fn part(
     lacking: bool,
 ) {
     let key = order.by.key(half);
+    let number = JobSort::Number.key(half);
     let (sign, direction) = order.words();
     select.again();
     select.push(&format!("SELECT j.number AS n, {key} AS k FROM jobs j"));
@@ -529,7 +535,7 @@ fn part(
     }
     match after {
         Some(after) if lacking || order.by == JobSort::Number => {
-            select.filter(&format!("j.number {sign} ")).int(after.number);
+            select.filter(&format!("{number} {sign} ")).int(after.number);
         }
         Some(after) if waiting => after_waiting(select, order, after),
         Some(after) if order.by.is_text() => {
@@ -550,7 +556,7 @@ fn part(
     }
     let by_value =
         if lacking || waiting || order.by == JobSort::Number { String::new() } else { format!("{key} {direction}, ") };
-    select.push(&format!(" ORDER BY {by_value}j.number {direction} LIMIT ")).int(rows);
+    select.push(&format!(" ORDER BY {by_value}{number} {direction} LIMIT ")).int(rows);
 }
 
 /// Those who wait all have the same price, nothing, and stand in the order of their numbers.
