@@ -127,7 +127,7 @@ CREATE INDEX jobs_by_start ON jobs (last_start, number) WHERE open = 0;
 CREATE INDEX jobs_by_end ON jobs (ended_at, number) WHERE open = 0;
 CREATE INDEX jobs_by_run ON jobs ((ended_at - last_start), number) WHERE open = 0;
 CREATE INDEX jobs_by_charge ON jobs (last_charge, number) WHERE open = 0;
-CREATE INDEX jobs_by_name ON jobs (name, number) WHERE open = 0;
+CREATE INDEX jobs_by_name ON jobs (name, number);
 CREATE INDEX jobs_by_state ON jobs (last_state, number) WHERE open = 0;
 CREATE INDEX jobs_by_class ON jobs (class, number) WHERE open = 0;
 CREATE INDEX jobs_by_pool ON jobs (last_pool, number) WHERE open = 0;

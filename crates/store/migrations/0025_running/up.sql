@@ -1,10 +1,12 @@
 -- Jobs are written anew each minute while they run. PostgreSQL leaves the indexes alone only where no column changes that stands in any of
 -- them, be it in a condition that the row does not meet: what changes while a job runs is indexed as it is at the end, and a page keeps room
--- for the next version of its rows. Open jobs that have begun are found apart from those that only wait.
+-- for the next version of its rows. By name open jobs are found too; those that
+-- have begun are found apart from those that only wait.
 
 DROP INDEX jobs_by_start;
 DROP INDEX jobs_by_run;
 DROP INDEX jobs_by_charge;
+DROP INDEX jobs_by_name;
 DROP INDEX jobs_by_state;
 DROP INDEX jobs_by_pool;
 ALTER TABLE jobs ADD COLUMN last_state BIGINT GENERATED ALWAYS AS (CASE WHEN open = 0 THEN state END) STORED;
@@ -15,6 +17,7 @@ ALTER TABLE jobs ADD COLUMN begun BIGINT GENERATED ALWAYS AS (CASE WHEN open = 1
 CREATE INDEX jobs_by_start ON jobs (last_start, number) WHERE open = 0;
 CREATE INDEX jobs_by_run ON jobs ((ended_at - last_start), number) WHERE open = 0;
 CREATE INDEX jobs_by_charge ON jobs (last_charge, number) WHERE open = 0;
+CREATE INDEX jobs_by_name ON jobs (name, number);
 CREATE INDEX jobs_by_state ON jobs (last_state, number) WHERE open = 0;
 CREATE INDEX jobs_by_pool ON jobs (last_pool, number) WHERE open = 0;
 CREATE INDEX jobs_begun ON jobs (begun) WHERE begun IS NOT NULL;

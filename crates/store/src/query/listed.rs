@@ -105,7 +105,7 @@ impl By {
 
     /// Whether the index has ended jobs only.
     const fn of_ended(self) -> bool {
-        matches!(self, Self::Name | Self::Pool | Self::State | Self::Class | Self::End)
+        matches!(self, Self::Pool | Self::State | Self::Class | Self::End)
     }
 }
 
@@ -389,7 +389,7 @@ impl SqlStore {
         rows: i64,
         lacking: bool,
     ) -> Result<Vec<Key>, StoreError> {
-        let undivided = order.by == JobSort::Number
+        let undivided = matches!(order.by, JobSort::Number | JobSort::Name)
             && *halves == [Half::Ended, Half::Open]
             && !conditions.by.is_some_and(By::of_ended);
         let parts = parts(halves, order.by, lacking);
