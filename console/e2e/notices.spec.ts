@@ -128,7 +128,9 @@ test('a mail address is confirmed by the link in the mail', async ({ page }) => 
   await expect(way.getByText('mate@example.org')).toBeVisible();
   await expect(way.getByRole('checkbox', { name: 'Job completes' })).toBeChecked();
   await way.getByRole('checkbox', { name: 'Money runs short' }).uncheck();
+  await look(page, 'notices-mail-desk-en');
   await way.getByRole('button', { name: 'No more mail' }).click();
+  await page.locator('.ant-popover').getByRole('button', { name: 'No more mail' }).click();
   await expect(way.getByRole('textbox', { name: 'Mail address' })).toBeVisible();
   box.close();
 });

@@ -186,6 +186,12 @@ pub struct JobFlags {
     /// Signal before the time limit: [B:]USR1[@SECONDS]
     #[arg(long, value_name = "SIGNAL")]
     pub signal: Option<String>,
+    /// What mail tells of this job, in place of `hw notices about`: BEGIN,END,FAIL,REQUEUE,TIME_LIMIT, ALL or NONE
+    #[arg(long, value_name = "TYPES")]
+    pub mail_type: Option<String>,
+    /// Your own confirmed address: mail goes nowhere else
+    #[arg(long, value_name = "ADDRESS")]
+    pub mail_user: Option<String>,
     /// A note
     #[arg(long, value_name = "TEXT")]
     pub comment: Option<String>,
@@ -248,6 +254,8 @@ impl JobFlags {
             (Key::Checkpoint, (!self.checkpoint.is_empty()).then(|| self.checkpoint.join(","))),
             (Key::CheckpointInterval, self.checkpoint_interval),
             (Key::Signal, self.signal),
+            (Key::MailType, self.mail_type),
+            (Key::MailUser, self.mail_user),
             (Key::Comment, self.comment),
             (Key::Line, self.line),
         ];

@@ -7,6 +7,7 @@ mod args;
 mod facts;
 mod fault;
 pub mod limits;
+mod mail;
 mod options;
 mod resolve;
 mod script;

@@ -15,6 +15,8 @@ pub const DEPENDENCIES_MAX: usize = 100;
 pub const NAME_LENGTH_MAX: usize = 128;
 /// Bytes of a comment.
 pub const COMMENT_BYTES_MAX: usize = 1_024;
+/// Bytes of a mail address (RFC 5321).
+pub const MAIL_USER_BYTES_MAX: usize = 254;
 /// Bytes of a path or of a file name pattern: Linux' `PATH_MAX` of 4,096 less the terminating zero.
 pub const PATH_BYTES_MAX: usize = 4_095;
 /// Bytes of all variables together, `NAME=value` and one terminator each. Linux grants arguments and environment

@@ -103,6 +103,10 @@ text_options! {
     licenses Licenses "licenses";
     /// Product line (`#HW line=…`).
     line Line "line";
+    /// `BEGIN,END,FAIL`: of what its user's mail tells.
+    mail_type MailType "mail-type";
+    /// To whom it goes: the user's own address.
+    mail_user MailUser "mail-user";
     /// Memory on each node.
     mem Mem "mem";
     mem_per_cpu MemPerCpu "mem-per-cpu";

@@ -9,6 +9,7 @@ use model::{Conditions, DependencyKind, ExportPolicy, JobSpec};
 
 use crate::fault::{Fault, FaultCode, Origin, Warning, quoted};
 use crate::limits::*;
+use crate::mail;
 use crate::options::{Given, Key, Options, Parsed};
 use crate::shape::{self, Asked, Got};
 use crate::value::{self, Bad, Export, JobRef};
@@ -302,6 +303,7 @@ fn surroundings(reader: &mut Reader<'_>, spec: &mut JobSpec, context: Context<'_
     spec.regions = reader.read(Key::Region, value::regions).map(|got| got.value).unwrap_or_default();
     spec.app = reader.read(Key::App, value::app).map(|got| got.value);
     spec.comment = reader.read(Key::Comment, |t| value::one_line(t, COMMENT_BYTES_MAX)).map(|got| got.value);
+    mailing(reader, spec);
     conditions(reader, spec);
     arguments(reader, spec, context);
     let export = match reader.options.export {
@@ -316,6 +318,16 @@ fn surroundings(reader: &mut Reader<'_>, spec: &mut JobSpec, context: Context<'_
         spec.export = if got.value.none { ExportPolicy::None } else { ExportPolicy::All };
         spec.environment = exported(reader, &got, context);
     }
+}
+
+fn mailing(reader: &mut Reader<'_>, spec: &mut JobSpec) {
+    // Whose address it is, only the platform knows.
+    reader.read(Key::MailUser, |t| value::one_line(t, MAIL_USER_BYTES_MAX));
+    let Some(Got { value: types, origin, .. }) = reader.read(Key::MailType, mail::types) else { return };
+    if !types.silent.is_empty() {
+        reader.warn(origin, Key::MailType, format!("no mail is sent for {}", types.silent.join(", ")));
+    }
+    spec.mail = Some(types.tells);
 }
 
 /// What is asked of the nodes beyond amounts.

@@ -79,7 +79,6 @@ const LAYOUT: &str = "say `--ntasks-per-node` and `--cpus-per-task`";
 const GPU_LAYOUT: &str = "say `--gpus`, `--gpus-per-node` or `--gpus-per-task`, and cores and memory by themselves";
 const LEAVE_OUT: &str = "leave it out";
 const ONE_CLUSTER: &str = "leave it out; clusters are chosen by the platform, pools are named with `--partition`";
-const NO_MAIL: &str = "what is sent by mail is chosen once for all jobs: `hw notices`";
 const STEP_ONLY: &str = "it concerns `srun` only";
 const NOT_NEEDED: &str = "it changes nothing here";
 
@@ -109,6 +108,8 @@ pub(crate) static TABLE: &[Entry] = &[
     text(Key::JobName, Some('J')),
     text(Key::Licenses, Some('L')),
     text(Key::Line, None),
+    text(Key::MailType, None),
+    text(Key::MailUser, None),
     text(Key::Mem, None),
     text(Key::MemPerCpu, None),
     text(Key::Nodes, Some('N')),
@@ -151,8 +152,6 @@ pub(crate) static TABLE: &[Entry] = &[
     ignored("hint", None, Value, NOT_NEEDED),
     ignored("ignore-pbs", None, Nothing, "`#PBS` lines are never read"),
     ignored("kill-on-invalid-dep", None, Value, "a job whose dependency cannot hold any more is always cancelled"),
-    ignored("mail-type", None, Value, NO_MAIL),
-    ignored("mail-user", None, Value, NO_MAIL),
     ignored("mem-bind", None, Value, STEP_ONLY),
     ignored("nice", None, Maybe, "priority is chosen with `--qos`"),
     ignored("no-kill", Some('k'), Maybe, NOT_NEEDED),

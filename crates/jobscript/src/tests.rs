@@ -80,6 +80,7 @@ fn told(draft: &Draft) -> String {
             format!("app={:?}", spec.app),
             format!("environment={:?}", spec.environment),
             format!("comment={:?}", spec.comment),
+            format!("mail={:?}", spec.mail),
             format!("requeue={}", spec.requeue),
             format!("preemptible={}", spec.preemptible),
             format!("signal={:?}", spec.signal.map(|s| (s.signal, s.before, s.shell_only))),

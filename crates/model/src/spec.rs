@@ -7,6 +7,7 @@ use base::{JobId, ScriptId, Span, SpecId, Timestamp, digest128};
 use serde::{Deserialize, Serialize};
 
 use crate::file::Input;
+use crate::mail::MailOn;
 use crate::request::Request;
 
 /// Queue class of a job, lowest first; `--qos` names it.
@@ -178,6 +179,9 @@ pub struct JobSpec {
     /// Between two copies; `None` means [`CHECKPOINT_INTERVAL`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_interval: Option<Span>,
+    /// What its user's mail tells of it (`--mail-type`), in place of what that user has chosen for all jobs; empty means nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<Vec<MailOn>>,
     /// What was said beside the script, so that it can be said again.
     #[serde(default, skip_serializing_if = "Said::is_empty")]
     pub said: Said,
@@ -236,6 +240,7 @@ impl JobSpec {
             fetch: Vec::new(),
             checkpoint: Vec::new(),
             checkpoint_interval: None,
+            mail: None,
             said: Said::default(),
         }
     }

@@ -3,6 +3,7 @@
 //! dies in between loses none, and what it sends again carries the same id. The active server alone makes and sends them, on tasks
 //! of their own; the engine knows nothing of them.
 
+mod asked;
 mod guard;
 mod hooks;
 pub(crate) mod mail;
@@ -28,6 +29,7 @@ use crate::limits::{
     WEBHOOKS_AT_ONCE, WEBHOOKS_PER_HOST,
 };
 
+pub use asked::mail_notes;
 pub use guard::{Refused, checked as checked_url};
 pub use hooks::{Secret, signature};
 pub use making::{bit, bits, kinds};
@@ -54,6 +56,8 @@ pub struct MailSettings {
     pub host: String,
     pub port: u16,
     pub tls: MailTls,
+    /// Certificates (PEM) that are believed beside the machine's own list; read for every mail.
+    pub ca: Option<PathBuf>,
     /// Empty: nobody signs in.
     pub user: String,
     /// Read for every mail, so that it may be changed.

@@ -37,6 +37,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { version: 18, name: "notices", sql: include_str!("../migrations/0018_notices/up.sql") },
     Step { version: 19, name: "twin", sql: include_str!("../migrations/0019_twin/up.sql") },
     Step { version: 20, name: "lists", sql: include_str!("../migrations/0020_lists/up.sql") },
+    Step { version: 21, name: "running", sql: include_str!("../migrations/0025_running/up.sql") },
 ];
 
 /// Two servers that start together wait for one another here: the first eight bytes of "headworks" as a number.
@@ -49,10 +50,15 @@ const STEP_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (
 )";
 
 /// The statements of a step for one database. SQLite stores a table by its integer key only when the column is
-/// declared with these very words; everything else is in the common subset.
+/// declared with these very words; it adds a computed column only where it computes it at each look, which PostgreSQL cannot do; and it knows
+/// nothing of how full pages are made (`ALTER TABLE … SET (…);` on a line of its own). Everything else is in the common subset.
 pub(crate) fn dialect(sql: &str, kind: Kind) -> String {
+    let setting = |line: &&str| line.starts_with("ALTER TABLE ") && line.contains(" SET (");
     match kind {
-        Kind::Lite => sql.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY"),
+        Kind::Lite => {
+            let sql = sql.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY").replace(") STORED", ") VIRTUAL");
+            sql.lines().filter(|line| !setting(line)).flat_map(|line| [line, "\n"]).collect()
+        }
         Kind::Pg => sql.to_owned(),
     }
 }

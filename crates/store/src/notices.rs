@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use base::{JobId, NoticeId, Timestamp, UserId, WebhookId};
-use model::User;
+use model::{JobSpec, MailOn, User};
 use ports::StoreError;
 
 use crate::codec;
@@ -75,7 +75,7 @@ impl std::fmt::Debug for Hook {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     pub user: User,
-    /// Since when, and which kinds.
+    /// Since when, and which kinds; jobs may say for themselves what mail tells of them.
     pub mail: Option<(Timestamp, u32)>,
     pub hooks: Vec<(WebhookId, Timestamp, u32)>,
 }
@@ -202,15 +202,32 @@ fn read_notice(row: &Row) -> Sql<Notice> {
     })
 }
 
-/// A job as notices name it: its user, its number as people write it, its name.
-pub type NamedJob = (UserId, String, String);
+/// A job as notices name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedJob {
+    pub user: UserId,
+    /// As people write it.
+    pub number: String,
+    pub name: String,
+    /// Of what mail tells, where the job says so itself.
+    pub mail: Option<Vec<MailOn>>,
+}
+
+/// Most specifications say nothing of mail and are not read: in JSON no text of a user can look like this key.
+const NAMED: &str = "SELECT j.id, j.user_id, j.number, j.array_number, j.array_index, j.name, s.v, \
+    CASE WHEN s.doc LIKE '%\"mail\":[%' THEN s.doc END FROM jobs j LEFT JOIN specs s ON s.id = j.spec";
 
 fn read_named(row: &Row) -> Sql<(JobId, NamedJob)> {
     let number = match (row.opt_int(3)?, row.opt_int(4)?) {
         (Some(root), Some(index)) => format!("{root}_{index}"),
         _ => row.natural(2)?.to_string(),
     };
-    Ok((JobId::from_u128(row.id(0)?), (UserId::from_u128(row.id(1)?), number, row.text(5)?.to_owned())))
+    let mail = match row.opt_text(7)? {
+        Some(_) => codec::get::<JobSpec>(row, 6)?.mail,
+        None => None,
+    };
+    let (user, name) = (UserId::from_u128(row.id(1)?), row.text(5)?.to_owned());
+    Ok((JobId::from_u128(row.id(0)?), NamedJob { user, number, name, mail }))
 }
 
 impl SqlStore {
@@ -299,7 +316,7 @@ impl SqlStore {
         let mut found: BTreeMap<UserId, Listener> = BTreeMap::new();
         let begin = |user: User| Listener { user, mail: None, hooks: Vec::new() };
         let sql = "SELECT u.v, u.doc, w.confirmed_at, w.kinds FROM notice_wishes w JOIN users u ON u.id = w.user_id \
-            WHERE w.address IS NOT NULL AND w.kinds > 0";
+            WHERE w.address IS NOT NULL";
         let read = |row: &Row| Ok((codec::get::<User>(row, 0)?, row.int(2)?, row.small(3)?));
         for (user, since, kinds) in self.list(sql, self.args(), read).await? {
             let mail = Some((Timestamp::from_micros(since), kinds));
@@ -321,10 +338,7 @@ impl SqlStore {
         for some in jobs.chunks(IDS_AT_ONCE) {
             let mut args = self.args();
             some.iter().for_each(|job| args.id(job.as_u128()));
-            let sql = format!(
-                "SELECT id, user_id, number, array_number, array_index, name FROM jobs WHERE id IN ({})",
-                placeholders(self.kind(), 1, some.len())
-            );
+            let sql = format!("{NAMED} WHERE j.id IN ({})", placeholders(self.kind(), 1, some.len()));
             found.extend(self.list(sql, args, read_named).await?);
         }
         Ok(found)

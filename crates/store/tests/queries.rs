@@ -145,6 +145,21 @@ async fn jobs_are_sorted(store: &SqlStore) {
         let own: Vec<u64> = want.iter().copied().filter(|number| number % 2 == 0).collect();
         assert_eq!(in_order(store, TWO, order, 2).await, own, "{order:?} of a tenant");
     }
+    // What is open alone, and what runs: the same order as in the whole list.
+    for (filter, by) in [
+        (JobFilter { open: Some(true), ..JobFilter::default() }, JobSort::Price),
+        (JobFilter { open: Some(true), ..JobFilter::default() }, JobSort::Started),
+        (JobFilter { states: vec![StateCode::Running], ..JobFilter::default() }, JobSort::Price),
+        (JobFilter { states: vec![StateCode::Running], ..JobFilter::default() }, JobSort::Number),
+    ] {
+        let order = JobOrder { by, ascending: false };
+        let whole = in_order(store, Scope::All, order, 1_000).await;
+        let some = numbers(store, Scope::All, &filter).await;
+        let want: Vec<u64> = whole.into_iter().filter(|number| some.contains(number)).collect();
+        for limit in [1, 1_000] {
+            assert_eq!(filtered(store, Scope::All, &filter, order, limit).await, want, "{filter:?} {order:?}");
+        }
+    }
     let first = store.jobs(Scope::All, &JobFilter::default(), PageRequest::first(2)).await.unwrap();
     let other = PageRequest::new(Some(2), first.next.as_deref()).unwrap();
     let dearest = JobOrder { by: JobSort::Price, ascending: false };
@@ -152,10 +167,14 @@ async fn jobs_are_sorted(store: &SqlStore) {
 }
 
 async fn in_order(store: &SqlStore, scope: Scope, order: JobOrder, limit: u32) -> Vec<u64> {
+    filtered(store, scope, &JobFilter::default(), order, limit).await
+}
+
+async fn filtered(store: &SqlStore, scope: Scope, jobs: &JobFilter, order: JobOrder, limit: u32) -> Vec<u64> {
     let (mut seen, mut cursor) = (Vec::new(), None);
     loop {
         let request = PageRequest::new(Some(limit), cursor.as_deref()).unwrap();
-        let page = store.jobs_by(scope, &JobFilter::default(), order, request).await.unwrap().unwrap();
+        let page = store.jobs_by(scope, jobs, order, request).await.unwrap().unwrap();
         seen.extend(page.items.iter().map(|entry| entry.row.job.number));
         cursor = page.next;
         if cursor.is_none() {

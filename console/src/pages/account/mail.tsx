@@ -1,7 +1,7 @@
 // Notices by mail: an address that is confirmed by a code, what is sent there, and what went wrong.
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { Button, Input } from 'antd';
+import { Button, Input, Popconfirm } from 'antd';
 import { type FormEvent, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -57,12 +57,15 @@ function Confirmed({ mail, onOther }: { mail: MailNotices; onOther: () => void }
           <Button size="small" onClick={onOther}>
             {t('notify.otherAddress')}
           </Button>
-          <Button size="small" danger type="text" loading={drop.isPending} onClick={() => drop.mutate()}>
-            {t('notify.mailOff')}
-          </Button>
+          <Popconfirm title={t('notify.mailOffAsk')} okText={t('notify.mailOff')} cancelText={t('job.cancelKeep')} okButtonProps={{ danger: true }} onConfirm={() => drop.mutate()}>
+            <Button size="small" danger type="text" loading={drop.isPending}>
+              {t('notify.mailOff')}
+            </Button>
+          </Popconfirm>
         </span>
       </div>
       <Kinds label={t('notify.mailKinds')} value={mail.kinds} onChange={change.mutateAsync} />
+      <p className="faint">{t('notify.mailOfJob')}</p>
       {(change.error ?? drop.error) && <ErrorNote error={change.error ?? drop.error} />}
     </>
   );

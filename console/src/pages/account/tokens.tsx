@@ -10,6 +10,7 @@ import { asProblem } from '../../api/problem';
 import type { Scope, Token } from '../../api/types';
 import { useFormat, useNow } from '../../ui/hooks';
 import { ErrorNote, Section } from '../../ui/parts';
+import { Secret } from '../../ui/secret';
 import { type Column, DataTable } from '../../ui/table';
 import { Listed } from '../money/frame';
 
@@ -106,16 +107,10 @@ function MakeToken({ onClose }: { onClose: () => void }) {
 /** The one time the secret is seen. */
 function Issued({ token, onClose }: { token: string; onClose: () => void }) {
   const { t } = useTranslation();
-  const [copied, setCopied] = useState(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(token);
-    setCopied(true);
-  };
   return (
     <Modal open title={t('token.issued')} onCancel={onClose} mask={{ closable: false }} footer={<Button type="primary" onClick={onClose}>{t('common.close')}</Button>}>
       <p>{t('token.once')}</p>
-      <p className="secret mono">{token}</p>
-      {window.isSecureContext && <Button onClick={() => void copy()}>{copied ? t('log.copied') : t('log.copy')}</Button>}
+      <Secret text={token} />
     </Modal>
   );
 }

@@ -9,6 +9,7 @@ import { api, unwrap } from '../../api/client';
 import { asProblem } from '../../api/problem';
 import type { NoticeKind, Webhook } from '../../api/types';
 import { ErrorNote } from '../../ui/parts';
+import { Secret } from '../../ui/secret';
 import { Kinds, Went } from './kinds';
 
 /** As many as the server takes of one user. */
@@ -90,13 +91,13 @@ function Add() {
         </Button>
       </form>
       {add.error && <ErrorNote error={add.error} />}
-      {add.data && <Secret secret={add.data.secret} onClose={() => add.reset()} />}
+      {add.data && <Issued secret={add.data.secret} onClose={() => add.reset()} />}
     </>
   );
 }
 
 /** The one time it is seen. */
-function Secret({ secret, onClose }: { secret: string; onClose: () => void }) {
+function Issued({ secret, onClose }: { secret: string; onClose: () => void }) {
   const { t } = useTranslation();
   return (
     <Modal
@@ -111,7 +112,7 @@ function Secret({ secret, onClose }: { secret: string; onClose: () => void }) {
       }
     >
       <p>{t('notify.secretOnce')}</p>
-      <p className="secret mono">{secret}</p>
+      <Secret text={secret} />
     </Modal>
   );
 }

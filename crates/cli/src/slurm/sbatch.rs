@@ -19,7 +19,7 @@ Usage: sbatch [OPTIONS] [SCRIPT [ARGUMENTS...]]
 Without SCRIPT the job script is read from standard input. OPTIONS are those of #SBATCH lines:
   -A --account  --app  -a --array  -b --begin  -c --cpus-per-task  --checkpoint  --checkpoint-interval  --chip  --comment
   -D --chdir  -d --dependency  --deadline  -e --error  --export  --fetch  -G --gpus  --gpus-per-node  --gpus-per-task  --gres  -H --hold  -i --input
-  --interconnect  -J --job-name  --line  --mem  --mem-per-cpu  -N --nodes  -n --ntasks  --ntasks-per-node  --no-requeue
+  --interconnect  -J --job-name  --line  --mail-type  --mail-user  --mem  --mem-per-cpu  -N --nodes  -n --ntasks  --ntasks-per-node  --no-requeue
   -o --output  --open-mode  -p --partition  --preemptible  -q --qos  --region  --requeue  --signal  -t --time
 and for this command:
       --parsable       print the job's number and nothing else

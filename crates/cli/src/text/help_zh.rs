@@ -278,6 +278,8 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("*", "open_mode", "输出文件已存在时：append 追加或 truncate 清空"),
     ("*", "export", "带上的环境变量：ALL、NONE、A,B=1"),
     ("*", "signal", "到时限前发送的信号：[B:]USR1[@秒]"),
+    ("*", "mail_type", "此作业的邮件通知（代替 `hw notices about`）：BEGIN,END,FAIL,REQUEUE,TIME_LIMIT、ALL 或 NONE"),
+    ("*", "mail_user", "您本人已确认的邮箱地址：邮件不会发往别处"),
     ("*", "comment", "备注"),
     ("*", "line", "产品线"),
     ("*", "hold", "先挂起，待放行"),

@@ -102,7 +102,12 @@ fn good_others() {
             "--hold",
             "--dep=afterok:1 --part=cpu",
             "--time=5 ; --time=10",
-            "--mail-type=ALL --mail-user=li@example.org --get-user-env --nice=5 --hint nomultithread",
+            "--get-user-env --nice=5 --hint nomultithread",
+            "--mail-type=ALL --mail-user=li@example.org",
+            "--mail-type=fail,BEGIN,Requeue,fail",
+            "--mail-type=END,TIME_LIMIT,TIME_LIMIT_80,ARRAY_TASKS,STAGE_OUT",
+            "--mail-type=END,NONE",
+            "--mail-user=li",
             "--parsable -W -Q",
             "# SBATCH --time=1",
             "$ #SBATCH --time=1 ; #sbatch --time=1 ; ##SBATCH --time=1 ; #PBS -l walltime=1",
@@ -211,6 +216,7 @@ fn bad_others() {
             "-p GPU",
             "-p a,,b",
             "-q gold",
+            "--mail-type=END,SOMETIMES",
             "-A 'two words'",
             "--export=NONE,A=1",
             "--export=1A=1",
@@ -252,6 +258,7 @@ fn long_values_are_refused() {
     for (option, max) in [
         ("job-name", limits::NAME_LENGTH_MAX),
         ("comment", limits::COMMENT_BYTES_MAX),
+        ("mail-user", limits::MAIL_USER_BYTES_MAX),
         ("output", limits::PATH_BYTES_MAX),
     ] {
         assert!(long(option, max).is_ok(), "{option}");

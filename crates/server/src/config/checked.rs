@@ -244,6 +244,7 @@ fn mail(r: &Reader<'_>, host: String) -> Result<MailSettings, ConfigError> {
         host,
         port: if r.some("mail.port").is_some() { r.read("mail.port")? } else { usual },
         tls,
+        ca: r.some("mail.ca").map(PathBuf::from),
         user,
         password_file: r.some("mail.password_file").map(PathBuf::from),
         from: from.map_err(|_| r.fault("mail.from", "write an address, e.g. Headworks <hw@example.com>".into()))?,

@@ -46,6 +46,7 @@ pub const KEYS: &[Key] = &[
     key("mail.host", "", "server that takes the platform's mail, e.g. mail.example.com; empty: no notices by mail"),
     key("mail.port", "", "its port; empty means 587, with mail.tls = tls 465, with none 25"),
     key("mail.tls", "starttls", "none, starttls or tls: how the connection to it is kept private"),
+    key("mail.ca", "", "file with certificates (PEM) of a private authority, believed beside the machine's own list"),
     key("mail.user", "", "as whom the platform signs in there; empty: it does not"),
     key("mail.password_file", "", "file with the password, read for every mail"),
     key("mail.from", "", "from whom notices come, e.g. Headworks <hw@example.com>"),

@@ -7,7 +7,7 @@ use base::Timestamp;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use reqwest::Url;
@@ -23,6 +23,8 @@ pub enum MailError {
     Address(String),
     #[error("the file with the password of the mail server: {0}")]
     Password(std::io::Error),
+    #[error("the file with the authority's certificates: {0}")]
+    Authority(std::io::Error),
     #[error("a mail cannot be written: {0}")]
     Written(#[from] lettre::error::Error),
     #[error("the mail server: {0}")]
@@ -111,11 +113,10 @@ fn message(settings: &MailSettings, to: &str, letter: Letter) -> Result<Message,
 }
 
 async fn transport(settings: &MailSettings) -> Result<AsyncSmtpTransport<Tokio1Executor>, MailError> {
-    let parameters = || TlsParameters::new(settings.host.clone());
     let tls = match settings.tls {
         MailTls::None => Tls::None,
-        MailTls::StartTls => Tls::Required(parameters()?),
-        MailTls::Tls => Tls::Wrapper(parameters()?),
+        MailTls::StartTls => Tls::Required(parameters(settings).await?),
+        MailTls::Tls => Tls::Wrapper(parameters(settings).await?),
     };
     let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&*settings.host)
         .port(settings.port)
@@ -130,6 +131,31 @@ async fn transport(settings: &MailSettings) -> Result<AsyncSmtpTransport<Tokio1E
         builder = builder.credentials(Credentials::new(settings.user.clone(), password));
     }
     Ok(builder.build())
+}
+
+/// Whose certificates are believed: the machine's own list, and what the operator has named.
+async fn parameters(settings: &MailSettings) -> Result<TlsParameters, MailError> {
+    let mut builder = TlsParameters::builder(settings.host.clone());
+    if let Some(file) = &settings.ca {
+        let text = tokio::fs::read(file).await.map_err(MailError::Authority)?;
+        for one in certificates(&text)? {
+            builder = builder.add_root_certificate(one);
+        }
+    }
+    Ok(builder.build()?)
+}
+
+/// All certificates of a PEM file; one without any is a mistake.
+fn certificates(text: &[u8]) -> Result<Vec<Certificate>, MailError> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+    let unreadable = |why: String| MailError::Authority(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
+    let mut found = Vec::new();
+    for one in CertificateDer::pem_slice_iter(text) {
+        let one = one.map_err(|fault| unreadable(fault.to_string()))?;
+        found.push(Certificate::from_der(one.to_vec())?);
+    }
+    if found.is_empty() { Err(unreadable("there is no certificate in it".into())) } else { Ok(found) }
 }
 
 /// What the first mail to an address says.
@@ -187,8 +213,8 @@ pub fn digest(notices: &[Notice], all: u64, language: &str, public: &Url) -> Con
         });
     }
     foot.push(match zh {
-        true => format!("此邮件按您在账户页的选择发送，可在此更改：{account}"),
-        false => format!("You get this because you chose it on your account page: {account}"),
+        true => format!("此邮件按您在账户页或作业脚本中的选择发送，可在此更改：{account}"),
+        false => format!("You get this because you chose it on your account page or in the job's script: {account}"),
     });
     for line in &foot {
         let _ = writeln!(text, "{line}");
@@ -295,6 +321,7 @@ mod tests {
             host: "localhost".into(),
             port: 25,
             tls: MailTls::None,
+            ca: None,
             user: String::new(),
             password_file: None,
             from: "Headworks <hw@example.com>".parse().unwrap(),

@@ -184,13 +184,18 @@ impl Making {
         let mut lanes = Vec::new();
         let listeners = event.tenant.and_then(|tenant| self.listeners.get(&tenant));
         for Listener { user, mail, hooks } in listeners.into_iter().flatten() {
-            let own = job.is_none_or(|(owner, ..)| *owner == user.id);
+            let own = job.is_none_or(|job| job.user == user.id);
             let for_all = kind == NoticeKind::Money && matches!(user.role, Role::Owner | Role::Operator);
             if !own && !for_all {
                 continue;
             }
             let wanted = |since: base::Timestamp, mask: u32| mask & bit(kind) != 0 && event.at >= since;
-            if app.notices.settings.mail.is_some() && mail.is_some_and(|(since, mask)| wanted(since, mask)) {
+            let said = job.and_then(|job| job.mail.as_ref()).filter(|_| own && kind != NoticeKind::Money);
+            let by_mail = |(since, mask)| match said {
+                Some(types) => event.at >= since && types.iter().any(|one| one.tells(&event.what)),
+                None => wanted(since, mask),
+            };
+            if app.notices.settings.mail.is_some() && mail.is_some_and(by_mail) {
                 lanes.push(Lane::Mail(user.id));
             }
             let hooks = hooks.iter().filter(|(_, since, mask)| wanted(*since, *mask));
@@ -219,7 +224,7 @@ fn body(
     let shown = event::event(event, mentioned);
     let public = &app.notices.settings.public;
     let url = match job {
-        Some((_, number, _)) => format!("{public}jobs/{number}"),
+        Some(NamedJob { number, .. }) => format!("{public}jobs/{number}"),
         None => format!("{public}money"),
     };
     let data = NoticeData {
@@ -227,8 +232,8 @@ fn body(
         what: shown.kind,
         tenant: tenant.to_owned(),
         job: event.job.map(|id| id.to_string()),
-        number: job.map(|(_, number, _)| number.clone()),
-        name: job.map(|(_, _, name)| name.clone()),
+        number: job.map(|job| job.number.clone()),
+        name: job.map(|job| job.name.clone()),
         state: event.state.filter(|_| job.is_some()).map(|state| state.as_str().to_owned()),
         text_en: shown.text_en,
         text_zh: shown.text_zh,

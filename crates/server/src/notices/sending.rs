@@ -58,7 +58,10 @@ pub(super) async fn look(app: &App, lanes: &Lanes) -> Result<(), StoreError> {
 /// Some of what is due to one hook, up to the first that is not taken.
 async fn call(app: &App, id: WebhookId) -> Result<(), StoreError> {
     let lane = Lane::Hook(id);
-    let Some(hook) = app.store.hook(id).await? else { return app.store.drop_notices(lane).await };
+    let hook = match app.store.hook(id).await? {
+        Some(hook) if may_hear(app, hook.user).await? => hook,
+        _ => return app.store.drop_notices(lane).await,
+    };
     let url = checked_url(&hook.url, app.notices.settings.private_addresses);
     let _slots = match &url {
         // Nobody closes these.
@@ -94,6 +97,11 @@ async fn call(app: &App, id: WebhookId) -> Result<(), StoreError> {
     }
     let now = app.clock.now();
     app.store.tried(id, &tries, now, now + pause(hook.failures, &id.to_bytes())).await
+}
+
+/// Whoever was disabled hears nothing more, not even of what happened before.
+async fn may_hear(app: &App, user: UserId) -> Result<bool, StoreError> {
+    Ok(app.store.user(user).await?.is_some_and(|user| !user.disabled))
 }
 
 fn outcome(taken: Result<(), NotTaken>, notice: &Notice, now: Timestamp) -> NoticeOutcome {
@@ -142,6 +150,9 @@ async fn mail_to(app: &App, user: UserId) -> Result<(), StoreError> {
         return app.store.drop_notices(lane).await;
     };
     let Some(address) = &wishes.address else { return app.store.drop_notices(lane).await };
+    if !may_hear(app, user).await? {
+        return app.store.drop_notices(lane).await;
+    }
     if let Some(again) = wishes.mailed_at.map(|at| at + MAIL_EVERY)
         && again > app.clock.now()
     {

@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::convert;
 use crate::inputs;
 use crate::limits::{OPTIONS_MAX, VARIABLES_MAX};
+use crate::notices::mail_notes;
 use crate::problem::Failure;
 
 /// Hand a job in. With `dry_run` it is checked and priced only.
@@ -193,6 +194,7 @@ async fn draft(caller: &Caller, request: JobSubmit) -> Result<(Draft, Option<Pro
         }
         draft.spec.inputs = inputs::resolve(caller, project.unwrap_or(caller.who.project), &inputs).await?;
     }
+    draft.warnings.extend(mail_notes(caller, &parsed.options, draft.spec.mail.as_deref()).await?);
     draft.spec.said = said;
     Ok((draft, project))
 }

@@ -12,6 +12,7 @@ mod malformed;
 mod members;
 mod money;
 mod notices;
+mod notices_mail;
 mod people;
 mod policy;
 mod rates;

@@ -12,9 +12,9 @@ use testkit::{Call, HttpReceiver, Mail, MailReceiver};
 
 use crate::support::Platform;
 
-const SLEEPS: &str = "#!/bin/sh\n#SBATCH --job-name=nap --time=10\nsleep 1\n";
-const MAIL: &str = "/v1/notices/mail";
-const HOOKS: &str = "/v1/notices/webhooks";
+pub(crate) const SLEEPS: &str = "#!/bin/sh\n#SBATCH --job-name=nap --time=10\nsleep 1\n";
+pub(crate) const MAIL: &str = "/v1/notices/mail";
+pub(crate) const HOOKS: &str = "/v1/notices/webhooks";
 
 /// Waits on a thread that may block.
 async fn calls(receiver: &Arc<HttpReceiver>, count: usize) -> Vec<Call> {
@@ -22,12 +22,12 @@ async fn calls(receiver: &Arc<HttpReceiver>, count: usize) -> Vec<Call> {
     tokio::task::spawn_blocking(move || receiver.wait(count)).await.unwrap()
 }
 
-async fn mails(receiver: &Arc<MailReceiver>, count: usize) -> Vec<Mail> {
+pub(crate) async fn mails(receiver: &Arc<MailReceiver>, count: usize) -> Vec<Mail> {
     let receiver = receiver.clone();
     tokio::task::spawn_blocking(move || receiver.wait(count)).await.unwrap()
 }
 
-async fn platform(settings: &[(&str, &str)]) -> (Platform, String) {
+pub(crate) async fn platform(settings: &[(&str, &str)]) -> (Platform, String) {
     let mut all = vec![("notices.private_addresses", "true"), ("public_url", "https://hw.example.com")];
     all.extend(settings);
     let platform = Platform::with(&all).await;
@@ -36,7 +36,7 @@ async fn platform(settings: &[(&str, &str)]) -> (Platform, String) {
     (platform, anna)
 }
 
-async fn mailing(receiver: &MailReceiver, more: &[(&str, &str)]) -> (Platform, String) {
+pub(crate) async fn mailing(receiver: &MailReceiver, more: &[(&str, &str)]) -> (Platform, String) {
     let port = receiver.address.port().to_string();
     let mut all = vec![
         ("mail.host", "127.0.0.1"),
@@ -69,7 +69,7 @@ fn verified(call: &Call, secret: &str) -> Value {
     serde_json::from_str(&call.body).unwrap()
 }
 
-async fn ended(platform: &Platform, token: &str, script: &str) -> Value {
+pub(crate) async fn ended(platform: &Platform, token: &str, script: &str) -> Value {
     let job = platform.submit(token, script).await;
     platform.until(token, &job, &["COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"]).await
 }
@@ -116,7 +116,7 @@ async fn a_job_that_ends_is_told_by_a_signed_call_and_to_its_own_user_alone() {
 }
 
 /// Lets time pass in steps until what anna sees is as wanted. Tokens of tests last an hour.
-async fn until(platform: &Platform, done: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(platform: &Platform, done: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..400 {
         let anna = platform.token("anna", model::TokenScope::Full).await;
         let shown = platform.get(&anna, "/v1/notices").await.expect(200);
@@ -224,7 +224,7 @@ async fn addresses_inside_are_refused_unless_the_operator_has_opened_them() {
 }
 
 /// What a mail says: parts in base64 are decoded, soft line breaks taken out.
-fn plain(mail: &Mail) -> String {
+pub(crate) fn plain(mail: &Mail) -> String {
     const HEAD: &str = "Content-Transfer-Encoding: base64\n\n";
     let mut said = mail.text.replace("=\n", "").replace("=3D", "=");
     for part in mail.text.split(HEAD).skip(1) {
@@ -234,7 +234,7 @@ fn plain(mail: &Mail) -> String {
     said
 }
 
-fn code(mail: &Mail) -> String {
+pub(crate) fn code(mail: &Mail) -> String {
     let text = plain(mail);
     let from = text.find("account?confirm=").expect("a link") + "account?confirm=".len();
     text[from..].chars().take_while(char::is_ascii_alphanumeric).collect()

@@ -36,12 +36,17 @@ impl JobSort {
     const ALL: [JobSort; 7] =
         [Self::Number, Self::Started, Self::Ended, Self::RunTime, Self::Price, Self::Name, Self::User];
 
-    const fn key(self) -> &'static str {
+    /// As the index of that half has it; those who only wait were charged nothing.
+    const fn key(self, half: Option<Half>) -> &'static str {
         match self {
+            Self::Number if matches!(half, Some(Half::Begun)) => "j.begun",
             Self::Number => "j.number",
+            Self::Started if matches!(half, Some(Half::Ended)) => "j.last_start",
             Self::Started => "j.started_at",
             Self::Ended => "j.ended_at",
-            Self::RunTime => "(j.ended_at - j.started_at)",
+            Self::RunTime => "(j.ended_at - j.last_start)",
+            Self::Price if matches!(half, Some(Half::Ended)) => "j.last_charge",
+            Self::Price if matches!(half, Some(Half::Waiting)) => "0",
             Self::Price => "j.charged",
             Self::Name => "j.name",
             Self::User => "(SELECT u.name FROM users u WHERE u.id = j.user_id)",
@@ -100,15 +105,18 @@ impl By {
 
     /// Whether the index has ended jobs only.
     const fn of_ended(self) -> bool {
-        matches!(self, Self::Name | Self::Pool | Self::State | Self::Class | Self::End)
+        matches!(self, Self::Pool | Self::State | Self::Class | Self::End)
     }
 }
 
-/// Jobs that have ended and the others are looked for apart, since most indexes have the former only.
+/// Jobs that have ended and the others are looked for apart, since most indexes have the former only. Of the others those that have begun
+/// (they run, or did once) have an index too: they are few beside those that wait, which have no start and no price to be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Half {
     Ended,
     Open,
+    Begun,
+    Waiting,
 }
 
 /// Where a page begins: after the job of this number, with this value or without one.
@@ -134,9 +142,12 @@ impl Conditions<'_> {
     }
 
     /// The condition that the index serves; false when there is none.
-    fn one(&self, select: &mut Select, index: By) -> bool {
+    fn one(&self, select: &mut Select, index: By, half: Option<Half>) -> bool {
         let plus = self.plus(index);
-        let column = |name: &str| format!("{plus}j.{name}");
+        let column = |name: &str| match (name, half) {
+            ("state" | "pool", Some(Half::Ended)) => format!("{plus}j.last_{name}"),
+            _ => format!("{plus}j.{name}"),
+        };
         match (index, self.scope) {
             (By::Tenant, Scope::Tenant(tenant)) => {
                 select.filter(&column("tenant = ")).id(TenantId::as_u128(tenant));
@@ -207,10 +218,18 @@ impl Conditions<'_> {
             Some(Half::Open) => {
                 select.filter("j.open = 1");
             }
+            Some(Half::Begun) => {
+                // Every number is; this says by which index.
+                let plus = if self.kind == Kind::Lite && self.by.is_some() { "+" } else { "" };
+                select.filter(&format!("{plus}j.begun > 0"));
+            }
+            Some(Half::Waiting) => {
+                select.filter("j.open = 1").filter("j.begun IS NULL");
+            }
             None => {}
         }
         for index in By::ALL {
-            self.one(select, index);
+            self.one(select, index, half);
         }
         if let Some(project) = self.jobs.project {
             select.filter("j.project = ").id(project.as_u128());
@@ -243,7 +262,20 @@ fn halves(jobs: &JobFilter) -> Vec<Half> {
     let dated = jobs.ended_from.is_some() || jobs.ended_to.is_some();
     let ended = jobs.open != Some(true) && some(|state| !state.is_open());
     let open = jobs.open != Some(false) && some(|state| state.is_open()) && !dated;
-    [(ended, Half::Ended), (open, Half::Open)].into_iter().filter(|(is, _)| *is).map(|(_, half)| half).collect()
+    let running = !jobs.states.is_empty() && !some(|state| state.is_open() && *state != StateCode::Running);
+    let of_open = if running { Half::Begun } else { Half::Open };
+    [(ended, Half::Ended), (open, of_open)].into_iter().filter(|(is, _)| *is).map(|(_, half)| half).collect()
+}
+
+/// Which parts of these halves have what a list is sorted by, or lack it.
+fn parts(halves: &[Half], by: JobSort, lacking: bool) -> Vec<Half> {
+    let of = |half: &Half| match (by, half) {
+        (JobSort::Ended | JobSort::RunTime, Half::Open | Half::Begun) if !lacking => vec![],
+        (JobSort::Started, Half::Open) if !lacking => vec![Half::Begun],
+        (JobSort::Price, Half::Open) => vec![Half::Begun, Half::Waiting],
+        _ => vec![*half],
+    };
+    halves.iter().flat_map(of).collect()
 }
 
 /// A key of a page: the job, and what it was sorted by.
@@ -357,8 +389,14 @@ impl SqlStore {
         rows: i64,
         lacking: bool,
     ) -> Result<Vec<Key>, StoreError> {
-        let whole = order.by == JobSort::Number && halves.len() == 2 && !conditions.by.is_some_and(By::of_ended);
-        let halves: Vec<Option<Half>> = if whole { vec![None] } else { halves.iter().copied().map(Some).collect() };
+        let undivided = matches!(order.by, JobSort::Number | JobSort::Name)
+            && *halves == [Half::Ended, Half::Open]
+            && !conditions.by.is_some_and(By::of_ended);
+        let parts = parts(halves, order.by, lacking);
+        let halves: Vec<Option<Half>> = if undivided { vec![None] } else { parts.into_iter().map(Some).collect() };
+        if halves.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut select = Select::new(self.kind(), "");
         for (n, half) in halves.iter().enumerate() {
             select.push(if n == 0 { "SELECT n, k FROM (" } else { " UNION ALL SELECT n, k FROM (" });
@@ -397,7 +435,7 @@ impl SqlStore {
             if by.of_ended() {
                 select.filter("j.open = 0");
             }
-            if !conditions.one(&mut select, by) {
+            if !conditions.one(&mut select, by, by.of_ended().then_some(Half::Ended)) {
                 continue;
             }
             select.push(&format!(" LIMIT {})", FEW + 1));
@@ -405,6 +443,10 @@ impl SqlStore {
             if few || by == By::Array {
                 return Ok(Some(by));
             }
+        }
+        // Among open jobs alone nobody's ended ones are passed over.
+        if !halves.contains(&Half::Ended) {
+            return Ok(None);
         }
         // By number nothing is sorted where the index of the tenant or the user goes by number as well.
         let tenant = matches!(scope, Scope::Tenant(_));
@@ -474,16 +516,18 @@ fn part(
     rows: i64,
     lacking: bool,
 ) {
-    let key = order.by.key();
+    let key = order.by.key(half);
+    let number = JobSort::Number.key(half);
     let (sign, direction) = order.words();
     select.again();
     select.push(&format!("SELECT j.number AS n, {key} AS k FROM jobs j"));
     let open = Conditions { by: conditions.by.filter(|by| !by.of_ended()), ..*conditions };
-    if half == Some(Half::Open) {
+    if matches!(half, Some(Half::Open | Half::Begun | Half::Waiting)) {
         open.all(select, half)
     } else {
         conditions.all(select, half)
     }
+    let waiting = half == Some(Half::Waiting);
     if lacking {
         select.filter(&format!("{key} IS NULL"));
     } else if order.by.may_lack() {
@@ -491,8 +535,9 @@ fn part(
     }
     match after {
         Some(after) if lacking || order.by == JobSort::Number => {
-            select.filter(&format!("j.number {sign} ")).int(after.number);
+            select.filter(&format!("{number} {sign} ")).int(after.number);
         }
+        Some(after) if waiting => after_waiting(select, order, after),
         Some(after) if order.by.is_text() => {
             // Names of jobs and users do not change, so the last job of the page before tells where it ended.
             let of_last = key.replace("j.", "l.").replace("u.", "v.").replace("users u", "users v");
@@ -509,8 +554,23 @@ fn part(
         }
         None => {}
     }
-    let by_value = if lacking || order.by == JobSort::Number { String::new() } else { format!("{key} {direction}, ") };
-    select.push(&format!(" ORDER BY {by_value}j.number {direction} LIMIT ")).int(rows);
+    let by_value =
+        if lacking || waiting || order.by == JobSort::Number { String::new() } else { format!("{key} {direction}, ") };
+    select.push(&format!(" ORDER BY {by_value}{number} {direction} LIMIT ")).int(rows);
+}
+
+/// Those who wait all have the same price, nothing, and stand in the order of their numbers.
+fn after_waiting(select: &mut Select, order: JobOrder, after: After) {
+    let (sign, _) = order.words();
+    match (after.value, order.ascending) {
+        (0, _) => {
+            select.filter(&format!("j.number {sign} ")).int(after.number);
+        }
+        (1.., true) | (..0, false) => {
+            select.filter("j.number < 0");
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
