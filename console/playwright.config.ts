@@ -12,7 +12,9 @@ export default defineConfig({
   outputDir: process.env.HW_E2E_OUT ?? '/tmp/headworks-e2e',
   reporter: 'line',
   workers: 1,
-  timeout: 30_000,
+  // Bounds against what never comes, on a machine that other work keeps busy; nothing waits them out.
+  timeout: 180_000,
+  expect: { timeout: 20_000 },
   use: {
     baseURL: url,
     locale: 'en-US',

@@ -5,7 +5,7 @@ import { seedTenant, seedUser, type Tenant } from './seed';
 import { signIn } from './sign-in';
 
 test.skip(!process.env.HW_URL, 'needs a real server');
-test.describe.configure({ mode: 'serial', timeout: 90_000 });
+test.describe.configure({ mode: 'serial' });
 
 let ours: Tenant;
 let page: Page;
@@ -17,7 +17,6 @@ interface Listed {
 }
 
 test.beforeAll(async ({ browser }) => {
-  test.setTimeout(90_000);
   const [admin, password] = [process.env.HW_USER ?? '', process.env.HW_PASSWORD ?? ''];
   ours = await seedTenant(admin, password);
   const rival = await seedUser(admin, password, `rival-${Date.now().toString(36)}`);
@@ -58,7 +57,6 @@ test('the page shows another tenant neither jobs nor money', async () => {
 });
 
 test('the API with the cookie of the page answers nothing of another tenant', async () => {
-  test.setTimeout(120_000);
   type Operation = { operationId: string; requestBody?: unknown };
   const document = (await (await page.request.get('/v1/openapi.json')).json()) as { paths: Record<string, Record<string, Operation>> };
   let asked = 0;

@@ -18,7 +18,6 @@ echo "last words ${RUN}"
 `;
 
 test('a log of 100 MB is followed and searched', async ({ page }) => {
-  test.setTimeout(120_000);
   await signIn(page, process.env.HW_USER ?? 'admin', process.env.HW_PASSWORD ?? '');
   const { number } = await call<{ number: number }>(page, 'POST', '/v1/jobs', { script: SCRIPT });
   await page.goto(`/jobs/${number}`);

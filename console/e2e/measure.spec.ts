@@ -17,7 +17,6 @@ interface Seen {
 }
 
 test('the home page on a slow phone', async ({ browser }) => {
-  test.setTimeout(90_000);
   const context = await browser.newContext({ viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true });
   const page = await context.newPage();
   await signIn(page, process.env.HW_USER ?? 'admin', process.env.HW_PASSWORD ?? '');

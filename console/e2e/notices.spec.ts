@@ -96,7 +96,7 @@ test('a webhook is added, its secret shown once, tried out and called when a job
   await way.getByRole('button', { name: 'Send a test' }).click();
   await expect(page.getByText('The test was taken.')).toBeVisible();
   await page.request.post('/v1/jobs', { headers: { 'X-HW-CSRF': '1' }, data: { script: '#!/bin/bash\n#SBATCH --job-name=told --time=1 --mem=32M\ntrue\n' } });
-  await expect.poll(() => hook.calls.length, { timeout: 20_000 }).toBe(2);
+  await expect.poll(() => hook.calls.length).toBe(2);
   const { headers, body } = hook.calls[1] as Call;
   const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
   const tag = createHmac('sha256', key).update(`${String(headers['webhook-id'])}.${String(headers['webhook-timestamp'])}.${body}`).digest('base64');

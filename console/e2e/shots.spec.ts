@@ -40,7 +40,6 @@ const PAGES: [string, string, string, ((page: Page) => Promise<void>)?][] = [
 for (const { language, theme } of LOOKS) {
   for (const [size, viewport] of Object.entries(SIZES)) {
     test(`pictures ${size} ${language} ${theme}`, async ({ browser }) => {
-      test.setTimeout(120_000);
       const touch = size === 'phone';
       const page = await browser.newPage({ viewport, isMobile: touch, hasTouch: touch });
       await page.addInitScript(([l, t]) => {

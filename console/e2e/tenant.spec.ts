@@ -11,7 +11,6 @@ test.skip(!process.env.HW_URL, 'needs a real server');
 
 let tenant: Tenant;
 test.beforeAll(async () => {
-  test.setTimeout(60_000);
   tenant = await seedTenant(process.env.HW_USER ?? '', process.env.HW_PASSWORD ?? '');
 });
 
@@ -53,7 +52,6 @@ for (const [size, language, theme] of [['desk', 'en', 'light'], ['phone', 'zh', 
 }
 
 test('what people do with jobs: choose many, hold and cancel, keep a view, hide a column, take the list away', async ({ page }) => {
-  test.setTimeout(60_000);
   await signIn(page, tenant.member, tenant.password);
   await page.goto('/jobs');
   await page.locator('tbody tr').first().waitFor();
@@ -171,7 +169,7 @@ test('files are brought, used by a job as its input, and removed', async ({ page
   await page.getByRole('textbox', { name: /Input files/ }).fill('words.txt');
   await expect(page.locator('.is-chosen')).toBeVisible();
   await page.getByRole('button', { name: 'Submit' }).click();
-  await expect(page.locator('.log')).toContainText('3145728', { timeout: 20_000 });
+  await expect(page.locator('.log')).toContainText('3145728');
   await page.goto('/files');
   await page.getByRole('button', { name: 'Remove words.txt' }).click();
   await page.locator('.ant-popover').getByRole('button', { name: 'Remove' }).click();
@@ -274,5 +272,5 @@ test('the end of a job is told through the browser where that is wanted', async 
     data: { script: '#!/bin/bash\n#SBATCH --job-name=told --time=1 --mem=32M\ntrue\n' },
   });
   expect(token.ok()).toBe(true);
-  await expect.poll(() => page.evaluate(() => (window as unknown as { told: string[] }).told), { timeout: 20_000 }).toEqual([expect.stringMatching(/^told: Completed \| Job \d+, charged /)]);
+  await expect.poll(() => page.evaluate(() => (window as unknown as { told: string[] }).told)).toEqual([expect.stringMatching(/^told: Completed \| Job \d+, charged /)]);
 });

@@ -9,7 +9,7 @@ import { look } from './look';
 import { call, RUN } from './operate-seed';
 import { signIn } from './sign-in';
 
-test.describe.configure({ mode: 'serial', timeout: 90_000 });
+test.describe.configure({ mode: 'serial' });
 test.skip(!process.env.HW_URL, 'needs a real server');
 
 const NAME = process.env.HW_USER ?? 'admin';

@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { api, unwrap } from '../api/client';
-import { useTitle } from '../ui/hooks';
+import { useFormat, useTitle } from '../ui/hooks';
 import { PageHead, Section } from '../ui/parts';
 import type { Column } from '../ui/table';
 import { useAddress, useMayChange } from './address';
@@ -26,6 +26,7 @@ export function ContractsPage() {
   const { t } = useTranslation();
   useTitle(t('op.nav.contracts'));
   const [search] = useAddress();
+  const format = useFormat();
   const contracts = useQuery(q.contracts(search.cursor));
   const mayChange = useMayChange();
   const columns: Column<Schemas['Contract']>[] = [
@@ -34,8 +35,8 @@ export function ContractsPage() {
     { key: 'state', title: t('opBiz.state'), card: 'head-end', cell: (row) => <ContractTag state={row.state} /> },
     { key: 'tenant', title: t('opBiz.by.tenant'), cell: (row) => row.tenant_name },
     { key: 'tier', title: t('opBiz.tier'), cell: (row) => t(`opPeople.tier.${row.tier}`) },
-    { key: 'from', title: t('op.period.from'), cell: (row) => row.from.slice(0, 10) },
-    { key: 'to', title: t('op.period.to'), cell: (row) => row.to.slice(0, 10) },
+    { key: 'from', title: t('op.period.from'), cell: (row) => format.day(row.from) },
+    { key: 'to', title: t('op.period.to'), cell: (row) => format.dayBefore(row.to) },
     { key: 'fee', title: t('opBiz.feeMonth'), align: 'right', cell: (row) => <Amount value={row.fee} currency={row.currency} /> },
     { key: 'commit', title: t('opBiz.commitments'), align: 'right', cell: (row) => row.commit.length },
   ];

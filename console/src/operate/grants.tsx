@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { api, unwrap } from '../api/client';
-import { useTitle } from '../ui/hooks';
+import { useFormat, useTitle } from '../ui/hooks';
 import { PageHead, Section } from '../ui/parts';
 import type { Column } from '../ui/table';
 import { useAddress, useMayChange } from './address';
@@ -20,6 +20,7 @@ export function GrantsPage() {
   const { t } = useTranslation();
   useTitle(t('op.nav.grants'));
   const [search] = useAddress();
+  const format = useFormat();
   const grants = useQuery(q.grants(search.cursor));
   const mayChange = useMayChange();
   const columns: (Column<Schemas['Grant']> | false)[] = [
@@ -27,7 +28,7 @@ export function GrantsPage() {
     { key: 'tenant', title: t('opBiz.by.tenant'), card: 'head', cell: (row) => <Link to="/operate/tenants/$tenant" params={{ tenant: row.tenant_name }}>{row.tenant_name}</Link> },
     { key: 'state', title: t('opBiz.state'), card: 'head-end', cell: (row) => <Tag tone={TONES[row.state]}>{t(`opBiz.grantState.${row.state}`)}</Tag> },
     { key: 'note', title: t('opBiz.note'), cell: (row) => row.note },
-    { key: 'to', title: t('opBiz.until'), cell: (row) => row.to.slice(0, 10) },
+    { key: 'to', title: t('opBiz.until'), cell: (row) => format.day(row.to) },
     { key: 'amount', title: t('opBiz.amount'), align: 'right', cell: (row) => <Amount value={row.amount} currency={row.currency} /> },
     { key: 'drawn', title: t('opBiz.drawn'), align: 'right', cell: (row) => <Bar value={row.drawn} of={row.amount}><Amount value={row.drawn} currency={row.currency} /></Bar> },
     { key: 'left', title: t('opBiz.left'), align: 'right', cell: (row) => <Amount value={row.left} currency={row.currency} /> },

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api, unwrap } from '../api/client';
-import { useTitle } from '../ui/hooks';
+import { useFormat, useTitle } from '../ui/hooks';
 import { PageHead, Section } from '../ui/parts';
 import { type Column, DataTable } from '../ui/table';
 import { useAddress, useMayChange } from './address';
@@ -17,6 +17,7 @@ export function PricesPage() {
   const { t } = useTranslation();
   useTitle(t('op.nav.prices'));
   const [search, change] = useAddress();
+  const format = useFormat();
   const books = useQuery(q.prices);
   const mayChange = useMayChange();
   return (
@@ -36,7 +37,7 @@ export function PricesPage() {
           ) : (
             <div className="op-stack">
               <div className="op-bar">
-                <Choice label={t('opBiz.version')} value={shown.id} onChange={(version) => change({ version })} options={page.items.map((book) => ({ value: book.id, label: `${book.name} · ${book.effective_from.startsWith('1970') ? t('opBiz.fromStart') : book.effective_from.slice(0, 10)}` }))} />
+                <Choice label={t('opBiz.version')} value={shown.id} onChange={(version) => change({ version })} options={page.items.map((book) => ({ value: book.id, label: `${book.name} · ${book.effective_from.startsWith('1970') ? t('opBiz.fromStart') : format.day(book.effective_from)}` }))} />
               </div>
               <Book book={shown} />
             </div>

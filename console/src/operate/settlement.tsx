@@ -5,7 +5,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api, unwrap } from '../api/client';
-import { useTitle } from '../ui/hooks';
+import { useFormat, useTitle } from '../ui/hooks';
 import { Empty, Facts, PageHead, Section } from '../ui/parts';
 import { type Column, DataTable } from '../ui/table';
 import { useAddress, useMayChange } from './address';
@@ -83,13 +83,14 @@ function Actions({ settlement }: { settlement: Schemas['Settlement'] }) {
 
 function Standing({ settlement: s }: { settlement: Schemas['Settlement'] }) {
   const { t } = useTranslation();
+  const format = useFormat();
   const amount = (value: string | null | undefined) => value != null && <Amount value={value} currency={s.currency} />;
   return (
     <Section title={<>{`${s.supplier_name} · ${s.statement}`} <SettlementTag state={s.state} /></>}>
       <div className="op-two">
         <Facts
           items={[
-            [t('op.period.label'), `${s.from.slice(0, 10)} – ${s.to.slice(0, 10)}`],
+            [t('op.period.label'), `${format.day(s.from)} – ${format.dayBefore(s.to)}`],
             [t('opBiz.imported'), <When key="at" at={s.imported_at} />],
             [t('opBiz.lines'), String(s.lines)],
             [t('opBiz.openLines'), String(s.open)],

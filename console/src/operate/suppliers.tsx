@@ -91,13 +91,14 @@ export function SettlementTag({ state }: { state: Schemas['SettlementState'] }) 
 
 function useSettlementColumns(): Column<Schemas['Settlement']>[] {
   const { t } = useTranslation();
+  const format = useFormat();
   const amount = (pick: (row: Schemas['Settlement']) => string | null | undefined) => (row: Schemas['Settlement']) => { const value = pick(row); return value == null ? null : <Amount value={value} currency={row.currency} />; };
   return [
     { key: 'number', title: t('opBiz.number'), card: 'head', cell: (row) => <Link to="/operate/business/settlements/$settlement" params={{ settlement: String(row.number) }} className="row-link">{row.number}</Link> },
     { key: 'statement', title: t('opBiz.theirNumber'), card: 'head', cell: (row) => <strong>{row.statement}</strong> },
     { key: 'state', title: t('opBiz.state'), card: 'head-end', cell: (row) => <SettlementTag state={row.state} /> },
     { key: 'supplier', title: t('opBiz.by.supplier'), cell: (row) => row.supplier_name },
-    { key: 'period', title: t('op.period.label'), cell: (row) => `${row.from.slice(0, 10)} – ${row.to.slice(0, 10)}` },
+    { key: 'period', title: t('op.period.label'), cell: (row) => `${format.day(row.from)} – ${format.dayBefore(row.to)}` },
     { key: 'lines', title: t('opBiz.lines'), align: 'right', cell: (row) => row.lines },
     { key: 'open', title: t('opBiz.openLines'), align: 'right', cell: (row) => (row.open > 0 ? <strong className="warn-text">{row.open}</strong> : row.open) },
     { key: 'ours', title: t('opBiz.ours'), align: 'right', cell: amount((row) => row.ours) },

@@ -199,10 +199,15 @@ impl FakeSlurm {
         self.now().model.launch_twice(attempt);
     }
 
-    /// A node's daemon refuses to launch a job that waits, and Slurm cancels it.
+    /// A job that waits is cancelled at the site.
+    pub fn cancel_waiting(&self, attempt: AttemptId) {
+        self.now().model.cancel_waiting(attempt);
+    }
+    /// A node's daemon does not launch a job that waits, and Slurm queues it again and holds it.
     pub fn hold_after_launch(&self, attempt: AttemptId) {
         self.now().model.hold_after_launch(attempt);
     }
+    /// A node's daemon refuses to launch a job that waits, and Slurm ends it.
     pub fn refuse_launch(&self, attempt: AttemptId, state: SlurmState, exit: (i32, i32)) {
         self.now().model.refuse_launch(attempt, state, exit);
     }

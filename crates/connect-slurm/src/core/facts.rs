@@ -17,6 +17,9 @@ pub fn join(first: Option<String>, second: Option<String>) -> Option<String> {
 
 /// Longest time that the launch of a batch job takes before its first line runs, in Slurm's whole seconds.
 const LAUNCH_SECS: i64 = 2;
+/// A slurmd that cannot launch a job has it cancelled by number, and asks a controller that is away for as long as a message may take
+/// (`MessageTimeout`, 10 s by default). One that comes back set to an older state has given the number to another job by then.
+const STRAY_SECS: i64 = 15;
 
 /// An end, wherever it was found. Times are the cluster's, seconds.
 #[derive(Clone, Debug)]
@@ -26,6 +29,7 @@ pub struct Facts {
     /// Whether the exit is as accounting shows it, which cuts codes above 128 down.
     pub exit_is_accounted: bool,
     pub reason: Option<String>,
+    pub submitted: Option<i64>,
     pub start: Option<i64>,
     /// `None`: not known; now.
     pub end: Option<i64>,
@@ -43,6 +47,7 @@ impl Facts {
             exit: exit.unwrap_or(run.exit),
             exit_is_accounted: exit.is_none(),
             reason: record.and_then(|record| record.reason.clone()),
+            submitted: Some(run.submitted).filter(|&at| at > 0),
             start: run.start.filter(|_| !run.nodes.is_empty()),
             end: run.end,
             suspended_seconds: run.suspended_seconds,
@@ -67,6 +72,7 @@ impl Facts {
             exit: record.exit.unwrap_or_default(),
             exit_is_accounted: false,
             reason: record.reason.clone(),
+            submitted: Some(record.submitted).filter(|&at| at > 0),
             start: record.start.filter(|_| !record.nodes.is_empty()),
             end: Some(record.end?),
             suspended_seconds: record.suspended_seconds,
@@ -92,6 +98,7 @@ impl Facts {
             exit: (exit.code, exit.signal),
             exit_is_accounted: false,
             reason: None,
+            submitted: None,
             start: own_start(evidence, shown),
             end: Some(ended.at.as_secs()),
             suspended_seconds: 0,
@@ -114,6 +121,7 @@ impl Facts {
             exit: (0, 0),
             exit_is_accounted: false,
             reason: None,
+            submitted: None,
             start,
             end: seen.max(start),
             suspended_seconds: 0,
@@ -134,11 +142,17 @@ impl Facts {
     /// to an older state does not confirm. A failure in that time may be one of the launch as well.
     pub fn is_doubtful(&self, was_seen: bool) -> bool {
         let is_odd_cancel = self.is_odd_cancel() && (was_seen || self.start.is_some());
-        self.state == SlurmState::NodeFail || is_odd_cancel || self.is_odd_failure()
+        self.state == SlurmState::NodeFail || is_odd_cancel || self.is_stray_cancel() || self.is_odd_failure()
     }
 
     fn is_brief(&self, start: i64) -> bool {
         self.end.is_some_and(|end| end - start <= LAUNCH_SECS)
+    }
+
+    /// Cancelled within [`STRAY_SECS`] of its arrival: that may be meant for another job which had its number.
+    fn is_stray_cancel(&self) -> bool {
+        let age = self.end.zip(self.submitted).map(|(end, submitted)| end - submitted);
+        self.state == SlurmState::Cancelled && age.is_some_and(|age| age <= STRAY_SECS)
     }
 
     fn is_odd_cancel(&self) -> bool {
@@ -179,13 +193,18 @@ impl Facts {
             self.exit = (exit.code, exit.signal);
             self.end = self.end.map(|end| end.min(at.as_secs()).max(self.start.unwrap_or(i64::MIN)));
             self.note("Slurm gave its node up; it had run to its end there");
-        } else if self.is_odd_cancel() && ended.is_some_and(|ended| ended.exit == Some(model::Exit::default())) {
+        } else if (self.is_odd_cancel() || self.is_stray_cancel())
+            && ended.is_some_and(|ended| ended.exit == Some(model::Exit::default()))
+        {
             self.state = SlurmState::Completed;
             self.exit = (0, 0);
             self.note("Slurm cancelled another launch of it; it had run to its end");
         } else if self.is_odd_cancel() && evidence.is_empty() {
             self.state = SlurmState::NodeFail;
-            self.note("Slurm cancelled it as it started, and it never ran");
+            self.note("Slurm cancelled it before it ran a line");
+        } else if self.is_stray_cancel() {
+            self.state = SlurmState::NodeFail;
+            self.note("Slurm cancelled it soon after it had come in, as nodes do that cannot launch another job of its number");
         } else if self.is_odd_failure() && evidence.is_empty() {
             self.state = SlurmState::NodeFail;
             self.note("its launch failed, and it never ran");
@@ -217,6 +236,7 @@ mod tests {
             exit: (0, 0),
             exit_is_accounted: true,
             reason: None,
+            submitted: None,
             start,
             end: Some(end),
             suspended_seconds: 0,
@@ -260,6 +280,17 @@ mod tests {
         assert!(unconfirmed.is_doubtful(true) && !unconfirmed.is_doubtful(false), "one that waited was cancelled");
         unconfirmed.correct(&Evidence::default(), Some(7));
         assert_eq!(unconfirmed.state, SlurmState::NodeFail);
+        // Cancelled while it waited, soon after it was handed in or later.
+        for (submitted, doubtful) in [(Some(85), true), (Some(84), false), (None, false)] {
+            let waited = Facts { submitted, ..facts(SlurmState::Cancelled, None, 100) };
+            assert_eq!(waited.is_doubtful(false), doubtful, "{submitted:?}");
+        }
+        // Or after it had begun.
+        for (submitted, state) in [(90, SlurmState::NodeFail), (80, SlurmState::Cancelled)] {
+            let mut began = Facts { submitted: Some(submitted), ..facts(SlurmState::Cancelled, Some(91), 100) };
+            began.correct(&ended(7, 100, Some(Exit { code: 0, signal: 15 })), Some(7));
+            assert_eq!(began.state, state, "{submitted}");
+        }
         // A failure of the launch has an exit of its own.
         let mut gone = Facts { exit: (2, 0), ..facts(SlurmState::Failed, Some(100), 101) };
         assert!(gone.is_doubtful(true));

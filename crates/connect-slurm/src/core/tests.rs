@@ -484,13 +484,30 @@ fn all_nodes(slurm: &FakeSlurm, state: &str) {
 
 /// A job that waits for nodes. The controller has saved that, and does not save again for 20 seconds.
 async fn waiting_and_saved(accounting: AccountingKind) -> (FakeSlurm, Platform, Arc<Order>) {
+    waiting(accounting, SECONDS(21)).await
+}
+
+/// No node takes it in, and it has waited for so long.
+async fn waiting(accounting: AccountingKind, long: Duration) -> (FakeSlurm, Platform, Arc<Order>) {
     let slurm = FakeSlurm::new(Setup { accounting, save_every: SECONDS(20), ..Setup::default() });
     let mut platform = Platform::start(&slurm);
     all_nodes(&slurm, "IDLE+DRAIN");
     let order = order(1);
     platform.submit(&order, "#!/bin/sh\nsleep 5\n").await;
-    platform.wait(SECONDS(21)).await;
+    platform.wait(long).await;
     (slurm, platform, order)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_of_a_job_that_has_just_come_in_may_be_meant_for_another() {
+    for accounting in [AccountingKind::Slurmdbd, AccountingKind::CompletionLog, AccountingKind::Controller] {
+        for (long, outcome) in [(SECONDS(5), Outcome::NodeFail), (SECONDS(21), Outcome::Cancelled)] {
+            let (slurm, mut platform, order) = waiting(accounting, long).await;
+            slurm.cancel_waiting(order.attempt);
+            let (ended, exit, start, _) = platform.ended(order.attempt).await;
+            assert_eq!((ended, exit, start), (outcome, None, None), "{accounting:?} {:#?}", platform.seen);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,6 +75,15 @@ impl Model {
         }
     }
 
+    /// A job that waits is cancelled at the site: by somebody, or by a node whose order was meant for another job.
+    pub fn cancel_waiting(&mut self, attempt: AttemptId) {
+        let name = self.realm.name(attempt);
+        let waits = |job: &&Job| job.record.name == name && job.record.state == SlurmState::Pending;
+        if let Some(number) = self.jobs.values().find(waits).map(|job| job.record.number) {
+            self.close(number, self.now, SlurmState::Cancelled, (0, 0));
+        }
+    }
+
     /// A copy of a running job gives way, and its exit counts as the job's; the job itself works on.
     pub fn launch_twice(&mut self, attempt: AttemptId) {
         for number in self.running(&self.realm.name(attempt)) {
