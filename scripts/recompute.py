@@ -35,6 +35,8 @@ PIECES = {
     "request": 1,
     "kilotoken": 1000,
 }
+# Whom and what an item may name, the one that goes before the others first. Running work is of no model and kind.
+NAMES = ("tenant", "model", "kind", "pool", "chip", "product", "class")
 ROUND = {"none": 0, "second": 1_000_000, "minute": MINUTE, "hour": HOUR}
 
 
@@ -93,7 +95,7 @@ class Item:
 
     def __init__(self, place, shown, ahead):
         self.place, self.unit, self.ahead = place, shown["unit"], ahead
-        self.names = {key: shown[key] for key in ("tenant", "pool", "chip", "product", "class") if shown.get(key) is not None}
+        self.names = {key: shown[key] for key in NAMES if shown.get(key) is not None}
         self.price = money(shown["price"])
         self.minimum = money(shown["minimum"]) if shown.get("minimum") else 0
         self.step = ROUND[shown.get("round_up") or "none"]
@@ -118,7 +120,7 @@ class Item:
         return [self.price if price is None else price for price in minutes]
 
     def rank(self):
-        return sum(16 >> n for n, key in enumerate(("tenant", "pool", "chip", "product", "class")) if key in self.names)
+        return sum(64 >> n for n, key in enumerate(NAMES) if key in self.names)
 
     def by_volume(self):
         return len(self.steps) > 1
@@ -168,7 +170,7 @@ class Book:
         self.items = [Item(place, item, ahead) for place, item in enumerate(shown["items"])]
 
     def find(self, unit, row):
-        said = {"tenant": row["tenant_name"], "pool": row["pool"], "chip": row["chip"], "product": row["product"], "class": row["class"]}
+        said = {"tenant": row["tenant_name"], "pool": row["pool"], "chip": row["chip"], "product": row["product"], "class": row["class"], "model": row.get("model"), "kind": row.get("kind")}
         fits = [i for i in self.items if i.unit == unit and all(said[key] == name for key, name in i.names.items())]
         return max(fits, key=Item.rank, default=None)
 
@@ -226,7 +228,7 @@ class Grants:
         self.drawn = defaultdict(int)
 
     def take(self, row, wrong):
-        """What grants paid of an interval: each for its own tenant's work of its kinds, from its beginning on."""
+        """What grants paid of an interval: each for its own tenant's work of its project, user and kinds, from its beginning on."""
         credits = json.loads(row["credits"]) if row.get("credits") else []
         where = f"job {row['number']} attempt {row['attempt']} interval {row['seq']}"
         said = {"pool": row["pool"], "chip": row["chip"], "product": row["product"], "class": row["class"]}
@@ -239,6 +241,8 @@ class Grants:
                 continue
             kinds = json.loads(grant["scope"])
             fits = not kinds or any(all(of.get(key) is None or of[key] == name for key, name in said.items()) for of in kinds)
+            whose = (("project_name", "project"), ("user_name", "user"))
+            fits = fits and all(not grant.get(named) or grant[named] == row[own] for named, own in whose)
             if grant["tenant"] != row["tenant"] or grant["currency"] != row["currency"] or not fits:
                 wrong(f"{where}: paid by grant {number}, which is not for it")
             if value == 0 or (value > 0 and moment(row["to"]) <= moment(grant["from"])):

@@ -535,7 +535,9 @@ CREATE TABLE usage_records (
     credited BIGINT NOT NULL,
     fingerprint BYTEA NOT NULL,
     v BIGINT NOT NULL,
-    doc TEXT NOT NULL
+    doc TEXT NOT NULL,
+    model TEXT,
+    kind TEXT
 );
 CREATE UNIQUE INDEX usage_records_number ON usage_records (number);
 CREATE INDEX usage_records_tenant ON usage_records (tenant, number);

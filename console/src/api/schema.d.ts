@@ -28,7 +28,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What work cost, attempt by attempt, as JSON or as CSV in the FOCUS columns. */
+        /** What work cost, attempt by attempt, and usage, kind by kind, as JSON or as CSV in the FOCUS columns. */
         get: operations["bill"];
         put?: never;
         post?: never;
@@ -757,7 +757,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Revenue less cost, by job, tenant, pool or project. */
+        /** Revenue less cost, by job, tenant, pool or project; storage, traffic, requests and tokens are revenue of no job. */
         get: operations["margin"];
         put?: never;
         post?: never;
@@ -1002,7 +1002,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** What a book would have charged for the metered work of a month in its currency. Nothing is published. */
+        /** What a book would have charged for the metered work and the usage of a month in its currency. Nothing is published. */
         post: operations["try_prices"];
         delete?: never;
         options?: never;
@@ -1905,7 +1905,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What usage comes to by tenant and unit. */
+        /** What usage comes to by tenant, unit, model and kind. */
         get: operations["usage_sums"];
         put?: never;
         post?: never;
@@ -2071,6 +2071,8 @@ export interface components {
             total: components["schemas"]["BillTotal"][];
             /** @description There were more lines than one bill may have: narrow the time. */
             truncated: boolean;
+            /** @description Storage, traffic, requests and tokens: a line for each project, user, pool, unit, model and kind, by these. */
+            usage?: components["schemas"]["BillUsage"][];
         };
         /** @description What one attempt of a job cost within the time of a bill. */
         BillLine: {
@@ -2111,6 +2113,30 @@ export interface components {
             drawn?: components["schemas"]["Money"];
             /** @description What the lines come to, with what contracts and grants paid. */
             total: components["schemas"]["Money"];
+        };
+        /** @description What was used of storage, traffic, requests or tokens within the time of a bill. */
+        BillUsage: {
+            /** @description Without what was written off. */
+            charge: components["schemas"]["Money"];
+            /** @description Of the charge, what grants paid. */
+            credited: components["schemas"]["Money"];
+            currency: string;
+            /** @description When the first of it began and the last ended. */
+            from: components["schemas"]["Time"];
+            included_quantity: string;
+            /** @description Which of the model's requests or tokens. */
+            kind?: string | null;
+            model?: string | null;
+            pool?: string | null;
+            project: string;
+            /** @description In units with six places, rounded down; and what of it contracts included. */
+            quantity: string;
+            /** Format: int64 */
+            records: number;
+            tenant: string;
+            to: components["schemas"]["Time"];
+            unit: components["schemas"]["PriceUnit"];
+            user?: string | null;
         };
         /** @description A budget and what was spent of it. */
         Budget: {
@@ -3170,7 +3196,7 @@ export interface components {
             depreciation: components["schemas"]["Money"];
             /** @description What suppliers take. */
             fee?: components["schemas"]["Money"];
-            /** @description Id of the job, tenant, pool or project; `total` in the sum. */
+            /** @description Id of the job, tenant, pool or project; zeros for what is of none (of usage, that is of no job); `total` in the sum. */
             key: string;
             /** @description Revenue less cost. */
             margin: components["schemas"]["Money"];
@@ -4017,9 +4043,11 @@ export interface components {
                 /** @description Pieces that contracts included, and the same in units. */
                 included: string;
                 included_quantity: string;
+                kind?: string | null;
                 label?: string | null;
                 /** @description It was reported when its month was closed, and counts for the month in which it was billed. */
                 late: boolean;
+                model?: string | null;
                 /**
                  * Format: int64
                  * @description Ours, counted from 1.
@@ -4326,7 +4354,7 @@ export interface components {
         };
         /**
          * @description One price: of a unit, for whom and what, and what it follows. Of several items that are for a piece of work the one with a tenant goes
-         *     first; then that with a pool, a chip, a product, a class.
+         *     first; then that with a model, a kind, a pool, a chip, a product, a class.
          */
         PriceItem: {
             /** @description Hours with another price; the first that holds counts. Not beside `steps`. */
@@ -4334,7 +4362,11 @@ export interface components {
             /** @description Of the pool, in full. */
             chip?: string | null;
             class?: components["schemas"]["PriorityClass"] | null;
+            /** @description Which of a model's requests or tokens, as usage names it: `input`, `output`. */
+            kind?: string | null;
             minimum?: components["schemas"]["Money"] | null;
+            /** @description Of requests and tokens alone: the model, as usage names it; like `kind`. */
+            model?: string | null;
             /** @description Name of a pool. */
             pool?: string | null;
             price: components["schemas"]["Money"];
@@ -4357,13 +4389,13 @@ export interface components {
             price?: components["schemas"]["Money"] | null;
         };
         /**
-         * @description What a book would have charged for the metered work of a month, against what was charged. Stretches count in the month in which
-         *     they end.
+         * @description What a book would have charged for the metered work and the usage of a month, against what was charged. Stretches count in the month
+         *     in which they end, records of storage, traffic, requests and tokens in that in which they begin.
          */
         PriceTrial: {
             currency: string;
             from: components["schemas"]["Time"];
-            /** @description Some of what the book lacks for runs without a price. */
+            /** @description Some of what the book lacks for runs and records without a price. */
             missing: string[];
             month: string;
             /** @description By name. */
@@ -4376,6 +4408,16 @@ export interface components {
             charged: components["schemas"]["Money"];
             /** @description `tried` less `charged`. */
             difference: components["schemas"]["Money"];
+            /**
+             * Format: int64
+             * @description Of storage, traffic, requests and tokens.
+             */
+            records?: number;
+            /**
+             * Format: int64
+             * @description Records for which the book has no price; in `tried` they count nothing.
+             */
+            records_unpriced?: number;
             /** Format: int64 */
             runs: number;
             /**
@@ -4387,6 +4429,9 @@ export interface components {
             tenant?: string | null;
             tenant_name?: string | null;
             tried: components["schemas"]["Money"];
+            /** @description What of `charged` and `tried` these records are. */
+            usage_charged?: components["schemas"]["Money"];
+            usage_tried?: components["schemas"]["Money"];
         };
         /** @description What would this book have charged? */
         PriceTry: {
@@ -5157,10 +5202,13 @@ export interface components {
             /** @description Of the charges, what grants paid. */
             credits: components["schemas"]["Money"];
             due: components["schemas"]["Money"];
+            /** @description Which of the model's requests or tokens. */
+            kind?: string | null;
             /** @description What was used, in words. */
             label?: string | null;
             /** @description It happened in a month that was closed when it was reported. */
             late: boolean;
+            model?: string | null;
             project: string;
             /** @description Of what was charged for, in units with six places, rounded down. */
             quantity: string;
@@ -5822,8 +5870,12 @@ export interface components {
             from: components["schemas"]["Time"];
             /** @description Of the source. */
             id: string;
-            /** @description What, in words: the name of a model. */
+            /** @description Which of its requests or tokens: `input`, `output`. */
+            kind?: string | null;
+            /** @description What, in words: the name of a bucket. */
             label?: string | null;
+            /** @description By whose prices: the model that answered. Of requests and tokens alone, like `kind`. */
+            model?: string | null;
             /** @description In smallest pieces, a whole number: bytes times microseconds, bytes, requests or tokens. */
             pieces: string;
             /** @description Where: name or id of a pool. */
@@ -5863,13 +5915,15 @@ export interface components {
             number?: number | null;
             uncollected?: components["schemas"]["Money"] | null;
         };
-        /** @description What the records of a unit come to. */
+        /** @description What the records of a unit come to, and of a model and a kind where these were told. */
         UsageSum: {
             charge: components["schemas"]["Money"];
             credited: components["schemas"]["Money"];
             currency: string;
             included: string;
             included_quantity: string;
+            kind?: string | null;
+            model?: string | null;
             pieces: string;
             quantity: string;
             /** Format: int64 */
@@ -23247,6 +23301,7 @@ export interface operations {
                 /** @description Name or id. */
                 tenant?: string;
                 unit?: components["schemas"]["PriceUnit"];
+                model?: string;
                 /** @description Name of a project of the tenant that is asked for, or of one's own; or an id. */
                 project?: string;
                 /** @description Name or id. */
@@ -23523,6 +23578,7 @@ export interface operations {
                 /** @description Name or id. */
                 tenant?: string;
                 unit?: components["schemas"]["PriceUnit"];
+                model?: string;
                 /** @description Name of a project of the tenant that is asked for, or of one's own; or an id. */
                 project?: string;
                 /** @description Name or id. */
@@ -23542,7 +23598,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Sums by tenant and unit */
+            /** @description Sums by tenant, unit, model and kind */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -53,7 +53,7 @@ function Book({ book }: { book: Schemas['PriceBook'] }) {
   const columns: Column<Schemas['PriceItem']>[] = [
     { key: 'unit', title: t('opBiz.unitName'), card: 'head', cell: (item) => <strong>{t(`opBiz.priceUnit.${item.unit}`)}</strong> },
     { key: 'price', title: t('opBiz.price'), align: 'right', card: 'head-end', cell: (item) => <Amount value={item.price} currency={book.currency} /> },
-    { key: 'what', title: t('opBiz.holdsFor'), cell: (item) => [item.chip, item.pool, item.product && t(`opBiz.line.${item.product}`), item.class && t(`op.class.${item.class}`)].filter(Boolean).join(' · ') || <span className="faint">{t('opBiz.everything')}</span> },
+    { key: 'what', title: t('opBiz.holdsFor'), cell: (item) => [item.chip, item.pool, item.product && t(`opBiz.line.${item.product}`), item.class && t(`op.class.${item.class}`), item.model, item.kind].filter(Boolean).join(' · ') || <span className="faint">{t('opBiz.everything')}</span> },
     { key: 'tenant', title: t('opBiz.by.tenant'), cell: (item) => item.tenant },
     { key: 'steps', title: t('opBiz.steps'), cell: (item) => (item.steps ?? []).map((step) => `> ${step.above}: ${step.price ?? `× ${step.factor}`}`).join(', ') },
     { key: 'bands', title: t('opBiz.bands'), cell: (item) => (item.bands ?? []).map((band) => `${[band.days?.join(' '), band.from && `${band.from}–${band.to}`].filter(Boolean).join(' ')} ${band.price ?? `× ${band.factor}`}`).join(', ') },
@@ -115,8 +115,11 @@ function Trial({ trial }: { trial: Schemas['PriceTrial'] }) {
     { key: 'tenant', title: t('opBiz.by.tenant'), card: 'head', cell: (row) => row.tenant_name ?? <strong>{t('opBiz.allTenants')}</strong> },
     { key: 'runs', title: t('opBiz.runs'), align: 'right', cell: (row) => row.runs },
     { key: 'unpriced', title: t('opBiz.unpriced'), align: 'right', cell: (row) => row.runs_unpriced },
+    { key: 'records', title: t('opBiz.records'), align: 'right', cell: (row) => row.records },
+    { key: 'recordsUnpriced', title: t('opBiz.recordsUnpriced'), align: 'right', cell: (row) => row.records_unpriced },
     { key: 'charged', title: t('opBiz.charged'), align: 'right', cell: amount((row) => row.charged) },
     { key: 'tried', title: t('opBiz.tried'), align: 'right', cell: amount((row) => row.tried) },
+    { key: 'usage', title: t('opBiz.usageTried'), align: 'right', cell: amount((row) => row.usage_tried ?? '0') },
     { key: 'difference', title: t('opBiz.difference'), align: 'right', card: 'head-end', cell: amount((row) => row.difference) },
   ];
   return (

@@ -39,6 +39,21 @@ unit = "kilotoken"
 price = "0.001009"
 bands = [{ from = "00:00", to = "12:00", factor = "0.7" }]
 [[items]]
+unit = "kilotoken"
+model = "qwen-72b"
+price = "0.004003"
+[[items]]
+unit = "kilotoken"
+model = "qwen-72b"
+kind = "output"
+price = "0.012007"
+steps = [{ above = 1, factor = "0.750001" }]
+[[items]]
+unit = "kilotoken"
+kind = "output"
+product = "maas"
+price = "0.002003"
+[[items]]
 unit = "request"
 price = "0.000003"
 minimum = "0.000007"
@@ -57,22 +72,31 @@ fn recompute(folder: &Path) -> Output {
 
 /// Runs it on a copy in which one field of one row is another.
 fn tampered(folder: &Path, file: &str, column: &str, value: &str) {
+    changed(folder, file, |text| {
+        let mut lines: Vec<String> = text.split("\r\n").map(str::to_owned).collect();
+        let at = lines[0].split(',').position(|head| head == column).expect("the column");
+        let mut fields: Vec<&str> = lines[1].split(',').collect();
+        assert_ne!(fields[at], value);
+        fields[at] = value;
+        lines[1] = fields.join(",");
+        lines.join("\r\n")
+    });
+}
+
+/// Runs it on a copy in which one file is another.
+fn changed(folder: &Path, file: &str, change: impl FnOnce(&str) -> String) {
     let copy = tempfile::tempdir().expect("a folder");
     for entry in std::fs::read_dir(folder).expect("exports").flatten() {
         std::fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
     }
     let path = copy.path().join(file);
     let text = std::fs::read_to_string(&path).expect("an export");
-    let mut lines: Vec<String> = text.split("\r\n").map(str::to_owned).collect();
-    let at = lines[0].split(',').position(|head| head == column).expect("the column");
-    let mut fields: Vec<&str> = lines[1].split(',').collect();
-    assert_ne!(fields[at], value);
-    fields[at] = value;
-    lines[1] = fields.join(",");
-    std::fs::write(&path, lines.join("\r\n")).expect("written");
+    let other = change(&text);
+    assert_ne!(other, text);
+    std::fs::write(&path, other).expect("written");
     let done = recompute(copy.path());
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert_eq!(done.status.code(), Some(1), "{file} {column}: {said}\n{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(done.status.code(), Some(1), "{file}: {said}\n{}", String::from_utf8_lossy(&done.stderr));
 }
 
 /// A server that bills short jobs in several stretches.
@@ -88,16 +112,17 @@ fn metered_often() -> (Place, Hw) {
 fn used(place: &Place, server: &Hw) {
     let file = place.path().join("usage.csv");
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let mut text = "id,tenant,unit,pieces,from,product,label\n".to_owned();
+    let mut text = "id,tenant,unit,pieces,from,product,label,model,kind\n".to_owned();
     for (n, (unit, pieces)) in [("gib_moved", 900_000_000u64), ("kilotoken", 1_234), ("request", 5), ("gib_month", 1)]
         .iter()
         .cycle()
         .take(24)
         .enumerate()
     {
-        text.push_str(&format!("r-{n},house,{unit},{},{now},maas,\"m, {}\"\n", pieces + n as u64, n % 3));
+        let model = if *unit == "kilotoken" { ["qwen-72b,output", "qwen-72b,", ",output"][n / 4 % 3] } else { "," };
+        text.push_str(&format!("r-{n},house,{unit},{},{now},maas,\"m, {}\",{model}\n", pieces + n as u64, n % 3));
     }
-    text.push_str(&format!("r-x,nobody,request,1,{now},,\n"));
+    text.push_str(&format!("r-x,nobody,request,1,{now},,,,\n"));
     std::fs::write(&file, text).expect("a file of usage");
     let path = file.display().to_string();
     for again in [0, 18] {
@@ -108,6 +133,9 @@ fn used(place: &Place, server: &Hw) {
     }
     let sums = hw(server, &["usage", "sums"], 0);
     assert!(sums.contains("gib_moved") && sums.contains("kilotoken") && !sums.contains("gib_month"), "{sums}");
+    assert!(sums.contains("qwen-72b") && sums.contains("output"), "{sums}");
+    let bill = hw(server, &["bill", "--tenant", "house"], 0);
+    assert!(bill.contains("qwen-72b") && bill.contains("gib_moved"), "{bill}");
     assert!(hw(server, &["usage", "list", "--unit", "request", "--limit", "2"], 0).contains("m, "));
 }
 
@@ -131,7 +159,8 @@ fn exports_are_reckoned_again_to_the_last_unit() {
     // A grant that is used up by the next job, whose wallet pays the rest; and one that is for other work, and revoked.
     let until =
         (jiff::Timestamp::now() + jiff::SignedDuration::from_mins(20)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let give = ["grants", "give", "house", "0.05", "--to", &until, "--note", "first steps"];
+    let give =
+        ["grants", "give", "house", "0.05", "--to", &until, "-A", "default", "-u", "admin", "--note", "first steps"];
     assert!(hw(&server, &give, 0).contains("first steps"));
     let give = ["grants", "give", "house", "7", "--to", &until, "--product", "render", "--note", "films"];
     assert!(hw(&server, &give, 0).contains("product=render"));
@@ -189,6 +218,9 @@ fn exports_are_reckoned_again_to_the_last_unit() {
     tampered(&folder, "accounts.csv", "debits", "123456.000000");
     tampered(&folder, "contract_months.csv", "earned", "0.000001");
     tampered(&folder, "grants.csv", "back", "0.000001");
+    changed(&folder, "grants.csv", |text| text.replace(",default,admin", ",other,admin"));
+    changed(&folder, "grants.csv", |text| text.replace(",default,admin", ",default,other"));
+    tampered(&folder, "usage.csv", "unit", "kilotoken");
     tampered(&folder, "usage.csv", "charge", "0.123456");
     tampered(&folder, "usage.csv", "included", "1");
     server.terminate().expect("it ran");

@@ -23,6 +23,7 @@ impl Engine {
             shape: pool.shape,
             nodes: spec.request.nodes,
             per_node: spec.request.per_node,
+            call: Default::default(),
         }
     }
 
@@ -127,6 +128,7 @@ impl Engine {
             shape: pool.shape,
             nodes: 1,
             per_node: pool.shape,
+            call: Default::default(),
         };
         let found = book.and_then(|book| book.rates(&sale));
         found.map_or(NOTHING, |r| sched::Rates { card_hour: r.card_hour.or(NOTHING.card_hour), ..compared(&r) })

@@ -4,7 +4,6 @@
 
 use base::{Money, PriceBookId, Recent, TenantId, Timestamp, TransferId, digest128};
 use ledger::{Memo, Reference, Stream, TransferReason};
-use model::PriorityClass;
 use rating::contract::{Contract, Drawn, PeriodKey};
 use rating::tariff::{Part, Unit, UtcOffset};
 use rating::usage::{self, PLATFORM, STREAM_PART};
@@ -161,20 +160,10 @@ impl Engine {
         Ok(())
     }
 
-    /// How a record is sold: as ordinary work of its product line, in its pool or in none.
-    fn usage_sale<'a>(&'a self, record: &Reported) -> Sale<'a> {
+    fn usage_sale<'a>(&'a self, record: &'a Reported) -> Sale<'a> {
         let pool = record.pool.and_then(|id| self.pools.get(&id)).map(|entry| &entry.pool);
-        let none = base::Resources::ZERO;
-        Sale {
-            tenant: self.tenants.get(&record.tenant).map_or("", |entry| &entry.tenant.name),
-            pool: pool.map_or("", |pool| &pool.name),
-            chip: pool.and_then(|pool| pool.chip.as_ref()),
-            product: record.line,
-            class: PriorityClass::default(),
-            shape: none,
-            nodes: 0,
-            per_node: none,
-        }
+        let tenant = self.tenants.get(&record.tenant).map_or("", |entry| &entry.tenant.name);
+        record.sale(tenant, pool.map_or("", |pool| &pool.name), pool.and_then(|pool| pool.chip.as_ref()))
     }
 
     /// The price that was in force when the usage began; where there was none, of the first book since that has one. What the

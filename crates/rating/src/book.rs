@@ -107,6 +107,16 @@ pub struct Sale<'a> {
     pub nodes: u32,
     /// On each of them.
     pub per_node: Resources,
+    /// Of requests and tokens.
+    pub call: Call<'a>,
+}
+
+/// What requests and tokens are of, as far as it was said.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Call<'a> {
+    pub model: Option<&'a str>,
+    /// `input`, `output`.
+    pub kind: Option<&'a str>,
 }
 
 impl Sale<'_> {
@@ -117,6 +127,8 @@ impl Sale<'_> {
             && of.chip.as_ref().is_none_or(|chip| Some(chip) == self.chip)
             && of.product.is_none_or(|product| product == self.product)
             && of.class.is_none_or(|class| class == self.class)
+            && of.model.as_deref().is_none_or(|model| Some(model) == self.call.model)
+            && of.kind.as_deref().is_none_or(|kind| Some(kind) == self.call.kind)
     }
 
     /// All cores or all cards of each of its nodes.
@@ -199,6 +211,8 @@ impl PriceBook {
             chip: sale.chip.cloned(),
             product: Some(sale.product),
             class: Some(sale.class),
+            model: sale.call.model.map(Arc::from),
+            kind: sale.call.kind.map(Arc::from),
         };
         Missing::Item { book: self.name.clone(), unit, of: Box::new(of) }
     }
@@ -207,7 +221,7 @@ impl PriceBook {
     pub fn sells_to_all(&self, pool: &str, chip: Option<&Chip>, shape: Resources) -> bool {
         let sold = |unit| {
             self.items.iter().any(|item| {
-                let Selector { tenant, pool: of_pool, chip: of_chip, product, class } = &item.of;
+                let Selector { tenant, pool: of_pool, chip: of_chip, product, class, .. } = &item.of;
                 item.unit == unit
                     && of_pool.as_deref().is_none_or(|name| name == pool)
                     && of_chip.as_ref().is_none_or(|name| Some(name) == chip)
@@ -241,7 +255,7 @@ impl PriceBook {
         let (tenant, pool, nodes) = ("", "", 1);
         let (product, class) = (ProductLine::default(), PriorityClass::default());
         let (shape, per_node) = (Resources::ZERO, Resources::ZERO);
-        let sale = Sale { tenant, pool, chip, product, class, shape, nodes, per_node };
+        let sale = Sale { tenant, pool, chip, product, class, shape, nodes, per_node, call: Call::default() };
         let (number, item) = self.item(Unit::CardHour, &sale)?;
         Some(Part::of(number, item, self.utc_offset)?.mean())
     }

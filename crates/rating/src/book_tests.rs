@@ -22,7 +22,7 @@ fn list() -> Vec<Item> {
 fn sale<'a>(chip: Option<&'a Chip>, per_node: Resources) -> Sale<'a> {
     let shape = Resources::new(8, Bytes::from_gib(64), 2);
     let (product, class) = (ProductLine::Ai, PriorityClass::High);
-    Sale { tenant: "lab", pool: "gpu", chip, product, class, shape, nodes: 3, per_node }
+    Sale { tenant: "lab", pool: "gpu", chip, product, class, shape, nodes: 3, per_node, call: Default::default() }
 }
 
 fn hour(tariff: &Tariff, granted: Resources) -> Money {
@@ -78,6 +78,7 @@ fn ladder() -> Vec<Item> {
             chip: on(4).then(|| chip("a100")),
             product: on(2).then_some(ProductLine::Ai),
             class: on(1).then_some(PriorityClass::High),
+            ..Selector::default()
         };
         Item::plain(Unit::CoreHour, of, Money(bits.into()))
     });
@@ -193,4 +194,38 @@ proptest! {
         let second = had.saturating_sub(1_000_000).min(49_000_000) * 777;
         prop_assert_eq!(sum, Money(((first + second) / 1_000) as i64));
     }
+}
+
+#[test]
+fn requests_and_tokens_go_by_their_model_before_all_but_the_tenant() {
+    let of = |tenant: Option<&str>, model: Option<&str>, kind: Option<&str>, product| Selector {
+        tenant: tenant.map(Into::into),
+        model: model.map(Into::into),
+        kind: kind.map(Into::into),
+        product,
+        ..Selector::default()
+    };
+    let of = [
+        of(None, None, None, Some(ProductLine::Ai)),
+        of(None, None, Some("output"), None),
+        of(None, Some("m"), None, None),
+        of(None, Some("m"), Some("output"), None),
+        of(Some("lab"), None, None, None),
+    ];
+    let book = book((1..).zip(of).map(|(n, of)| Item::plain(Unit::Kilotoken, of, Money(n))).collect());
+    assert_eq!(book.fault(), None);
+    let price = |tenant, model, kind| {
+        let call = crate::Call { model, kind };
+        let sale = Sale { tenant, call, ..sale(None, Resources::ZERO) };
+        book.item(Unit::Kilotoken, &sale).map(|(_, item)| item.price.0)
+    };
+    assert_eq!(price("x", None, None), Some(1));
+    assert_eq!(price("x", Some("other"), Some("output")), Some(2));
+    assert_eq!(price("x", Some("m"), Some("input")), Some(3));
+    assert_eq!(price("x", Some("m"), Some("output")), Some(4));
+    assert_eq!(price("lab", Some("m"), Some("output")), Some(5));
+    let wrong = Item::plain(Unit::GibMonth, Selector { model: Some("m".into()), ..Selector::default() }, Money(1));
+    assert!(PriceBook { items: vec![wrong], ..book.clone() }.fault().is_some());
+    let blank = Item::plain(Unit::Request, Selector { kind: Some("output ".into()), ..Selector::default() }, Money(1));
+    assert!(PriceBook { items: vec![blank], ..book.clone() }.fault().is_some());
 }

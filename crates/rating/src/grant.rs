@@ -183,6 +183,7 @@ mod tests {
             shape: base::Resources::ZERO,
             nodes: 1,
             per_node: base::Resources::ZERO,
+            call: Default::default(),
         }
     }
 

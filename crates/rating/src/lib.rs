@@ -22,7 +22,7 @@ pub mod usage;
 pub mod volumes;
 
 pub use assets::{NodeCost, OwnCost, Stage};
-pub use book::{Missing, PriceBook, PriceList, Rates, Sale};
+pub use book::{Call, Missing, PriceBook, PriceList, Rates, Sale};
 pub use budget::{Budget, BudgetKind, Period};
 pub use charge::{Interval, Meter};
 pub use cost::{CostParts, PoolCost, RunCost};

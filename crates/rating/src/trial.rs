@@ -1,4 +1,5 @@
-//! A book tried on metered work: what it would have charged for the stretches of a period, with the meter that bills for real.
+//! A book tried on metered work and on usage: what it would have charged for the stretches and the records of a period, with the
+//! meter and the function that bill for real.
 //! Refuses to know where stretches are stored, and holds one run at a time beside a row for each tenant.
 
 use std::collections::BTreeMap;
@@ -6,8 +7,10 @@ use std::sync::Arc;
 
 use base::{Money, TenantId, Timestamp};
 
-use crate::book::{PriceBook, Sale};
+use crate::book::{Missing, PriceBook, Sale};
 use crate::charge::{Interval, Meter};
+use crate::tariff::Part;
+use crate::usage::{self, Usage};
 use crate::volumes::Volumes;
 
 /// What a tenant was charged, and would have been.
@@ -16,8 +19,32 @@ pub struct Tried {
     pub runs: u64,
     /// Runs for which the book has no price.
     pub unpriced: u64,
+    /// Records of storage, traffic, requests and tokens.
+    pub records: u64,
+    /// Those for which the book has no price.
+    pub records_unpriced: u64,
+    pub usage_charged: Money,
+    pub usage_tried: Money,
+    /// With usage.
     pub charged: Money,
     pub tried: Money,
+}
+
+impl Tried {
+    /// Of several tenants together.
+    #[must_use]
+    pub fn and(&self, other: &Tried) -> Tried {
+        Tried {
+            runs: self.runs + other.runs,
+            unpriced: self.unpriced + other.unpriced,
+            records: self.records + other.records,
+            records_unpriced: self.records_unpriced + other.records_unpriced,
+            usage_charged: self.usage_charged + other.usage_charged,
+            usage_tried: self.usage_tried + other.usage_tried,
+            charged: self.charged + other.charged,
+            tried: self.tried + other.tried,
+        }
+    }
 }
 
 /// Examples of what is missing that are told.
@@ -93,13 +120,37 @@ impl Trial<'_> {
         self.run = Some(run);
     }
 
+    /// A record that began within the period, in the order of booking. `sale` as of [`crate::usage::Reported::sale`]; `None`: where it
+    /// was used is not known any more. What contracts included stays included.
+    pub fn take_usage(&mut self, tenant: TenantId, sale: Option<&Sale>, usage: &Usage) {
+        let part = sale.map(|sale| self.book.part(usage.of.unit, sale));
+        if let Some(Err(missing)) = &part {
+            self.note_missing(missing);
+        }
+        let (row, volumes) = self.tenants.entry(tenant).or_default();
+        let pieces = usage.of.pieces.0 - usage.included().min(usage.of.pieces.0);
+        let charge = |part: Part| usage::charge(&part, volumes, self.book.utc_offset, usage.of.from, pieces);
+        let tried = part.and_then(Result::ok).and_then(charge);
+        row.records += 1;
+        row.records_unpriced += u64::from(tried.is_none());
+        let tried = tried.unwrap_or(Money::ZERO);
+        row.usage_charged += usage.charge;
+        row.usage_tried += tried;
+        row.charged += usage.charge;
+        row.tried += tried;
+    }
+
+    fn note_missing(&mut self, missing: &Missing) {
+        let said = missing.to_string();
+        if self.missing.len() < MISSING_TOLD && !self.missing.contains(&said) {
+            self.missing.push(said);
+        }
+    }
+
     fn begin(&mut self, sale: Option<&Sale>, interval: &Interval) -> Run {
         let tariff = sale.map(|sale| self.book.tariff(sale));
         if let Some(Err(missing)) = &tariff {
-            let said = missing.to_string();
-            if self.missing.len() < MISSING_TOLD && !self.missing.contains(&said) {
-                self.missing.push(said);
-            }
+            self.note_missing(missing);
         }
         let tariff = tariff.and_then(Result::ok);
         let begins = interval.run.unwrap_or(interval.from).min(interval.from);
@@ -109,11 +160,11 @@ impl Trial<'_> {
         Run { meter, priced, counts: false }
     }
 
-    /// What each tenant was charged and would have been, and examples of what the book lacks. Tenants without a run in the period
-    /// are left out.
+    /// What each tenant was charged and would have been, and examples of what the book lacks. Tenants without a run or a record in
+    /// the period are left out.
     pub fn finish(self) -> (BTreeMap<TenantId, Tried>, Vec<String>) {
         let rows = self.tenants.into_iter().map(|(tenant, (row, _))| (tenant, row));
-        (rows.filter(|(_, row)| row.runs > 0).collect(), self.missing)
+        (rows.filter(|(_, row)| row.runs + row.records > 0).collect(), self.missing)
     }
 }
 

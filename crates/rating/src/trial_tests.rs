@@ -44,6 +44,7 @@ fn sale<'a>() -> Sale<'a> {
         shape: Resources::new(8, Bytes::from_gib(64), 0),
         nodes: 1,
         per_node: granted(),
+        call: Default::default(),
     }
 }
 
@@ -136,7 +137,74 @@ fn what_has_no_price_is_counted_and_named() {
     let earlier = Interval { attempt: AttemptId::new(JobId::from_u128(2), 1), to: at(OCTOBER), ..interval };
     trial.take(TenantId::from_u128(2), Some(&sale()), &earlier);
     let (rows, missing) = trial.finish();
-    let row = Tried { runs: 1, unpriced: 1, charged: Money(70), tried: Money::ZERO };
+    let row = Tried { runs: 1, unpriced: 1, charged: Money(70), ..Tried::default() };
     assert_eq!(rows, [(TenantId::from_u128(1), row)].into());
     assert!(missing[0].contains("core_hour"), "{missing:?}");
+}
+
+fn used(number: u64, (tenant, from): (TenantId, Timestamp), [pieces, included]: [u128; 2], charge: Money) -> Usage {
+    let of = usage::Reported {
+        source: "gateway".into(),
+        id: number.to_string().into(),
+        tenant,
+        project: base::ProjectId::from_u128(1),
+        user: None,
+        unit: Unit::Kilotoken,
+        pieces: crate::volumes::Pieces(pieces),
+        from,
+        to: from,
+        line: ProductLine::Maas,
+        pool: None,
+        label: None,
+        model: None,
+        kind: None,
+    };
+    let month = crate::contract::PeriodKey { contract: 1, line: 100, month: 0, carried: false };
+    let drawn = crate::contract::Drawn { of: month, pieces: included as i128, value: Money::ZERO };
+    Usage {
+        number,
+        of,
+        at: from,
+        counts_at: from,
+        book: PriceBookId::from_u128(9),
+        item: 0,
+        drawn: [drawn].into(),
+        charge,
+        uncollected: Money::ZERO,
+        credits: Default::default(),
+    }
+}
+
+proptest! {
+    /// Usage of two tenants was billed record by record. Tried by the same book it comes to what was charged, in whatever pieces and
+    /// whatever contracts included; what began outside the month is not given in.
+    #[test]
+    fn usage_tried_by_its_own_book_comes_to_what_was_charged(
+        records in proptest::collection::vec((0usize..2, 0i64..2_600_000, 1u128..5_000_000, 0u128..3_000), 1..40),
+        kind in 0..3,
+    ) {
+        let plain = Item::plain(Unit::Kilotoken, Default::default(), Money(1_000_003));
+        let item = match kind {
+            0 => plain,
+            1 => Item { minimum: Money(777), ..plain },
+            _ => Item { steps: vec![Step { above: 3_000, rate: Rate::Price(Money(13)) }], ..plain },
+        };
+        let book = book(vec![item]);
+        let part = book.part(Unit::Kilotoken, &sale()).unwrap();
+        let tenants = [TenantId::from_u128(1), TenantId::from_u128(2)];
+        let (mut volumes, mut charged) = ([Volumes::default(), Volumes::default()], [Money::ZERO; 2]);
+        let mut trial = Trial::new(&book, at(OCTOBER), at(NOVEMBER));
+        for (n, (who, begins, pieces, included)) in (1..).zip(records) {
+            let (from, included) = (at(OCTOBER) + Span::from_secs(begins), included.min(pieces));
+            let charge =
+                usage::charge(&part, &mut volumes[who], book.utc_offset, from, pieces - included).unwrap();
+            charged[who] += charge;
+            trial.take_usage(tenants[who], Some(&sale()), &used(n, (tenants[who], from), [pieces, included], charge));
+        }
+        let (rows, _) = trial.finish();
+        for (tenant, charged) in tenants.iter().zip(charged) {
+            let row = rows.get(tenant).cloned().unwrap_or_default();
+            prop_assert_eq!((row.usage_charged, row.usage_tried, row.tried, row.records_unpriced), (charged, charged, charged, 0));
+        }
+    }
 }

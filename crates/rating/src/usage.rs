@@ -4,12 +4,14 @@
 
 use std::sync::Arc;
 
-use base::{Money, PoolId, PriceBookId, ProjectId, Span, TenantId, Timestamp, UserId, digest128};
-use model::ProductLine;
+use base::{Money, PoolId, PriceBookId, ProjectId, Resources, Span, TenantId, Timestamp, UserId, digest128};
+use model::{Chip, PriorityClass, ProductLine};
 use serde::{Deserialize, Serialize};
 
+use crate::book::{Call, Sale};
 use crate::contract::Drawn;
 use crate::grant::Credits;
+use crate::tariff::item::is_name;
 use crate::tariff::{Month, Part, Price, Unit, UtcOffset};
 use crate::volumes::{Pieces, Volumes};
 
@@ -44,9 +46,15 @@ pub struct Reported {
     /// What was used, in words: the name of a model, of a bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Arc<str>>,
+    /// By whose prices: the model that answered. Of requests and tokens alone, like what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Arc<str>>,
+    /// Which of its requests or tokens: `input`, `output`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Arc<str>>,
 }
 
-/// Characters of a source, an id or a label: a digest in hexadecimal with a name before it.
+/// Characters of a source, an id, a label, a model or a kind: a digest in hexadecimal with a name before it.
 pub const TEXT_MAX: usize = 128;
 /// A record is of at most so long a time, so that one price of the hour and one month can be its own.
 pub const LASTS_MAX: Span = Span::from_hours(24);
@@ -64,8 +72,12 @@ pub enum UsageFault {
         "{0} is billed by the time that work runs, which the platform meters itself; report gib_month, gib_moved, request or kilotoken"
     )]
     Timed(Unit),
-    #[error("a source, an id and a label have 1 to {TEXT_MAX} characters and no control characters")]
+    #[error(
+        "a source, an id and a label have 1 to {TEXT_MAX} characters and no control characters; a model and a kind no blanks at their ends either"
+    )]
     Text,
+    #[error("a model and a kind are of requests and tokens; say of others what was used as their label")]
+    Model,
     #[error("nothing was used, or more than any record has")]
     Pieces,
     #[error("it ends before it begins")]
@@ -86,22 +98,49 @@ impl Reported {
 
     /// Of all that it says.
     pub fn fingerprint(&self) -> u128 {
-        let Reported { source, id, tenant, project, user, unit, pieces, from, to, line, pool, label } = self;
-        let label = label.as_ref().map_or_else(Vec::new, |l| [b"=", l.as_bytes()].concat());
-        digest128(&[
+        let Reported { source, id, tenant, project, user, unit, pieces, from, to, line, pool, label, model, kind } =
+            self;
+        let said = |text: &Option<Arc<str>>| text.as_ref().map_or_else(Vec::new, |l| [b"=", l.as_bytes()].concat());
+        let (label, model, kind) = (said(label), said(model), said(kind));
+        let (tenant, project) = (tenant.to_bytes(), project.to_bytes());
+        let [user, pool] = [user.map_or(0, |u| u.as_u128()), pool.map_or(0, |p| p.as_u128())].map(u128::to_be_bytes);
+        let pieces = pieces.0.to_be_bytes();
+        let [from, to] = [from, to].map(|at| at.as_micros().to_be_bytes());
+        let mut parts: Vec<&[u8]> = vec![
             source.as_bytes(),
             id.as_bytes(),
-            &tenant.to_bytes(),
-            &project.to_bytes(),
-            &user.map_or(0, |u| u.as_u128()).to_be_bytes(),
+            &tenant,
+            &project,
+            &user,
             unit.as_str().as_bytes(),
-            &pieces.0.to_be_bytes(),
-            &from.as_micros().to_be_bytes(),
-            &to.as_micros().to_be_bytes(),
+            &pieces,
+            &from,
+            &to,
             line.as_str().as_bytes(),
-            &pool.map_or(0, |p| p.as_u128()).to_be_bytes(),
+            &pool,
             &label,
-        ])
+        ];
+        // As before there were models, where none is named.
+        if !(model.is_empty() && kind.is_empty()) {
+            parts.extend([&*model, &*kind]);
+        }
+        digest128(&parts)
+    }
+
+    /// How it is sold: as ordinary work of its product line, in its pool or in none (then without a name).
+    pub fn sale<'a>(&'a self, tenant: &'a str, pool: &'a str, chip: Option<&'a Chip>) -> Sale<'a> {
+        let none = Resources::ZERO;
+        Sale {
+            tenant,
+            pool,
+            chip,
+            product: self.line,
+            class: PriorityClass::default(),
+            shape: none,
+            nodes: 0,
+            per_node: none,
+            call: Call { model: self.model.as_deref(), kind: self.kind.as_deref() },
+        }
     }
 
     /// The first reason why it is none.
@@ -111,9 +150,12 @@ impl Reported {
             (1..=TEXT_MAX).contains(&count) && !text.chars().any(char::is_control) && !text.trim().is_empty()
         };
         let label = self.label.as_deref().is_none_or(is_text);
+        let call = [&self.model, &self.kind].map(|text| text.as_deref());
+        let named = call.iter().all(|text| text.is_none_or(is_name));
         match () {
             () if self.unit.is_timed() => Some(UsageFault::Timed(self.unit)),
-            () if !(is_text(&self.source) && is_text(&self.id) && label) => Some(UsageFault::Text),
+            () if !(is_text(&self.source) && is_text(&self.id) && label && named) => Some(UsageFault::Text),
+            () if !self.unit.is_of_models() && call != [None, None] => Some(UsageFault::Model),
             () if self.pieces.0 == 0 || self.pieces.0 > PIECES_MAX => Some(UsageFault::Pieces),
             () if self.to < self.from => Some(UsageFault::Backwards),
             () if self.to - self.from > LASTS_MAX => Some(UsageFault::TooLong),

@@ -21,6 +21,8 @@ fn reported() -> Reported {
         line: ProductLine::Maas,
         pool: None,
         label: None,
+        model: None,
+        kind: None,
     }
 }
 
@@ -34,6 +36,8 @@ fn records_without_sense_are_none() {
         (Reported { id: "".into(), ..r() }, now, UsageFault::Text),
         (Reported { source: " ".into(), ..r() }, now, UsageFault::Text),
         (Reported { label: Some("a\nb".into()), ..r() }, now, UsageFault::Text),
+        (Reported { model: Some(" qwen".into()), ..r() }, now, UsageFault::Text),
+        (Reported { unit: Unit::GibMoved, kind: Some("input".into()), ..r() }, now, UsageFault::Model),
         (Reported { pieces: Pieces(0), ..r() }, now, UsageFault::Pieces),
         (Reported { pieces: Pieces(PIECES_MAX + 1), ..r() }, now, UsageFault::Pieces),
         (Reported { to: r().from - Span::from_secs(1), ..r() }, now, UsageFault::Backwards),
@@ -43,6 +47,25 @@ fn records_without_sense_are_none() {
     ] {
         assert_eq!(record.fault(at), Some(fault), "{record:?}");
     }
+}
+
+/// The fingerprint of the usual record as it was made before there were models: what was stored then is known again.
+fn before_models() -> u128 {
+    let r = reported();
+    digest128(&[
+        b"gateway",
+        b"r-1",
+        &r.tenant.to_bytes(),
+        &r.project.to_bytes(),
+        &[0; 16],
+        b"request",
+        &3u128.to_be_bytes(),
+        &1_000_000_000_000i64.to_be_bytes(),
+        &1_003_600_000_000i64.to_be_bytes(),
+        b"maas",
+        &[0; 16],
+        b"",
+    ])
 }
 
 #[test]
@@ -61,7 +84,10 @@ fn the_fingerprint_tells_every_field_apart() {
         Reported { line: ProductLine::Ai, ..r() },
         Reported { pool: Some(PoolId::from_u128(9)), ..r() },
         Reported { label: Some("m".into()), ..r() },
+        Reported { model: Some("m".into()), ..r() },
+        Reported { kind: Some("m".into()), ..r() },
     ];
+    assert_eq!(r().fingerprint(), before_models());
     let prints: std::collections::BTreeSet<u128> = all.iter().map(Reported::fingerprint).collect();
     assert_eq!(prints.len(), all.len());
     assert_ne!(all[0].key(), all[1].key(), "where the source ends is part of the key");

@@ -164,6 +164,8 @@ fn record(
         line: Default::default(),
         pool: None,
         label: None,
+        model: None,
+        kind: None,
     }
 }
 

@@ -78,6 +78,8 @@ const USAGE: &[&str] = &[
     "chip",
     "product",
     "label",
+    "model",
+    "kind",
     "draws",
     "credits",
 ];
@@ -160,6 +162,8 @@ const GRANTS: &[&str] = &[
     "back",
     "left",
     "note",
+    "project_name",
+    "user_name",
 ];
 
 const RATES: &[&str] = &["number", "of", "into", "worth", "from", "holds", "reason", "set_at", "by"];
@@ -316,7 +320,8 @@ fn credited(of: &[rating::Credit]) -> String {
 }
 
 /// For which kinds of work as JSON, in the words of the API.
-pub fn grant(of: &Grant) -> String {
+/// `project` and `user` are the names of those for whose work it is, where it says so.
+pub fn grant(of: &Grant, project: Option<&str>, user: Option<&str>) -> String {
     let named = convert::grant::Named { tenant: String::new(), project: None, user: None };
     let shown = convert::grant::grant(of, named, Money::ZERO, of.given_at);
     sheet::line([
@@ -336,6 +341,8 @@ pub fn grant(of: &Grant) -> String {
         six(of.back),
         six(of.left()),
         of.note.to_string(),
+        text(project),
+        text(user),
     ])
 }
 
@@ -454,6 +461,8 @@ pub fn usage(of: &UsageFacts, tenant_name: &str, currency: Currency, chip: Optio
         text(chip),
         convert::line(told.line).to_string(),
         told.label.as_deref().unwrap_or_default().to_owned(),
+        told.model.as_deref().unwrap_or_default().to_owned(),
+        told.kind.as_deref().unwrap_or_default().to_owned(),
         drawn(&one.drawn),
         credited(&one.credits),
     ])

@@ -40,6 +40,7 @@ pub use query::settlements::{LineFilter, WorkPeriod};
 pub use query::spent::{HeldRow, QueueRow, SpentBy, SpentKey, SpentRow};
 pub use query::statements::{After, Booked, Told, WorkFacts, job_of, usage_of};
 pub use query::usage::{UsageFacts, UsageFilter, UsageSum};
+pub use query::used::UsedLine;
 pub use store::{Location, SqlStore};
 pub use twin_runs::{TwinRun, TwinRunState};
 

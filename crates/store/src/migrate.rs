@@ -37,6 +37,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { version: 18, name: "notices", sql: include_str!("../migrations/0018_notices/up.sql") },
     Step { version: 19, name: "twin", sql: include_str!("../migrations/0019_twin/up.sql") },
     Step { version: 20, name: "lists", sql: include_str!("../migrations/0020_lists/up.sql") },
+    Step { version: 21, name: "models", sql: include_str!("../migrations/0021_models/up.sql") },
     Step { version: 22, name: "running", sql: include_str!("../migrations/0022_running/up.sql") },
 ];
 

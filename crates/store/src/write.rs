@@ -86,7 +86,7 @@ tables! {
     Grants Replace "grants" ["number"] ["tenant" "v" "doc"];
     Rates Refuse "currency_rates" ["number"] ["source" "target" "v" "doc"];
     Usage Refuse "usage_records" ["id"] ["number" "tenant" "project" "user_id" "pool" "source" "unit" "from_at" "to_at" "at" "counts_at"
-        "pieces_high" "pieces_low" "included_high" "included_low" "charge" "uncollected" "credited" "fingerprint" "v" "doc"];
+        "pieces_high" "pieces_low" "included_high" "included_low" "charge" "uncollected" "credited" "fingerprint" "model" "kind" "v" "doc"];
     Scripts Keep "scripts" ["id"] ["body"];
     Specs Keep "specs" ["id"] ["v" "doc"];
     Jobs Replace "jobs" ["number"] ["id" "tenant" "project" "user_id" "spec" "array_root" "array_number" "array_index"

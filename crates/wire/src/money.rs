@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::common::{MoneyText, TimeText};
-use crate::words::{BillFormat, MarginBy};
+use crate::words::{BillFormat, MarginBy, PriceUnit};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Wallet {
@@ -89,6 +89,35 @@ pub struct BillQuery {
     pub format: Option<BillFormat>,
 }
 
+/// What was used of storage, traffic, requests or tokens within the time of a bill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BillUsage {
+    pub tenant: String,
+    pub project: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    pub unit: PriceUnit,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Which of the model's requests or tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    pub records: u64,
+    /// When the first of it began and the last ended.
+    pub from: TimeText,
+    pub to: TimeText,
+    /// In units with six places, rounded down; and what of it contracts included.
+    pub quantity: String,
+    pub included_quantity: String,
+    pub currency: String,
+    /// Without what was written off.
+    pub charge: MoneyText,
+    /// Of the charge, what grants paid.
+    pub credited: MoneyText,
+}
+
 /// What one attempt of a job cost within the time of a bill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BillLine {
@@ -146,6 +175,9 @@ pub struct Bill {
     pub to: TimeText,
     /// In the order of the currencies, then of the jobs' numbers.
     pub lines: Vec<BillLine>,
+    /// Storage, traffic, requests and tokens: a line for each project, user, pool, unit, model and kind, by these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub usage: Vec<BillUsage>,
     /// One per currency, in the order of the currencies; at least one.
     pub total: Vec<BillTotal>,
     /// Amendments within the time of what was billed then or before.
@@ -176,7 +208,7 @@ pub struct MarginQuery {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MarginRow {
-    /// Id of the job, tenant, pool or project; `total` in the sum.
+    /// Id of the job, tenant, pool or project; zeros for what is of none (of usage, that is of no job); `total` in the sum.
     pub key: String,
     pub name: String,
     pub currency: String,

@@ -36,7 +36,7 @@ fn utc() -> String {
 }
 
 /// One price: of a unit, for whom and what, and what it follows. Of several items that are for a piece of work the one with a tenant goes
-/// first; then that with a pool, a chip, a product, a class.
+/// first; then that with a model, a kind, a pool, a chip, a product, a class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PriceItem {
@@ -54,6 +54,14 @@ pub struct PriceItem {
     pub product: Option<ProductLine>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<PriorityClass>,
+    /// Of requests and tokens alone: the model, as usage names it; like `kind`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 128)]
+    pub model: Option<String>,
+    /// Which of a model's requests or tokens, as usage names it: `input`, `output`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 128)]
+    pub kind: Option<String>,
     pub price: MoneyText,
     /// Least amount for a run, however short.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,8 +157,8 @@ pub struct PriceTry {
     pub book: PriceCreate,
 }
 
-/// What a book would have charged for the metered work of a month, against what was charged. Stretches count in the month in which
-/// they end.
+/// What a book would have charged for the metered work and the usage of a month, against what was charged. Stretches count in the month
+/// in which they end, records of storage, traffic, requests and tokens in that in which they begin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PriceTrial {
     pub month: String,
@@ -160,7 +168,7 @@ pub struct PriceTrial {
     /// By name.
     pub tenants: Vec<PriceTrialRow>,
     pub total: PriceTrialRow,
-    /// Some of what the book lacks for runs without a price.
+    /// Some of what the book lacks for runs and records without a price.
     pub missing: Vec<String>,
 }
 
@@ -174,6 +182,17 @@ pub struct PriceTrialRow {
     pub runs: u64,
     /// Runs for which the book has no price; in `tried` they count nothing.
     pub runs_unpriced: u64,
+    /// Of storage, traffic, requests and tokens.
+    #[serde(default)]
+    pub records: u64,
+    /// Records for which the book has no price; in `tried` they count nothing.
+    #[serde(default)]
+    pub records_unpriced: u64,
+    /// What of `charged` and `tried` these records are.
+    #[serde(default)]
+    pub usage_charged: MoneyText,
+    #[serde(default)]
+    pub usage_tried: MoneyText,
     /// With what was written off.
     pub charged: MoneyText,
     pub tried: MoneyText,

@@ -106,6 +106,11 @@ pub struct StatementUsage {
     pub unit: PriceUnit,
     /// What was used, in words.
     pub label: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Which of the model's requests or tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// It happened in a month that was closed when it was reported.
     pub late: bool,
     /// Of what was charged for, in units with six places, rounded down.

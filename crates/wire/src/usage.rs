@@ -40,10 +40,18 @@ pub struct UsageRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 64)]
     pub pool: Option<String>,
-    /// What, in words: the name of a model.
+    /// What, in words: the name of a bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 128)]
     pub label: Option<String>,
+    /// By whose prices: the model that answered. Of requests and tokens alone, like `kind`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 128)]
+    pub model: Option<String>,
+    /// Which of its requests or tokens: `input`, `output`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 128)]
+    pub kind: Option<String>,
 }
 
 /// What somebody reports.
@@ -121,6 +129,10 @@ pub struct Usage {
     pub pool: Option<PoolId>,
     pub pool_name: Option<String>,
     pub label: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// By whose prices.
     #[schema(value_type = String)]
     pub price_book: PriceBookId,
@@ -135,13 +147,17 @@ pub struct Usage {
     pub currency: String,
 }
 
-/// What the records of a unit come to.
+/// What the records of a unit come to, and of a model and a kind where these were told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageSum {
     #[schema(value_type = String)]
     pub tenant: TenantId,
     pub tenant_name: String,
     pub unit: PriceUnit,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     pub records: u64,
     pub pieces: String,
     pub quantity: String,
@@ -169,6 +185,9 @@ pub struct UsageQuery {
     pub tenant: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<PriceUnit>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(max_length = 128)]
+    pub model: Option<String>,
     /// Name of a project of the tenant that is asked for, or of one's own; or an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,

@@ -12,6 +12,7 @@ import { useFormat, useLanguage } from '../../ui/hooks';
 import { Empty, ErrorNote, Facts, Loading, Section } from '../../ui/parts';
 import { type Column, DataTable } from '../../ui/table';
 import { MoneyFrame } from './frame';
+import { StatementUsage } from './statement-usage';
 
 const route = getRouteApi('/shell/money/statements/$statement');
 /** Jobs shown at once; the files have all. */
@@ -114,6 +115,7 @@ function Detail({ statement }: { statement: StatementDetail }) {
       </div>
       <Parts title={t('statement.byProject')} name={t('job.project')} parts={statement.projects} currency={statement.currency} />
       <Parts title={t('statement.byUser')} name={t('job.user')} parts={statement.users} currency={statement.currency} />
+      <StatementUsage usage={statement.usage ?? []} currency={statement.currency} />
       {statement.corrections_made.length > 0 && (
         <Section title={t('statement.corrections')}>
           <ul className="rows">

@@ -18,7 +18,7 @@ export function UsageSums({ from }: { from: string }) {
   const amount = (pick: (row: UsageSum) => string) => (row: UsageSum) => (Number(pick(row)) === 0 ? null : format.money(pick(row), row.currency));
   const count = (pick: (row: UsageSum) => string) => (row: UsageSum) => (Number(pick(row)) === 0 ? null : format.number(Number(pick(row)), 3));
   const columns: Column<UsageSum>[] = [
-    { key: 'unit', title: t('spend.unit'), card: 'head', cell: (row) => t(`opBiz.priceUnit.${row.unit}`) },
+    { key: 'unit', title: t('spend.unit'), card: 'head', cell: (row) => [t(`opBiz.priceUnit.${row.unit}`), row.model, row.kind].filter(Boolean).join(' · ') },
     { key: 'quantity', title: t('spend.quantity'), align: 'right', cell: count((row) => row.quantity) },
     { key: 'included', title: t('spend.included'), align: 'right', cell: count((row) => row.included_quantity) },
     { key: 'credited', title: t('cost.credited'), align: 'right', cell: amount((row) => row.credited) },
@@ -27,7 +27,7 @@ export function UsageSums({ from }: { from: string }) {
   return (
     <div className="usage-sums">
       <Section title={t('spend.usage')} flush>
-        <DataTable columns={columns} rows={sums} rowKey={(row) => row.unit} caption={t('spend.usage')} />
+        <DataTable columns={columns} rows={sums} rowKey={(row) => [row.unit, row.model, row.kind].join(' ')} caption={t('spend.usage')} />
       </Section>
     </div>
   );

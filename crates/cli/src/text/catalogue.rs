@@ -237,6 +237,10 @@ catalogue! {
     Quantity "Quantity" "数量";
     Included "Included" "合同包含";
     UsedWhat "What" "对象";
+    Model "Model" "模型";
+    UsageKind "Kind" "种类";
+    UsageBeside "Storage, traffic, requests, tokens" "存储、流量、请求与词元";
+    RecordsUnpriced "Records without price" "无价记录数";
     Credits "Paid by grants" "赠金抵扣";
     WrittenOff "Written off" "核销";
     Records "Records" "记录数";

@@ -245,7 +245,12 @@ impl Books {
             Some(sheets::usage(&facts, &tenant.name, tenant.currency, chip))
         });
         whole(Export::Usage, &mut { usage })?;
-        whole(Export::Grants, &mut tables.grants.values().map(sheets::grant))
+        let mut grants = tables.grants.values().map(|grant| {
+            let project = grant.project.and_then(|id| tables.projects.get(&id)).map(|project| &*project.name);
+            let user = grant.user.and_then(|id| tables.users.get(&id)).map(|user| &*user.name);
+            sheets::grant(grant, project, user)
+        });
+        whole(Export::Grants, &mut grants)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand};
 use wire::money::{
-    Bill as Billed, BillLine, BillQuery, Margin as Earned, MarginQuery, MarginRow, TopUp, Transfer, Wallet as Purse,
+    Bill as Billed, BillLine, BillQuery, BillUsage, Margin as Earned, MarginQuery, MarginRow, TopUp, Transfer,
+    Wallet as Purse,
 };
 use wire::{MarginBy, MoneyText};
 
@@ -187,12 +188,54 @@ pub fn bill_view(bill: &Billed) -> View {
     facts.extend(credited.map(|sum| (Word::PaidByGrants, Cell::price(sum.credited, &sum.currency))));
     let corrected = bill.total.iter().filter(|sum| some(&sum.corrected));
     facts.extend(corrected.map(|sum| (Word::Corrections, Cell::price(sum.corrected, &sum.currency))));
-    let mut parts = vec![Part::Table(table), Part::Title(Word::Summary), Part::Facts(facts)];
+    let mut parts = vec![Part::Table(table)];
+    if !bill.usage.is_empty() {
+        parts.push(Part::Title(Word::UsageBeside));
+        parts.push(Part::Table(usage_table(&bill.usage)));
+    }
+    parts.extend([Part::Title(Word::Summary), Part::Facts(facts)]);
     if !bill.corrections.is_empty() {
         parts.push(Part::Title(Word::Corrections));
         parts.push(Part::Table(super::statements::corrections(&bill.corrections)));
     }
     View::of(bill, parts)
+}
+
+/// Storage, traffic, requests and tokens.
+fn usage_table(usage: &[BillUsage]) -> Table {
+    let heads = [
+        Word::PriceUnit,
+        Word::Model,
+        Word::UsageKind,
+        Word::User,
+        Word::Project,
+        Word::Pool,
+        Word::From,
+        Word::Until,
+        Word::Records,
+        Word::Quantity,
+        Word::Included,
+        Word::Charge,
+        Word::Currency,
+    ];
+    let row = |one: &BillUsage| {
+        vec![
+            Cell::text(one.unit.as_str()),
+            Cell::maybe(one.model.as_ref(), Cell::text),
+            Cell::maybe(one.kind.as_ref(), Cell::text),
+            Cell::maybe(one.user.as_ref(), Cell::text),
+            Cell::text(&one.project),
+            Cell::maybe(one.pool.as_ref(), Cell::text),
+            Cell::Time(one.from),
+            Cell::Time(one.to),
+            Cell::number(one.records),
+            Cell::number(&one.quantity),
+            Cell::number(&one.included_quantity),
+            Cell::Money(one.charge),
+            Cell::text(&one.currency),
+        ]
+    };
+    Table::new("usage", &heads).with(usage.iter().map(row))
 }
 
 #[derive(Debug, Args)]
@@ -299,6 +342,7 @@ mod tests {
             from: time("2026-11-01T00:00:00Z"),
             to: time("2026-12-01T00:00:00Z"),
             lines: vec![line(2, "CNY", "0.52"), line(1, "USD", "0.08")],
+            usage: Vec::new(),
             corrections: Vec::new(),
             total: vec![total("CNY", "0.52"), total("USD", "0.08")],
             truncated: false,

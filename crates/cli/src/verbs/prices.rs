@@ -98,6 +98,8 @@ fn of(item: &PriceItem) -> String {
         ("chip", item.chip.as_deref()),
         ("product", item.product.map(|line| line.as_str())),
         ("class", item.class.map(|class| class.as_str())),
+        ("model", item.model.as_deref()),
+        ("kind", item.kind.as_deref()),
     ];
     let said = said.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
     said.collect::<Vec<_>>().join(" ")
@@ -133,6 +135,8 @@ fn trial_view(trial: &PriceTrial) -> View {
         Word::Currency,
         Word::Runs,
         Word::RunsUnpriced,
+        Word::Records,
+        Word::RecordsUnpriced,
         Word::Charged,
         Word::PriceTried,
         Word::Difference,
@@ -143,6 +147,8 @@ fn trial_view(trial: &PriceTrial) -> View {
             Cell::text(&trial.currency),
             Cell::number(row.runs),
             Cell::number(row.runs_unpriced),
+            Cell::number(row.records),
+            Cell::number(row.records_unpriced),
             Cell::Money(row.charged),
             Cell::Money(row.tried),
             Cell::Money(row.difference),

@@ -26,11 +26,11 @@ pub enum UsageAct {
         #[command(flatten)]
         most: Most,
     },
-    /// What was used and what it came to, by tenant and unit
+    /// What was used and what it came to, by tenant, unit, model and kind
     Sums(Which),
     /// Report what was used, from a file; what was reported before is not billed again
     Report {
-        /// CSV with a line of headings, or JSON: id, tenant, project, user, unit, pieces, from, to, product, pool, label; `-` is standard input
+        /// CSV with a line of headings, or JSON: id, tenant, project, user, unit, pieces, from, to, product, pool, label, model, kind; `-` is standard input
         #[arg(value_name = "FILE")]
         file: String,
         /// Who reports it: ids are its own
@@ -47,6 +47,9 @@ pub struct Which {
     /// Only this unit
     #[arg(long, value_name = "UNIT", value_parser = choice(PriceUnit::ALL, PriceUnit::as_str))]
     pub unit: Option<PriceUnit>,
+    /// Only of this model
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
     /// Only of this project
     #[arg(long, short = 'A', value_name = "PROJECT")]
     pub project: Option<String>,
@@ -96,9 +99,9 @@ pub async fn usage(desk: &Desk, args: Usages) -> Result<View, Fault> {
 
 fn query(desk: &Desk, which: Which) -> UsageQuery {
     let at = |when: When| when.at(desk.now(), &desk.settings.look.zone);
-    let Which { tenant, unit, project, user, from, to } = which;
+    let Which { tenant, unit, model, project, user, from, to } = which;
     let (from, to) = (from.map(at), to.map(at));
-    UsageQuery { tenant, unit, project, user, from, to, limit: None, cursor: None }
+    UsageQuery { tenant, unit, model, project, user, from, to, limit: None, cursor: None }
 }
 
 /// A list of records as JSON, or a line for each below a line of headings.
@@ -145,6 +148,8 @@ fn table(usage: &[Usage]) -> Table {
         Word::Project,
         Word::User,
         Word::PriceUnit,
+        Word::Model,
+        Word::UsageKind,
         Word::Quantity,
         Word::Included,
         Word::From,
@@ -160,6 +165,8 @@ fn table(usage: &[Usage]) -> Table {
             Cell::text(&one.project_name),
             Cell::maybe(one.user_name.as_ref(), Cell::text),
             Cell::text(one.unit.as_str()),
+            Cell::maybe(one.model.as_ref(), Cell::text),
+            Cell::maybe(one.kind.as_ref(), Cell::text),
             Cell::number(&one.quantity),
             Cell::number(&one.included_quantity),
             Cell::Time(one.from),
@@ -176,6 +183,8 @@ fn sums_table(sums: &[UsageSum]) -> Table {
     let heads = [
         Word::Tenant,
         Word::PriceUnit,
+        Word::Model,
+        Word::UsageKind,
         Word::Records,
         Word::Quantity,
         Word::Included,
@@ -188,6 +197,8 @@ fn sums_table(sums: &[UsageSum]) -> Table {
         vec![
             Cell::text(&one.tenant_name),
             Cell::text(one.unit.as_str()),
+            Cell::maybe(one.model.as_ref(), Cell::text),
+            Cell::maybe(one.kind.as_ref(), Cell::text),
             Cell::number(one.records),
             Cell::number(&one.quantity),
             Cell::number(&one.included_quantity),

@@ -42,6 +42,8 @@ fn record(f: &Fixture, id: &str, unit: Unit, pieces: u128) -> Reported {
         line: Default::default(),
         pool: None,
         label: None,
+        model: None,
+        kind: None,
     }
 }
 

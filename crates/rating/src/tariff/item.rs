@@ -65,6 +65,11 @@ impl Unit {
         matches!(self, Unit::CoreHour | Unit::GibHour | Unit::CardHour | Unit::NodeHour)
     }
 
+    /// Of calls of a model: may name it, and which of its requests or tokens.
+    pub const fn is_of_models(self) -> bool {
+        matches!(self, Unit::Request | Unit::Kilotoken)
+    }
+
     /// Smallest pieces in one unit. Of running work: thousandths of cores, bytes, cards or nodes, times microseconds; of storage
     /// bytes times microseconds; else bytes, requests, tokens.
     pub const fn pieces(self) -> u128 {
@@ -101,13 +106,21 @@ pub struct Selector {
     pub product: Option<ProductLine>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<PriorityClass>,
+    /// What answers the requests: of requests and tokens alone, like what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Arc<str>>,
+    /// Which of a model's requests or tokens: `input`, `output`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Arc<str>>,
 }
 
 impl Selector {
-    /// Which items go before: the one for a tenant before all others; then pool, chip, product, class. Two items that are for the
-    /// same work and of the same rank say the same of everything, and no book has two such.
+    /// Which items go before: the one for a tenant before all others; then model, kind, pool, chip, product, class. Two items that are
+    /// for the same work and of the same rank say the same of everything, and no book has two such.
     pub const fn rank(&self) -> u8 {
-        (self.tenant.is_some() as u8) << 4
+        (self.tenant.is_some() as u8) << 6
+            | (self.model.is_some() as u8) << 5
+            | (self.kind.is_some() as u8) << 4
             | (self.pool.is_some() as u8) << 3
             | (self.chip.is_some() as u8) << 2
             | (self.product.is_some() as u8) << 1
@@ -128,7 +141,9 @@ impl fmt::Display for Selector {
         say("pool", self.pool.as_deref())?;
         say("chip", self.chip.as_ref().map(Chip::as_str))?;
         say("product", self.product.map(ProductLine::as_str))?;
-        say("class", self.class.map(PriorityClass::as_str))
+        say("class", self.class.map(PriorityClass::as_str))?;
+        say("model", self.model.as_deref())?;
+        say("kind", self.kind.as_deref())
     }
 }
 
@@ -236,6 +251,14 @@ fn is_nothing(amount: &Money) -> bool {
     *amount == Money::ZERO
 }
 
+/// Characters of the name of a model, or of a kind of its requests or tokens.
+pub const MODEL_MAX: usize = 128;
+
+/// Whether a text names a model or a kind: compared as a whole, so that no blank may hide at its ends.
+pub fn is_name(text: &str) -> bool {
+    (1..=MODEL_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control) && text.trim() == text
+}
+
 /// Items of one book; bands and steps of one item. A list of 1,000 pools and chips is longer than any, a week has 168 hours.
 pub const ITEMS_MAX: usize = 1_000;
 pub const BANDS_MAX: usize = 168;
@@ -265,6 +288,10 @@ pub enum ItemFault {
     StepsAndMinimum,
     #[error("it is rounded up, but is not billed by time")]
     RoundedWithoutTime,
+    #[error("it names a model or a kind, which requests and tokens alone have")]
+    ModelOfOther,
+    #[error("a model or a kind is {MODEL_MAX} characters at most, and no control characters")]
+    Model,
     #[error("it has more than {BANDS_MAX} bands or steps")]
     TooMany,
     #[error("a band has no days or no length")]
@@ -292,6 +319,12 @@ impl Item {
             () if !self.bands.is_empty() && !self.steps.is_empty() => Some(ItemFault::BandsAndSteps),
             () if !self.steps.is_empty() && self.minimum != Money::ZERO => Some(ItemFault::StepsAndMinimum),
             () if self.round_up != RoundUp::None && !self.unit.is_timed() => Some(ItemFault::RoundedWithoutTime),
+            () if (self.of.model.is_some() || self.of.kind.is_some()) && !self.unit.is_of_models() => {
+                Some(ItemFault::ModelOfOther)
+            }
+            () if ![&self.of.model, &self.of.kind].into_iter().flatten().all(|text| is_name(text)) => {
+                Some(ItemFault::Model)
+            }
             () if self.bands.len().max(self.steps.len()) > BANDS_MAX => Some(ItemFault::TooMany),
             () if self.bands.iter().any(empty) => Some(ItemFault::EmptyBand),
             () if self.steps.first().is_some_and(|step| step.above == 0) => Some(ItemFault::StepOrder),

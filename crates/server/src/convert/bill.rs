@@ -214,15 +214,63 @@ pub fn csv(bill: &Bill) -> String {
             Field::Plain(&line.gib_hours),
             Field::Plain(&line.card_hours),
         ];
-        for (n, field) in fields.iter().enumerate() {
-            if n > 0 {
-                out.push(',');
-            }
-            field.write(&mut out);
-        }
-        out.push_str("\r\n");
+        row(&mut out, &fields);
+    }
+    for line in &bill.usage {
+        used_row(&mut out, line, &from, &to);
     }
     out
+}
+
+/// Usage is of no job: its columns are empty.
+fn used_row(out: &mut String, line: &money::BillUsage, from: &str, to: &str) {
+    let charge = line.charge.to_string();
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let said = [Some(line.unit.as_str()), line.model.as_deref(), line.kind.as_deref()];
+    let what = said.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let category = match line.unit {
+        wire::PriceUnit::GibMonth => "Storage",
+        wire::PriceUnit::GibMoved => "Networking",
+        _ => "AI and Machine Learning",
+    };
+    let none = || Field::Plain("");
+    let fields: [Field<'_>; COLUMNS.len()] = [
+        Field::Plain(&charge),
+        Field::Text(&line.tenant),
+        Field::Plain(&line.currency),
+        Field::Plain(from),
+        Field::Plain(to),
+        Field::Plain("Usage"),
+        Field::Text(&what),
+        Field::Plain(&line.from.to_string()),
+        Field::Plain(&line.to.to_string()),
+        Field::Plain(&line.quantity),
+        Field::Plain(line.unit.as_str()),
+        Field::Plain(&charge),
+        Field::Plain("Headworks"),
+        none(),
+        Field::Text(line.model.as_deref().unwrap_or_default()),
+        Field::Plain(category),
+        Field::Plain(line.unit.as_str()),
+        Field::Text(&line.project),
+        none(),
+        none(),
+        Field::Text(&text(&line.user)),
+        Field::Text(&text(&line.pool)),
+        none(),
+        none(),
+    ];
+    row(out, &fields);
+}
+
+fn row(out: &mut String, fields: &[Field<'_>]) {
+    for (n, field) in fields.iter().enumerate() {
+        if n > 0 {
+            out.push(',');
+        }
+        field.write(out);
+    }
+    out.push_str("\r\n");
 }
 
 enum Field<'a> {
@@ -271,6 +319,27 @@ mod tests {
         }
     }
 
+    fn used() -> money::BillUsage {
+        let at = |secs| Timestamp::from_secs(secs).into();
+        money::BillUsage {
+            tenant: "lab".into(),
+            project: "default".into(),
+            user: None,
+            pool: None,
+            unit: wire::PriceUnit::Kilotoken,
+            model: Some("qwen".into()),
+            kind: Some("input".into()),
+            records: 2,
+            from: at(0),
+            to: at(60),
+            quantity: "1.500000".into(),
+            included_quantity: "0.000000".into(),
+            currency: "CNY".into(),
+            charge: Money(3_000).into(),
+            credited: Money::ZERO.into(),
+        }
+    }
+
     #[test]
     fn hours_are_exact_and_what_was_written_off_is_not_asked_for() {
         let line = line(&billed());
@@ -289,13 +358,20 @@ mod tests {
             from: Timestamp::from_secs(0).into(),
             to: Timestamp::from_secs(1).into(),
             lines: vec![line(&billed())],
+            usage: vec![used()],
             total: Vec::new(),
             corrections: Vec::new(),
             truncated: false,
         };
         let text = csv(&bill);
         let lines: Vec<&str> = text.split("\r\n").collect();
-        assert_eq!((lines.len(), lines[2]), (3, ""));
+        assert_eq!((lines.len(), lines[3]), (4, ""));
+        assert_eq!(lines[2].matches(',').count(), COLUMNS.len() - 1);
+        assert!(
+            lines[2].contains(",1.500000,kilotoken,0.003,") && lines[2].contains("kilotoken qwen input"),
+            "{}",
+            lines[2]
+        );
         assert!(lines[1].contains("\"'=cmd|' /C calc'!A0, \"\"x\"\"\""), "{}", lines[1]);
         // One comma of each name is quoted.
         assert_eq!(lines[1].matches(',').count(), COLUMNS.len() - 1 + 2);

@@ -57,6 +57,7 @@ fn commitment_from(number: usize, one: Commitment) -> Result<pure::Commitment, F
             chip: chip_of(&field("chip"), chip)?,
             product: product.map(line_from),
             class: class.map(class_from),
+            ..Selector::default()
         },
         quantity,
         fee: price_of(&field("fee"), fee)?,

@@ -20,6 +20,7 @@ pub fn scope_from(asked: &GrantCreate) -> Result<Vec<Selector>, Failure> {
         chip: chip_of("chip", asked.chip.clone())?,
         product: asked.product.map(line_from),
         class: asked.class.map(class_from),
+        ..Selector::default()
     };
     if asked.pools.is_empty() {
         return Ok(Some(of).filter(|of| *of != Selector::default()).into_iter().collect());

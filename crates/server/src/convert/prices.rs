@@ -84,7 +84,8 @@ pub fn price_of(field: &str, text: MoneyText) -> Result<Money, Failure> {
 }
 
 fn item_from(number: usize, item: PriceItem) -> Result<Item, Failure> {
-    let PriceItem { unit, tenant, pool, chip, product, class, price, minimum, round_up, bands, steps } = item;
+    let PriceItem { unit, tenant, pool, chip, product, class, model, kind, price, minimum, round_up, bands, steps } =
+        item;
     let field = |name: &str| format!("items[{number}].{name}");
     let of = Selector {
         tenant: tenant.map(Arc::from),
@@ -92,6 +93,8 @@ fn item_from(number: usize, item: PriceItem) -> Result<Item, Failure> {
         chip: chip_of(&field("chip"), chip)?,
         product: product.map(line_from),
         class: class.map(class_from),
+        model: model.map(Arc::from),
+        kind: kind.map(Arc::from),
     };
     let unit = unit_of(&field("unit"), unit)?;
     let round_up = round_up.map_or(Some(RoundUp::None), |word| RoundUp::parse(word.as_str()));
@@ -190,6 +193,8 @@ fn price_item(item: &Item) -> Option<PriceItem> {
         chip: of.chip.as_ref().map(ToString::to_string),
         product: of.product.map(line),
         class: of.class.map(class),
+        model: of.model.as_deref().map(Into::into),
+        kind: of.kind.as_deref().map(Into::into),
         price: item.price.into(),
         minimum: (item.minimum != Money::ZERO).then(|| item.minimum.into()),
         round_up: wire::RoundUp::parse(item.round_up.as_str()).filter(|word| *word != wire::RoundUp::None),

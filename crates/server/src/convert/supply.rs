@@ -138,6 +138,7 @@ fn price(book: &PriceBook, pool: &Pool, tenant: &str) -> Option<shown::PoolPrice
         shape: pool.shape,
         nodes: 1,
         per_node: pool.shape,
+        call: Default::default(),
     })?;
     Some(shown::PoolPrice {
         core_hour: rates.core_hour.into(),

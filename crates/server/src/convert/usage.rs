@@ -4,6 +4,7 @@ use base::{Currency, Money};
 use engine::Taken;
 use rating::tariff::Unit;
 use store::UsageFacts;
+use wire::money::BillUsage;
 use wire::usage::{Usage, UsageResult, UsageSum};
 use wire::{ErrorCode, PriceUnit};
 
@@ -44,6 +45,8 @@ pub fn usage(of: &UsageFacts, tenant_name: String, currency: Currency) -> Usage 
         pool: told.pool,
         pool_name: told.pool.map(|_| pool.to_string()),
         label: told.label.as_deref().map(Into::into),
+        model: told.model.as_deref().map(Into::into),
+        kind: told.kind.as_deref().map(Into::into),
         price_book: one.book,
         included: one.included().to_string(),
         included_quantity: quantity(unit, one.included()),
@@ -59,6 +62,8 @@ pub fn sum(of: &store::UsageSum, tenant_name: String, currency: Currency) -> Usa
         tenant: of.tenant,
         tenant_name,
         unit: word(of.unit),
+        model: of.model.as_deref().map(Into::into),
+        kind: of.kind.as_deref().map(Into::into),
         records: of.records,
         pieces: of.pieces.to_string(),
         quantity: quantity(of.unit, of.pieces),
@@ -68,6 +73,28 @@ pub fn sum(of: &store::UsageSum, tenant_name: String, currency: Currency) -> Usa
         credited: of.credited.into(),
         uncollected: of.uncollected.into(),
         currency: currency.to_string(),
+    }
+}
+
+/// A line of a bill: what was written off is not asked of the tenant.
+pub fn line_of_bill(of: &store::UsedLine) -> BillUsage {
+    let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(Into::into);
+    BillUsage {
+        tenant: of.tenant_name.to_string(),
+        project: of.project_name.to_string(),
+        user: text(&of.user_name),
+        pool: text(&of.pool_name),
+        unit: word(of.unit),
+        model: text(&of.model),
+        kind: text(&of.kind),
+        records: of.records,
+        from: of.from.into(),
+        to: of.to.into(),
+        quantity: quantity(of.unit, of.pieces),
+        included_quantity: quantity(of.unit, of.included),
+        currency: of.currency.to_string(),
+        charge: of.charge.saturating_sub(of.uncollected).into(),
+        credited: of.credited.into(),
     }
 }
 

@@ -161,7 +161,19 @@ impl Source {
     /// As they are now, whatever time is asked for.
     async fn grants(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
         let found = self.store.grants(self.tenant(), request(after.as_ref())).await?;
-        let rows = found.items.iter().map(sheets::grant).collect();
+        let mut rows = String::new();
+        for grant in &found.items {
+            let project = match grant.project {
+                Some(id) => self.store.project(id).await?,
+                None => None,
+            };
+            let user = match grant.user {
+                Some(id) => self.store.user(id).await?,
+                None => None,
+            };
+            let names = (project.as_ref().map(|project| &*project.name), user.as_ref().map(|user| &*user.name));
+            rows.push_str(&sheets::grant(grant, names.0, names.1));
+        }
         Ok((rows, Step::to(found.next)))
     }
 

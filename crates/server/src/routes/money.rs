@@ -1,17 +1,20 @@
 //! Wallets, transfers, bills and margins.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use base::{JobId, Money, Timestamp};
+use base::{Currency, JobId, Money, Timestamp};
 use engine::{Command, Report};
 use ledger::Reference;
 use model::Role;
 use rating::CostParts;
 use rating::statement::Correction;
 use rating::usage::STREAM_PART;
-use store::{BillFilter, LIST_LIMIT_MAX, MarginRow, PageRequest, Scope, TransferEntry};
-use wire::money::{Bill, BillLine, BillQuery, Margin, MarginQuery, TopUp, TopUpDone, Transfer, Wallet};
+use store::{BillFilter, BillSum, LIST_LIMIT_MAX, MarginRow, PageRequest, Scope, TransferEntry};
+use wire::money::{Bill, BillLine, BillQuery, BillUsage, Margin, MarginQuery, TopUp, TopUpDone, Transfer, Wallet};
 use wire::page::PageQuery;
 use wire::{BillFormat, MarginBy, MoneyText, Page};
 
@@ -129,7 +132,7 @@ fn transfer(entry: TransferEntry) -> Transfer {
     }
 }
 
-/// What work cost, attempt by attempt, as JSON or as CSV in the FOCUS columns.
+/// What work cost, attempt by attempt, and usage, kind by kind, as JSON or as CSV in the FOCUS columns.
 #[utoipa::path(
     get, path = "/v1/bill", tag = "money", operation_id = "bill", params(BillQuery),
     responses((status = 200, description = "The bill", content((Bill = "application/json"), (String = "text/csv"))))
@@ -144,12 +147,13 @@ pub(super) async fn bill(sight: Sight, Params(query): Params<BillQuery>) -> Resu
     };
     let currency = tenant.as_ref().map_or(sight.who.currency, |t| t.currency);
     let filter = bill_filter(&sight, scope, &query, from, to).await?;
-    let (lines, truncated, sums) = match &filter {
+    let (lines, usage, truncated, sums) = match &filter {
         Some(filter) => {
             let (lines, truncated) = bill_lines(&sight, scope, filter).await?;
-            (lines, truncated, sight.app().store.bill_total(scope, filter).await?)
+            let (usage, more) = bill_usage(&sight, scope, filter).await?;
+            (lines, usage, truncated || more, bill_sums(&sight, scope, filter).await?)
         }
-        None => (Vec::new(), false, Vec::new()),
+        None => (Vec::new(), Vec::new(), false, Vec::new()),
     };
     let made = bill_corrections(&sight, scope, &query, from, to).await?;
     let mut total = render::totals(&sums, currency);
@@ -159,6 +163,7 @@ pub(super) async fn bill(sight: Sight, Params(query): Params<BillQuery>) -> Resu
         from: from.into(),
         to: to.into(),
         lines,
+        usage,
         total,
         corrections: super::statements::corrections(&sight, &made).await?,
         truncated,
@@ -264,11 +269,34 @@ async fn bill_lines(sight: &Sight, scope: Scope, filter: &BillFilter) -> Result<
     }
 }
 
+/// Storage, traffic, requests and tokens, up to a bill's bound.
+async fn bill_usage(sight: &Sight, scope: Scope, filter: &BillFilter) -> Result<(Vec<BillUsage>, bool), Failure> {
+    let mut found = sight.app().store.used_lines(scope, filter, REPORT_ROWS_MAX + 1).await?;
+    let truncated = found.len() > REPORT_ROWS_MAX;
+    found.truncate(REPORT_ROWS_MAX);
+    Ok((found.iter().map(convert::usage::line_of_bill).collect(), truncated))
+}
+
+/// What work and usage come to, whatever of it is listed.
+async fn bill_sums(sight: &Sight, scope: Scope, filter: &BillFilter) -> Result<Vec<BillSum>, Failure> {
+    let store = &sight.app().store;
+    let mut sums: BTreeMap<Currency, BillSum> = BTreeMap::new();
+    for one in store.bill_total(scope, filter).await?.into_iter().chain(store.used_total(scope, filter).await?) {
+        match sums.entry(one.currency) {
+            Entry::Vacant(place) => {
+                place.insert(one);
+            }
+            Entry::Occupied(mut known) => known.get_mut().add(&one),
+        }
+    }
+    Ok(sums.into_values().collect())
+}
+
 fn next_page(cursor: Option<&str>) -> Result<PageRequest, Failure> {
     PageRequest::new(Some(LIST_LIMIT_MAX), cursor).map_err(|e| Failure::internal(format!("own cursor: {e}")))
 }
 
-/// Revenue less cost, by job, tenant, pool or project.
+/// Revenue less cost, by job, tenant, pool or project; storage, traffic, requests and tokens are revenue of no job.
 #[utoipa::path(
     get, path = "/v1/margin", tag = "money", operation_id = "margin", params(MarginQuery),
     responses((status = 200, description = "The report", body = Margin))
@@ -282,6 +310,8 @@ pub(super) async fn margin(access: AuditAccess, Params(query): Params<MarginQuer
         Some(exchange) => converted_margins(&access, by, (from, to), &made, &exchange).await?,
         None => {
             let (mut rows, truncated) = margins(&access, by, (from, to)).await?;
+            let used = access.app().store.used_margin(convert::margin_by_from(by), from, to).await?;
+            used.into_iter().for_each(|row| add_row(&mut rows, row));
             for one in &made {
                 add_correction(&access, &mut rows, by, one).await?;
             }
@@ -327,6 +357,7 @@ async fn converted_margins(
     let mut days = store.margin_by_day(convert::margin_by_from(by), from, to, REPORT_ROWS_MAX + 1).await?;
     let truncated = days.len() > REPORT_ROWS_MAX;
     days.truncate(REPORT_ROWS_MAX);
+    days.extend(store.used_margin_by_day(convert::margin_by_from(by), from, to).await?);
     for one in made {
         let mut rows = Vec::new();
         add_correction(access, &mut rows, by, one).await?;
@@ -351,10 +382,6 @@ async fn add_correction(
         MarginBy::Project => (one.job.map_or(0, |of| of.project.as_u128()), None),
         MarginBy::Pool => (one.job.and_then(|of| of.pool).map_or(0, |pool| pool.as_u128()), None),
     };
-    if let Some(row) = rows.iter_mut().find(|row| row.key == key && row.currency == one.currency) {
-        row.revenue += one.amount;
-        return Ok(());
-    }
     let name = match (by, one.job) {
         (MarginBy::Tenant, _) => access.names().tenant_name(one.tenant).await?,
         (MarginBy::Project, Some(of)) => access.names().project_name(of.project).await?,
@@ -365,8 +392,19 @@ async fn add_correction(
         _ => "-".to_owned(),
     };
     let (currency, revenue, cost) = (one.currency, one.amount, CostParts::default());
-    rows.push(MarginRow { key, name: name.into(), number, currency, revenue, uncollected: Money::ZERO, cost });
+    add_row(rows, MarginRow { key, name: name.into(), number, currency, revenue, uncollected: Money::ZERO, cost });
     Ok(())
+}
+
+/// What else was earned, beside what has no cost of its own.
+fn add_row(rows: &mut Vec<MarginRow>, more: MarginRow) {
+    match rows.iter_mut().find(|row| row.key == more.key && row.currency == more.currency) {
+        Some(row) => {
+            row.revenue += more.revenue;
+            row.uncollected += more.uncollected;
+        }
+        None => rows.push(more),
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use base::{Money, PriceBookId, TenantId, Timestamp};
 use engine::{Command, Report};
 use rating::tariff::{Month, UtcOffset};
 use rating::trial::Tried;
-use rating::{PriceBook, Sale, Trial};
+use rating::{PriceBook, Sale, Trial, Usage};
 use store::MeteredWork;
 use wire::Page;
 use wire::page::PageQuery;
@@ -57,7 +57,7 @@ pub(super) async fn publish(access: OperatorAccess, meta: Meta, body: Body<Price
     }
 }
 
-/// What a book would have charged for the metered work of a month in its currency. Nothing is published.
+/// What a book would have charged for the metered work and the usage of a month in its currency. Nothing is published.
 #[utoipa::path(
     post, path = "/v1/prices/trial", tag = "money", operation_id = "try_prices", request_body = PriceTry,
     responses((status = 200, description = "For each tenant, and in all", body = PriceTrial))
@@ -76,17 +76,17 @@ pub(super) async fn try_out(access: OperatorAccess, body: Body<PriceTry>) -> Res
         trial.take(work.tenant, sale(work, &supply).as_ref(), interval);
     };
     store.metered(book.currency, from, to, each).await?;
+    let each = |tenant: TenantId, name: &str, usage: &Usage| {
+        let name = names.entry(tenant).or_insert_with(|| name.into());
+        trial.take_usage(tenant, usage_sale(name, usage, &supply).as_ref(), usage);
+    };
+    store.used_since(book.currency, from, to, each).await?;
     let (rows, missing) = trial.finish();
     let name = |tenant: &TenantId| names.get(tenant).map(|name| name.to_string());
     let mut tenants: Vec<PriceTrialRow> =
         rows.iter().map(|(tenant, tried)| row(Some(*tenant), name(tenant), tried)).collect();
     tenants.sort_by(|a, b| (&a.tenant_name, a.tenant).cmp(&(&b.tenant_name, b.tenant)));
-    let all = rows.values().fold(Tried::default(), |sum, one| Tried {
-        runs: sum.runs + one.runs,
-        unpriced: sum.unpriced + one.unpriced,
-        charged: sum.charged + one.charged,
-        tried: sum.tried + one.tried,
-    });
+    let all = rows.values().fold(Tried::default(), |sum, one| sum.and(one));
     Ok(Json(PriceTrial {
         month: month.to_string(),
         from: from.into(),
@@ -121,7 +121,15 @@ fn sale<'a>(work: &'a MeteredWork, supply: &'a Supply) -> Option<Sale<'a>> {
         shape: pool.shape,
         nodes: work.spec.request.nodes,
         per_node: work.spec.request.per_node,
+        call: Default::default(),
     })
+}
+
+/// A record as a book sees it. `None` when its pool is not known any more.
+fn usage_sale<'a>(tenant: &'a str, usage: &'a Usage, supply: &'a Supply) -> Option<Sale<'a>> {
+    let Some(pool) = usage.of.pool else { return Some(usage.of.sale(tenant, "", None)) };
+    let pool = supply.pools.get(&pool)?;
+    Some(usage.of.sale(tenant, &pool.name, pool.chip.as_ref()))
 }
 
 fn row(tenant: Option<TenantId>, tenant_name: Option<String>, tried: &Tried) -> PriceTrialRow {
@@ -131,6 +139,10 @@ fn row(tenant: Option<TenantId>, tenant_name: Option<String>, tried: &Tried) -> 
         tenant_name,
         runs: tried.runs,
         runs_unpriced: tried.unpriced,
+        records: tried.records,
+        records_unpriced: tried.records_unpriced,
+        usage_charged: tried.usage_charged.into(),
+        usage_tried: tried.usage_tried.into(),
         charged: tried.charged.into(),
         tried: tried.tried.into(),
         difference: difference.into(),

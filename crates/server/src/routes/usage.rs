@@ -76,7 +76,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// The record, or why it is none.
     async fn read(&mut self, record: UsageRecord) -> Result<Result<Reported, UsageResult>, Failure> {
-        let UsageRecord { id, tenant, project, user, unit, pieces, from, to, product, pool, label } = record;
+        let UsageRecord { id, tenant, project, user, unit, pieces, from, to, product, pool, label, model, kind } =
+            record;
         let names = self.access.names();
         if !self.tenants.contains_key(&tenant) {
             let found = names.find_tenant(&tenant).await?.map(|t| t.id);
@@ -121,12 +122,14 @@ impl Reader<'_> {
             line: product.map_or_else(Default::default, convert::line_from),
             pool,
             label: label.map(Into::into),
+            model: model.map(Into::into),
+            kind: kind.map(Into::into),
         }))
     }
 }
 
 async fn filter(sight: &Sight, query: &UsageQuery) -> Result<(Scope, UsageFilter), Failure> {
-    for (field, text) in [("project", &query.project), ("user", &query.user)] {
+    for (field, text) in [("project", &query.project), ("user", &query.user), ("model", &query.model)] {
         plain_text(field, text.as_deref().unwrap_or_default(), FILTER_CHARS_MAX)?;
     }
     let scope = sight.scope(query.tenant.as_deref()).await?;
@@ -148,7 +151,7 @@ async fn filter(sight: &Sight, query: &UsageQuery) -> Result<(Scope, UsageFilter
     };
     let unit = query.unit.map(show::unit).transpose()?;
     let (from, to) = (query.from.map(|t| t.0), query.to.map(|t| t.0));
-    Ok((scope, UsageFilter { unit, project, user, from, to }))
+    Ok((scope, UsageFilter { unit, model: query.model.as_deref().map(Into::into), project, user, from, to }))
 }
 
 async fn payer(caller: &Caller, tenant: TenantId) -> Result<(String, Currency), Failure> {
@@ -175,10 +178,10 @@ pub(super) async fn list(sight: Sight, Params(query): Params<UsageQuery>) -> Res
     Ok(Json(Page { items, next_cursor: found.next }))
 }
 
-/// What usage comes to by tenant and unit.
+/// What usage comes to by tenant, unit, model and kind.
 #[utoipa::path(
     get, path = "/v1/usage/sums", tag = "money", operation_id = "usage_sums", params(UsageQuery),
-    responses((status = 200, description = "Sums by tenant and unit", body = UsageSums))
+    responses((status = 200, description = "Sums by tenant, unit, model and kind", body = UsageSums))
 )]
 pub(super) async fn sums(sight: Sight, Params(query): Params<UsageQuery>) -> Result<Json<UsageSums>, Failure> {
     let (scope, filter) = filter(&sight, &query).await?;

@@ -350,7 +350,8 @@ mod tests {
         ] {
             let (project, user, pool, product) = ("alloys".into(), "ann".into(), "-".into(), Default::default());
             let label = Some("m".into());
-            let used = Some(Used { unit, product, project, user, pool, label, late: false, pieces });
+            let used =
+                Some(Used { unit, product, project, user, pool, model: None, kind: None, label, late: false, pieces });
             let of = fields(&Line { used, note: "".into(), ..line(Kind::Charge, 5) });
             let told = [&of["ServiceCategory"], &of["ConsumedQuantity"], &of["ConsumedUnit"], &of["PricingUnit"]];
             assert_eq!(told, [category, quantity, name, name]);

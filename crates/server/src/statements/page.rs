@@ -179,7 +179,7 @@ fn usage(out: &mut String, detail: &StatementDetail, lang: Lang) {
     out.push_str("</tr></thead><tbody>");
     for one in &detail.usage {
         let late = if one.late { lang.pick(" (of a month before)", "（属以前月份）") } else { "" };
-        let what = format!("{}{late}", one.label.as_deref().unwrap_or_default());
+        let what = format!("{}{late}", super::parts::what(one));
         let _ = write!(
             out,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",

@@ -64,7 +64,8 @@ const NONE: &str = "-";
 struct UsedKey {
     project: String,
     unit: Unit,
-    label: Option<String>,
+    /// Model, kind, label.
+    what: [Option<String>; 3],
     late: bool,
 }
 
@@ -109,8 +110,8 @@ impl Parts {
     }
 
     fn add_used(&mut self, line: &Line, used: &Used) {
-        let (project, label) = (used.project.to_string(), used.label.as_deref().map(Into::into));
-        let key = UsedKey { project, unit: used.unit, label, late: used.late };
+        let what = [&used.model, &used.kind, &used.label].map(|text| text.as_deref().map(Into::into));
+        let key = UsedKey { project: used.project.to_string(), unit: used.unit, what, late: used.late };
         let sum = self.used.entry(key).or_default();
         match line.kind {
             Kind::Credit => sum.credits = sum.credits.saturating_sub(line.amount.0),
@@ -126,7 +127,9 @@ impl Parts {
         let shown = |(key, sum): (&UsedKey, &UsedSum)| StatementUsage {
             project: key.project.clone(),
             unit: PriceUnit::parse(key.unit.as_str()).unwrap_or(PriceUnit::Request),
-            label: key.label.clone(),
+            label: key.what[2].clone(),
+            model: key.what[0].clone(),
+            kind: key.what[1].clone(),
             late: key.late,
             quantity: convert::usage::quantity(key.unit, sum.pieces),
             charges: Money(sum.charges).into(),
@@ -148,6 +151,11 @@ impl Parts {
         };
         (list(self.projects), list(self.users), self.jobs.into_iter().map(job).collect(), self.truncated)
     }
+}
+
+/// What was used, in words: model, kind, label.
+pub fn what(of: &StatementUsage) -> String {
+    [&of.model, &of.kind, &of.label].into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// Microseconds as hours with six places, rounded towards zero.

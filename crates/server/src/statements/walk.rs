@@ -68,6 +68,8 @@ pub struct Used {
     pub project: Arc<str>,
     pub user: Arc<str>,
     pub pool: Arc<str>,
+    pub model: Option<Arc<str>>,
+    pub kind: Option<Arc<str>>,
     pub label: Option<Arc<str>>,
     /// It was reported when the month in which it happened was closed.
     pub late: bool,
@@ -117,9 +119,9 @@ impl Line {
     }
     /// The name of a job; of usage its unit and what was used.
     pub fn name(&self) -> Option<String> {
-        let used = |used: &Used| match &used.label {
-            Some(label) => format!("{} {label}", used.unit),
-            None => used.unit.to_string(),
+        let used = |used: &Used| {
+            let said = [&used.model, &used.kind, &used.label].into_iter().flatten().map(|text| &**text);
+            std::iter::once(used.unit.as_str()).chain(said).collect::<Vec<_>>().join(" ")
         };
         self.work.as_ref().map(|work| work.name.to_string()).or(self.used.as_ref().map(used))
     }
@@ -294,8 +296,9 @@ impl Walk {
                 continue;
             };
             let (unit, product, label) = (usage.of.unit, usage.of.line, usage.of.label.clone());
+            let (model, kind) = (usage.of.model.clone(), usage.of.kind.clone());
             let (project, user, pool, late) = (project.clone(), user.clone(), pool.clone(), usage.is_late());
-            let of = Used { unit, product, project, user, pool, label, late, pieces: 0 };
+            let of = Used { unit, product, project, user, pool, model, kind, label, late, pieces: 0 };
             let pieces = if line.kind == Kind::Credit { 0 } else { usage.of.pieces.0 };
             let empty = || Line {
                 used: Some(of.clone()),

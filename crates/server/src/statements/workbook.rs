@@ -84,7 +84,7 @@ pub fn workbook(detail: &StatementDetail, lines: &[Line]) -> Result<Vec<u8>, Xls
         sheet.row(&[
             Cell::Text(&one.project),
             Cell::Text(one.unit.as_str()),
-            Cell::Text(one.label.as_deref().unwrap_or_default()),
+            Cell::Text(&super::parts::what(one)),
             Cell::Number(one.quantity.parse().unwrap_or(0.0)),
             Cell::Money(one.charges),
             Cell::Money(one.credits),

@@ -156,20 +156,34 @@ async fn statements_reports_and_exports_have_it() {
     assert!(platform.get(&admin, &format!("{path}?format=xlsx")).await.body.starts_with(b"PK"));
 
     // The report of everything, the ledger and the export say the same.
-    let revenue = platform
-        .running
-        .app
-        .store
-        .accounts()
-        .await
-        .unwrap()
-        .into_iter()
-        .find(|account| account.code.as_str().ends_with("/revenue/usage"))
-        .unwrap()
-        .balance();
+    let revenue = revenue_of(&platform, "/revenue/usage").await;
     assert_eq!(revenue, Money(505_000));
     let report = platform.get(&admin, "/v1/reports/margin?by=tenant").await.expect(200);
     let lab = report["rows"].as_array().unwrap().iter().find(|row| row["keys"][0] == "lab").unwrap();
+    // Margins have it by whatever they tell apart, less what the grant paid: there were no jobs.
+    let earned = |told: &Value, list: &str| {
+        let of = |field: &str| sum(&told[list], field);
+        of("revenue") + of("uncollected")
+    };
+    for by in ["tenant", "project", "pool", "job"] {
+        for currency in ["", "&currency=CNY"] {
+            let margin = platform.get(&admin, &format!("/v1/margin?by={by}{currency}")).await.expect(200);
+            let sums = (earned(&margin, "rows"), earned(&margin, "total"));
+            assert_eq!(sums, (revenue - Money(1_000), revenue - Money(1_000)), "{by}: {margin}");
+        }
+    }
+    let days = platform.get(&admin, "/v1/reports/margin?by=project").await.expect(200);
+    let own = days["rows"].as_array().unwrap().iter().find(|row| row["keys"][0] == "default").unwrap();
+    assert_eq!(money(&own["revenue"]) + money(&own["uncollected"]), revenue - Money(1_000), "{days}");
+    // A bill lists it beside jobs, and asks for what was not written off.
+    let bill = platform.get(&admin, "/v1/bill?tenant=lab").await.expect(200);
+    assert_eq!((sum(&bill["usage"], "charge"), money(&bill["total"][0]["total"])), (revenue, revenue), "{bill}");
+    assert_eq!(sum(&bill["usage"], "credited"), Money(1_000));
+    let file = platform.get(&admin, "/v1/bill?tenant=lab&format=csv").await.text();
+    let cost: Money = fields(file, "BilledCost").iter().map(|cost| cost.parse::<Money>().unwrap()).sum();
+    assert_eq!(cost, revenue);
+    let none = platform.get(&admin, "/v1/bill?tenant=lab&user=nobody").await.expect(200);
+    assert_eq!(none.get("usage"), None, "{none}");
     // The month's fee of 0.01, in its part, is earned beside it.
     assert!(money(&lab["revenue"]) >= revenue - Money(1_000), "{report}");
     let export = platform.get(&admin, "/v1/exports/usage").await.text();
@@ -185,6 +199,80 @@ async fn statements_reports_and_exports_have_it() {
     assert_eq!(report_as(&platform, &admin, late).await["booked"], 1);
     let shown = platform.get(&admin, "/v1/usage?limit=1").await.expect(200);
     assert_eq!(shown["items"][0]["late"], true);
+}
+
+async fn revenue_of(platform: &Platform, end: &str) -> Money {
+    let accounts = platform.running.app.store.accounts().await.unwrap();
+    accounts.into_iter().filter(|account| account.code.as_str().ends_with(end)).map(|account| account.balance()).sum()
+}
+
+/// Tokens of two models, some of them output; of a model that nobody prices none.
+#[tokio::test]
+async fn models_have_prices_of_their_own() {
+    let (platform, owner, _) = platform().await;
+    let admin = platform.token("admin", model::TokenScope::Full).await;
+    let items = json!([
+        { "unit": "kilotoken", "model": "qwen-72b", "price": "0.004" },
+        { "unit": "kilotoken", "model": "qwen-72b", "kind": "output", "price": "0.012" },
+        { "unit": "kilotoken", "kind": "output", "product": "maas", "tenant": "lab", "price": "0.5" },
+        { "unit": "request", "model": "embed", "price": "0.001" },
+    ]);
+    let book = json!({ "name": "models", "currency": "CNY", "core_hour": "0.1", "gib_hour": "0.01", "items": items });
+    platform.post(&admin, "/v1/prices", book.clone()).await.expect(201);
+    platform.pass(Span::from_mins(10)).await;
+    let call = |id: &str, unit: &str, model: &str, kind: Option<&str>| {
+        let mut record = record(&platform, id, unit, 2_000);
+        (record["model"], record["kind"]) = (json!(model), json!(kind));
+        record
+    };
+    let records = [
+        call("a", "kilotoken", "qwen-72b", Some("input")),
+        call("b", "kilotoken", "qwen-72b", None),
+        call("c", "kilotoken", "qwen-72b", Some("output")),
+        call("d", "kilotoken", "other", Some("output")),
+        call("e", "request", "embed", None),
+        call("f", "request", "other", None),
+        call("g", "gib_moved", "qwen-72b", None),
+    ];
+    let done = report(&platform, &records).await;
+    let told: Vec<&str> = done["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["code"].as_str().or(one["charge"].as_str()).unwrap())
+        .collect();
+    // Of the tenant's own price before that of the model.
+    assert_eq!(told, ["0.008", "0.008", "1.00", "1.00", "2.00", "no_price", "invalid"], "{done}");
+    let why = done["results"][5]["detail"].as_str().unwrap();
+    assert!(why.contains("no request item") && why.contains("model `other`"), "{why}");
+
+    let sums = platform.get(&owner, "/v1/usage/sums?unit=kilotoken&model=qwen-72b").await.expect(200);
+    let kinds: Vec<&str> =
+        sums["items"].as_array().unwrap().iter().map(|s| s["kind"].as_str().unwrap_or("-")).collect();
+    assert_eq!(kinds.len(), 3, "{sums}");
+    let bill = platform.get(&owner, "/v1/bill").await.expect(200);
+    assert_eq!(bill["usage"].as_array().unwrap().len(), 5, "{bill}");
+
+    // The same book tried on the month comes to what was charged; one without the item for output names what it lacks.
+    let month = UtcOffset::UTC.month_of(platform.running.app.clock.now()).to_string();
+    let tried = async |book: &Value| {
+        platform.post(&admin, "/v1/prices/trial", json!({ "month": month, "book": book })).await.expect(200)
+    };
+    let total = tried(&book).await["total"].clone();
+    assert_eq!((&total["records"], &total["records_unpriced"]), (&json!(5), &json!(0)), "{total}");
+    let usage_revenue = revenue_of(&platform, "/revenue/usage").await;
+    assert_eq!([&total["charged"], &total["usage_tried"]].map(money), [usage_revenue; 2], "{total}");
+    let mut dearer = book.clone();
+    dearer["items"][0]["price"] = json!("0.006");
+    dearer["items"].as_array_mut().unwrap().remove(3);
+    let trial = tried(&dearer).await;
+    assert_eq!((&trial["total"]["records_unpriced"], &trial["total"]["difference"]), (&json!(1), &json!("-1.992")));
+    assert!(trial["missing"][0].as_str().unwrap().contains("model `embed`"), "{trial}");
+    // Work that runs is of no model.
+    let mut wrong = book.clone();
+    wrong["items"][0]["unit"] = json!("gib_moved");
+    let problem = platform.post(&admin, "/v1/prices", wrong).await.problem("invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("requests and tokens alone"), "{problem}");
 }
 
 async fn report_as(platform: &Platform, token: &str, record: Value) -> Value {

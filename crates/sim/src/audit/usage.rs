@@ -22,6 +22,9 @@ pub(super) fn is_billed_once(tables: &Tables) -> Vec<String> {
             wrong.push(format!("usage {} has no price", usage.number));
             continue;
         };
+        if !is_the_nearest(book, item, usage) {
+            wrong.push(format!("usage {} has another item's price", usage.number));
+        }
         let paid = usage.credited() + usage.uncollected;
         if usage.charge.is_negative() || paid > usage.charge || usage.included() > usage.of.pieces.0 {
             wrong.push(format!("usage {} does not add up: {usage:?}", usage.number));
@@ -57,6 +60,16 @@ struct Reckoned {
     pieces: u128,
     /// Pieces times the price of their hour.
     worth: u128,
+}
+
+/// The item that is named goes before all others that are for the record: by its model first, then by its kind.
+fn is_the_nearest(book: &PriceBook, item: &Item, usage: &Usage) -> bool {
+    let is_for = |of: &Item| {
+        let says = |wanted: &Option<_>, told: &Option<_>| wanted.is_none() || wanted == told;
+        of.unit == usage.of.unit && says(&of.of.model, &usage.of.model) && says(&of.of.kind, &usage.of.kind)
+    };
+    let nearness = |of: &Item| (of.of.model.is_some(), of.of.kind.is_some());
+    is_for(item) && book.items.iter().filter(|other| is_for(other)).all(|other| nearness(other) <= nearness(item))
 }
 
 fn priced_by<'a>(tables: &'a Tables, usage: &Usage) -> Option<(&'a PriceBook, &'a Item)> {

@@ -74,6 +74,8 @@ impl Chaos {
             line: *chance.pick(&[ProductLine::General, ProductLine::Maas]),
             pool: chance.chance(200).then(|| self.pools[0].0),
             label: chance.chance(300).then(|| "model".into()),
+            model: unit.is_of_models().then(|| "qwen".into()).filter(|_| chance.chance(500)),
+            kind: None,
         }
     }
 

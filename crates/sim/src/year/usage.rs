@@ -16,7 +16,13 @@ use super::Run;
 const A_DAY: u64 = 12;
 
 pub(super) fn items(permille: i64) -> Vec<Item> {
-    let plain = |unit, micros: i64| Item::plain(unit, Selector::default(), Money(micros * permille / 1_000));
+    let plain = |unit, of, micros: i64| Item::plain(unit, of, Money(micros * permille / 1_000));
+    let all = Selector::default;
+    let of = |model: Option<&str>, kind: Option<&str>| Selector {
+        model: model.map(Into::into),
+        kind: kind.map(Into::into),
+        ..all()
+    };
     let night = Band {
         days: Day::ALL.to_vec(),
         from: "22:00".parse().unwrap_or(TimeOfDay::START),
@@ -24,10 +30,17 @@ pub(super) fn items(permille: i64) -> Vec<Item> {
         rate: Rate::Factor(600_001),
     };
     vec![
-        plain(Unit::GibMonth, 100_003),
-        Item { steps: vec![Step { above: 20, rate: Rate::Factor(500_001) }], ..plain(Unit::GibMoved, 50_021) },
-        Item { minimum: Money(7), ..plain(Unit::Request, 3) },
-        Item { bands: vec![night], ..plain(Unit::Kilotoken, 1_009) },
+        plain(Unit::GibMonth, all(), 100_003),
+        Item { steps: vec![Step { above: 20, rate: Rate::Factor(500_001) }], ..plain(Unit::GibMoved, all(), 50_021) },
+        Item { minimum: Money(7), ..plain(Unit::Request, all(), 3) },
+        Item { bands: vec![night], ..plain(Unit::Kilotoken, all(), 1_009) },
+        plain(Unit::Kilotoken, of(Some("model-a"), None), 4_001),
+        Item {
+            steps: vec![Step { above: 5_000, rate: Rate::Factor(700_001) }],
+            ..plain(Unit::Kilotoken, of(Some("model-a"), Some("output")), 12_007)
+        },
+        plain(Unit::Kilotoken, of(None, Some("output")), 2_003),
+        plain(Unit::Request, of(Some("model-b"), None), 11),
     ]
 }
 
@@ -71,6 +84,9 @@ impl Run<'_> {
         };
         // The first days have nothing before them that had a price.
         let late = if chance.chance(20) { chance.below(30) as i64 } else { 0 };
+        let words = [["model-a", "model-b"], ["input", "output"]];
+        let [model, kind] =
+            words.map(|of| chance.chance(600).then(|| (*chance.pick(&of)).into()).filter(|_| unit.is_of_models()));
         let begins = self.world.tables().books.values().map(|book| book.effective_from).min();
         let to = self.world.shown() - Span::from_hours(24 * late) - Span::from_secs(chance.below(600) as i64);
         let first = begins.unwrap_or(to);
@@ -87,7 +103,9 @@ impl Run<'_> {
             to,
             line: *chance.pick(&[ProductLine::General, ProductLine::Maas]),
             pool: chance.chance(300).then(|| self.pools[0].0),
-            label: chance.chance(300).then(|| "model-a".into()),
+            label: chance.chance(300).then(|| "bucket-a".into()),
+            model,
+            kind,
         }
     }
 }

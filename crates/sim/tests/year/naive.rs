@@ -134,6 +134,7 @@ impl Books {
             shape: pool.shape,
             nodes: spec.request.nodes,
             per_node: spec.request.per_node,
+            call: Default::default(),
         };
         let parts = self.parts(tables, book, &sale, spec, tenant.id, run)?;
         let (worked, covered) = stretches(tables, intervals, &parts)?;

@@ -23,3 +23,4 @@ pub(crate) mod spent;
 pub(crate) mod statements;
 pub(crate) mod supply;
 pub(crate) mod usage;
+pub(crate) mod used;

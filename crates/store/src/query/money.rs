@@ -75,6 +75,16 @@ pub struct BillSum {
     pub credited: Money,
 }
 
+impl BillSum {
+    /// Of the same currency.
+    pub fn add(&mut self, other: &BillSum) {
+        self.charge += other.charge;
+        self.uncollected += other.uncollected;
+        self.drawn += other.drawn;
+        self.credited += other.credited;
+    }
+}
+
 /// By what margin is grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarginBy {

@@ -19,6 +19,7 @@ use crate::store::SqlStore;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageFilter {
     pub unit: Option<Unit>,
+    pub model: Option<Arc<str>>,
     pub project: Option<ProjectId>,
     pub user: Option<UserId>,
     /// They count at this moment or later …
@@ -36,11 +37,13 @@ pub struct UsageFacts {
     pub pool: Arc<str>,
 }
 
-/// What the records of a unit come to.
+/// What the records of a unit come to, and of a model and a kind where these are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageSum {
     pub tenant: TenantId,
     pub unit: Unit,
+    pub model: Option<Arc<str>>,
+    pub kind: Option<Arc<str>>,
     pub records: u64,
     /// Bytes times microseconds, bytes, requests or tokens.
     pub pieces: u128,
@@ -60,7 +63,7 @@ fn put_pieces(args: &mut Args, pieces: u128) {
     args.int((pieces & ((1 << LOW_BITS) - 1)) as i64);
 }
 
-fn pieces(row: &Row, column: usize) -> Sql<u128> {
+pub(crate) fn pieces(row: &Row, column: usize) -> Sql<u128> {
     let high = u128::from(row.natural(column)?) << LOW_BITS;
     Ok(high + u128::from(row.natural(column + 1)?))
 }
@@ -84,6 +87,9 @@ pub(crate) fn put(args: &mut Args, usage: &Usage) -> Encoded {
         args.int(amount.micros());
     }
     args.id(of.fingerprint());
+    for text in [&of.model, &of.kind] {
+        args.opt_text(text.as_deref().map(Into::into));
+    }
     codec::put(args, usage)
 }
 
@@ -110,6 +116,9 @@ fn narrow(select: &mut Select, scope: Scope, filter: &UsageFilter) {
     select.scope("tenant", scope);
     if let Some(unit) = filter.unit {
         select.filter("unit = ").text(unit.as_str());
+    }
+    if let Some(model) = &filter.model {
+        select.filter("model = ").text(model);
     }
     if let Some(project) = filter.project {
         select.filter("project = ").id(project.as_u128());
@@ -179,19 +188,22 @@ impl SqlStore {
         Ok(page.page(found, |one| Cursor { number: codec::natural(one.number), id: 0 }))
     }
 
-    /// What records come to, by tenant and unit.
+    /// What records come to, by tenant, unit, model and kind.
     pub async fn usage_sums(&self, scope: Scope, filter: &UsageFilter) -> Result<Vec<UsageSum>, StoreError> {
         let sum = |column: &str| format!("CAST(SUM({column}) AS BIGINT)");
         let sums = ["pieces_high", "pieces_low", "included_high", "included_low", "charge", "uncollected", "credited"];
         let sums = sums.map(sum).join(", ");
-        let mut select = Select::new(self.kind(), format!("SELECT tenant, unit, COUNT(*), {sums} FROM usage_records"));
+        let mut select =
+            Select::new(self.kind(), format!("SELECT tenant, unit, COUNT(*), {sums}, model, kind FROM usage_records"));
         narrow(&mut select, scope, filter);
-        select.push(" GROUP BY tenant, unit ORDER BY tenant, unit");
+        select.push(" GROUP BY tenant, unit, model, kind ORDER BY tenant, unit, model, kind");
         let read = |row: &Row| {
             let unit = Unit::parse(row.text(1)?).ok_or_else(|| unreadable("a unit that is none"))?;
             Ok(UsageSum {
                 tenant: TenantId::from_u128(row.id(0)?),
                 unit,
+                model: row.opt_text(10)?.map(Into::into),
+                kind: row.opt_text(11)?.map(Into::into),
                 records: row.natural(2)?,
                 pieces: pieces(row, 3)?,
                 included: pieces(row, 5)?,
