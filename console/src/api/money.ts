@@ -9,6 +9,7 @@ import type { Bill, StatementDetail } from './types';
 const FEW = 200;
 /** Movements of one page: a few screens. */
 const TRANSFERS_PAGE = 50;
+const STATEMENT_JOBS = 100;
 /** A bill of a time that is over may still get a late interval; of the present one, it grows by the minute. */
 const BILL_STALE_MS = { over: 10 * 60_000, present: 30_000 };
 
@@ -82,11 +83,22 @@ export const statementsQuery = (tenant: string) =>
     enabled: tenant !== '',
   });
 
-export const statementQuery = (statement: number) =>
+/** A statement with its sums by project and user, or, at once whatever its size, without them. */
+export const statementQuery = (statement: number, parts: boolean) =>
   queryOptions({
-    queryKey: ['statement', statement],
+    queryKey: ['statement', statement, parts],
     // The other forms of a statement are fetched by plain links.
-    queryFn: ({ signal }) => unwrap(api.GET('/v1/statements/{statement}', { params: { path: { statement }, query: { format: 'json' } }, signal })) as Promise<StatementDetail>,
+    queryFn: ({ signal }) => unwrap(api.GET('/v1/statements/{statement}', { params: { path: { statement }, query: { format: 'json', parts } }, signal })) as Promise<StatementDetail>,
+    staleTime: Infinity,
+  });
+
+export const statementJobsQuery = (statement: number) =>
+  infiniteQueryOptions({
+    queryKey: ['statement', statement, 'jobs'],
+    initialPageParam: '',
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(api.GET('/v1/statements/{statement}/jobs', { params: { path: { statement }, query: { limit: STATEMENT_JOBS, ...(pageParam && { cursor: pageParam }) } }, signal })),
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
     staleTime: Infinity,
   });
 

@@ -1429,7 +1429,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One statement: with its sums by project, user and job, as CSV (in the FOCUS columns or our own), as a workbook, as a page to print. */
+        /** One statement: with its sums by project and user and its first jobs, as CSV (in the FOCUS columns or our own), as a workbook, as a page to print. */
         get: operations["statement"];
         put?: never;
         post?: never;
@@ -1449,6 +1449,23 @@ export interface paths {
         get?: never;
         /** Note the number of the invoice that was written for a statement; once. */
         put: operations["set_invoice"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/statements/{statement}/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The jobs of a statement with their sums, by number, a page at a time. */
+        get: operations["statement_jobs"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -3868,6 +3885,32 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
+        Page_StatementPart: {
+            items: {
+                charges: components["schemas"]["Money"];
+                corrections: components["schemas"]["Money"];
+                /** @description Of charges less refunds, what grants paid and nobody is asked for. */
+                credits?: components["schemas"]["Money"];
+                /** @description Charges less refunds and credits, with fees and corrections. */
+                due: components["schemas"]["Money"];
+                fees: components["schemas"]["Money"];
+                /** @description Hours that were billed, decimal text with six places. */
+                hours: string;
+                job?: string | null;
+                name: string;
+                /**
+                 * Format: int64
+                 * @description Of a job: its number.
+                 */
+                number?: number | null;
+                project?: string | null;
+                refunds: components["schemas"]["Money"];
+                user?: string | null;
+            }[];
+            /** @description Opaque; valid for the same filters. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list; `next_cursor` asks for the following one, `null` is the end. */
         Page_Supplier: {
             items: {
                 /** @description Owed for what was used and for minimum purchases, before statements are settled. */
@@ -5072,10 +5115,15 @@ export interface components {
         /** @description A statement with what it is made of. */
         StatementDetail: components["schemas"]["TenantStatement"] & {
             corrections_made: components["schemas"]["Correction"][];
-            /** @description By number; at most ten thousand, the CSV has all. */
+            /** @description The first hundred by number; the others are asked for a page at a time. */
             jobs: components["schemas"]["StatementPart"][];
+            /**
+             * Format: int64
+             * @description How many jobs can be listed.
+             */
+            jobs_total?: number;
             projects: components["schemas"]["StatementPart"][];
-            /** @description There are more jobs than are listed. */
+            /** @description There are more jobs than can be listed; the CSV has all. */
             truncated: boolean;
             /** @description Storage, traffic, requests and tokens, by project, unit and what was used. */
             usage?: components["schemas"]["StatementUsage"][];
@@ -18563,6 +18611,8 @@ export interface operations {
                 format?: "json" | "focus" | "csv" | "xlsx" | "html";
                 /** @description Of the printable page: `en` (the default) or `zh`. */
                 lang?: string;
+                /** @description Of JSON: false leaves out the sums by project, user, job and usage, which take their time when a statement is large. */
+                parts?: boolean;
             };
             header?: never;
             path: {
@@ -18776,6 +18826,124 @@ export interface operations {
             };
             /** @description Codes: unsupported_media_type */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    statement_jobs: {
+        parameters: {
+            query?: {
+                /** @description Items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Its number */
+                statement: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of its jobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StatementPart"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -8,10 +8,13 @@ mod support;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use month::Month;
-use support::{LONG, Place, first_password};
+use support::{LONG, Place, client_of, first_password};
 use testkit::{Hw, wait_for};
+use wire::StatementFormat;
+use wire::statement::{StatementPart, StatementsQuery};
 
 #[test]
 fn heavy_the_page_works_in_a_browser() {
@@ -61,6 +64,61 @@ fn heavy_the_page_shows_a_month_of_many_jobs() {
     let password = first_password(&server);
     let handed_in = year.handed_in.to_string();
     browse(&console, &server, &[("HW_PASSWORD", &password), ("HW_MONTH", &month.name), ("HW_JOBS", &handed_in)]);
+}
+
+/// The largest statement of such a month: its balances come at once, its lines are gone through once, and its jobs come a page at a time.
+#[test]
+fn heavy_a_statement_of_many_jobs_opens_at_once() {
+    let jobs = std::env::var("HW_PAGE_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(4_000);
+    let place = Place::new();
+    let mut server = place.server(2, "log = 'warn'\n[jobs]\nopen_max = 3000000\n");
+    let month = Month::last_over();
+    let (year, _) = month.fill(server.data(), jobs, 4);
+    assert_eq!(year.wrong, Vec::<String>::new());
+    server.start();
+    let closed = server.run(&["statements", "close", "--month", &month.name]);
+    assert!(closed.status.success(), "{}", String::from_utf8_lossy(&closed.stderr));
+    let client = client_of(&server);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let list = client.statements(&StatementsQuery::default()).take(100).await.expect("a list");
+        let number = list.items.iter().max_by_key(|one| one.transfers).expect("a statement").number;
+        let told = |what: &str, began: Instant| println!("{what}: {} ms", began.elapsed().as_millis());
+        let began = Instant::now();
+        let head = client.statement_head(number).await.expect("the head");
+        told("its balances", began);
+        let began = Instant::now();
+        let whole = client.statement(number).await.expect("the statement");
+        let first = began.elapsed();
+        told(&format!("its sums for the first time, {} jobs", whole.jobs_total), began);
+        let began = Instant::now();
+        assert_eq!(client.statement(number).await.expect("the statement"), whole);
+        assert!(began.elapsed() < first, "its lines are gone through once");
+        told("its sums again", began);
+        let mut pages = client.statement_jobs(number);
+        let began = Instant::now();
+        let mut all = pages.next(100).await.expect("a page").expect("jobs");
+        told("a page of jobs", began);
+        assert_eq!(all, whole.jobs);
+        while let Some(page) = pages.next(1_000).await.expect("a page") {
+            all.extend(page);
+        }
+        assert_eq!((all.len() as u64, whole.truncated, whole.jobs.len()), (whole.jobs_total, false, 100));
+        assert!(all.is_sorted_by_key(|job| job.number), "by number");
+        let due = |parts: &[StatementPart]| parts.iter().map(|part| part.due.0).sum::<base::Money>();
+        assert_eq!((due(&whole.projects), due(&whole.users)), (head.due.0, head.due.0));
+        assert!(due(&all) > base::Money::ZERO);
+        let began = Instant::now();
+        let mut csv = client.statement_file(number, StatementFormat::Focus, None).await.expect("a file");
+        let mut bytes = 0;
+        while let Some(piece) = csv.next().await.expect("a piece") {
+            bytes += piece.len();
+        }
+        told(&format!("FOCUS, {bytes} bytes"), began);
+    });
+    let shown = server.run(&["statements", "show", "1", "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!(shown["jobs"].as_array().map(|jobs| jobs.len() as u64), shown["jobs_total"].as_u64());
 }
 
 fn console() -> PathBuf {

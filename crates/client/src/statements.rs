@@ -1,8 +1,8 @@
 //! Tenants' statements, corrections, exports.
 
 use wire::statement::{
-    CorrectionCreate, CorrectionDone, ExportQuery, InvoiceSet, StatementDetail, StatementsClose, StatementsClosed,
-    StatementsQuery, TaxSet, TenantStatement,
+    CorrectionCreate, CorrectionDone, ExportQuery, InvoiceSet, StatementDetail, StatementPart, StatementsClose,
+    StatementsClosed, StatementsQuery, TaxSet, TenantStatement,
 };
 use wire::{Export, StatementFormat};
 
@@ -20,6 +20,14 @@ impl Client {
     }
     pub async fn statement(&self, number: u64) -> Result<StatementDetail, ClientError> {
         self.read(self.get(&["v1", "statements", &number.to_string()])).await
+    }
+    /// Its balances alone, which take no time however large it is.
+    pub async fn statement_head(&self, number: u64) -> Result<TenantStatement, ClientError> {
+        self.read(self.get(&["v1", "statements", &number.to_string()]).query("parts", Some(false))).await
+    }
+    /// Sums of its jobs, by number.
+    pub fn statement_jobs(&self, number: u64) -> Pages<StatementPart> {
+        Pages::new(self, &["v1", "statements", &number.to_string(), "jobs"], Vec::new())
     }
     /// The bytes of a statement in some form, as they come.
     pub async fn statement_file(

@@ -39,6 +39,8 @@ pub struct App {
     /// The provider of sign-ins, where one is named.
     pub oidc: Option<Arc<crate::oidc::Oidc>>,
     pub notices: Arc<crate::notices::Notices>,
+    /// Sums of statements that were asked for lately.
+    pub sums: Arc<crate::statements::KeptSums>,
 }
 
 /// What the configuration says about HTTP and submissions, checked.

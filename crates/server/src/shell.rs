@@ -246,6 +246,7 @@ fn app(config: &Checked, clock: Clock, store: Arc<store::SqlStore>, engine: Engi
         twin: Default::default(),
         oidc: config.oidc.clone().map(|settings| Arc::new(crate::oidc::Oidc::new(settings))),
         notices: Arc::new(notices::Notices::new(config.notices.clone())),
+        sums: Arc::default(),
     }
 }
 

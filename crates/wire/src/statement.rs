@@ -89,9 +89,12 @@ pub struct StatementDetail {
     pub statement: TenantStatement,
     pub projects: Vec<StatementPart>,
     pub users: Vec<StatementPart>,
-    /// By number; at most ten thousand, the CSV has all.
+    /// The first hundred by number; the others are asked for a page at a time.
     pub jobs: Vec<StatementPart>,
-    /// There are more jobs than are listed.
+    /// How many jobs can be listed.
+    #[serde(default)]
+    pub jobs_total: u64,
+    /// There are more jobs than can be listed; the CSV has all.
     pub truncated: bool,
     pub corrections_made: Vec<Correction>,
     /// Storage, traffic, requests and tokens, by project, unit and what was used.
@@ -216,6 +219,22 @@ pub struct StatementQuery {
     /// Of the printable page: `en` (the default) or `zh`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
+    /// Of JSON: false leaves out the sums by project, user, job and usage, which take their time when a statement is large.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct StatementJobsQuery {
+    /// Items of a page, 1 to 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -1,28 +1,24 @@
 // One statement: how the balance became what it is, what is due and for what, and the same as files.
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { statementQuery } from '../../api/money';
 import { ApiProblem } from '../../api/problem';
-import type { StatementDetail, StatementPart } from '../../api/types';
+import type { StatementDetail } from '../../api/types';
 import { micros } from '../../lib/decimal';
 import { useFormat, useLanguage } from '../../ui/hooks';
 import { Empty, ErrorNote, Facts, Loading, Section } from '../../ui/parts';
-import { type Column, DataTable } from '../../ui/table';
 import { MoneyFrame } from './frame';
-import { StatementUsage } from './statement-usage';
+import { StatementJobs, StatementParts } from './statement-parts';
 
 const route = getRouteApi('/shell/money/statements/$statement');
-/** Jobs shown at once; the files have all. */
-const JOBS_SHOWN = 100;
 
 export function StatementPage() {
   const { t } = useTranslation();
   const { statement } = route.useParams();
   const number = Number(statement);
-  const query = useQuery(statementQuery(number));
+  const query = useQuery(statementQuery(number, false));
   if (query.error instanceof ApiProblem && [403, 404].includes(query.error.status)) {
     return (
       <MoneyFrame title={t('money.statements')}>
@@ -113,9 +109,7 @@ function Detail({ statement }: { statement: StatementDetail }) {
           />
         </Section>
       </div>
-      <Parts title={t('statement.byProject')} name={t('job.project')} parts={statement.projects} currency={statement.currency} />
-      <Parts title={t('statement.byUser')} name={t('job.user')} parts={statement.users} currency={statement.currency} />
-      <StatementUsage usage={statement.usage ?? []} currency={statement.currency} />
+      <StatementParts number={statement.number} currency={statement.currency} />
       {statement.corrections_made.length > 0 && (
         <Section title={t('statement.corrections')}>
           <ul className="rows">
@@ -129,56 +123,7 @@ function Detail({ statement }: { statement: StatementDetail }) {
           </ul>
         </Section>
       )}
-      <Parts
-        title={t('statement.byJob')}
-        name={t('jobs.number')}
-        parts={statement.jobs}
-        currency={statement.currency}
-        note={statement.truncated && <p className="pad faint">{t('statement.truncated')}</p>}
-      />
+      <StatementJobs number={statement.number} currency={statement.currency} />
     </div>
-  );
-}
-
-function Parts({ title, name, parts, currency, note }: { title: string; name: string; parts: readonly StatementPart[]; currency: string; note?: ReactNode }) {
-  const { t } = useTranslation();
-  const format = useFormat();
-  const [all, setAll] = useState(false);
-  if (parts.length === 0) return null;
-  const money = (text: string | undefined) => (micros(text) === 0n ? null : format.money(text ?? '0', currency));
-  const has = (of: 'refunds' | 'fees' | 'corrections' | 'credits') => parts.some((one) => micros(one[of]) !== 0n);
-  const columns: (Column<StatementPart> | false)[] = [
-    {
-      key: 'name',
-      title: name,
-      card: 'head',
-      cell: (one) =>
-        one.job ? (
-          <Link to="/jobs/$job" params={{ job: one.job }}>
-            <span className="mono">{one.number}</span> {one.name}
-          </Link>
-        ) : (
-          one.name
-        ),
-    },
-    { key: 'hours', title: t('statement.hours'), align: 'right', cell: (one) => format.number(Number(one.hours), 2) },
-    { key: 'charges', title: t('statement.charges'), align: 'right', cell: (one) => money(one.charges) },
-    has('refunds') && { key: 'refunds', title: t('statement.refunds'), align: 'right', cell: (one) => money(one.refunds) },
-    has('credits') && { key: 'credits', title: t('statement.grants'), align: 'right', cell: (one) => money(one.credits) },
-    has('fees') && { key: 'fees', title: t('statement.fees'), align: 'right', cell: (one) => money(one.fees) },
-    has('corrections') && { key: 'corrections', title: t('statement.corrections'), align: 'right', cell: (one) => money(one.corrections) },
-    { key: 'due', title: t('statement.due'), align: 'right', card: 'head-end', cell: (one) => <strong>{format.money(one.due, currency)}</strong> },
-  ];
-  const shown = all ? parts : parts.slice(0, JOBS_SHOWN);
-  return (
-    <Section title={title} flush>
-      <DataTable caption={title} columns={columns} rows={shown} rowKey={(one) => one.job ?? one.project ?? one.user ?? one.name} />
-      {parts.length > shown.length && (
-        <button type="button" className="more" onClick={() => setAll(true)}>
-          {t('statement.showAll', { count: parts.length })}
-        </button>
-      )}
-      {note}
-    </Section>
   );
 }

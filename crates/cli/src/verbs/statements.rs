@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use client::Content;
+use client::{Client, Content};
 use wire::statement::{
     Correction, CorrectionCreate, ExportQuery, InvoiceSet, StatementDetail, StatementPart, StatementsClose,
     StatementsClosed, StatementsQuery, TaxSet, TenantStatement,
@@ -112,7 +112,16 @@ pub async fn statements(desk: &Desk, args: Statements) -> Result<View, Fault> {
             let gaps = [("n", all.closed.to_string()), ("month", all.month.clone())];
             Ok(View::note(&all, Word::MonthsClosed.fill(desk.lang(), &gaps)))
         }
-        StatementAct::Show { number } => Ok(show(&client.statement(number).await?)),
+        StatementAct::Show { number } => Ok(show(&whole(&client, number).await?)),
+        StatementAct::Export { number, format: StatementFormat::Json, output } => {
+            let text = serde_json::to_vec(&whole(&client, number).await?);
+            let text = text.map_err(|fault| Fault::file("statement")(fault.into()))?;
+            match output {
+                Some(path) => std::fs::write(&path, text).map_err(Fault::file(&path))?,
+                None => desk.out_bytes(&text)?,
+            }
+            Ok(View::done(Exit::Ok))
+        }
         StatementAct::Export { number, format, output } => {
             let lang = match desk.lang() {
                 Lang::Zh => "zh",
@@ -132,6 +141,15 @@ pub async fn statements(desk: &Desk, args: Statements) -> Result<View, Fault> {
             Ok(View::note(&done, Word::TaxIsSet.fill(desk.lang(), &gaps)))
         }
     }
+}
+
+/// A statement with all of its jobs.
+async fn whole(client: &Client, number: u64) -> Result<StatementDetail, Fault> {
+    let mut detail = client.statement(number).await?;
+    if detail.jobs_total > detail.jobs.len() as u64 {
+        detail.jobs = client.statement_jobs(number).take(usize::MAX).await?.items;
+    }
+    Ok(detail)
 }
 
 /// Parts of a million as percent.

@@ -181,6 +181,7 @@ fn all_of_money() -> OpenApiRouter<Shared> {
         .routes(routes!(money::margin))
         .routes(routes!(statements::close, statements::list))
         .routes(routes!(statements::get))
+        .routes(routes!(statements::jobs))
         .routes(routes!(statements::invoice))
         .routes(routes!(statements::tax))
         .routes(routes!(corrections::create))

@@ -1,6 +1,7 @@
 //! Tenants' statements: months closed, shown and written out; invoices; the tax that prices contain.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body as Bytes;
@@ -15,12 +16,12 @@ use rating::statement::TenantSums;
 use rating::tariff::Month;
 use store::{Scope, Told};
 use wire::statement::{
-    Correction, InvoiceSet, StatementDetail, StatementQuery, StatementsClose, StatementsClosed, StatementsQuery,
-    TaxSet, TenantStatement,
+    Correction, InvoiceSet, StatementDetail, StatementJobsQuery, StatementPart, StatementQuery, StatementsClose,
+    StatementsClosed, StatementsQuery, TaxSet, TenantStatement,
 };
 use wire::{ErrorCode, Page, StatementFormat};
 
-use super::{page, plain_text, unexpected};
+use super::{items, page, plain_text, unexpected};
 use crate::access::{Body, Caller, Meta, OperatorAccess, Params, Segments, Sight};
 use crate::convert::statement as show;
 use crate::problem::Failure;
@@ -32,6 +33,8 @@ const CLOSED_PER_REQUEST: u64 = 512;
 const CLOSED_PER_COMMAND: usize = 32;
 /// Characters of an invoice's number.
 const INVOICE_CHARS_MAX: usize = 100;
+/// Jobs that come with a statement.
+const JOBS_FIRST: usize = 100;
 
 /// Close months that are over: of one tenant or of all, each in its order, up to the one that is named. What is closed is
 /// numbered and never changes; closing again what is closed is refused for a tenant that is named, and passed over for all.
@@ -181,7 +184,7 @@ async fn stored(caller: &Caller, scope: Scope, segments: &Segments) -> Result<To
     caller.app().store.tenant_statement(scope, number).await?.ok_or_else(|| Failure::not_found("statement"))
 }
 
-/// One statement: with its sums by project, user and job, as CSV (in the FOCUS columns or our own), as a workbook, as a page to print.
+/// One statement: with its sums by project and user and its first jobs, as CSV (in the FOCUS columns or our own), as a workbook, as a page to print.
 #[utoipa::path(
     get, path = "/v1/statements/{statement}", tag = "money", operation_id = "statement",
     params(("statement" = u64, Path, description = "Its number"), StatementQuery),
@@ -201,19 +204,25 @@ pub(super) async fn get(
     let told = stored(&sight, sight.who.scope(), &segments).await?;
     let tenant = sight.names().tenant_name(told.statement.tenant).await?;
     let shown = show::statement(&told, tenant);
-    let walk = walk(&sight, &told).await?;
     match query.format.unwrap_or(StatementFormat::Json) {
         StatementFormat::Focus => {
             let rows = move |line: &statements::Line| focus::row(&shown, line).unwrap_or_default();
-            Ok(csv("focus", told.statement.number, focus::head(), walk, rows))
+            Ok(csv("focus", told.statement.number, focus::head(), walk(&sight, &told).await?, rows))
         }
         StatementFormat::Csv => {
             let rows = move |line: &statements::Line| focus::own_row(&shown, line);
-            Ok(csv("lines", told.statement.number, focus::own_head(), walk, rows))
+            Ok(csv("lines", told.statement.number, focus::own_head(), walk(&sight, &told).await?, rows))
         }
-        StatementFormat::Json => Ok(Json(detail(&sight, &told, shown, walk, 0).await?.0).into_response()),
+        StatementFormat::Json => {
+            let parts = match query.parts {
+                Some(false) => Arc::default(),
+                _ => kept(&sight, &told).await?,
+            };
+            Ok(Json(detail(&sight, &told, shown, &parts, JOBS_FIRST).await?).into_response())
+        }
         StatementFormat::Html => {
-            let (detail, _) = detail(&sight, &told, shown, walk, 0).await?;
+            let parts = kept(&sight, &told).await?;
+            let detail = detail(&sight, &told, shown, &parts, statements::page::JOBS_MAX).await?;
             let kind = HeaderValue::from_static("text/html; charset=utf-8");
             let policy =
                 HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
@@ -221,7 +230,8 @@ pub(super) async fn get(
             Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy)], html).into_response())
         }
         StatementFormat::Xlsx => {
-            let (detail, lines) = detail(&sight, &told, shown, walk, workbook::LINES_MAX).await?;
+            let (parts, lines) = sums(walk(&sight, &told).await?, workbook::LINES_MAX).await?;
+            let detail = detail(&sight, &told, shown, &parts, 0).await?;
             let made = tokio::task::spawn_blocking(move || workbook::workbook(&detail, &lines));
             let bytes = made.await.map_err(|e| Failure::internal(format!("making a workbook: {e}")))?;
             let bytes = bytes.map_err(|e| Failure::internal(format!("making a workbook: {e}")))?;
@@ -229,6 +239,35 @@ pub(super) async fn get(
             Ok(file(kind, &format!("statement-{}.xlsx", told.statement.number), bytes.into()))
         }
     }
+}
+
+/// The jobs of a statement with their sums, by number, a page at a time.
+#[utoipa::path(
+    get, path = "/v1/statements/{statement}/jobs", tag = "money", operation_id = "statement_jobs",
+    params(("statement" = u64, Path, description = "Its number"), StatementJobsQuery),
+    responses((status = 200, description = "A page of its jobs", body = Page<StatementPart>))
+)]
+pub(super) async fn jobs(
+    sight: Sight,
+    segments: Segments,
+    Params(query): Params<StatementJobsQuery>,
+) -> Result<Json<Page<StatementPart>>, Failure> {
+    may_see(&sight)?;
+    let (limit, cursor) = (items(query.limit)? as usize, query.cursor.as_deref());
+    let wrong = |_| Failure::new(ErrorCode::BadCursor, "the cursor is not one that this list has given out");
+    let after: Option<u64> = cursor.map(str::parse).transpose().map_err(wrong)?;
+    let told = stored(&sight, sight.who.scope(), &segments).await?;
+    let mut found = kept(&sight, &told).await?.jobs(after, limit + 1);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| more).and_then(|last| last.number).map(|number| number.to_string());
+    Ok(Json(Page { items: found, next_cursor }))
+}
+
+/// The sums of a statement; what is closed is gone through once.
+async fn kept(caller: &Caller, told: &Told) -> Result<Arc<Parts>, Failure> {
+    let make = async || Ok(sums(walk(caller, told).await?, 0).await?.0);
+    caller.app().sums.get(told.statement.number, make).await
 }
 
 async fn walk(caller: &Caller, told: &Told) -> Result<Walk, Failure> {
@@ -244,13 +283,7 @@ async fn walk(caller: &Caller, told: &Told) -> Result<Walk, Failure> {
 }
 
 /// Sums of the lines, and the lines themselves where up to `keep` of them are asked for.
-async fn detail(
-    caller: &Caller,
-    told: &Told,
-    statement: TenantStatement,
-    mut walk: Walk,
-    keep: usize,
-) -> Result<(StatementDetail, Vec<statements::Line>), Failure> {
+async fn sums(mut walk: Walk, keep: usize) -> Result<(Parts, Vec<statements::Line>), Failure> {
     let (mut parts, mut kept) = (Parts::default(), Vec::new());
     while let Some(lines) = walk.next().await? {
         lines.iter().for_each(|line| parts.add(line));
@@ -261,12 +294,29 @@ async fn detail(
             }
         }
     }
-    let usage = parts.usage();
-    let (projects, users, jobs, truncated) = parts.shown();
+    Ok((parts, kept))
+}
+
+/// A statement with its sums and so many of its jobs.
+async fn detail(
+    caller: &Caller,
+    told: &Told,
+    statement: TenantStatement,
+    parts: &Parts,
+    jobs: usize,
+) -> Result<StatementDetail, Failure> {
     let of = &told.statement;
     let made = caller.app().store.corrections(Scope::Tenant(of.tenant), of.from, of.to).await?;
-    let corrections_made = corrections(caller, &made).await?;
-    Ok((StatementDetail { statement, projects, users, jobs, truncated, corrections_made, usage }, kept))
+    Ok(StatementDetail {
+        statement,
+        projects: parts.projects(),
+        users: parts.users(),
+        jobs: parts.jobs(None, jobs),
+        jobs_total: parts.jobs_total() as u64,
+        truncated: parts.truncated(),
+        corrections_made: corrections(caller, &made).await?,
+        usage: parts.usage(),
+    })
 }
 
 /// Corrections with the names that belong to them.

@@ -28,7 +28,7 @@ impl Lang {
 }
 
 /// Jobs on paper; all of them are in the CSV.
-const JOBS_MAX: usize = 2_000;
+pub const JOBS_MAX: usize = 2_000;
 
 const STYLE: &str = "body{font:10pt/1.4 sans-serif;color:#111;margin:2em auto;max-width:60em;padding:0 1em}\
 h1{font-size:16pt}h2{font-size:12pt;margin-top:1.5em}table{border-collapse:collapse;width:100%}\
@@ -83,7 +83,7 @@ pub fn html(detail: &StatementDetail, lang: Lang) -> String {
     corrections(&mut out, detail, lang);
     let shown = &detail.jobs[..detail.jobs.len().min(JOBS_MAX)];
     parts(&mut out, say("By job", "按作业"), shown, lang);
-    if detail.truncated || detail.jobs.len() > JOBS_MAX {
+    if detail.truncated || detail.jobs_total > shown.len() as u64 {
         let more = say("There are more jobs; the CSV has all of them.", "作业未全部列出，完整明细见 CSV。");
         let _ = write!(out, "<p>{}</p>", escape(more));
     }

@@ -1,6 +1,8 @@
-//! A statement's lines summed by project, by user and by job. Jobs are kept up to a bound; their sums are whole nevertheless.
+//! A statement's lines summed by project, by user and by job. Jobs are kept up to a bound; the sums of the others are whole nevertheless.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
+use std::sync::Arc;
 
 use base::{JobId, Money};
 use rating::tariff::Unit;
@@ -10,8 +12,8 @@ use wire::statement::{StatementPart, StatementUsage};
 use super::walk::{Kind, Line, Used};
 use crate::convert;
 
-/// Jobs that are listed one by one: about 300 bytes each.
-pub const JOBS_MAX: usize = 10_000;
+/// Jobs that can be listed one by one: about 200 bytes each.
+pub const JOBS_MAX: usize = 200_000;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Sum {
@@ -77,12 +79,24 @@ struct UsedSum {
     credits: i64,
 }
 
+/// One job's sums; the names of its user and project are shared with other jobs.
+#[derive(Clone, Debug)]
+struct JobSum {
+    job: JobId,
+    name: Arc<str>,
+    user: Arc<str>,
+    project: Arc<str>,
+    sum: Sum,
+}
+
 /// Sums of the lines that were added.
 #[derive(Clone, Debug, Default)]
 pub struct Parts {
     projects: BTreeMap<String, Sum>,
     users: BTreeMap<String, Sum>,
-    jobs: BTreeMap<u64, (JobId, [String; 3], Sum)>,
+    jobs: BTreeMap<u64, JobSum>,
+    /// Each name once.
+    names: HashSet<Arc<str>>,
     used: BTreeMap<UsedKey, UsedSum>,
     truncated: bool,
 }
@@ -101,12 +115,26 @@ impl Parts {
             self.add_used(line, used);
         }
         let (Some(job), Some(work)) = (line.job, work) else { return };
-        if self.jobs.len() >= JOBS_MAX && !self.jobs.contains_key(&work.number) {
+        if let Some(known) = self.jobs.get_mut(&work.number) {
+            known.sum.add(line);
+            return;
+        }
+        if self.jobs.len() >= JOBS_MAX {
             self.truncated = true;
             return;
         }
-        let said = || [work.name.to_string(), work.user.to_string(), work.project.to_string()];
-        self.jobs.entry(work.number).or_insert_with(|| (job, said(), Sum::default())).2.add(line);
+        let (name, [user, project]) = (work.name.clone(), [&work.user, &work.project].map(|name| self.shared(name)));
+        let mut sum = Sum::default();
+        sum.add(line);
+        self.jobs.insert(work.number, JobSum { job, name, user, project, sum });
+    }
+
+    fn shared(&mut self, name: &Arc<str>) -> Arc<str> {
+        if let Some(known) = self.names.get(name) {
+            return known.clone();
+        }
+        self.names.insert(name.clone());
+        name.clone()
     }
 
     fn add_used(&mut self, line: &Line, used: &Used) {
@@ -139,18 +167,39 @@ impl Parts {
         self.used.iter().map(shown).collect()
     }
 
-    /// By project, by user, by job; and whether jobs were left out.
-    pub fn shown(self) -> (Vec<StatementPart>, Vec<StatementPart>, Vec<StatementPart>, bool) {
-        let list = |sums: BTreeMap<String, Sum>| sums.into_iter().map(|(name, sum)| sum.part(name)).collect();
-        let job = |(number, (job, [name, user, project], sum)): (u64, (JobId, [String; 3], Sum))| StatementPart {
-            number: Some(number),
-            job: Some(job),
-            user: Some(user),
-            project: Some(project),
-            ..sum.part(name)
-        };
-        (list(self.projects), list(self.users), self.jobs.into_iter().map(job).collect(), self.truncated)
+    pub fn projects(&self) -> Vec<StatementPart> {
+        list(&self.projects)
     }
+
+    pub fn users(&self) -> Vec<StatementPart> {
+        list(&self.users)
+    }
+
+    /// Jobs by number: so many of those behind one.
+    pub fn jobs(&self, after: Option<u64>, limit: usize) -> Vec<StatementPart> {
+        let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let shown = |(number, of): (&u64, &JobSum)| StatementPart {
+            number: Some(*number),
+            job: Some(of.job),
+            user: Some(of.user.to_string()),
+            project: Some(of.project.to_string()),
+            ..of.sum.part(of.name.to_string())
+        };
+        self.jobs.range(behind).take(limit).map(shown).collect()
+    }
+
+    pub fn jobs_total(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether jobs were left out of the list.
+    pub fn truncated(&self) -> bool {
+        self.truncated
+    }
+}
+
+fn list(sums: &BTreeMap<String, Sum>) -> Vec<StatementPart> {
+    sums.iter().map(|(name, sum)| sum.part(name.clone())).collect()
 }
 
 /// What was used, in words: model, kind, label.
@@ -210,13 +259,29 @@ mod tests {
         ] {
             parts.add(&one);
         }
-        let (projects, users, jobs, truncated) = parts.shown();
+        let (projects, users, jobs) = (parts.projects(), parts.users(), parts.jobs(None, 9));
         let due = |list: &[StatementPart]| list.iter().map(|p| p.due.0).sum::<Money>();
-        assert_eq!((due(&projects), due(&users), due(&jobs), truncated), (Money(850), Money(850), Money(900), false));
+        assert_eq!(
+            (due(&projects), due(&users), due(&jobs), parts.truncated()),
+            (Money(850), Money(850), Money(900), false)
+        );
         assert_eq!(
             (jobs[0].hours.as_str(), jobs[0].charges.0, jobs[0].refunds.0),
             ("0.000000", Money(700), Money(200))
         );
+    }
+
+    #[test]
+    fn jobs_come_by_number_a_page_at_a_time() {
+        let mut parts = Parts::default();
+        for number in [5, 3, 9, 3, 7] {
+            parts.add(&line(number, "ann", Kind::Charge, 10));
+        }
+        let numbers = |after, limit| -> Vec<u64> {
+            parts.jobs(after, limit).into_iter().filter_map(|part| part.number).collect()
+        };
+        assert_eq!([numbers(None, 2), numbers(Some(5), 2), numbers(Some(9), 2)], [vec![3, 5], vec![7, 9], vec![]]);
+        assert_eq!((parts.jobs_total(), parts.jobs(None, 1)[0].charges.0), (4, Money(20)));
     }
 
     #[test]

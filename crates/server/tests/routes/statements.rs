@@ -420,6 +420,22 @@ async fn a_statement_is_written_out_in_every_form() {
         let moved: Money = own.iter().map(|row| row["amount"].as_deref().unwrap().parse::<Money>().unwrap()).sum();
         assert_eq!(moved, money(&detail["opening"]) - money(&detail["closing"]), "every movement is a line");
     }
+    // Its jobs a page at a time, and the balances without any sums.
+    let whole = platform.get(&token, "/v1/statements/1").await.expect(200);
+    assert_eq!((&whole["jobs_total"], whole["jobs"].as_array().unwrap().len()), (&json!(2), 2), "{whole}");
+    let first = platform.get(&token, "/v1/statements/1/jobs?limit=1").await.expect(200);
+    let next = format!("/v1/statements/1/jobs?limit=1&cursor={}", first["next_cursor"].as_str().unwrap());
+    let second = platform.get(&token, &next).await.expect(200);
+    assert_eq!(json!([first["items"][0], second["items"][0]]), whole["jobs"]);
+    assert_eq!(second["next_cursor"], Value::Null, "{second}");
+    let head = platform.get(&token, "/v1/statements/1?parts=false").await.expect(200);
+    assert_eq!((&head["due"], &head["corrections_made"]), (&whole["due"], &whole["corrections_made"]));
+    assert_eq!((&head["projects"], &head["jobs"]), (&json!([]), &json!([])));
+    platform.get(&token, "/v1/statements/1/jobs?cursor=x").await.problem("bad_cursor");
+    let other = platform.token("of-shop", model::TokenScope::Read).await;
+    platform.get(&other, "/v1/statements/1/jobs").await.problem("forbidden");
+    let owner = platform.token("olga", model::TokenScope::Read).await;
+    assert_eq!(platform.get(&owner, "/v1/statements/1/jobs").await.expect(200)["items"], whole["jobs"]);
     let focus = platform.get(&token, "/v1/statements/1?format=focus").await.text();
     assert!(focus.contains("\"'=cmd|' /C calc'!A0 <b>slow</b> & \"\"late\"\"\""), "{focus}");
     for (lang, word) in [("en", "Amount due"), ("zh", "应付金额")] {
