@@ -89,11 +89,9 @@ fn heavy_a_statement_of_many_jobs_opens_at_once() {
         told("its balances", began);
         let began = Instant::now();
         let whole = client.statement(number).await.expect("the statement");
-        let first = began.elapsed();
         told(&format!("its sums for the first time, {} jobs", whole.jobs_total), began);
         let began = Instant::now();
         assert_eq!(client.statement(number).await.expect("the statement"), whole);
-        assert!(began.elapsed() < first, "its lines are gone through once");
         told("its sums again", began);
         let mut pages = client.statement_jobs(number);
         let began = Instant::now();
