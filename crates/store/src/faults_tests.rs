@@ -125,8 +125,8 @@ async fn checkpoints_keep_the_log_short() {
         store.commit(fence, &batch(job(n + 1, "one"))).await.unwrap();
         largest = largest.max(std::fs::metadata(&log).unwrap().len());
     }
-    // 1,500 commits of some 20 pages are 120 MB when the log is never started anew.
-    assert!(largest < 60 << 20, "the log grew to {largest} bytes");
+    // 1,500 commits of some 16 pages are 100 MB when the log is never started anew; it is after that many pages.
+    assert!(largest < crate::lite::PAGES_PER_CHECKPOINT * 4_200, "the log grew to {largest} bytes");
     assert_eq!(store.load().await.unwrap().jobs.len(), 1_500);
 }
 

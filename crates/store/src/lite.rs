@@ -41,7 +41,7 @@ const LOCK_LOOK: Duration = Duration::from_millis(20);
 
 /// Pages of 4 KiB written between two checkpoints: the log stays near 64 MiB under full load and is copied in the
 /// background, never inside a commit.
-const PAGES_PER_CHECKPOINT: u64 = 16_384;
+pub(crate) const PAGES_PER_CHECKPOINT: u64 = 16_384;
 /// What a commit writes: the last pages of some tables and indexes, and four records to a page beyond them. Counted on
 /// batches of one and of 64 submissions: 20 and 120 pages; each index that a submission enters adds one.
 const fn pages_of(records: usize) -> u64 {
