@@ -116,7 +116,7 @@ CREATE TABLE jobs (
     last_pool BYTEA GENERATED ALWAYS AS (CASE WHEN open = 0 THEN pool END) STORED,
     last_start BIGINT GENERATED ALWAYS AS (CASE WHEN open = 0 THEN started_at END) STORED,
     last_charge BIGINT GENERATED ALWAYS AS (CASE WHEN open = 0 THEN charged END) STORED,
-    begun BIGINT GENERATED ALWAYS AS (CASE WHEN open = 1 AND (started_at IS NOT NULL OR charged <> 0) THEN number END) STORED
+    begun BIGINT GENERATED ALWAYS AS (CASE WHEN open = 1 AND (started_at IS NOT NULL OR charged <> 0 OR pool IS NOT NULL) THEN number END) STORED
 );
 ALTER TABLE jobs SET (fillfactor = 50);
 CREATE INDEX jobs_tenant ON jobs (tenant, number);
@@ -128,10 +128,11 @@ CREATE INDEX jobs_by_end ON jobs (ended_at, number) WHERE open = 0;
 CREATE INDEX jobs_by_run ON jobs ((ended_at - last_start), number) WHERE open = 0;
 CREATE INDEX jobs_by_charge ON jobs (last_charge, number) WHERE open = 0;
 CREATE INDEX jobs_by_name ON jobs (name, number);
-CREATE INDEX jobs_by_state ON jobs (last_state, number) WHERE open = 0;
-CREATE INDEX jobs_by_class ON jobs (class, number) WHERE open = 0;
-CREATE INDEX jobs_by_pool ON jobs (last_pool, number) WHERE open = 0;
+CREATE INDEX jobs_by_state ON jobs (last_state, tenant, number) WHERE open = 0;
+CREATE INDEX jobs_by_class ON jobs (class, tenant, number);
+CREATE INDEX jobs_by_pool ON jobs (last_pool, tenant, number) WHERE open = 0;
 CREATE INDEX jobs_begun ON jobs (begun) WHERE begun IS NOT NULL;
+CREATE INDEX jobs_open_tenant ON jobs (tenant, number) WHERE open = 1;
 CREATE TABLE attempts (
     job BYTEA NOT NULL,
     number BIGINT NOT NULL,

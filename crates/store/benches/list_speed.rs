@@ -218,7 +218,7 @@ async fn database(jobs: u64, open: u64, url: Option<&str>) {
 }
 
 const INDEXES: &str = "DROP INDEX jobs_by_start; DROP INDEX jobs_by_end; DROP INDEX jobs_by_run; DROP INDEX jobs_by_charge; \
-    DROP INDEX jobs_by_name; DROP INDEX jobs_by_state; DROP INDEX jobs_by_class; DROP INDEX jobs_by_pool; DROP INDEX jobs_begun";
+    DROP INDEX jobs_by_name; DROP INDEX jobs_by_state; DROP INDEX jobs_by_class; DROP INDEX jobs_by_pool; DROP INDEX jobs_begun; DROP INDEX jobs_open_tenant";
 
 async fn drop_indexes(url: Option<&str>, file: &str) {
     if let Some(url) = url {

@@ -43,9 +43,9 @@ const LOCK_LOOK: Duration = Duration::from_millis(20);
 /// background, never inside a commit.
 pub(crate) const PAGES_PER_CHECKPOINT: u64 = 16_384;
 /// What a commit writes: the last pages of some tables and indexes, and four records to a page beyond them. Counted on
-/// batches of one and of 64 submissions: 20 and 120 pages.
+/// batches of one and of 64 submissions: 20 and 120 pages; each index that a submission enters adds one.
 const fn pages_of(records: usize) -> u64 {
-    16 + records as u64 / 4
+    20 + records as u64 / 4
 }
 
 fn options(folder: &Path) -> SqliteConnectOptions {

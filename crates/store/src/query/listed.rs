@@ -3,16 +3,19 @@
 
 use std::collections::HashMap;
 
-use base::{TenantId, UserId};
+use base::UserId;
 use model::StateCode;
 use ports::StoreError;
 
 use crate::codec;
 use crate::db::{Columns as _, Kind};
 use crate::query::build::Select;
-use crate::query::jobs::{JobEntry, JobFilter, NameMatch, entries, get_entry};
+use crate::query::jobs::{JobEntry, JobFilter, entries, get_entry};
 use crate::query::page::{BadCursor, Cursor, Page, PageRequest, Scope};
 use crate::store::SqlStore;
+
+mod conditions;
+use conditions::{By, Conditions, FEW, Half};
 
 /// What a list of jobs is sorted by. Jobs without the value come after all others, by their number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,43 +84,8 @@ impl JobOrder {
     }
 }
 
-/// Rows that one condition leaves for them to be looked at one by one: some 20 ms of the embedded database.
-const FEW: i64 = 10_000;
 /// Users whose jobs are looked for at a time.
 const USERS_AT_ONCE: i64 = 100;
-
-/// A condition that an index of its own serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
-    Array,
-    Name,
-    User,
-    Tenant,
-    Pool,
-    State,
-    Class,
-    End,
-}
-
-impl By {
-    const ALL: [By; 8] =
-        [Self::Array, Self::Name, Self::User, Self::Tenant, Self::Pool, Self::State, Self::Class, Self::End];
-
-    /// Whether the index has ended jobs only.
-    const fn of_ended(self) -> bool {
-        matches!(self, Self::Pool | Self::State | Self::Class | Self::End)
-    }
-}
-
-/// Jobs that have ended and the others are looked for apart, since most indexes have the former only. Of the others those that have begun
-/// (they run, or did once) have an index too: they are few beside those that wait, which have no start and no price to be sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Half {
-    Ended,
-    Open,
-    Begun,
-    Waiting,
-}
 
 /// Where a page begins: after the job of this number, with this value or without one.
 #[derive(Clone, Copy, Debug)]
@@ -125,123 +93,6 @@ struct After {
     number: i64,
     value: i64,
     lacking: bool,
-}
-
-/// The conditions of a list, and which of them may choose the index. The embedded database keeps no statistics, so it is
-/// told: a column with a plus before it serves no index there.
-struct Conditions<'a> {
-    kind: Kind,
-    scope: Scope,
-    jobs: &'a JobFilter,
-    by: Option<By>,
-}
-
-impl Conditions<'_> {
-    fn plus(&self, index: By) -> &'static str {
-        if self.kind == Kind::Lite && self.by != Some(index) { "+" } else { "" }
-    }
-
-    /// The condition that the index serves; false when there is none.
-    fn one(&self, select: &mut Select, index: By, half: Option<Half>) -> bool {
-        let plus = self.plus(index);
-        let column = |name: &str| match (name, half) {
-            ("state" | "pool", Some(Half::Ended)) => format!("{plus}j.last_{name}"),
-            _ => format!("{plus}j.{name}"),
-        };
-        match (index, self.scope) {
-            (By::Tenant, Scope::Tenant(tenant)) => {
-                select.filter(&column("tenant = ")).id(TenantId::as_u128(tenant));
-            }
-            (By::Tenant, Scope::All) => return false,
-            _ => return self.property(select, index, &column),
-        }
-        true
-    }
-
-    fn property(&self, select: &mut Select, index: By, column: &dyn Fn(&str) -> String) -> bool {
-        let JobFilter { states, user, pools, classes, name, ended_from, ended_to, array, .. } = self.jobs;
-        match index {
-            By::Array => {
-                let Some(array) = array else { return false };
-                select.filter(&column("array_number = ")).int(i64::try_from(*array).unwrap_or(i64::MAX));
-            }
-            By::Name => {
-                let Some(NameMatch::Equals(name)) = name else { return false };
-                select.filter(&column("name = ")).text(name);
-            }
-            By::User => {
-                let Some(user) = user else { return false };
-                select.filter(&column("user_id = ")).id(user.as_u128());
-            }
-            By::Pool => {
-                let Some(pools) = pools else { return false };
-                select.filter(&column("pool IN (")).list(pools, |select, pool| {
-                    select.id(pool.as_u128());
-                });
-            }
-            By::State => {
-                if states.is_empty() {
-                    return false;
-                }
-                select.filter(&column("state IN ("));
-                select.list(states, |select, state| {
-                    select.int(codec::state_number(*state));
-                });
-            }
-            By::Class => {
-                if classes.is_empty() {
-                    return false;
-                }
-                select.filter(&column("class IN ("));
-                select.list(classes, |select, class| {
-                    select.int(codec::class_number(*class));
-                });
-            }
-            By::End => {
-                if ended_from.is_none() && ended_to.is_none() {
-                    return false;
-                }
-                select.between(&column("ended_at"), *ended_from, *ended_to);
-            }
-            By::Tenant => return false,
-        }
-        true
-    }
-
-    /// All of them, of one half or of both.
-    fn all(&self, select: &mut Select, half: Option<Half>) {
-        match half {
-            // Written out, so that both databases see that the partial indexes serve.
-            Some(Half::Ended) => {
-                select.filter("j.open = 0");
-            }
-            Some(Half::Open) => {
-                select.filter("j.open = 1");
-            }
-            Some(Half::Begun) => {
-                // Every number is; this says by which index.
-                let plus = if self.kind == Kind::Lite && self.by.is_some() { "+" } else { "" };
-                select.filter(&format!("{plus}j.begun > 0"));
-            }
-            Some(Half::Waiting) => {
-                select.filter("j.open = 1").filter("j.begun IS NULL");
-            }
-            None => {}
-        }
-        for index in By::ALL {
-            self.one(select, index, half);
-        }
-        if let Some(project) = self.jobs.project {
-            select.filter("j.project = ").id(project.as_u128());
-        }
-        if let Some(NameMatch::StartsWith(prefix)) = &self.jobs.name {
-            // The second condition is exact where LIKE of SQLite is not: it ignores the case of ASCII letters.
-            select.filter("j.name LIKE ").text(&format!("{}%", escape_like(prefix))).push(" ESCAPE '!'");
-            let chars = prefix.chars().count() as i64;
-            select.filter("substr(j.name, 1, CAST(").int(chars).push(" AS INTEGER)) = ").text(prefix);
-        }
-        select.between("j.submitted_at", self.jobs.submitted_from, self.jobs.submitted_to);
-    }
 }
 
 /// `text` in a pattern of `LIKE … ESCAPE '!'`, where its wildcards are only letters.
@@ -263,7 +114,7 @@ fn halves(jobs: &JobFilter) -> Vec<Half> {
     let ended = jobs.open != Some(true) && some(|state| !state.is_open());
     let open = jobs.open != Some(false) && some(|state| state.is_open()) && !dated;
     let running = !jobs.states.is_empty() && !some(|state| state.is_open() && *state != StateCode::Running);
-    let of_open = if running { Half::Begun } else { Half::Open };
+    let of_open = if running || jobs.pools.is_some() { Half::Begun } else { Half::Open };
     [(ended, Half::Ended), (open, of_open)].into_iter().filter(|(is, _)| *is).map(|(_, half)| half).collect()
 }
 
@@ -362,11 +213,28 @@ impl SqlStore {
         rows: i64,
         halves: &[Half],
     ) -> Result<Vec<Key>, StoreError> {
-        if halves.is_empty() {
+        if halves.is_empty() || self.is_of_another(scope, jobs).await? {
             return Ok(Vec::new());
         }
         let by = self.fewest(scope, jobs, order, halves).await?;
-        let conditions = Conditions { kind: self.kind(), scope, jobs, by };
+        let mut conditions =
+            Conditions { kind: self.kind(), scope, jobs, by, few_open: false, after_text: String::new() };
+        if halves.contains(&Half::Open) && conditions.of_tenant() && by.is_none_or(By::of_ended) {
+            let mut select = Select::new(self.kind(), "");
+            conditions.by = Some(By::Tenant);
+            conditions.few(&mut select, By::Tenant, Some(Half::Open));
+            conditions.by = by;
+            conditions.few_open = self.is_few(select).await?;
+        }
+        if let Some(after) = after.filter(|_| order.by.is_text()) {
+            // Names of jobs and users do not change, so the last job of the page before tells where it ended.
+            let mut args = self.args();
+            args.int(after.number);
+            let sql = format!("SELECT {} FROM jobs j WHERE j.number = $1", order.by.key(None));
+            let found = self.find(sql, args, |row| Ok(row.text(0)?.to_owned())).await?;
+            let Some(name) = found else { return Ok(Vec::new()) };
+            conditions.after_text = name;
+        }
         let mut keys = Vec::new();
         if after.is_none_or(|after| !after.lacking) {
             keys = self.stretch(&conditions, order, halves, after, rows, false).await?;
@@ -377,6 +245,16 @@ impl SqlStore {
             keys.extend(self.stretch(&conditions, order, halves, after, left, true).await?);
         }
         Ok(keys)
+    }
+
+    /// Whether the user is not of the tenant: jobs are their user's tenant's, so there is none to look for.
+    async fn is_of_another(&self, scope: Scope, jobs: &JobFilter) -> Result<bool, StoreError> {
+        let (Scope::Tenant(tenant), Some(user)) = (scope, jobs.user) else { return Ok(false) };
+        let mut args = self.args();
+        args.id(user.as_u128());
+        args.id(tenant.as_u128());
+        let found = self.find("SELECT 1 FROM users WHERE id = $1 AND tenant = $2", args, |_| Ok(())).await?;
+        Ok(found.is_none())
     }
 
     /// Keys of the jobs that have a value, or of those that have none.
@@ -415,7 +293,11 @@ impl SqlStore {
         .await
     }
 
-    /// The condition that leaves few enough rows to look at each of them. PostgreSQL knows by its statistics.
+    async fn is_few(&self, select: Select) -> Result<bool, StoreError> {
+        Ok(self.find(select.text, select.args, |row| row.int(0)).await?.unwrap_or_default() <= FEW)
+    }
+
+    /// The condition that leaves few enough rows to look at each of them.
     async fn fewest(
         &self,
         scope: Scope,
@@ -423,26 +305,23 @@ impl SqlStore {
         order: JobOrder,
         halves: &[Half],
     ) -> Result<Option<By>, StoreError> {
-        if self.kind() == Kind::Pg {
-            return Ok(None);
-        }
         for by in By::ALL {
             if by.of_ended() && !halves.contains(&Half::Ended) {
                 continue;
             }
-            let conditions = Conditions { kind: self.kind(), scope, jobs, by: Some(by) };
-            let mut select = Select::new(self.kind(), "SELECT COUNT(*) FROM (SELECT 1 FROM jobs j");
-            if by.of_ended() {
-                select.filter("j.open = 0");
-            }
-            if !conditions.one(&mut select, by, by.of_ended().then_some(Half::Ended)) {
-                continue;
-            }
-            select.push(&format!(" LIMIT {})", FEW + 1));
-            let few = self.find(select.text, select.args, |row| row.int(0)).await?.unwrap_or_default() <= FEW;
-            if few || by == By::Array {
+            let conditions =
+                Conditions { kind: self.kind(), scope, jobs, by: Some(by), few_open: false, after_text: String::new() };
+            let mut select = Select::new(self.kind(), "");
+            let half = by.of_ended().then_some(Half::Ended);
+            if conditions.few(&mut select, by, half)
+                && (self.is_few(select).await? || (by == By::Array && self.kind() == Kind::Lite))
+            {
                 return Ok(Some(by));
             }
+        }
+        // What PostgreSQL does with many rows its statistics tell it.
+        if self.kind() == Kind::Pg {
+            return Ok(None);
         }
         // Among open jobs alone nobody's ended ones are passed over.
         if !halves.contains(&Half::Ended) {
@@ -520,12 +399,17 @@ fn part(
     let number = JobSort::Number.key(half);
     let (sign, direction) = order.words();
     select.again();
-    select.push(&format!("SELECT j.number AS n, {key} AS k FROM jobs j"));
-    let open = Conditions { by: conditions.by.filter(|by| !by.of_ended()), ..*conditions };
-    if matches!(half, Some(Half::Open | Half::Begun | Half::Waiting)) {
-        open.all(select, half)
-    } else {
-        conditions.all(select, half)
+    select.push(&format!("SELECT j.number AS n, {key} AS k"));
+    match half {
+        Some(of @ (Half::Open | Half::Begun | Half::Waiting)) => {
+            let open = conditions.open(order, of);
+            open.from(select, half);
+            open.all(select, half);
+        }
+        _ => {
+            conditions.from(select, half);
+            conditions.all(select, half);
+        }
     }
     let waiting = half == Some(Half::Waiting);
     if lacking {
@@ -539,12 +423,14 @@ fn part(
         }
         Some(after) if waiting => after_waiting(select, order, after),
         Some(after) if order.by.is_text() => {
-            // Names of jobs and users do not change, so the last job of the page before tells where it ended.
-            let of_last = key.replace("j.", "l.").replace("u.", "v.").replace("users u", "users v");
-            select.filter(&format!("({key}, j.number) {sign} ((SELECT {of_last} FROM jobs l WHERE l.number = "));
-            select.int(after.number).push("), ").int(after.number).push(")");
+            select.filter(&format!("({key}, j.number) {sign} (")).text(&conditions.after_text);
+            select.push(", ").int(after.number).push(")");
         }
         Some(after) => {
+            if order.by == JobSort::RunTime {
+                // Two values at once are not looked for by the index of a computed one.
+                select.filter(&format!("{key} {sign}= ")).int(after.value);
+            }
             select
                 .filter(&format!("({key}, j.number) {sign} ("))
                 .int(after.value)
