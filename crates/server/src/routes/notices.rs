@@ -53,11 +53,11 @@ fn fault(fault: Option<(Timestamp, String)>) -> Option<NoticeFault> {
 )]
 pub(super) async fn get(access: SelfAccess) -> Result<Json<Notices>, Failure> {
     let store = &access.app().store;
-    let known = wishes(&access).await?;
-    let (on_way, _) = store.notices_waiting(Lane::Mail(access.who.user)).await?;
+    // What waits is read before how the last try went: where nothing waits any more, that try is told of.
     let mut webhooks = Vec::new();
-    for hook in store.hooks_of(access.who.user).await? {
-        let (on_way, _) = store.notices_waiting(Lane::Hook(hook.id)).await?;
+    for Hook { id, .. } in store.hooks_of(access.who.user).await? {
+        let (on_way, _) = store.notices_waiting(Lane::Hook(id)).await?;
+        let Some(hook) = store.hook(id).await? else { continue };
         webhooks.push(Webhook {
             id: hook.id,
             url: hook.url,
@@ -69,6 +69,8 @@ pub(super) async fn get(access: SelfAccess) -> Result<Json<Notices>, Failure> {
             given_up: on_way.given_up,
         });
     }
+    let (on_way, _) = store.notices_waiting(Lane::Mail(access.who.user)).await?;
+    let known = wishes(&access).await?;
     let mail = MailNotices {
         offered: access.app().notices.settings.mail.is_some(),
         address: known.address,
