@@ -161,7 +161,7 @@ test('members of a project: an owner of the tenant names its lead, who names oth
   await phone.keyboard.press('Enter');
   await sheet.getByRole('button', { name: '设置角色' }).click();
   // In the list; the field that they were chosen in tells the name before.
-  await expect(sheet.locator('tr', { hasText: mate })).toBeVisible();
+  await expect(sheet.locator('.card', { hasText: mate })).toBeVisible();
   await look(phone, 'members-phone-zh');
   await context.close();
 
