@@ -141,7 +141,7 @@ test('members of a project: an owner of the tenant names its lead, who names oth
   await page.getByRole('button', { name: 'Members of default' }).click();
   const dialog = page.locator('.ant-modal');
   await dialog.getByRole('combobox', { name: 'Person' }).fill(lead);
-  await page.keyboard.press('Enter');
+  await page.locator('.ant-select-dropdown:visible .ant-select-item-option', { hasText: lead }).click();
   await dialog.getByRole('combobox', { name: 'Role', exact: true }).click();
   await page.locator('.ant-select-dropdown:visible').getByText('Owner', { exact: true }).click();
   await dialog.getByRole('button', { name: 'Give the role' }).click();
@@ -158,7 +158,7 @@ test('members of a project: an owner of the tenant names its lead, who names oth
   await phone.getByRole('button', { name: 'default 的成员' }).click();
   const sheet = phone.locator('.ant-modal');
   await sheet.getByRole('combobox', { name: '选择成员' }).fill(mate);
-  await phone.keyboard.press('Enter');
+  await phone.locator('.ant-select-dropdown:visible .ant-select-item-option', { hasText: mate }).click();
   await sheet.getByRole('button', { name: '设置角色' }).click();
   // In the list; the field that they were chosen in tells the name before.
   await expect(sheet.locator('.card', { hasText: mate })).toBeVisible();
