@@ -52,32 +52,16 @@ fn heavy_the_page_shows_a_month_of_many_jobs() {
         println!("skipped: the page is not built");
         return;
     }
-    let jobs = std::env::var("HW_PAGE_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(4_000);
-    let place = Place::new();
-    let mut server = place.server(2, "log = 'warn'\n[jobs]\nopen_max = 3000000\n");
-    let month = Month::last_over();
-    let (year, _) = month.fill(server.data(), jobs, 24);
-    assert_eq!(year.wrong, Vec::<String>::new());
-    server.start();
-    let closed = server.run(&["statements", "close", "--month", &month.name]);
-    assert!(closed.status.success(), "{}", String::from_utf8_lossy(&closed.stderr));
+    let (_place, server, month, handed_in) = closed_month(24);
     let password = first_password(&server);
-    let handed_in = year.handed_in.to_string();
+    let handed_in = handed_in.to_string();
     browse(&console, &server, &[("HW_PASSWORD", &password), ("HW_MONTH", &month.name), ("HW_JOBS", &handed_in)]);
 }
 
 /// The largest statement of such a month: its balances come at once, its lines are gone through once, and its jobs come a page at a time.
 #[test]
 fn heavy_a_statement_of_many_jobs_opens_at_once() {
-    let jobs = std::env::var("HW_PAGE_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(4_000);
-    let place = Place::new();
-    let mut server = place.server(2, "log = 'warn'\n[jobs]\nopen_max = 3000000\n");
-    let month = Month::last_over();
-    let (year, _) = month.fill(server.data(), jobs, 4);
-    assert_eq!(year.wrong, Vec::<String>::new());
-    server.start();
-    let closed = server.run(&["statements", "close", "--month", &month.name]);
-    assert!(closed.status.success(), "{}", String::from_utf8_lossy(&closed.stderr));
+    let (_place, server, ..) = closed_month(4);
     let client = client_of(&server);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -117,6 +101,21 @@ fn heavy_a_statement_of_many_jobs_opens_at_once() {
     let shown = server.run(&["statements", "show", "1", "--json"]);
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
     assert_eq!(shown["jobs"].as_array().map(|jobs| jobs.len() as u64), shown["jobs_total"].as_u64());
+}
+
+/// A server with a month that is over and closed, of so many tenants; and how many jobs were handed in, 4,000 or as many as
+/// `HW_PAGE_JOBS` says.
+fn closed_month(tenants: u32) -> (Place, Hw, Month, u32) {
+    let jobs = std::env::var("HW_PAGE_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(4_000);
+    let place = Place::new();
+    let mut server = place.server(2, "log = 'warn'\n[jobs]\nopen_max = 3000000\n");
+    let month = Month::last_over();
+    let (year, _) = month.fill(server.data(), jobs, tenants);
+    assert_eq!(year.wrong, Vec::<String>::new());
+    server.start();
+    let closed = server.run(&["statements", "close", "--month", &month.name]);
+    assert!(closed.status.success(), "{}", String::from_utf8_lossy(&closed.stderr));
+    (place, server, month, year.handed_in)
 }
 
 fn console() -> PathBuf {
