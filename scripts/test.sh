@@ -4,6 +4,15 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+# Of the lines of tests that passed every fiftieth, as progress: in a short record what failed is found at once, with its words.
+each_fiftieth_pass() {
+    local line passed=0
+    while IFS= read -r line; do
+        [[ $line =~ ^\ +PASS\ \[ ]] && ((++passed % 50)) && continue
+        printf '%s\n' "$line"
+    done
+}
+
 began=$SECONDS
 scripts/check.sh
 
@@ -22,4 +31,6 @@ fi
 stage "building the tests" cargo nextest run --cargo-quiet --workspace --no-run
 
 heading "tests (after $((SECONDS - began)) s)"
-exec cargo nextest run --workspace
+# At a terminal the runner shows its progress itself.
+[ -t 1 ] && exec cargo nextest run --workspace
+cargo nextest run --workspace 2>&1 | each_fiftieth_pass

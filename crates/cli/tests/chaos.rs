@@ -18,6 +18,7 @@ mod world;
 use std::any::Any;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -39,8 +40,8 @@ const WORLDS: u64 = 2;
 /// cluster for its grace of 30 s, what was sent and not answered for 30 s after the last restart of the server, and all that on a
 /// machine that other work keeps busy.
 const SETTLE_MAX: Duration = Duration::from_secs(300);
-/// So many characters of what a seed failed with are said again at the end.
-const SAID_AGAIN: usize = 6_000;
+/// So many characters of what a seed failed with are said, at once and at the end; the whole is in a file.
+const SAID: usize = 2_500;
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
@@ -54,8 +55,8 @@ fn heavy_chaos_over_three_clusters_runs_every_job_to_its_end_once() {
     }
     let (seeds, first) = (number("HW_CHAOS_SEEDS", SEEDS), number("HW_SEED", 1));
     let jobs_of = |seed| number("HW_CHAOS_JOBS", if seed == first { JOBS_FIRST } else { JOBS });
-    // What went wrong says more than the way to where it was noticed, and is said again at the end: records of long runs keep that.
-    set_hook(Box::new(|panic| println!("{panic}")));
+    // What went wrong says more than the way to where it was noticed.
+    set_hook(Box::new(|panic| println!("{}", begin_of(&panic.to_string()))));
     let next = AtomicU64::new(first);
     let work = || {
         let mut failed = Vec::new();
@@ -67,9 +68,12 @@ fn heavy_chaos_over_three_clusters_runs_every_job_to_its_end_once() {
             let jobs = jobs_of(seed);
             // The others go on: one run shall tell of all.
             if let Err(why) = catch_unwind(AssertUnwindSafe(|| round(seed, jobs))) {
-                let why: String = words(&*why).chars().take(SAID_AGAIN).collect();
+                let (why, file) =
+                    (words(&*why), Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("seed-{seed}.txt")));
+                std::fs::write(&file, why).expect("a file can be written");
+                let (why, file) = (begin_of(why), file.display());
                 failed.push(format!(
-                    "seed {seed} (HW_CHAOS_JOBS={jobs} HW_CHAOS_SEEDS=1 HW_SEED={seed} make soak repeats it): {why}"
+                    "seed {seed} (HW_CHAOS_JOBS={jobs} HW_CHAOS_SEEDS=1 HW_SEED={seed} make soak repeats it; all of it in {file}): {why}"
                 ));
             }
         }
@@ -79,6 +83,10 @@ fn heavy_chaos_over_three_clusters_runs_every_job_to_its_end_once() {
         worlds.into_iter().flat_map(|world| world.join().expect("what fails is caught")).collect()
     });
     assert!(failed.is_empty(), "{} seeds failed\n{}", failed.len(), failed.join("\n"));
+}
+
+fn begin_of(text: &str) -> String {
+    text.chars().take(SAID).collect()
 }
 
 /// What a panic says.

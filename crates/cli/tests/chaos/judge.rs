@@ -90,7 +90,8 @@ pub fn judge(world: World, accepted: &BTreeMap<u64, u64>) -> String {
             Ok(proof) => *proofs.entry(proof).or_default() += 1,
             Err((why, attempt)) => {
                 let words = attempt.map(|attempt| words(&shared, attempt)).unwrap_or_default();
-                wrong.push(format!("job {number} (key {key}): {why}; {marks:?}; {:#?}\n{words}", job.attempts));
+                let attempts = serde_json::to_string(&job.attempts).unwrap_or_else(|error| error.to_string());
+                wrong.push(format!("job {number} (key {key}): {why}; {marks:?}; {attempts}\n{words}"));
             }
         }
     }
@@ -101,7 +102,14 @@ pub fn judge(world: World, accepted: &BTreeMap<u64, u64>) -> String {
     let (location, _place) = world.stop();
     let books = runtime.block_on(audit(location));
     let _ = write!(said, "; {} intervals, {} transfers", books.intervals, books.transfers);
-    assert!(wrong.is_empty(), "{} jobs went wrong, the books say {books:?}:\n{}", wrong.len(), wrong.join("\n"));
+    let (findings, uncovered) = (&books.findings, &books.uncovered);
+    assert!(
+        wrong.is_empty(),
+        "{} jobs went wrong:\n{}\nthe books: {} held, {findings:?}, {uncovered:?}",
+        wrong.len(),
+        wrong.join("\n"),
+        books.open_holds
+    );
     // Few jobs may all pass a cluster by that is out of reach for most of their time.
     assert!(places.len() == 3 || accepted.len() < FEW, "all three clusters had work: {places:?}");
     assert_eq!(books.jobs.len(), accepted.len(), "no job that nobody handed in");
