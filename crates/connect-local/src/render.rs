@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base::{Bytes, CpuMillis, Timestamp};
-use jobscript::{ArrayFacts, Facts, default_output, expand_pattern, variables};
+use jobscript::{Facts, default_output, expand_pattern, variables};
 use model::{ExportPolicy, Order};
 
 use crate::cgroup::Groups;
@@ -25,28 +25,7 @@ fn nodes(order: &Order, config: &LocalConfig) -> Vec<String> {
 }
 
 fn facts(order: &Order, config: &LocalConfig) -> Facts {
-    let spec = &order.spec;
-    let request = &spec.request;
-    Facts {
-        number: order.number,
-        job: order.attempt.job.to_string(),
-        attempt: order.attempt.number,
-        checkpoint: order.checkpoint.map(|at| at.rfc3339()).unwrap_or_default(),
-        name: spec.name.to_string(),
-        user: order.user.to_string(),
-        tenant: order.tenant.to_string(),
-        project: order.project.to_string(),
-        pool: order.pool_name.to_string(),
-        cluster: config.cluster_name.to_string(),
-        array: ArrayFacts::of_order(order),
-        nodes: nodes(order, config),
-        tasks: request.tasks,
-        cpus_per_task: request.cpus_per_task,
-        cores_per_node: u32::try_from(order.per_node.cpu.cores_ceil()).unwrap_or(u32::MAX),
-        mem_per_node: order.per_node.mem,
-        gpus_per_node: order.per_node.gpus,
-        ..Facts::default()
-    }
+    Facts { cluster: config.cluster_name.to_string(), nodes: nodes(order, config), ..Facts::of_order(order) }
 }
 
 /// A name as one part of a path: never empty, hidden, or more than one part.

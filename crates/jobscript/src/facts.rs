@@ -85,6 +85,29 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Who and what an order is, and what it asks of each node; where it runs (cluster, nodes, folder, times) is the backend's to say.
+    pub fn of_order(order: &Order) -> Self {
+        let request = &order.spec.request;
+        Self {
+            number: order.number,
+            job: order.attempt.job.to_string(),
+            attempt: order.attempt.number,
+            checkpoint: order.checkpoint.map(|at| at.rfc3339()).unwrap_or_default(),
+            name: order.spec.name.to_string(),
+            user: order.user.to_string(),
+            tenant: order.tenant.to_string(),
+            project: order.project.to_string(),
+            pool: order.pool_name.to_string(),
+            array: ArrayFacts::of_order(order),
+            tasks: request.tasks,
+            cpus_per_task: request.cpus_per_task,
+            cores_per_node: u32::try_from(order.per_node.cpu.cores_ceil()).unwrap_or(u32::MAX),
+            mem_per_node: order.per_node.mem,
+            gpus_per_node: order.per_node.gpus,
+            ..Self::default()
+        }
+    }
+
     fn node_count(&self) -> u32 {
         u32::try_from(self.nodes.len()).unwrap_or(u32::MAX).max(1)
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base::digest128;
-use jobscript::{ArrayFacts, Facts, default_output, expand_pattern};
+use jobscript::{Facts, default_output, expand_pattern};
 use model::{ContentDigest, Order};
 use ports::files::FILE_PIECE_MAX;
 use ports::{EntryKind, FileError};
@@ -268,19 +268,8 @@ impl WorkFolder {
 /// Files that the job's output goes to, from its work folder on.
 fn outputs(order: &Order) -> Vec<String> {
     let spec = &order.spec;
-    let facts = Facts {
-        number: order.number,
-        job: order.attempt.job.to_string(),
-        attempt: order.attempt.number,
-        name: spec.name.to_string(),
-        user: order.user.to_string(),
-        tenant: order.tenant.to_string(),
-        project: order.project.to_string(),
-        pool: order.pool_name.to_string(),
-        array: ArrayFacts::of_order(order),
-        nodes: order.nodes.iter().map(|node| node.to_string()).collect(),
-        ..Facts::default()
-    };
+    let nodes = order.nodes.iter().map(|node| node.to_string()).collect();
+    let facts = Facts { nodes, ..Facts::of_order(order) };
     let usual = default_output(order.array.is_some());
     let named = [Some(spec.stdout.as_deref().unwrap_or(usual)), spec.stderr.as_deref()];
     let plain = |path: String| path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/");

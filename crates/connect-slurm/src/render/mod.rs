@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base::PoolId;
-use jobscript::{ArrayFacts, Facts, default_output, expand_pattern, variables};
+use jobscript::{Facts, default_output, expand_pattern, variables};
 use model::{Chip, Conditions, Constraint, ExportPolicy, Order, SignalSpec};
 
 use crate::carrier::{Gres, SubmitRequest};
@@ -225,22 +225,8 @@ pub fn paths(order: &Order, work_root: &str, cluster_name: &str, node: Option<&s
 }
 
 fn facts(order: &Order, cluster_name: &str, node: Option<&str>) -> Facts {
-    let spec = &order.spec;
-    Facts {
-        number: order.number,
-        job: order.attempt.job.to_string(),
-        attempt: order.attempt.number,
-        checkpoint: order.checkpoint.map(|at| at.rfc3339()).unwrap_or_default(),
-        name: spec.name.to_string(),
-        user: order.user.to_string(),
-        tenant: order.tenant.to_string(),
-        project: order.project.to_string(),
-        pool: order.pool_name.to_string(),
-        cluster: cluster_name.to_owned(),
-        array: ArrayFacts::of_order(order),
-        nodes: vec![node.unwrap_or(NODE_PLACE).to_owned()],
-        ..Facts::default()
-    }
+    let nodes = vec![node.unwrap_or(NODE_PLACE).to_owned()];
+    Facts { cluster: cluster_name.to_owned(), nodes, ..Facts::of_order(order) }
 }
 
 fn plan(order: &Order, root: &str, around: Surroundings<'_>) -> Result<Plan, ScriptError> {

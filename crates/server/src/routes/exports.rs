@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use base::{AttemptId, SpecId, TenantId, Timestamp};
+use base::{AttemptId, ProjectId, SpecId, TenantId, Timestamp, UserId};
 use futures::stream;
 use store::{Booked, ExportedInterval, PageRequest, Scope, SqlStore};
 use wire::Export;
@@ -161,20 +161,15 @@ impl Source {
     /// As they are now, whatever time is asked for.
     async fn grants(&self, after: Option<After>) -> Result<(String, Step), ports::StoreError> {
         let found = self.store.grants(self.tenant(), request(after.as_ref())).await?;
-        let mut rows = String::new();
-        for grant in &found.items {
-            let project = match grant.project {
-                Some(id) => self.store.project(id).await?,
-                None => None,
-            };
-            let user = match grant.user {
-                Some(id) => self.store.user(id).await?,
-                None => None,
-            };
-            let names = (project.as_ref().map(|project| &*project.name), user.as_ref().map(|user| &*user.name));
-            rows.push_str(&sheets::grant(grant, names.0, names.1));
-        }
-        Ok((rows, Step::to(found.next)))
+        let projects: Vec<ProjectId> = found.items.iter().filter_map(|grant| grant.project).collect();
+        let users: Vec<UserId> = found.items.iter().filter_map(|grant| grant.user).collect();
+        let (projects, users) = (self.store.projects_of(&projects).await?, self.store.users_of(&users).await?);
+        let row = |grant: &rating::Grant| {
+            let project = projects.iter().find(|project| Some(project.id) == grant.project);
+            let user = users.iter().find(|user| Some(user.id) == grant.user);
+            sheets::grant(grant, project.map(|project| &*project.name), user.map(|user| &*user.name))
+        };
+        Ok((found.items.iter().map(row).collect(), Step::to(found.next)))
     }
 
     /// As they were told, newest first, whatever time or tenant is asked for.

@@ -24,8 +24,21 @@ use crate::limits::{BODY_TIME_MAX, FILE_READ_BYTES, UPLOAD_PIECE_BYTES_MAX};
 use crate::problem::Failure;
 
 /// Permissions of a file when nobody says otherwise.
-pub(super) const MODE_USUAL: u32 = 0o644;
-pub(super) const MODE_MAX: u32 = 0o777;
+const MODE_USUAL: u32 = 0o644;
+const MODE_MAX: u32 = 0o777;
+
+/// The SHA-256 that was said of a file.
+pub(super) fn digest_of(sha256: &str) -> Result<ContentDigest, Failure> {
+    sha256.parse().map_err(|error: model::ParseDigestError| Failure::invalid("sha256", error.to_string()))
+}
+
+/// The permissions that a file gets.
+pub(super) fn mode_of(asked: Option<u32>) -> Result<u32, Failure> {
+    match asked.unwrap_or(MODE_USUAL) {
+        mode @ ..=MODE_MAX => Ok(mode),
+        _ => Err(Failure::invalid("mode", "permission bits are 0 to 511 (0o777)")),
+    }
+}
 
 /// Begin to bring a file, or go on with one that was cut off: the same path, size and digest give the same upload.
 #[utoipa::path(
@@ -37,12 +50,7 @@ pub(super) const MODE_MAX: u32 = 0o777;
 )]
 pub(super) async fn begin_upload(access: FilesAccess<Write>, body: Body<UploadStart>) -> Result<Response, Failure> {
     let UploadStart { path, size, sha256, mode, project } = body.value;
-    let digest: ContentDigest =
-        sha256.parse().map_err(|e: model::ParseDigestError| Failure::invalid("sha256", e.to_string()))?;
-    let mode = mode.unwrap_or(MODE_USUAL);
-    if mode > MODE_MAX {
-        return Err(Failure::invalid("mode", "permission bits are 0 to 511 (0o777)"));
-    }
+    let (digest, mode) = (digest_of(&sha256)?, mode_of(mode)?);
     let app = access.app();
     let file = FileRow {
         tenant: access.who.tenant,

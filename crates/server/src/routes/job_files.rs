@@ -5,13 +5,12 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use base::Timestamp;
 use engine::Command;
-use model::ContentDigest;
 use ports::{Entry, EntryKind};
 use wire::files::{FileEntry, FileKind, JobFileQuery, JobFilesQuery, JobUpload, JobUploadQuery};
 use wire::{ErrorCode, Page};
 
 use super::bytes::{self, Served};
-use super::files::{MODE_MAX, MODE_USUAL, Raw, no_such_file};
+use super::files::{Raw, digest_of, mode_of, no_such_file};
 use crate::access::{JobAccess, Params, Read, Write};
 use crate::bringing::Coming;
 use crate::limits::WORK_FILE_BYTES_MAX;
@@ -124,17 +123,13 @@ pub(super) async fn put(
 
 /// The file that a request is about, of which a piece of so many bytes came.
 fn coming(query: &JobUploadQuery, piece: u64) -> Result<Coming, Failure> {
-    let digest = query.sha256.as_deref().map(str::parse::<ContentDigest>).transpose();
-    let digest = digest.map_err(|error| Failure::invalid("sha256", error.to_string()))?;
-    let (size, mode) = (query.size.unwrap_or(piece), query.mode.unwrap_or(MODE_USUAL));
+    let digest = query.sha256.as_deref().map(digest_of).transpose()?;
+    let (size, mode) = (query.size.unwrap_or(piece), mode_of(query.mode)?);
     if size > WORK_FILE_BYTES_MAX {
         let most = WORK_FILE_BYTES_MAX >> 30;
         let detail =
             format!("a file put into a work folder has at most {most} GiB; bring larger ones as a job's inputs");
         return Err(Failure::invalid("size", detail));
-    }
-    if mode > MODE_MAX {
-        return Err(Failure::invalid("mode", "permission bits are 0 to 511 (0o777)"));
     }
     if digest.is_none() && size != piece {
         return Err(Failure::invalid("sha256", "say it of a file that comes in several pieces"));

@@ -382,6 +382,10 @@ async fn add_correction(
         MarginBy::Project => (one.job.map_or(0, |of| of.project.as_u128()), None),
         MarginBy::Pool => (one.job.and_then(|of| of.pool).map_or(0, |pool| pool.as_u128()), None),
     };
+    if let Some(row) = row_of(rows, key, one.currency) {
+        row.revenue += one.amount;
+        return Ok(());
+    }
     let name = match (by, one.job) {
         (MarginBy::Tenant, _) => access.names().tenant_name(one.tenant).await?,
         (MarginBy::Project, Some(of)) => access.names().project_name(of.project).await?,
@@ -392,19 +396,23 @@ async fn add_correction(
         _ => "-".to_owned(),
     };
     let (currency, revenue, cost) = (one.currency, one.amount, CostParts::default());
-    add_row(rows, MarginRow { key, name: name.into(), number, currency, revenue, uncollected: Money::ZERO, cost });
+    rows.push(MarginRow { key, name: name.into(), number, currency, revenue, uncollected: Money::ZERO, cost });
     Ok(())
 }
 
 /// What else was earned, beside what has no cost of its own.
 fn add_row(rows: &mut Vec<MarginRow>, more: MarginRow) {
-    match rows.iter_mut().find(|row| row.key == more.key && row.currency == more.currency) {
+    match row_of(rows, more.key, more.currency) {
         Some(row) => {
             row.revenue += more.revenue;
             row.uncollected += more.uncollected;
         }
         None => rows.push(more),
     }
+}
+
+fn row_of(rows: &mut [MarginRow], key: u128, currency: Currency) -> Option<&mut MarginRow> {
+    rows.iter_mut().find(|row| row.key == key && row.currency == currency)
 }
 
 #[cfg(test)]
