@@ -187,6 +187,24 @@ test('a statement is taken in, its line settled, accepted and paid', async () =>
   await expect(page.locator('.facts')).toContainText(['2.50']);
 });
 
+test('the next statement of the same supplier is read as the one before', async () => {
+  await page.goto('/operate/business/suppliers');
+  await button('Take a statement in').click();
+  await field('supplier').selectOption(`portco-${RUN}`);
+  await expect(field('asKept')).toBeChecked();
+  await expect(field('attempt')).toHaveCount(0);
+  const csv = 'attempt,hours,net\natt_000000000000000000000000000000fe_1,4,1.25\n';
+  await sheet().locator('[name=file]').setInputFiles({ name: 'november.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+  await field('statement').fill(`2026/${RUN}/next`);
+  const year = new Date().getUTCFullYear();
+  await field('from').fill(`${year}-01-01`);
+  await field('to').fill(`${year + 1}-01-01`);
+  await sound('statement-next');
+  await sheet().getByRole('button', { name: 'Read and match' }).click();
+  await expect(page.getByRole('heading', { name: /^Statement \d+$/ })).toBeVisible();
+  await expect(page.locator('tbody')).toContainText('1.25');
+});
+
 test('prices are tried before they are published, and a service is sized', async () => {
   await page.goto('/operate/business/prices');
   await button('New version').click();

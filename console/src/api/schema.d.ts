@@ -1490,6 +1490,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/suppliers/{supplier}/mapping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a supplier's statements are read, as it was kept when one was taken in. */
+        get: operations["supplier_mapping"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/suppliers/{supplier}/terms": {
         parameters: {
             query?: never;
@@ -3074,6 +3091,16 @@ export interface components {
             /** @description Name or id of a user. */
             user?: string | null;
         };
+        /** @description How a supplier's statements are read, as it was kept. */
+        KeptMapping: {
+            /** @description `statement`, `from` and `to` are those of that settlement. */
+            mapping: components["schemas"]["StatementMapping"];
+            /**
+             * Format: int64
+             * @description Our number of the settlement with which it was kept.
+             */
+            settlement: number;
+        };
         /**
          * @description What mail is written in.
          * @enum {string}
@@ -3917,6 +3944,11 @@ export interface components {
                 accrued: components["schemas"]["Money"];
                 currency: string;
                 id: string;
+                /**
+                 * Format: int64
+                 * @description The settlement whose mapping is kept for the next statement.
+                 */
+                mapping_of?: number | null;
                 mode: components["schemas"]["SupplyMode"];
                 name: string;
                 /** @description Owed by accepted statements. */
@@ -5132,6 +5164,8 @@ export interface components {
         StatementImport: {
             /** @description The whole file. */
             csv: string;
+            /** @description The mapping is kept for the supplier's next statement, in place of the one that was. */
+            keep?: boolean;
             mapping: components["schemas"]["StatementMapping"];
         };
         /** @description What a supplier's file is and how it is to be read. */
@@ -5304,6 +5338,11 @@ export interface components {
             accrued: components["schemas"]["Money"];
             currency: string;
             id: string;
+            /**
+             * Format: int64
+             * @description The settlement whose mapping is kept for the next statement.
+             */
+            mapping_of?: number | null;
             mode: components["schemas"]["SupplyMode"];
             name: string;
             /** @description Owed by accepted statements. */
@@ -19068,6 +19107,110 @@ export interface operations {
             };
             /** @description Codes: checksum_mismatch, invalid, script_invalid, statement_invalid, bad_name, dependency_not_found, foreign_project, no_feasible_pool, region_not_allowed, array_too_large, money_range */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: too_many_requests, too_many_streams, queue_full */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: headers_too_large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: store_unavailable, not_active, stopping, mail_unavailable, cluster_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    supplier_mapping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id */
+                supplier: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The mapping */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeptMapping"];
+                };
+            };
+            /** @description Codes: malformed, bad_cursor */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: unauthenticated, sign_in_failed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: csrf_missing, forbidden, scope_too_narrow, operator_only */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: not_found, job_not_found, log_not_found, file_not_found, route_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Codes: target_too_long */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };

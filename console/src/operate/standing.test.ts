@@ -70,8 +70,8 @@ describe('a statement', () => {
     expect(headings('')).toEqual([]);
   });
   test('is mapped by the columns that were chosen', () => {
-    expect(mappingOf({ supplier: 's', statement: '1', currency: 'CNY', attempt: 'id', amount: 'net', job: '', quantity: 'h', quantityUnit: 'core_hours', tolerance: '0.1', perMille: '5', offset: '' })).toEqual({
-      supplier: 's', statement: '1', currency: 'CNY', columns: { attempt: 'id', amount: 'net', quantity: { core_hours: 'h' } }, tolerance: { amount: '0.1', per_mille: 5 },
+    expect(mappingOf({ attempt: 'id', amount: 'net', job: '', quantity: 'h', quantityUnit: 'core_hours', tolerance: '0.1', perMille: '5', offset: '' })).toEqual({
+      columns: { attempt: 'id', amount: 'net', quantity: { core_hours: 'h' } }, tolerance: { amount: '0.1', per_mille: 5 },
     });
   });
 });

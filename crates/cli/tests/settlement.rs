@@ -119,7 +119,15 @@ fn a_partners_statement_is_matched_settled_booked_and_paid() {
     );
     std::fs::write(&mapping, text).expect("a mapping");
     let (file, mapping) = (file.to_string_lossy().into_owned(), mapping.to_string_lossy().into_owned());
-    hw(&server, &["settle", "import", &file, "--mapping", &mapping], 0);
+    hw(&server, &["settle", "mapping", "harbour-hpc"], 3);
+    hw(&server, &["settle", "import", &file, "--mapping", &mapping, "--keep"], 0);
+    // The mapping that was kept reads the next one.
+    assert!(hw(&server, &["settle", "mapping", "harbour-hpc"], 0).contains("core_seconds = \"core seconds\""));
+    let next = ["settle", "import", &file, "--supplier", "harbour-hpc", "--statement", "2026/2"];
+    hw(&server, &next, 2);
+    let next = [&next[..], &["--from", "now-1d", "--to", "now"]].concat();
+    assert!(hw(&server, &[&next[..], &["--json"]].concat(), 0).contains("2026/2"));
+    hw(&server, &["settle", "withdraw", "2"], 0);
     // Once.
     hw(&server, &["settle", "import", &file, "--mapping", &mapping], 5);
     let shown: Value = serde_json::from_str(&hw(&server, &["settle", "show", "1", "--json"], 0)).expect("JSON");
@@ -136,8 +144,8 @@ fn a_partners_statement_is_matched_settled_booked_and_paid() {
     hw(&server, &["settle", "pay", "1", "--memo", "bank 7"], 0);
     let listed: Value = serde_json::from_str(&hw(&server, &["settle", "--json"], 0)).expect("JSON");
     assert_eq!(
-        (&listed["items"][0]["state"], &listed["items"][0]["paid"]),
-        (&"accepted".into(), &listed["items"][0]["payable"])
+        (&listed["items"][1]["state"], &listed["items"][1]["paid"]),
+        (&"accepted".into(), &listed["items"][1]["payable"])
     );
 
     drop(agent);

@@ -10,7 +10,7 @@ use wire::prices::{PriceBook, PriceCreate, PriceCreated, PriceTrial, PriceTry};
 use wire::rates::{Rate, RateSet, RatesQuery};
 use wire::report::{PeriodQuery, PoolsReport, Report, ReportQuery, SizingAsk, SizingDone};
 use wire::settlement::{
-    LinesQuery, LinesResolve, Settlement, SettlementLine, SettlementNote, SettlementPay, StatementImport,
+    KeptMapping, LinesQuery, LinesResolve, Settlement, SettlementLine, SettlementNote, SettlementPay, StatementImport,
 };
 use wire::suppliers::{Supplier, SupplierTermsSet};
 use wire::twin::PlatformState;
@@ -102,6 +102,10 @@ impl Client {
     /// `supplier` is a name or an id.
     pub async fn set_supplier_terms(&self, supplier: &str, set: &SupplierTermsSet) -> Result<Supplier, ClientError> {
         self.read(self.put(&["v1", "suppliers", supplier, "terms"]).json(set).once(None)).await
+    }
+    /// How a supplier's statements are read, as it was kept.
+    pub async fn kept_mapping(&self, supplier: &str) -> Result<KeptMapping, ClientError> {
+        self.read(self.get(&["v1", "suppliers", supplier, "mapping"])).await
     }
     /// Takes a supplier's statement in. `key` names the act: repeated under the same key it happens once.
     pub async fn import_statement(

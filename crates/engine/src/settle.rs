@@ -39,6 +39,8 @@ pub struct Draft {
     pub from: base::Timestamp,
     pub to: base::Timestamp,
     pub currency: Currency,
+    /// How its file was read, where that is to be kept.
+    pub mapping: Option<Arc<str>>,
 }
 
 /// Sums of a statement up to here are booked: a thousandth of the range of money, so that the books of a thousand such fit.
@@ -69,7 +71,7 @@ impl Engine {
         actor: Actor,
         out: &mut Batch,
     ) -> Result<Report, Denied> {
-        let Draft { supplier, statement, from, to, currency } = draft;
+        let Draft { supplier, statement, from, to, currency, mapping } = draft;
         if !self.suppliers.contains_key(&supplier) {
             return Err(Denied::NotFound("supplier"));
         }
@@ -109,8 +111,11 @@ impl Engine {
             payable: Money::ZERO,
             paid: Money::ZERO,
             payments: 0,
+            mapping,
         };
-        let detail = format!("{} of {supplier}: {} lines, {} in dispute", entry.statement, entry.lines, entry.open);
+        let kept = if entry.mapping.is_some() { ", its mapping is kept" } else { "" };
+        let detail =
+            format!("{} of {supplier}: {} lines, {} in dispute{kept}", entry.statement, entry.lines, entry.open);
         self.audit(out, actor, "settlement.import", number.to_string(), None, detail);
         lines.iter_mut().for_each(|line| line.settlement = number);
         out.records.extend(lines.into_iter().map(|line| Record::StatementLine(Box::new(line))));

@@ -31,6 +31,9 @@ const fn half() -> u32 {
 const fn work() -> LineKind {
     LineKind::Work
 }
+fn is_false(is: &bool) -> bool {
+    !*is
+}
 fn is_work(kind: &LineKind) -> bool {
     *kind == LineKind::Work
 }
@@ -188,6 +191,18 @@ pub struct StatementImport {
     pub mapping: StatementMapping,
     /// The whole file.
     pub csv: String,
+    /// The mapping is kept for the supplier's next statement, in place of the one that was.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep: bool,
+}
+
+/// How a supplier's statements are read, as it was kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeptMapping {
+    /// Our number of the settlement with which it was kept.
+    pub settlement: u64,
+    /// `statement`, `from` and `to` are those of that settlement.
+    pub mapping: StatementMapping,
 }
 
 /// Lines that came out one way.

@@ -41,6 +41,9 @@ pub struct Supplier {
     /// Owed by accepted statements.
     pub payable: MoneyText,
     pub currency: String,
+    /// The settlement whose mapping is kept for the next statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping_of: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

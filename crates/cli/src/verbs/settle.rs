@@ -1,6 +1,7 @@
 //! Settling with suppliers: statements taken in, what differs, disputes, acceptance, payments.
 
 use clap::{Args, Subcommand};
+use client::Client;
 use serde::Serialize;
 use wire::settlement::{
     LineQuantity, LinesQuery, LinesResolve, Settlement, SettlementLine, SettlementNote, SettlementPay, SettlementSums,
@@ -11,7 +12,7 @@ use wire::{LineKind, LineResolution, LineVerdict, LinesOnly, MoneyText};
 use super::{LIST_USUAL, Most};
 use crate::desk::Desk;
 use crate::fault::Fault;
-use crate::parse::choice;
+use crate::parse::{When, choice, when};
 use crate::text::Word;
 use crate::view::{Cell, Part, Table, View};
 
@@ -30,9 +31,14 @@ pub enum SettleAct {
         /// The statement, CSV; `-` is standard input
         #[arg(value_name = "FILE")]
         file: String,
-        /// What it is and which column is what, TOML
-        #[arg(long, value_name = "FILE")]
-        mapping: String,
+        /// What it is and which column is what, TOML; the one kept of its supplier when left out
+        #[arg(long, value_name = "FILE", required_unless_present = "supplier")]
+        mapping: Option<String>,
+        #[command(flatten)]
+        of: Of,
+        /// Keep the mapping for the supplier's next statement
+        #[arg(long, requires = "mapping")]
+        keep: bool,
         /// Amounts that differ by no more are the same, whatever the mapping says
         #[arg(long, value_name = "AMOUNT")]
         tolerance: Option<MoneyText>,
@@ -42,6 +48,12 @@ pub enum SettleAct {
         /// Name of this act: repeated under the same key it happens once
         #[arg(long, value_name = "KEY")]
         idempotency_key: Option<String>,
+    },
+    /// The mapping that is kept of a supplier, as the file that `import` takes
+    Mapping {
+        /// Name or id of the supplier
+        #[arg(value_name = "SUPPLIER")]
+        supplier: String,
     },
     /// A statement with its lines
     Show {
@@ -103,6 +115,23 @@ pub enum SettleAct {
     },
 }
 
+/// Which statement it is, where the mapping is the one that was kept.
+#[derive(Debug, Args)]
+pub struct Of {
+    /// The supplier whose mapping was kept
+    #[arg(long, value_name = "SUPPLIER", conflicts_with = "mapping", requires_all = ["statement", "from", "to"])]
+    pub supplier: Option<String>,
+    /// The supplier's number of the statement
+    #[arg(long, value_name = "TEXT", requires = "supplier")]
+    pub statement: Option<String>,
+    /// Work that ended after this
+    #[arg(long, short = 'S', value_name = "TIME", value_parser = when, requires = "supplier")]
+    pub from: Option<When>,
+    /// and not after this
+    #[arg(long, short = 'E', value_name = "TIME", value_parser = when, requires = "supplier")]
+    pub to: Option<When>,
+}
+
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("agreement").required(true).args(["ours", "theirs", "amount", "later"]))]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["lines", "every"]))]
@@ -148,16 +177,23 @@ pub async fn settle(desk: &Desk, args: Settle) -> Result<View, Fault> {
             let page = client.settlements().take(most.limit).await?;
             Ok(View::table(&page, list(&page.items)))
         }
-        SettleAct::Import { file, mapping, tolerance, tolerance_per_mille, idempotency_key } => {
-            let text = desk.read(&mapping)?;
-            let mut mapping: StatementMapping = toml::from_str(&text)
-                .map_err(|fault| Fault::Usage(Word::BadFile, vec![("path", mapping), ("why", fault.to_string())]))?;
+        SettleAct::Import { file, mapping, of, keep, tolerance, tolerance_per_mille, idempotency_key } => {
+            let mut mapping = match mapping {
+                Some(path) => written(desk, path)?,
+                None => kept(desk, &client, of).await?,
+            };
             mapping.tolerance.amount = tolerance.unwrap_or(mapping.tolerance.amount);
             mapping.tolerance.per_mille = tolerance_per_mille.unwrap_or(mapping.tolerance.per_mille);
-            let import = StatementImport { mapping, csv: desk.read(&file)? };
+            let import = StatementImport { mapping, csv: desk.read(&file)?, keep };
             let taken = client.import_statement(&import, idempotency_key.as_deref()).await?;
             let gaps = [("n", taken.number.to_string()), ("open", taken.open.to_string())];
             Ok(header(&taken).and(Word::StatementImported.fill(desk.lang(), &gaps)))
+        }
+        SettleAct::Mapping { supplier } => {
+            let kept = client.kept_mapping(&supplier).await?;
+            let text = toml::to_string(&kept.mapping);
+            let text = text.map_err(|fault| Fault::file("mapping")(std::io::Error::other(fault)))?;
+            Ok(View::of(&kept, vec![Part::Text(text)]))
         }
         SettleAct::Show { number, only, most } => {
             let settlement = client.settlement(number).await?;
@@ -203,6 +239,23 @@ pub async fn settle(desk: &Desk, args: Settle) -> Result<View, Fault> {
             Ok(View::note(&done, Word::SettlementPaid.fill(desk.lang(), &gaps)))
         }
     }
+}
+
+fn written(desk: &Desk, path: String) -> Result<StatementMapping, Fault> {
+    let text = desk.read(&path)?;
+    toml::from_str(&text).map_err(|fault| Fault::Usage(Word::BadFile, vec![("path", path), ("why", fault.to_string())]))
+}
+
+/// The mapping that was kept of the supplier, for another statement.
+async fn kept(desk: &Desk, client: &Client, of: Of) -> Result<StatementMapping, Fault> {
+    let Of { supplier, statement, from, to } = of;
+    let supplier = supplier.unwrap_or_default();
+    let mut mapping = client.kept_mapping(&supplier).await?.mapping;
+    let at = |when: Option<When>, kept| when.map_or(kept, |when| when.at(desk.now(), &desk.settings.look.zone));
+    (mapping.from, mapping.to) = (at(from, mapping.from), at(to, mapping.to));
+    mapping.statement = statement.unwrap_or_default();
+    mapping.supplier = supplier;
+    Ok(mapping)
 }
 
 fn resolution(args: Resolve) -> (u64, LinesResolve) {

@@ -351,6 +351,9 @@ pub struct Statement {
     pub paid: Money,
     #[serde(default)]
     pub payments: u32,
+    /// How its file was read, JSON, where that is kept for the supplier's next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<Arc<str>>,
 }
 
 #[cfg(test)]

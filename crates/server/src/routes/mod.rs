@@ -209,6 +209,7 @@ fn agreed() -> OpenApiRouter<Shared> {
         .routes(routes!(grants::revoke))
         .routes(routes!(suppliers::list))
         .routes(routes!(suppliers::set))
+        .routes(routes!(suppliers::mapping))
         .routes(routes!(rates::list, rates::set))
         .routes(routes!(usage::report, usage::list))
         .routes(routes!(usage::sums))

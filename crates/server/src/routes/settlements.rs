@@ -13,6 +13,7 @@ use store::{LineFilter, WorkPeriod};
 use wire::page::PageQuery;
 use wire::settlement::{
     LinesQuery, LinesResolve, Settlement, SettlementLine, SettlementNote, SettlementPay, StatementImport,
+    StatementMapping,
 };
 use wire::{ErrorCode, LineResolution, LinesOnly, Page};
 
@@ -25,6 +26,8 @@ use crate::problem::Failure;
 
 /// Characters of a supplier's number of a statement.
 const STATEMENT_CHARS_MAX: usize = 100;
+/// Of a mapping that is kept, as JSON.
+const MAPPING_BYTES_MAX: usize = 64 << 10;
 /// Work that ended so long before a statement's period may still be named in it.
 const LATE: Span = Span::from_hours(62 * 24);
 /// The longest period of one statement.
@@ -42,7 +45,7 @@ pub(super) async fn import(
     meta: Meta,
     body: Body<StatementImport>,
 ) -> Result<Response, Failure> {
-    let StatementImport { mapping: written, csv } = body.value;
+    let StatementImport { mapping: written, csv, keep } = body.value;
     let mapping = show::mapping(&written)?;
     plain_text("mapping.statement", &written.statement, STATEMENT_CHARS_MAX)?;
     let statement = written.statement.trim();
@@ -55,7 +58,9 @@ pub(super) async fn import(
     }
     let supply = access.names().supply().await?;
     let supplier = find_supplier(&supply, &written.supplier).ok_or_else(|| Failure::not_found("supplier"))?.id;
-    let draft = Draft { supplier, statement: statement.into(), from, to, currency: show::currency(&written.currency)? };
+    let currency = show::currency(&written.currency)?;
+    let to_keep = keep.then(|| kept(&written)).transpose()?;
+    let draft = Draft { supplier, statement: statement.into(), from, to, currency, mapping: to_keep };
     // Before anything else is read: should another statement be accepted meanwhile, this is out of date.
     let acceptances = access.app().store.acceptances().await?;
     let pools: Vec<(PoolId, Arc<str>)> = supply
@@ -77,6 +82,15 @@ pub(super) async fn import(
     let command = Command::Settle(Box::new(Settling::Import { statement: Box::new(draft), lines, acceptances }));
     let number = done(access.command(command, meta.once(access.who.user, &body.raw)).await?)?;
     Ok((StatusCode::CREATED, Json(shown(&access, number).await?)).into_response())
+}
+
+/// A mapping as it is stored.
+fn kept(mapping: &StatementMapping) -> Result<Arc<str>, Failure> {
+    let text = serde_json::to_string(mapping).map_err(|e| Failure::internal(format!("writing a mapping: {e}")))?;
+    if text.len() > MAPPING_BYTES_MAX {
+        return Err(Failure::invalid("keep", format!("a mapping of more than {MAPPING_BYTES_MAX} bytes is not kept")));
+    }
+    Ok(text.into())
 }
 
 fn find_supplier<'a>(supply: &'a Supply, text: &str) -> Option<&'a Supplier> {

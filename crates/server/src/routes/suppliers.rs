@@ -8,6 +8,7 @@ use engine::{Command, NewTerms};
 use rating::tariff::calendar::{ParseTimeError, UtcOffset};
 use wire::Page;
 use wire::page::PageQuery;
+use wire::settlement::KeptMapping;
 use wire::suppliers as shown;
 
 use super::money::amount;
@@ -35,6 +36,7 @@ async fn told(caller: &Caller, only: Option<SupplierId>) -> Result<Vec<shown::Su
     let app = caller.app();
     let (currency, now) = (app.settings.cost_currency, app.clock.now());
     let terms = app.store.supplier_terms().await?;
+    let mappings = app.store.kept_mappings().await?;
     let accounts = app.store.accounts().await?;
     let balances: BTreeMap<&str, Money> =
         accounts.iter().filter(|a| a.currency == currency).map(|a| (a.code.as_str(), a.balance())).collect();
@@ -52,6 +54,7 @@ async fn told(caller: &Caller, only: Option<SupplierId>) -> Result<Vec<shown::Su
         accrued: owed(s.id, "accrued").into(),
         payable: owed(s.id, "payable").into(),
         currency: currency.to_string(),
+        mapping_of: mappings.get(&s.id).map(|(settlement, _)| *settlement),
     };
     Ok(suppliers.into_iter().map(supplier).collect())
 }
@@ -72,11 +75,7 @@ pub(super) async fn set(
     meta: Meta,
     body: Body<shown::SupplierTermsSet>,
 ) -> Result<Json<shown::Supplier>, Failure> {
-    let text = segments.get("supplier");
-    let suppliers = access.app().store.suppliers().await?;
-    let by_id = text.parse().ok().and_then(|id: SupplierId| suppliers.iter().find(|s| s.id == id));
-    let found = by_id.or_else(|| suppliers.iter().find(|s| &*s.name == text));
-    let supplier = found.ok_or_else(|| Failure::not_found("supplier"))?.id;
+    let supplier = named(&access, segments.get("supplier")).await?;
     let set = &body.value;
     plain_text("utc_offset", set.utc_offset.as_deref().unwrap_or_default(), FILTER_CHARS_MAX)?;
     let offset = match set.utc_offset.as_deref() {
@@ -95,4 +94,27 @@ pub(super) async fn set(
     access.command(command, meta.once(access.who.user, &body.raw)).await?;
     let told = told(&access, Some(supplier)).await?.pop();
     told.map(Json).ok_or_else(|| Failure::not_found("supplier"))
+}
+
+/// By id, or by name.
+async fn named(caller: &Caller, text: &str) -> Result<SupplierId, Failure> {
+    let suppliers = caller.app().store.suppliers().await?;
+    let by_id = text.parse().ok().and_then(|id: SupplierId| suppliers.iter().find(|s| s.id == id));
+    let found = by_id.or_else(|| suppliers.iter().find(|s| &*s.name == text));
+    Ok(found.ok_or_else(|| Failure::not_found("supplier"))?.id)
+}
+
+/// How a supplier's statements are read, as it was kept when one was taken in.
+#[utoipa::path(
+    get, path = "/v1/suppliers/{supplier}/mapping", tag = "money", operation_id = "supplier_mapping",
+    params(("supplier" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "The mapping", body = KeptMapping))
+)]
+pub(super) async fn mapping(access: AuditAccess, segments: Segments) -> Result<Json<KeptMapping>, Failure> {
+    let supplier = named(&access, segments.get("supplier")).await?;
+    let mut all = access.app().store.kept_mappings().await?;
+    let (settlement, text) = all.remove(&supplier).ok_or_else(|| Failure::not_found("kept mapping"))?;
+    let read = serde_json::from_str(&text);
+    let mapping = read.map_err(|e| Failure::internal(format!("the mapping of settlement {settlement}: {e}")))?;
+    Ok(Json(KeptMapping { settlement, mapping }))
 }

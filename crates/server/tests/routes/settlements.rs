@@ -302,3 +302,43 @@ async fn mappings_that_cannot_be_read_by_are_refused_by_the_name_of_the_field() 
     let other = with("currency", "USD").await.problem("invalid");
     assert!(other["detail"].as_str().unwrap().contains("CNY"), "{other}");
 }
+
+#[tokio::test]
+async fn a_mapping_is_kept_for_the_supplier_s_next_statement() {
+    let platform = with_partner().await;
+    let one = work(&platform, 20).await;
+    let rows = [row(&one, one.cores_seconds, one.accrued)];
+    let kept = format!("/v1/suppliers/{SUPPLIER}/mapping");
+    let take = async |mapping: Value, keep: bool, code: u16| {
+        let body = json!({ "mapping": mapping, "csv": file(&rows), "keep": keep });
+        platform.post(&platform.admin, "/v1/settlements", body).await.expect(code)
+    };
+    take(over(&platform, mapping("1")), false, 201).await;
+    platform.get(&platform.admin, &kept).await.problem("not_found");
+    let mut other = over(&platform, mapping("2"));
+    other["users"] = json!({ "them": "us" });
+    take(other, true, 201).await;
+    take(over(&platform, mapping("3")), false, 201).await;
+    let found = platform.get(&platform.admin, &kept).await.expect(200);
+    assert_eq!((&found["settlement"], &found["mapping"]["users"]["them"]), (&json!(2), &json!("us")), "{found}");
+    // What is told is what the next import takes.
+    let mut again = found["mapping"].clone();
+    again["statement"] = json!("4");
+    assert_eq!(take(again, true, 201).await["number"], 4);
+    let suppliers = platform.get(&platform.admin, "/v1/suppliers").await.expect(200);
+    let mapped: Vec<&Value> =
+        suppliers["items"].as_array().unwrap().iter().filter_map(|s| s.get("mapping_of")).collect();
+    assert_eq!(mapped, [&json!(4)]);
+    let audit = platform.get(&platform.admin, "/v1/audit?limit=100").await.expect(200);
+    let said = audit["items"].as_array().unwrap().iter().filter(|entry| entry["action"] == "settlement.import");
+    let said: Vec<bool> = said.map(|entry| entry["detail"].as_str().unwrap().contains("mapping is kept")).collect();
+    assert_eq!(said, [true, false, true, false], "{audit}");
+    // A statement that is withdrawn takes its mapping with it.
+    platform.post(&platform.admin, "/v1/settlements/4/withdraw", json!({})).await.expect(200);
+    assert_eq!(platform.get(&platform.admin, &kept).await.expect(200)["settlement"], 2);
+    // What cannot be read is not kept; too large a one neither.
+    let mut large = over(&platform, mapping("5"));
+    large["users"] = json!({ "x".repeat(70_000): "us" });
+    let body = json!({ "mapping": large, "csv": file(&rows), "keep": true });
+    platform.post(&platform.admin, "/v1/settlements", body).await.problem("invalid");
+}

@@ -1,9 +1,9 @@
 //! Questions about suppliers' statements, and what was metered on a supplier's pools.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use base::{AttemptId, JobId, Money, PoolId, Span, Timestamp};
+use base::{AttemptId, JobId, Money, PoolId, Span, SupplierId, Timestamp};
 use model::Attempt;
 use ports::StoreError;
 use rating::Interval;
@@ -73,6 +73,14 @@ impl SqlStore {
         let mut select = Select::new(self.kind(), "SELECT v, doc FROM settlements");
         select.filter("number = ").int(codec::natural(number));
         self.find(select.text, select.args, |row| codec::get(row, 0)).await
+    }
+
+    /// By supplier: of the statements that were not withdrawn the newest whose mapping was kept, and that mapping.
+    pub async fn kept_mappings(&self) -> Result<BTreeMap<SupplierId, (u64, Arc<str>)>, StoreError> {
+        let mut select = Select::new(self.kind(), "SELECT v, doc FROM settlements");
+        select.filter("state <> ").int(state_number(State::Withdrawn)).push(" ORDER BY number");
+        let all: Vec<Statement> = self.list(select.text, select.args, |row| codec::get(row, 0)).await?;
+        Ok(all.into_iter().filter_map(|s| Some((s.supplier, (s.number, s.mapping?)))).collect())
     }
 
     /// The statements that were accepted within `from..to`, in the order of their numbers.
