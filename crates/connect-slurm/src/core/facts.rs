@@ -15,8 +15,10 @@ pub fn join(first: Option<String>, second: Option<String>) -> Option<String> {
     }
 }
 
-/// Longest time that the launch of a batch job takes before its first line runs, in Slurm's whole seconds.
-const LAUNCH_SECS: i64 = 2;
+/// Longest time from Slurm's start of a batch job to the word of a slurmd that it cannot launch it: usually a second, and as long as a
+/// message may take (`MessageTimeout`, 10 s by default) where the slurmd is slow or was away. A job without a line of its own ran
+/// nothing in that time.
+const LAUNCH_SECS: i64 = 15;
 /// A slurmd that cannot launch a job has it cancelled by number, and asks a controller that is away for as long as a message may take
 /// (`MessageTimeout`, 10 s by default). One that comes back set to an older state has given the number to another job by then.
 const STRAY_SECS: i64 = 15;
@@ -298,16 +300,21 @@ mod tests {
         assert_eq!(gone.state, SlurmState::NodeFail);
         let began = Evidence { owner: Some(7), ..Evidence::default() };
         for (exit, end, evidence) in
-            [((2, 0), 101, &began), ((2, 0), 103, &Evidence::default()), ((119, 0), 101, &Evidence::default())]
+            [((2, 0), 101, &began), ((2, 0), 116, &Evidence::default()), ((119, 0), 101, &Evidence::default())]
         {
             let mut failed = Facts { exit, ..facts(SlurmState::Failed, Some(100), end) };
             failed.correct(evidence, Some(7));
             assert_eq!(failed.state, SlurmState::Failed, "{exit:?} {end}");
         }
+        // A slurmd that was away for some seconds refuses the launch later.
+        let mut late = facts(SlurmState::Cancelled, Some(100), 104);
+        assert!(late.is_doubtful(false));
+        late.correct(&Evidence::default(), Some(7));
+        assert_eq!(late.state, SlurmState::NodeFail);
         // It ran, or it had run for a while: somebody cancelled it.
         for (mut cancelled, evidence) in [
             (facts(SlurmState::Cancelled, Some(100), 101), ended(7, 101, None)),
-            (facts(SlurmState::Cancelled, Some(100), 110), Evidence::default()),
+            (facts(SlurmState::Cancelled, Some(100), 116), Evidence::default()),
         ] {
             cancelled.correct(&evidence, Some(7));
             assert_eq!(cancelled.state, SlurmState::Cancelled);
