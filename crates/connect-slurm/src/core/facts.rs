@@ -139,12 +139,13 @@ impl Facts {
     }
 
     /// Ends of which the wrapper's own marks know more than Slurm: a node that is given up may have finished its work, and a
-    /// cancel within [`LAUNCH_SECS`] of the start may be a launch that slurmd refused. So may one of a job that Slurm shows as
-    /// never started although it was seen running (`was_seen`): slurmd cancels a job whose launch a controller that was set back
-    /// to an older state does not confirm. A failure in that time may be one of the launch as well.
+    /// cancel of what had begun may be that of a launch after its end ([`Facts::is_echo`]), or within [`LAUNCH_SECS`] of the start
+    /// a launch that slurmd refused. So may one of a job that Slurm shows as never started although it was seen running
+    /// (`was_seen`): slurmd cancels a job whose launch a controller that was set back to an older state does not confirm. A failure
+    /// in that time may be one of the launch as well.
     pub fn is_doubtful(&self, was_seen: bool) -> bool {
-        let is_odd_cancel = self.is_odd_cancel() && (was_seen || self.start.is_some());
-        self.state == SlurmState::NodeFail || is_odd_cancel || self.is_stray_cancel() || self.is_odd_failure()
+        let is_cancel = self.state == SlurmState::Cancelled && (was_seen || self.start.is_some());
+        self.state == SlurmState::NodeFail || is_cancel || self.is_stray_cancel() || self.is_odd_failure()
     }
 
     fn is_brief(&self, start: i64) -> bool {
@@ -170,10 +171,15 @@ impl Facts {
     }
 
     /// The job that this is about had ended before this start, or without one: a controller that was set back to an older state has launched it
-    /// once more, or believes so, and nothing ran then.
+    /// once more, or believes so, and nothing ran then. slurmdbd shows such a launch for a while with the start of the first: a job
+    /// that had come to its own exit in an earlier second than that of its cancel, or of a copy that gave way, was not cancelled either.
     pub fn is_echo(&self, evidence: &Evidence, number: Option<JobNumber>) -> bool {
-        let ended = evidence.ended.as_ref().filter(|ended| Some(ended.number) == number && ended.exit.is_some());
-        ended.is_some_and(|ended| self.start.is_none_or(|start| ended.at.as_secs() < start))
+        let ended = evidence.ended.as_ref().filter(|ended| Some(ended.number) == number);
+        let Some((at, exit)) = ended.and_then(|ended| Some((ended.at.as_secs(), ended.exit?))) else { return false };
+        let gave_way = self.state == SlurmState::Failed && states::is_wrappers(self.exit.0);
+        let may_be_later = self.state == SlurmState::Cancelled || gave_way;
+        let is_before_end = exit.signal == 0 && self.end.is_some_and(|end| at < end);
+        self.start.is_none_or(|start| at < start) || may_be_later && is_before_end
     }
 
     /// What an echo is about: the run that its job has left the marks of.
@@ -230,7 +236,7 @@ mod tests {
     use model::Exit;
 
     use super::*;
-    use crate::evidence::Ended;
+    use crate::evidence::{Ended, Started};
 
     fn facts(state: SlurmState, start: Option<i64>, end: i64) -> Facts {
         Facts {
@@ -253,6 +259,10 @@ mod tests {
         Evidence { owner: Some(number), started: None, ended: Some(ended) }
     }
 
+    fn started(number: JobNumber, at: i64) -> Started {
+        Started { at: Timestamp::from_secs(at), number, restarts: 0, host: "n1".to_owned() }
+    }
+
     #[test]
     fn work_that_ran_to_its_end_on_a_lost_node_counts() {
         for (code, state) in [(0, SlurmState::Completed), (3, SlurmState::Failed)] {
@@ -267,6 +277,27 @@ mod tests {
             lost.correct(&evidence, Some(7));
             assert_eq!((lost.state, lost.end), (SlurmState::NodeFail, Some(130)));
         }
+    }
+
+    /// As slurmdbd had a job that was launched again 14 s after its end, by a controller that was set back: the launch was refused.
+    #[test]
+    fn a_cancel_after_the_jobs_own_end_is_of_a_later_launch() {
+        let mixed = |state, exit| Facts { submitted: Some(110), exit: (exit, 0), ..facts(state, Some(110), 127) };
+        let done = ended(61, 113, Some(Exit::default()));
+        let cancel = mixed(SlurmState::Cancelled, 0);
+        assert!(cancel.is_doubtful(true) && cancel.is_echo(&done, Some(61)));
+        let own = cancel.of_echo(&Evidence { started: Some(started(61, 112)), ..done.clone() }, Some(110));
+        assert_eq!((&own.state, own.start, own.end), (&SlurmState::Completed, Some(110), Some(113)));
+        assert!(
+            mixed(SlurmState::Failed, crate::states::EXIT_SUPERSEDED).is_echo(&done, Some(61)),
+            "a copy that gave way"
+        );
+        assert!(!mixed(SlurmState::Failed, 3).is_echo(&done, Some(61)), "an end of its own");
+        // Somebody cancelled it: it ends then or later, or by the signal.
+        let cancel = mixed(SlurmState::Cancelled, 0);
+        assert!(!cancel.is_echo(&ended(61, 127, Some(Exit::default())), Some(61)));
+        assert!(!cancel.is_echo(&ended(61, 113, Some(Exit { code: 0, signal: 15 })), Some(61)));
+        assert!(!cancel.is_echo(&done, Some(62)) && !cancel.is_echo(&Evidence::default(), Some(61)));
     }
 
     #[test]
