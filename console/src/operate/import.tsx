@@ -1,6 +1,6 @@
 // Taking a supplier's statement in: its CSV file, and which of its columns is what, unless that was kept with an earlier one.
 import { useNavigate } from '@tanstack/react-router';
-import { useRef, useState } from 'react';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api, unwrap } from '../api/client';
@@ -16,7 +16,6 @@ export function ImportDialog({ suppliers, onClose }: { suppliers: readonly Schem
   const [supplier, setSupplier] = useState(suppliers[0]);
   const [anew, setAnew] = useState(false);
   const keptWith = anew ? undefined : supplier?.mapping_of;
-  const file = useRef<HTMLInputElement>(null);
   const columns: Option[] = [{ value: '', label: t('opBiz.noColumn') }, ...headings(csv).map((name) => ({ value: name, label: name }))];
   const column = (name: string, label: string): Field => ({ name, label, kind: 'select', options: columns });
   const columnFields: Field[] = [
@@ -66,7 +65,7 @@ export function ImportDialog({ suppliers, onClose }: { suppliers: readonly Schem
         </label>
         <label>
           <span className="sheet-label">{t('opBiz.file')}</span>
-          <input ref={file} type="file" name="file" accept=".csv,text/csv,text/plain" required className="file" onChange={(event) => void event.target.files?.[0]?.text().then(setCsv)} />
+          <input type="file" name="file" accept=".csv,text/csv,text/plain" required className="file" onChange={(event) => void event.target.files?.[0]?.text().then(setCsv)} />
         </label>
         {supplier?.mapping_of != null && (
           <label className="sheet-check">

@@ -31,9 +31,6 @@ const fn half() -> u32 {
 const fn work() -> LineKind {
     LineKind::Work
 }
-fn is_false(is: &bool) -> bool {
-    !*is
-}
 fn is_work(kind: &LineKind) -> bool {
     *kind == LineKind::Work
 }
@@ -192,7 +189,7 @@ pub struct StatementImport {
     /// The whole file.
     pub csv: String,
     /// The mapping is kept for the supplier's next statement, in place of the one that was.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep: bool,
 }
 

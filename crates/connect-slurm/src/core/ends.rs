@@ -418,7 +418,7 @@ impl Inner {
 
     /// The last word on an attempt, checked against what the wrapper's own exits mean. False: it was not the last word.
     async fn finish(&self, attempt: AttemptId, mut facts: Facts, runs: &[&AccountedRun]) -> bool {
-        let is_odd = facts.state == SlurmState::Failed && states::is_wrappers(facts.exit.0);
+        let is_odd = facts.is_wrappers();
         let mut before_it_began = false;
         let cause = self.table().attempts.get(&attempt).and_then(|entry| entry.end).map(|end| end.how.cause);
         let shown = self.table().attempts.get(&attempt).and_then(|entry| entry.told.started);

@@ -15,13 +15,10 @@ pub fn join(first: Option<String>, second: Option<String>) -> Option<String> {
     }
 }
 
-/// Longest time from Slurm's start of a batch job to the word of a slurmd that it cannot launch it: usually a second, and as long as a
-/// message may take (`MessageTimeout`, 10 s by default) where the slurmd is slow or was away. A job without a line of its own ran
-/// nothing in that time.
-const LAUNCH_SECS: i64 = 15;
-/// A slurmd that cannot launch a job has it cancelled by number, and asks a controller that is away for as long as a message may take
-/// (`MessageTimeout`, 10 s by default). One that comes back set to an older state has given the number to another job by then.
-const STRAY_SECS: i64 = 15;
+/// A slurmd that cannot launch a job has it cancelled by number: within a second, or as long as a message may take
+/// (`MessageTimeout`, 10 s by default) where it is slow or its controller is away. A job without a line of its own ran nothing in
+/// that time; and a controller that comes back set to an older state has given the number to another job by then.
+const REFUSAL_SECS: i64 = 15;
 
 /// An end, wherever it was found. Times are the cluster's, seconds.
 #[derive(Clone, Debug)]
@@ -139,7 +136,7 @@ impl Facts {
     }
 
     /// Ends of which the wrapper's own marks know more than Slurm: a node that is given up may have finished its work, and a
-    /// cancel of what had begun may be that of a launch after its end ([`Facts::is_echo`]), or within [`LAUNCH_SECS`] of the start
+    /// cancel of what had begun may be that of a launch after its end ([`Facts::is_echo`]), or within [`REFUSAL_SECS`] of the start
     /// a launch that slurmd refused. So may one of a job that Slurm shows as never started although it was seen running
     /// (`was_seen`): slurmd cancels a job whose launch a controller that was set back to an older state does not confirm. A failure
     /// in that time may be one of the launch as well.
@@ -148,14 +145,19 @@ impl Facts {
         self.state == SlurmState::NodeFail || is_cancel || self.is_stray_cancel() || self.is_odd_failure()
     }
 
-    fn is_brief(&self, start: i64) -> bool {
-        self.end.is_some_and(|end| end - start <= LAUNCH_SECS)
+    /// Ended with an exit of the wrapper's own.
+    pub fn is_wrappers(&self) -> bool {
+        self.state == SlurmState::Failed && states::is_wrappers(self.exit.0)
     }
 
-    /// Cancelled within [`STRAY_SECS`] of its arrival: that may be meant for another job which had its number.
+    fn is_brief(&self, start: i64) -> bool {
+        self.end.is_some_and(|end| end - start <= REFUSAL_SECS)
+    }
+
+    /// Cancelled within [`REFUSAL_SECS`] of its arrival: that may be meant for another job which had its number.
     fn is_stray_cancel(&self) -> bool {
         let age = self.end.zip(self.submitted).map(|(end, submitted)| end - submitted);
-        self.state == SlurmState::Cancelled && age.is_some_and(|age| age <= STRAY_SECS)
+        self.state == SlurmState::Cancelled && age.is_some_and(|age| age <= REFUSAL_SECS)
     }
 
     fn is_odd_cancel(&self) -> bool {
@@ -176,8 +178,7 @@ impl Facts {
     pub fn is_echo(&self, evidence: &Evidence, number: Option<JobNumber>) -> bool {
         let ended = evidence.ended.as_ref().filter(|ended| Some(ended.number) == number);
         let Some((at, exit)) = ended.and_then(|ended| Some((ended.at.as_secs(), ended.exit?))) else { return false };
-        let gave_way = self.state == SlurmState::Failed && states::is_wrappers(self.exit.0);
-        let may_be_later = self.state == SlurmState::Cancelled || gave_way;
+        let may_be_later = self.state == SlurmState::Cancelled || self.is_wrappers();
         let is_before_end = exit.signal == 0 && self.end.is_some_and(|end| at < end);
         self.start.is_none_or(|start| at < start) || may_be_later && is_before_end
     }

@@ -53,6 +53,11 @@ impl Supply {
         let by_id = text.parse().ok().and_then(|id| self.pools.get(&id));
         by_id.or_else(|| self.pools.values().find(|p| &*p.name == text))
     }
+    /// By name or id.
+    pub fn find_supplier(&self, text: &str) -> Option<&Supplier> {
+        let by_id = text.parse().ok().and_then(|id| self.suppliers.get(&id));
+        by_id.or_else(|| self.suppliers.values().find(|s| &*s.name == text))
+    }
 }
 
 /// What is remembered of names, with its age.

@@ -7,8 +7,6 @@ use store::{BillLine, BillSum, MarginRow};
 use wire::MarginBy;
 use wire::money::{self, Bill};
 
-use crate::statements::focus;
-
 /// Microseconds in an hour.
 const HOUR: u128 = 3_600_000_000;
 
@@ -230,7 +228,7 @@ fn used_row(out: &mut String, line: &money::BillUsage, from: &str, to: &str) {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let said = [Some(line.unit.as_str()), line.model.as_deref(), line.kind.as_deref()];
     let what = said.into_iter().flatten().collect::<Vec<_>>().join(" ");
-    let (category, _) = focus::service(super::usage::unit(line.unit).ok());
+    let (category, _) = super::usage::category(super::usage::unit(line.unit).ok());
     let none = || Field::Plain("");
     let fields: [Field<'_>; COLUMNS.len()] = [
         Field::Plain(&charge),

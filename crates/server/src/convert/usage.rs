@@ -17,6 +17,16 @@ pub fn quantity(unit: Unit, pieces: u128) -> String {
     format!("{whole}.{:06}", rest * 1_000_000 / unit.pieces())
 }
 
+/// FOCUS's service category and subcategory of what is used, by the unit in which it is told; none: running time.
+pub const fn category(used: Option<Unit>) -> (&'static str, &'static str) {
+    match used {
+        Some(Unit::GibMonth) => ("Storage", "Other (Storage)"),
+        Some(Unit::GibMoved) => ("Networking", "Other (Networking)"),
+        Some(Unit::Request | Unit::Kilotoken) => ("AI and Machine Learning", "Other (AI and Machine Learning)"),
+        Some(Unit::CoreHour | Unit::GibHour | Unit::CardHour | Unit::NodeHour) | None => ("Compute", "Other (Compute)"),
+    }
+}
+
 fn word(unit: Unit) -> PriceUnit {
     PriceUnit::parse(unit.as_str()).unwrap_or(PriceUnit::Request)
 }

@@ -164,10 +164,12 @@ impl Source {
         let projects: Vec<ProjectId> = found.items.iter().filter_map(|grant| grant.project).collect();
         let users: Vec<UserId> = found.items.iter().filter_map(|grant| grant.user).collect();
         let (projects, users) = (self.store.projects_of(&projects).await?, self.store.users_of(&users).await?);
+        let projects: HashMap<_, _> = projects.into_iter().map(|project| (project.id, project.name)).collect();
+        let users: HashMap<_, _> = users.into_iter().map(|user| (user.id, user.name)).collect();
         let row = |grant: &rating::Grant| {
-            let project = projects.iter().find(|project| Some(project.id) == grant.project);
-            let user = users.iter().find(|user| Some(user.id) == grant.user);
-            sheets::grant(grant, project.map(|project| &*project.name), user.map(|user| &*user.name))
+            let project = grant.project.and_then(|id| projects.get(&id));
+            let user = grant.user.and_then(|id| users.get(&id));
+            sheets::grant(grant, project.map(|name| &**name), user.map(|name| &**name))
         };
         Ok((found.items.iter().map(row).collect(), Step::to(found.next)))
     }

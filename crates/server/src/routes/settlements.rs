@@ -7,7 +7,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base::{PoolId, Span};
 use engine::{Command, Draft, Report, Settling};
-use model::Supplier;
 use rating::settlement::{self as pure, Dispute, Short, State, Statement};
 use store::{LineFilter, WorkPeriod};
 use wire::page::PageQuery;
@@ -19,7 +18,7 @@ use wire::{ErrorCode, LineResolution, LinesOnly, Page};
 
 use super::money::amount;
 use super::{page, plain_text, unexpected};
-use crate::access::{AuditAccess, Body, Caller, Meta, OperatorAccess, Params, Segments, Supply};
+use crate::access::{AuditAccess, Body, Caller, Meta, OperatorAccess, Params, Segments};
 use crate::convert::{self, settlement as show};
 use crate::limits::MEMO_CHARS_MAX;
 use crate::problem::Failure;
@@ -57,7 +56,7 @@ pub(super) async fn import(
         return Err(Failure::invalid("mapping.to", "comes after `from`, by a year at most"));
     }
     let supply = access.names().supply().await?;
-    let supplier = find_supplier(&supply, &written.supplier).ok_or_else(|| Failure::not_found("supplier"))?.id;
+    let supplier = supply.find_supplier(&written.supplier).ok_or_else(|| Failure::not_found("supplier"))?.id;
     let currency = show::currency(&written.currency)?;
     let to_keep = keep.then(|| kept(&written)).transpose()?;
     let draft = Draft { supplier, statement: statement.into(), from, to, currency, mapping: to_keep };
@@ -91,11 +90,6 @@ fn kept(mapping: &StatementMapping) -> Result<Arc<str>, Failure> {
         return Err(Failure::invalid("keep", format!("a mapping of more than {MAPPING_BYTES_MAX} bytes is not kept")));
     }
     Ok(text.into())
-}
-
-fn find_supplier<'a>(supply: &'a Supply, text: &str) -> Option<&'a Supplier> {
-    let by_id = text.parse().ok().and_then(|id| supply.suppliers.get(&id));
-    by_id.or_else(|| supply.suppliers.values().find(|s| &*s.name == text))
 }
 
 fn done(report: Report) -> Result<u64, Failure> {

@@ -96,12 +96,10 @@ pub(super) async fn set(
     told.map(Json).ok_or_else(|| Failure::not_found("supplier"))
 }
 
-/// By id, or by name.
+/// By name or id.
 async fn named(caller: &Caller, text: &str) -> Result<SupplierId, Failure> {
-    let suppliers = caller.app().store.suppliers().await?;
-    let by_id = text.parse().ok().and_then(|id: SupplierId| suppliers.iter().find(|s| s.id == id));
-    let found = by_id.or_else(|| suppliers.iter().find(|s| &*s.name == text));
-    Ok(found.ok_or_else(|| Failure::not_found("supplier"))?.id)
+    let supply = caller.names().supply().await?;
+    Ok(supply.find_supplier(text).ok_or_else(|| Failure::not_found("supplier"))?.id)
 }
 
 /// How a supplier's statements are read, as it was kept when one was taken in.

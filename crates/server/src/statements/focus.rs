@@ -86,16 +86,6 @@ fn described(line: &Line) -> String {
     }
 }
 
-/// The specification's category and subcategory of what is used, by the unit in which it is told; none: running time.
-pub const fn service(used: Option<Unit>) -> (&'static str, &'static str) {
-    match used {
-        Some(Unit::GibMonth) => ("Storage", "Other (Storage)"),
-        Some(Unit::GibMoved) => ("Networking", "Other (Networking)"),
-        Some(Unit::Request | Unit::Kilotoken) => ("AI and Machine Learning", "Other (AI and Machine Learning)"),
-        Some(Unit::CoreHour | Unit::GibHour | Unit::CardHour | Unit::NodeHour) | None => ("Compute", "Other (Compute)"),
-    }
-}
-
 /// A unit as the specification writes them.
 const fn unit_name(unit: Unit) -> &'static str {
     match unit {
@@ -136,7 +126,7 @@ pub fn row(of: &TenantStatement, line: &Line) -> Option<String> {
     let work = line.work.as_ref();
     let cost = line.amount.to_string();
     // A fee is one of its own; usage is counted by the hour.
-    let (service, subcategory) = service(line.used.as_ref().map(|used| used.unit));
+    let (service, subcategory) = convert::usage::category(line.used.as_ref().map(|used| used.unit));
     let used = line.used.as_ref();
     let (quantity, unit) = match used {
         Some(used) => (convert::usage::quantity(used.unit, used.pieces), unit_name(used.unit)),
