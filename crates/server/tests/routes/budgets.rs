@@ -10,7 +10,7 @@ const WORKS: &str = "#!/bin/sh\n#SBATCH --ntasks=1 --mem=1G --time=5\nsleep 60\n
 async fn billed(platform: &Platform, token: &str) -> Value {
     let job = platform.submit(token, WORKS).await;
     platform.until(token, &job, &["RUNNING"]).await;
-    platform.machine.tick(Span::from_secs(60)).await;
+    platform.pass(Span::from_secs(60)).await;
     platform.until(token, &job, &["COMPLETED"]).await["charged"].clone()
 }
 

@@ -17,7 +17,7 @@ async fn work_appears_on_the_bill_and_in_the_margin() {
     let held = platform.get(&anna, "/v1/tenants/lab/wallet").await.expect(200);
     assert_ne!(held["held"], "0.00");
     platform.until(&anna, &job, &["RUNNING"]).await;
-    platform.machine.tick(Span::from_secs(90)).await;
+    platform.pass(Span::from_secs(90)).await;
     let shown = platform.until(&anna, &job, &["COMPLETED"]).await;
     let charged = shown["charged"].as_str().unwrap();
     assert_ne!(charged, "0.00");
@@ -76,7 +76,7 @@ async fn a_bill_over_several_currencies_has_a_total_in_each() {
     for token in [&bob, &anna] {
         let job = platform.submit(token, WORKS).await;
         platform.until(token, &job, &["RUNNING"]).await;
-        platform.machine.tick(Span::from_secs(90)).await;
+        platform.pass(Span::from_secs(90)).await;
         charged.push(platform.until(token, &job, &["COMPLETED"]).await["charged"].clone());
     }
     let whole = bill("").await;
@@ -142,7 +142,7 @@ async fn pools_show_what_is_free_and_nodes_can_be_drained() {
     let clusters = platform.get(admin, "/v1/clusters").await.expect(200);
     assert_eq!((&clusters["items"][0]["supplier_name"], &clusters["items"][0]["pools"]), (&json!("own"), &json!(1)));
     assert_eq!(clusters["items"][0]["version"], "fake");
-    platform.machine.tick(Span::from_secs(120)).await;
+    platform.pass(Span::from_secs(120)).await;
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn a_book_of_items_is_shown_to_whom_it_concerns_and_tried_on_a_month() {
     let anna = platform.user("anna", "member", "lab").await;
     let job = platform.submit(&anna, WORKS).await;
     platform.until(&anna, &job, &["RUNNING"]).await;
-    platform.machine.tick(Span::from_secs(90)).await;
+    platform.pass(Span::from_secs(90)).await;
     let charged = platform.until(&anna, &job, &["COMPLETED"]).await["charged"].clone();
     let now = platform.running.app.clock.now();
     let month = rating::tariff::UtcOffset::UTC.month_of(now).to_string();

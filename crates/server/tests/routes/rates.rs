@@ -92,7 +92,7 @@ async fn a_report_in_one_currency_converts_each_day_by_its_rate_or_says_which_it
             let token = platform.token(user, model::TokenScope::Full).await;
             let job = platform.submit(&token, WORKS).await;
             platform.until(&token, &job, &["RUNNING"]).await;
-            platform.machine.tick(Span::from_secs(90)).await;
+            platform.pass(Span::from_secs(90)).await;
             platform.until(&token, &job, &["COMPLETED"]).await;
         }
         platform.pass(Span::from_hours(24)).await;

@@ -26,7 +26,7 @@ async fn reports_add_up_to_the_ledger() {
         let user = platform.user(&format!("of-{tenant}"), "member", tenant).await;
         let job = platform.submit(&user, WORKS).await;
         platform.until(&user, &job, &["RUNNING"]).await;
-        platform.machine.tick(Span::from_secs(90)).await;
+        platform.pass(Span::from_secs(90)).await;
         platform.until(&user, &job, &["COMPLETED"]).await;
     }
     // Each change of a node's state ends a stretch of its pool.
@@ -112,7 +112,7 @@ async fn what_a_tenant_owes_is_as_old_as_its_unpaid_charges() {
     let anna = platform.user("anna", "member", "lab").await;
     let job = platform.submit(&anna, WORKS).await;
     platform.until(&anna, &job, &["RUNNING"]).await;
-    platform.machine.tick(Span::from_secs(90)).await;
+    platform.pass(Span::from_secs(90)).await;
     let charged = platform.until(&anna, &job, &["COMPLETED"]).await["charged"].clone();
     let ages = async |after: i64| {
         platform.pass(Span::from_hours(after * 24)).await;
@@ -162,7 +162,7 @@ async fn days_of_reports_begin_where_those_of_statements_do() {
     let admin = platform.token("admin", model::TokenScope::Full).await;
     let job = platform.submit(&admin, WORKS).await;
     platform.until(&admin, &job, &["RUNNING"]).await;
-    platform.machine.tick(Span::from_secs(90)).await;
+    platform.pass(Span::from_secs(90)).await;
     platform.until(&admin, &job, &["COMPLETED"]).await;
 
     let there = platform.running.app.clock.now() + Span::from_hours(8);

@@ -111,7 +111,7 @@ async fn a_log_is_followed_from_before_its_start_to_its_end() {
     let first = tail.next().await.unwrap();
     assert_eq!((first.event.as_str(), first.id.as_str()), ("log", "10"));
     assert_eq!(first.data, json!({ "offset": 0, "text": "一二三\n" }));
-    platform.machine.tick(Span::from_secs(6)).await;
+    platform.pass(Span::from_secs(6)).await;
     platform.until(admin, &job, &["COMPLETED"]).await;
     let second = tail.next().await.unwrap();
     assert_eq!(second.data, json!({ "offset": 10, "text": "done\n" }));
