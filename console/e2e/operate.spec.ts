@@ -156,18 +156,31 @@ test('a contract is signed and shown, a grant is given and revoked', async () =>
   await expect(row.locator('.state')).toHaveText('revoked');
 });
 
+/** A supplier's file of one line, as a spreadsheet saves it in China: in GBK, with a title, a line of totals and a decimal comma. */
+const asSent = (attempt: string, hours: string, net: string) =>
+  Buffer.concat([
+    Buffer.from('Harbour;;\nattempt;hours;'),
+    Buffer.from([0xbd, 0xf0, 0xb6, 0xee]),
+    Buffer.from(`\natt_000000000000000000000000000000${attempt}_1;${hours};${net}\nTotal;;${net}\n`),
+  ]);
+
 test('a statement is taken in, its line settled, accepted and paid', async () => {
   await page.goto('/operate/business/suppliers');
   await button('Take a statement in').click();
-  const csv = 'attempt,hours,net\natt_000000000000000000000000000000ff_1,10,2.50\n';
-  await sheet().locator('[name=file]').setInputFiles({ name: 'october.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+  await sheet().locator('[name=file]').setInputFiles({ name: 'october.csv', mimeType: 'text/csv', buffer: asSent('ff', '10', '2,50') });
+  await expect(sheet()).toContainText('read as GB 18030');
   await field('supplier').selectOption(`portco-${RUN}`);
   await field('statement').fill(`2026/${RUN}`);
   const year = new Date().getUTCFullYear();
   await field('from').fill(`${year}-01-01`);
   await field('to').fill(`${year + 1}-01-01`);
+  await sheet().getByText('More about the file').click();
+  await field('skipFirst').fill('1');
+  await field('skipLast').fill('1');
+  await field('decimal').selectOption('1234,50');
+  await sound('statement-new');
   await field('attempt').selectOption('attempt');
-  await field('amount').selectOption('net');
+  await field('amount').selectOption('金额');
   await field('quantity').selectOption('hours');
   await field('quantityUnit').selectOption('core_hours');
   await sheet().getByRole('button', { name: 'Read and match' }).click();
@@ -193,8 +206,7 @@ test('the next statement of the same supplier is read as the one before', async 
   await field('supplier').selectOption(`portco-${RUN}`);
   await expect(field('asKept')).toBeChecked();
   await expect(field('attempt')).toHaveCount(0);
-  const csv = 'attempt,hours,net\natt_000000000000000000000000000000fe_1,4,1.25\n';
-  await sheet().locator('[name=file]').setInputFiles({ name: 'november.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+  await sheet().locator('[name=file]').setInputFiles({ name: 'november.csv', mimeType: 'text/csv', buffer: asSent('fe', '4', '1,25') });
   await field('statement').fill(`2026/${RUN}/next`);
   const year = new Date().getUTCFullYear();
   await field('from').fill(`${year}-01-01`);
@@ -290,11 +302,14 @@ test('a tenant is made, paid in, budgeted, suspended; its user is found, and the
   await button('Readmit').click();
   await sheet().getByRole('button', { name: 'Readmit' }).click();
   await expect(page.locator('.state', { hasText: 'suspended' })).toHaveCount(0);
+  // The page before has a field of the same name, and stands until the next one is there.
   await page.getByRole('link', { name: 'Users', exact: true }).click();
+  await expect(page.getByRole('heading', { name: 'Users', level: 1 })).toBeVisible();
   await page.getByLabel('Search', { exact: true }).fill(given.owner);
   await expect(page.locator('tbody tr')).toHaveCount(1);
   await sound('users');
   await page.getByRole('link', { name: 'Audit log' }).click();
+  await expect(page.getByRole('heading', { name: 'Audit log', level: 1 })).toBeVisible();
   await page.getByLabel('Search', { exact: true }).fill('budget.set');
   await expect(page).toHaveURL(/q=budget/);
   await expect(page.locator('tbody tr').first()).toContainText('500');

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 
 import type { JobSummary, Pool } from '../api/types';
 import { dayEnd, dayStart } from './found';
-import { headings, mappingOf, separator } from './mapping';
 import type { Schemas } from './queries';
 import { alarms, load, queueByClass, reserveOf, uses } from './standing';
 
@@ -60,19 +59,6 @@ describe('alarms', () => {
     });
     expect(told.map((alarm) => alarm.kind)).toEqual(['nodesDown', 'findings', 'overdue', 'disputed']);
     expect(told[2]).toMatchObject({ name: 'late', amount: '7.50' });
-  });
-});
-
-describe('a statement', () => {
-  test('has the headings of its first line', () => {
-    expect(headings('\uFEFF"Job; no";core hours;net\r\n1;2;3')).toEqual(['Job; no', 'core hours', 'net']);
-    expect(separator('a\tb\tc,d')).toBe('\t');
-    expect(headings('')).toEqual([]);
-  });
-  test('is mapped by the columns that were chosen', () => {
-    expect(mappingOf({ attempt: 'id', amount: 'net', job: '', quantity: 'h', quantityUnit: 'core_hours', tolerance: '0.1', perMille: '5', offset: '' })).toEqual({
-      columns: { attempt: 'id', amount: 'net', quantity: { core_hours: 'h' } }, tolerance: { amount: '0.1', per_mille: 5 },
-    });
   });
 });
 

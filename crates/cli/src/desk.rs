@@ -10,8 +10,10 @@ use crate::settings::Settings;
 use crate::text::{Lang, Word};
 use crate::view::View;
 
-/// Largest script read, in bytes: one more than the server takes, so that it is the server that refuses.
-const INPUT_BYTES_MAX: u64 = jobscript::limits::SCRIPT_BYTES_MAX as u64 + 1;
+/// Bytes read of a script: one more than the server takes, so that it is the server that refuses.
+const SCRIPT_BYTES_READ: u64 = jobscript::limits::SCRIPT_BYTES_MAX as u64 + 1;
+/// Bytes of any other file: some thirty times what one request may have, since reports of usage go in many.
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 pub struct Desk {
     pub settings: Settings,
@@ -101,18 +103,59 @@ impl Desk {
         rpassword::prompt_password(format!("{}: ", prompt.text(self.lang()))).map_err(Fault::file("/dev/tty"))
     }
 
-    /// A text file, or standard input for `-`. On a terminal nobody is left waiting without a word.
-    pub fn read(&self, path: &str) -> Result<String, Fault> {
-        let mut bytes = Vec::new();
-        let read = if path == "-" {
-            if std::io::stdin().is_terminal() {
-                self.tell(Word::ReadingStdin, &[]);
-            }
-            std::io::stdin().lock().take(INPUT_BYTES_MAX).read_to_end(&mut bytes)
-        } else {
-            std::fs::File::open(path).and_then(|file| file.take(INPUT_BYTES_MAX).read_to_end(&mut bytes))
-        };
-        read.map_err(Fault::file(path))?;
-        String::from_utf8(bytes).map_err(|_| Fault::Usage(Word::NotText, vec![("path", path.into())]))
+    /// A script, or standard input for `-`. On a terminal nobody is left waiting without a word.
+    pub fn script(&self, path: &str) -> Result<String, Fault> {
+        if path == "-" && std::io::stdin().is_terminal() {
+            self.tell(Word::ReadingStdin, &[]);
+        }
+        text(path, bytes(path, SCRIPT_BYTES_READ)?)
     }
+
+    /// A text file, or standard input for `-`, whole.
+    ///
+    /// # Errors
+    /// Besides what reading meets, a file of more than 256 MiB.
+    pub fn read(&self, path: &str) -> Result<String, Fault> {
+        text(path, whole(path)?)
+    }
+
+    /// A table that a spreadsheet saved as text, whole: what is not UTF-8 is UTF-16 by its mark, else GB 18030, of which GBK is a
+    /// part; says so.
+    pub fn sheet(&self, path: &str) -> Result<String, Fault> {
+        let bytes = match String::from_utf8(whole(path)?) {
+            Ok(text) => return Ok(text),
+            Err(other) => other.into_bytes(),
+        };
+        let (text, encoding, broken) = encoding_rs::GB18030.decode(&bytes);
+        if broken {
+            return Err(Fault::Usage(Word::NotText, vec![("path", path.into())]));
+        }
+        self.tell(Word::ReadAs, &[("path", path.into()), ("encoding", encoding.name().into())]);
+        Ok(text.into_owned())
+    }
+}
+
+fn bytes(path: &str, most: u64) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    let read = if path == "-" {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
+    };
+    read.map_err(Fault::file(path))?;
+    Ok(bytes)
+}
+
+/// Nothing is cut off: half a statement would be another statement.
+fn whole(path: &str) -> Result<Vec<u8>, Fault> {
+    let bytes = bytes(path, FILE_BYTES_MAX + 1)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let gaps = vec![("path", path.into()), ("max", (FILE_BYTES_MAX >> 20).to_string())];
+        return Err(Fault::Usage(Word::FileTooLarge, gaps));
+    }
+    Ok(bytes)
+}
+
+fn text(path: &str, bytes: Vec<u8>) -> Result<String, Fault> {
+    String::from_utf8(bytes).map_err(|_| Fault::Usage(Word::NotText, vec![("path", path.into())]))
 }

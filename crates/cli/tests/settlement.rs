@@ -123,10 +123,13 @@ fn a_partners_statement_is_matched_settled_booked_and_paid() {
     hw(&server, &["settle", "import", &file, "--mapping", &mapping, "--keep"], 0);
     // The mapping that was kept reads the next one.
     assert!(hw(&server, &["settle", "mapping", "harbour-hpc"], 0).contains("core_seconds = \"core seconds\""));
-    let next = ["settle", "import", &file, "--supplier", "harbour-hpc", "--statement", "2026/2"];
+    let from_a_spreadsheet = in_gbk(&place, &csv);
+    let next = ["settle", "import", &from_a_spreadsheet, "--supplier", "harbour-hpc", "--statement", "2026/2"];
     hw(&server, &next, 2);
     let next = [&next[..], &["--from", "now-1d", "--to", "now"]].concat();
     assert!(hw(&server, &[&next[..], &["--json"]].concat(), 0).contains("2026/2"));
+    let shown = hw(&server, &["settle", "show", "2", "--json"], 0);
+    assert_eq!(shown.matches("\"only_theirs\"").count(), 2, "its last line, in the list and in the sums: {shown}");
     hw(&server, &["settle", "withdraw", "2"], 0);
     // Once.
     hw(&server, &["settle", "import", &file, "--mapping", &mapping], 5);
@@ -166,6 +169,19 @@ fn a_partners_statement_is_matched_settled_booked_and_paid() {
     assert_eq!(difference.map(|a| a.0), Some(payable - all), "{dropped:?}");
     let books = runtime.block_on(audit(folder));
     books.expect_clean();
+}
+
+/// The same statement with a column of remarks, as spreadsheets of China save it; longer than a script may be.
+fn in_gbk(place: &Place, csv: &[String]) -> String {
+    let remark = "超算作业".repeat(700_000 / csv.len());
+    let texts = ["备注"].into_iter().chain(std::iter::repeat(remark.as_str()));
+    let lines = csv.iter().zip(texts).map(|(line, remark)| format!("{},{remark}\r\n", line.trim_end()));
+    let file = place.path().join("from-a-spreadsheet.csv");
+    let text: String = lines.collect();
+    let (bytes, _, broken) = encoding_rs::GBK.encode(&text);
+    assert!(!broken && bytes.len() > 4 << 20);
+    std::fs::write(&file, bytes).expect("a statement");
+    file.to_string_lossy().into_owned()
 }
 
 /// When the first job was handed in, by the server.

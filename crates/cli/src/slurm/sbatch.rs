@@ -85,7 +85,7 @@ fn script(desk: &Desk, command: &Command) -> Result<(String, String), Fault> {
         (Some(line), None) => Ok(("wrap".into(), jobscript::wrap_script(line))),
         (None, path) => {
             let path = path.clone().unwrap_or_else(|| "-".into());
-            let text = desk.read(&path)?;
+            let text = desk.script(&path)?;
             Ok((path, text))
         }
     }

@@ -540,6 +540,8 @@ catalogue! {
     NoHome "neither HOME nor XDG_CONFIG_HOME says where to keep the token" "HOME 与 XDG_CONFIG_HOME 均未设置，无处保存令牌";
     NotSignedIn "no token is kept for {url}" "没有保存 {url} 的令牌";
     NotText "{path} is not UTF-8 text" "{path} 不是 UTF-8 文本";
+    ReadAs "{path} is not UTF-8: read as {encoding}" "{path} 不是 UTF-8，已按 {encoding} 读取";
+    FileTooLarge "{path} has more than {max} MiB; split it" "{path} 超过 {max} MiB，请拆分";
     NameNotText "{path}: the name is not UTF-8" "{path}：文件名不是 UTF-8";
     NotPlainFile "{path}: neither a file nor a folder" "{path}：既非文件也非目录";
     IsFolder "{path} is a folder" "{path} 是目录";

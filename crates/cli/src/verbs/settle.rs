@@ -184,7 +184,7 @@ pub async fn settle(desk: &Desk, args: Settle) -> Result<View, Fault> {
             };
             mapping.tolerance.amount = tolerance.unwrap_or(mapping.tolerance.amount);
             mapping.tolerance.per_mille = tolerance_per_mille.unwrap_or(mapping.tolerance.per_mille);
-            let import = StatementImport { mapping, csv: desk.read(&file)?, keep };
+            let import = StatementImport { mapping, csv: desk.sheet(&file)?, keep };
             let taken = client.import_statement(&import, idempotency_key.as_deref()).await?;
             let gaps = [("n", taken.number.to_string()), ("open", taken.open.to_string())];
             Ok(header(&taken).and(Word::StatementImported.fill(desk.lang(), &gaps)))

@@ -68,7 +68,7 @@ fn stage_in(text: &str) -> Result<InputFile, String> {
 }
 
 fn request(desk: &Desk, script: &str, args: Vec<String>, job: JobFlags) -> Result<JobSubmit, Fault> {
-    let text = desk.read(script)?;
+    let text = desk.script(script)?;
     Ok(hand_in(desk, script, text, args, job.parsed()))
 }
 
