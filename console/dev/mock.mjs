@@ -172,7 +172,7 @@ function page(items, query) {
 function listJobs(query) {
   const states = query.get('state')?.split(',');
   return jobs
-    .filter((job) => (!states || states.includes(job.state)) && (!query.get('name') || job.name === query.get('name')) && (!query.get('user') || job.user_name === query.get('user')) && (!query.get('pool') || job.pool_name === query.get('pool')) && (!query.get('array') || String(job.array?.root_number) === query.get('array')))
+    .filter((job) => (!states || states.includes(job.state)) && job.name.startsWith(query.get('name_prefix') ?? '') && (!query.get('user') || job.user_name === query.get('user')) && (!query.get('pool') || job.pool_name === query.get('pool')) && (!query.get('array') || String(job.array?.root_number) === query.get('array')))
     .sort((a, b) => b.number - a.number);
 }
 

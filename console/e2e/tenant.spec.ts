@@ -63,15 +63,15 @@ test('what people do with jobs: choose many, hold and cancel, keep a view, hide 
   await page.goto('/jobs?view=waiting');
   await expect(page.getByRole('columnheader', { name: 'Project' })).toBeVisible();
   // A view gets a name, and its address is the view.
-  await page.getByRole('textbox', { name: 'Whole name' }).fill('later');
+  await page.getByRole('textbox', { name: 'Name begins with' }).fill('lat');
   await page.keyboard.press('Enter');
-  await expect(page).toHaveURL(/name=later/);
+  await expect(page).toHaveURL(/name=lat(&|$)/);
   await page.getByRole('button', { name: 'Save this view' }).click();
   await page.getByRole('textbox', { name: 'Name of the view' }).fill('my later ones');
   await page.keyboard.press('Enter');
   await page.goto('/jobs');
   await page.getByRole('link', { name: 'my later ones' }).click();
-  await expect(page).toHaveURL(/view=waiting&name=later|name=later&view=waiting/);
+  await expect(page).toHaveURL(/view=waiting&name=lat(&|$)|name=lat&view=waiting/);
   await expect(page.locator('tbody tr')).toHaveCount(1);
   // Bulk: the held job is released and cancelled, then submitted again.
   await page.getByRole('checkbox', { name: 'Choose all on this page' }).check();
@@ -243,6 +243,11 @@ test('by keyboard: go-to keys, the palette, the help; installable', async ({ pag
   await page.getByRole('combobox', { name: 'Find and do' }).fill('movem');
   await page.keyboard.press('Enter');
   await expect(page).toHaveURL(/\/money\/transfers$/);
+  // Jobs are found by how their names begin.
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('mel');
+  await expect(page.locator('.palette')).toContainText(/\d+ melt/);
+  await page.keyboard.press('Escape');
   await page.keyboard.press('Control+k');
   await page.keyboard.type(`${tenant.job}\n`);
   await expect(page).toHaveURL(new RegExp(`/jobs/${tenant.job}$`));

@@ -10,7 +10,7 @@ export type JobSort = NonNullable<NonNullable<paths['/v1/jobs']['get']['paramete
 
 export interface JobFilter {
   state?: string | undefined;
-  name?: string | undefined;
+  name_prefix?: string | undefined;
   user?: string | undefined;
   pool?: string | undefined;
   project?: string | undefined;

@@ -3074,6 +3074,8 @@ export interface components {
             limit?: number | null;
             /** @description Name of a job, whole. */
             name?: string | null;
+            /** @description The beginning of a job's name, its letters as they are; not beside `name`. */
+            name_prefix?: string | null;
             /** @description True: only jobs that have not ended; false: only those that have. */
             open?: boolean | null;
             order?: components["schemas"]["SortOrder"] | null;
@@ -9488,6 +9490,8 @@ export interface operations {
                 project?: string;
                 /** @description Name of a job, whole. */
                 name?: string;
+                /** @description The beginning of a job's name, its letters as they are; not beside `name`. */
+                name_prefix?: string;
                 /** @description Name or id of a pool. */
                 pool?: string;
                 /** @description Name or id of a cluster. */

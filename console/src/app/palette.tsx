@@ -114,7 +114,7 @@ function useJobs(typed: string): Act[] {
     if (name === '') return undefined;
     let wanted = true;
     client
-      .fetchQuery(jobsQuery({ name, limit: JOBS_SHOWN }))
+      .fetchQuery(jobsQuery({ name_prefix: name, limit: JOBS_SHOWN }))
       .then((page) => wanted && setFound({ name, jobs: page.items }))
       .catch(() => undefined);
     return () => void (wanted = false);

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { Button, Input } from 'antd';
-import { type FormEvent, useEffect, useState } from 'react';
+import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { type JobFilter, jobsQuery } from '../api/queries';
@@ -34,7 +34,8 @@ export function JobsPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const { view, since, until, cursor, ...named } = search;
-  const filter: JobFilter = { ...VIEWS[view ?? 'all'], ...named, ...times(search) };
+  const { name, ...exact } = named;
+  const filter: JobFilter = { ...VIEWS[view ?? 'all'], ...exact, name_prefix: name, ...times(search) };
   const jobs = useQuery(jobsQuery({ ...filter, cursor }));
   const { sort: _sort, order: _order, ...narrowing } = named;
   const filtered = Boolean(view ?? since ?? until ?? Object.values(narrowing).find(Boolean));
@@ -157,14 +158,20 @@ function SaveView({ search, onSaved }: { search: JobsSearch; onSaved: (views: Sa
   );
 }
 
-type FilterName = 'name' | 'user' | 'pool' | 'project';
+const FILTER_NAMES = ['name', 'user', 'pool', 'project'] as const;
+type FilterName = (typeof FILTER_NAMES)[number];
 
 function Filters({ search }: { search: JobsSearch }) {
   const { t } = useTranslation();
   const navigate = route.useNavigate();
-  const [draft, setDraft] = useState<JobsSearch>(search);
-  // Back, forward and links change the address under the fields.
-  useEffect(() => setDraft(search), [search]);
+  const [draft, setDraft] = useState<Pick<JobsSearch, FilterName>>(search);
+  // Back, forward and links change the address under the fields; what is being typed into another stays.
+  const before = useRef(search);
+  useEffect(() => {
+    const changed = FILTER_NAMES.filter((name) => before.current[name] !== search[name]);
+    before.current = search;
+    setDraft((typed) => ({ ...typed, ...Object.fromEntries(changed.map((name) => [name, search[name]])) }));
+  }, [search]);
   const apply = (event: FormEvent) => {
     event.preventDefault();
     const trimmed = (name: FilterName) => draft[name]?.trim() || undefined;

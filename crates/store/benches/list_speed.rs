@@ -139,6 +139,10 @@ async fn orders(store: &SqlStore, slow: &mut Slow) {
     }
 }
 
+fn beginning(text: &str) -> JobFilter {
+    JobFilter { name: Some(NameMatch::StartsWith(text.into())), ..JobFilter::default() }
+}
+
 async fn filters(store: &SqlStore, slow: &mut Slow) {
     let one = Scope::Tenant(TenantId::from_u128(1));
     let all = JobFilter::default();
@@ -162,6 +166,10 @@ async fn filters(store: &SqlStore, slow: &mut Slow) {
         ("by pool, none", JobFilter { pools: Some(vec![PoolId::from_u128(9)]), ..all.clone() }),
         ("by user", JobFilter { user: Some(UserId::from_u128(2)), ..all.clone() }),
         ("by name", JobFilter { name: Some(NameMatch::Equals("case-17".into())), ..all.clone() }),
+        ("named case-1…", beginning("case-1")),
+        ("named case-49…", beginning("case-49")),
+        ("named case-500…", beginning("case-500")),
+        ("named so by none", beginning("melt")),
         ("ended in an hour", JobFilter { ended_from: Some(at(500_000)), ended_to: Some(at(503_600)), ..all.clone() }),
         (
             "ended in half of the time",

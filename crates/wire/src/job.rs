@@ -30,6 +30,9 @@ pub struct JobsQuery {
     /// Name of a job, whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The beginning of a job's name, its letters as they are; not beside `name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_prefix: Option<String>,
     /// Name or id of a pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,

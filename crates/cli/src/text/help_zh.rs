@@ -314,6 +314,7 @@ pub const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("*", "project", "仅该项目的"),
     ("users create", "project", "作业未指定项目时的付费项目"),
     ("*", "of_name", "仅该名称的作业"),
+    ("*", "name_prefix", "仅名称以此开头的作业"),
     ("*", "of_array", "仅该作业组的成员"),
     ("*", "on_cluster", "仅该集群上的"),
     ("*", "class", "仅这些优先级：high,urgent"),

@@ -41,6 +41,9 @@ pub struct Filters {
     /// Only jobs of this name
     #[arg(id = "of_name", long = "name", short = 'n', value_name = "NAME")]
     pub name: Option<String>,
+    /// Only jobs whose name begins with this
+    #[arg(long, value_name = "TEXT", conflicts_with = "of_name")]
+    pub name_prefix: Option<String>,
     /// Only in this pool
     #[arg(long, short = 'p', visible_alias = "partition", value_name = "POOL")]
     pub pool: Option<String>,
@@ -76,11 +79,11 @@ fn state(text: &str) -> Result<JobState, String> {
 
 impl Filters {
     fn is_empty(&self) -> bool {
-        let Filters { state, user, tenant, project, name, pool, cluster, class, array, .. } = self;
+        let Filters { state, user, tenant, project, name, name_prefix, pool, cluster, class, array, .. } = self;
         let Filters { since, until, ended_since, ended_until, .. } = self;
         state.is_empty()
             && class.is_empty()
-            && [user, tenant, project, name, pool, cluster, array].iter().all(|filter| filter.is_none())
+            && [user, tenant, project, name, name_prefix, pool, cluster, array].iter().all(|filter| filter.is_none())
             && [since, until, ended_since, ended_until].iter().all(|time| time.is_none())
     }
 
@@ -98,6 +101,7 @@ impl Filters {
             tenant: self.tenant.clone(),
             project: self.project.clone(),
             name: self.name.clone(),
+            name_prefix: self.name_prefix.clone(),
             pool: self.pool.clone(),
             cluster: self.cluster.clone(),
             class: (!self.class.is_empty()).then(|| classes.join(",")),

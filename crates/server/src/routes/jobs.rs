@@ -104,12 +104,22 @@ async fn lives(sight: &Sight, entries: &[JobEntry]) -> Result<HashMap<JobId, Liv
     }
 }
 
+fn name(query: &JobsQuery) -> Result<Option<NameMatch>, Failure> {
+    match (&query.name, &query.name_prefix) {
+        (Some(_), Some(_)) => Err(Failure::invalid("name_prefix", "say `name` or `name_prefix`, not both")),
+        (Some(name), None) => Ok(Some(NameMatch::Equals(name.clone()))),
+        (None, Some(prefix)) => Ok(Some(NameMatch::StartsWith(prefix.clone()))),
+        (None, None) => Ok(None),
+    }
+}
+
 /// The store's filter; `None` when a name in it names nothing, so that no job can pass.
 pub(super) async fn filter(sight: &Sight, scope: Scope, query: &JobsQuery) -> Result<Option<JobFilter>, Failure> {
     for (field, text) in [
         ("user", &query.user),
         ("project", &query.project),
         ("name", &query.name),
+        ("name_prefix", &query.name_prefix),
         ("pool", &query.pool),
         ("cluster", &query.cluster),
         ("array", &query.array),
@@ -121,7 +131,7 @@ pub(super) async fn filter(sight: &Sight, scope: Scope, query: &JobsQuery) -> Re
         states: states(query.state.as_deref())?,
         classes: classes(query.class.as_deref())?,
         open: query.open,
-        name: query.name.clone().map(NameMatch::Equals),
+        name: name(query)?,
         submitted_from: query.submitted_after.map(|t| t.0),
         submitted_to: query.submitted_before.map(|t| t.0),
         ended_from: query.ended_after.map(|t| t.0),

@@ -141,6 +141,10 @@ async fn lists_are_filtered_and_paged() {
     for (query, count) in [
         ("name=many", 4),
         ("name=none", 0),
+        ("name_prefix=ma", 4),
+        ("name_prefix=lat&sort=name&state=HELD", 3),
+        ("name_prefix=Ma", 0),
+        ("name_prefix=m%25", 0),
         ("state=HELD", 7),
         ("state=running,pending", 0),
         ("user=admin", 7),
@@ -165,6 +169,7 @@ async fn lists_are_filtered_and_paged() {
         ("colour=red", "invalid"),
         ("submitted_after=yesterday", "invalid"),
         ("name=%00", "malformed"),
+        ("name=many&name_prefix=ma", "invalid"),
     ] {
         platform.get(admin, &format!("/v1/jobs?{query}")).await.problem(code);
     }

@@ -333,6 +333,8 @@ impl SqlStore {
         Ok(match order.by {
             JobSort::Number => own,
             JobSort::Ended => Some(By::End),
+            // Many names of one beginning stand together in their order.
+            JobSort::Name if jobs.name.is_some() => Some(By::Name),
             _ => None,
         })
     }

@@ -144,8 +144,8 @@ impl Conditions<'_> {
                 select.filter(&column("array_number = ")).int(i64::try_from(*array).unwrap_or(i64::MAX));
             }
             By::Name => {
-                let Some(NameMatch::Equals(name)) = name else { return false };
-                select.filter(&column("name = ")).text(name);
+                let Some(name) = name else { return false };
+                self.name(select, name, column);
             }
             By::User => {
                 let Some(user) = user else { return false };
@@ -184,6 +184,25 @@ impl Conditions<'_> {
             By::Tenant => return false,
         }
         true
+    }
+
+    /// SQLite compares names byte by byte, so those with a beginning stand between it and what comes after all of them; its `LIKE`
+    /// knows no case and is served by no index. PostgreSQL makes such a range by itself where its names are compared so (locale C).
+    fn name(&self, select: &mut Select, name: &NameMatch, column: &dyn Fn(&str) -> String) {
+        match (name, self.kind) {
+            (NameMatch::Equals(name), _) => {
+                select.filter(&column("name = ")).text(name);
+            }
+            (NameMatch::StartsWith(prefix), Kind::Pg) => {
+                select.filter("j.name LIKE ").text(&format!("{}%", escape_like(prefix))).push(" ESCAPE '!'");
+            }
+            (NameMatch::StartsWith(prefix), Kind::Lite) => {
+                select.filter(&column("name >= ")).text(prefix);
+                if let Some(end) = after_all(prefix) {
+                    select.filter(&column("name < ")).text(&end);
+                }
+            }
+        }
     }
 
     /// Counts the rows that one condition leaves, up to one more than are few; false when it is none.
@@ -230,14 +249,20 @@ impl Conditions<'_> {
         if let Some(project) = self.jobs.project {
             select.filter("j.project = ").id(project.as_u128());
         }
-        if let Some(NameMatch::StartsWith(prefix)) = &self.jobs.name {
-            // The second condition is exact where LIKE of SQLite is not: it ignores the case of ASCII letters.
-            select.filter("j.name LIKE ").text(&format!("{}%", escape_like(prefix))).push(" ESCAPE '!'");
-            let chars = prefix.chars().count() as i64;
-            select.filter("substr(j.name, 1, CAST(").int(chars).push(" AS INTEGER)) = ").text(prefix);
-        }
         select.between("j.submitted_at", self.jobs.submitted_from, self.jobs.submitted_to);
     }
+}
+
+/// The least text that comes after every text with this beginning, by code points; none comes after the greatest.
+fn after_all(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        let next = if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(last as u32 + 1) };
+        if let Some(next) = next {
+            return Some(chars.into_iter().chain([next]).collect());
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -246,6 +271,16 @@ mod tests {
     use model::StateCode;
 
     use super::*;
+
+    #[test]
+    fn texts_with_a_beginning_end_before_another_text() {
+        for (prefix, end) in [("melt", "melu"), ("a_\u{d7ff}", "a_\u{e000}"), ("a\u{10ffff}", "b")] {
+            let end = Some(end.to_owned());
+            assert_eq!(after_all(prefix), end);
+            assert!(end.is_some_and(|end| format!("{prefix}\u{10ffff}\u{10ffff}") < end));
+        }
+        assert_eq!((after_all(""), after_all("\u{10ffff}")), (None, None));
+    }
 
     /// The indexes hold what was at the end, and serve only where it is asked for by that name.
     #[test]
