@@ -39,7 +39,6 @@ export function MappingFields({ columns, start, onStart }: Props) {
   ];
   const marks = (...of: [string, string][]): Option[] => of.map(([value, label]) => ({ value, label }));
   const rare: Field[] = [
-    { name: 'skipLast', label: t('opBiz.skipLast'), kind: 'number', value: '0' },
     column('skipColumn', t('opBiz.skipColumn')),
     { name: 'skipText', label: t('opBiz.skipText') },
     named('price'),
@@ -67,13 +66,11 @@ export function MappingFields({ columns, start, onStart }: Props) {
             <span className="sheet-label">{t('opBiz.skipFirst')}</span>
             <input name="skipFirst" type="number" min={0} max={1000} className="field" value={start.skip} onChange={(event) => onStart({ ...start, skip: Math.max(0, event.target.valueAsNumber || 0) })} />
           </label>
-          {rare.slice(0, 1).map((field) => (
-            <FieldLine key={field.name} field={field} />
-          ))}
+          <FieldLine field={{ name: 'skipLast', label: t('opBiz.skipLast'), kind: 'number', value: '0' }} />
           <label className="sheet-check">
             <input type="checkbox" name="headless" value="1" checked={start.headless} onChange={(event) => onStart({ ...start, headless: event.target.checked })} /> {t('opBiz.headless')}
           </label>
-          {rare.slice(1).map((field) => (
+          {rare.map((field) => (
             <FieldLine key={field.name} field={field} />
           ))}
         </div>

@@ -103,12 +103,9 @@ impl Desk {
         rpassword::prompt_password(format!("{}: ", prompt.text(self.lang()))).map_err(Fault::file("/dev/tty"))
     }
 
-    /// A script, or standard input for `-`. On a terminal nobody is left waiting without a word.
+    /// A script, or standard input for `-`.
     pub fn script(&self, path: &str) -> Result<String, Fault> {
-        if path == "-" && std::io::stdin().is_terminal() {
-            self.tell(Word::ReadingStdin, &[]);
-        }
-        text(path, bytes(path, SCRIPT_BYTES_READ)?)
+        text(path, self.bytes(path, SCRIPT_BYTES_READ)?)
     }
 
     /// A text file, or standard input for `-`, whole.
@@ -116,13 +113,13 @@ impl Desk {
     /// # Errors
     /// Besides what reading meets, a file of more than 256 MiB.
     pub fn read(&self, path: &str) -> Result<String, Fault> {
-        text(path, whole(path)?)
+        text(path, self.whole(path)?)
     }
 
     /// A table that a spreadsheet saved as text, whole: what is not UTF-8 is UTF-16 by its mark, else GB 18030, of which GBK is a
     /// part; says so.
     pub fn sheet(&self, path: &str) -> Result<String, Fault> {
-        let bytes = match String::from_utf8(whole(path)?) {
+        let bytes = match String::from_utf8(self.whole(path)?) {
             Ok(text) => return Ok(text),
             Err(other) => other.into_bytes(),
         };
@@ -133,27 +130,31 @@ impl Desk {
         self.tell(Word::ReadAs, &[("path", path.into()), ("encoding", encoding.name().into())]);
         Ok(text.into_owned())
     }
-}
 
-fn bytes(path: &str, most: u64) -> Result<Vec<u8>, Fault> {
-    let mut bytes = Vec::new();
-    let read = if path == "-" {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
-    };
-    read.map_err(Fault::file(path))?;
-    Ok(bytes)
-}
-
-/// Nothing is cut off: half a statement would be another statement.
-fn whole(path: &str) -> Result<Vec<u8>, Fault> {
-    let bytes = bytes(path, FILE_BYTES_MAX + 1)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        let gaps = vec![("path", path.into()), ("max", (FILE_BYTES_MAX >> 20).to_string())];
-        return Err(Fault::Usage(Word::FileTooLarge, gaps));
+    /// Nothing is cut off: half a statement would be another statement.
+    fn whole(&self, path: &str) -> Result<Vec<u8>, Fault> {
+        let bytes = self.bytes(path, FILE_BYTES_MAX + 1)?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            let gaps = vec![("path", path.into()), ("max", (FILE_BYTES_MAX >> 20).to_string())];
+            return Err(Fault::Usage(Word::FileTooLarge, gaps));
+        }
+        Ok(bytes)
     }
-    Ok(bytes)
+
+    /// At most so many. On a terminal nobody is left waiting for input without a word.
+    fn bytes(&self, path: &str, most: u64) -> Result<Vec<u8>, Fault> {
+        let mut bytes = Vec::new();
+        let read = if path == "-" {
+            if std::io::stdin().is_terminal() {
+                self.tell(Word::ReadingStdin, &[]);
+            }
+            std::io::stdin().lock().take(most).read_to_end(&mut bytes)
+        } else {
+            std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
+        };
+        read.map_err(Fault::file(path))?;
+        Ok(bytes)
+    }
 }
 
 fn text(path: &str, bytes: Vec<u8>) -> Result<String, Fault> {

@@ -511,7 +511,7 @@ catalogue! {
     FilesRemoved "{n} files are removed." "已删除 {n} 个文件。";
     LinkLeftOut "{path}: a link, left out" "{path}：符号链接，已跳过";
     ReallyRemove "Remove {path} and everything below it?" "确定删除 {path} 及其下全部内容吗？";
-    ReadingStdin "Reading the script from standard input; end it with Ctrl-D." "正在从标准输入读取脚本，以 Ctrl-D 结束。";
+    ReadingStdin "Reading from standard input; end it with Ctrl-D." "正在从标准输入读取，以 Ctrl-D 结束。";
     LinePassedOver "{path}: {why}; passed over" "{path}：{why}；已跳过";
     LinesPassedOver "{path}: {n} lines were passed over in all" "{path}：共跳过 {n} 行";
     JobsLeftOut "Left out: {unknown} jobs without processors, submission or run time, {large} larger than the machine." "未计入：{unknown} 个作业缺少处理器数、提交时间或运行时间，{large} 个作业超出机器规模。";
