@@ -137,6 +137,8 @@ fn used(place: &Place, server: &Hw) {
     let bill = hw(server, &["bill", "--tenant", "house"], 0);
     assert!(bill.contains("qwen-72b") && bill.contains("gib_moved"), "{bill}");
     assert!(hw(server, &["usage", "list", "--unit", "request", "--limit", "2"], 0).contains("m, "));
+    let of_model = hw(server, &["usage", "list", "--model", "qwen-72b"], 0);
+    assert_eq!((of_model.matches("qwen-72b").count(), of_model.lines().count()), (4, 4), "{of_model}");
 }
 
 #[test]

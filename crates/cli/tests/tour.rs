@@ -92,6 +92,21 @@ fn slurms_verbs_know_what_happened() {
 }
 
 #[test]
+fn jobs_are_found_and_cancelled_by_how_their_names_begin() {
+    let place = Place::new();
+    let mut server = place.server(2, "");
+    server.start();
+    let run = |arguments: &[&str]| ok(&server, arguments);
+    for name in ["melt-1", "melt-2", "Melt-3", "other"] {
+        run(&["sbatch", "--hold", "--mem", "50M", "-J", name, "--wrap", "true"]);
+    }
+    let count = |arguments: &[&str]| run(&[&["jobs"], arguments].concat()).lines().count();
+    assert_eq!((count(&[]), count(&["--name-prefix", "melt"]), count(&["--name-prefix", "m%"])), (4, 2, 0));
+    run(&["cancel", "--name-prefix", "melt", "--yes"]);
+    assert_eq!((count(&[]), count(&["-a", "--name-prefix", "melt"])), (2, 2));
+}
+
+#[test]
 fn a_submission_that_waits_ends_with_the_jobs_exit_code() {
     let place = Place::new();
     let mut server = place.server(2, "");

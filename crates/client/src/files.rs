@@ -38,7 +38,7 @@ impl Client {
     }
     /// By path; `limit` and `cursor` of the query are not used.
     pub fn files(&self, query: &FilesQuery) -> Pages<FileEntry> {
-        Pages::new(self, &["v1", "files"], filters(&["path", "project", "recursive"], query))
+        Pages::new(self, &["v1", "files"], filters(query))
     }
     /// The bytes of a file from `first` on; all of them when its SHA-256 is not `tag` any more.
     pub async fn file(
@@ -63,7 +63,7 @@ impl Client {
     }
     /// What is in a job's work folder, at `path` from there on.
     pub fn job_files(&self, job: &str, path: &str) -> Pages<FileEntry> {
-        Pages::new(self, &["v1", "jobs", job, "files"], vec![("path", path.to_owned())])
+        Pages::new(self, &["v1", "jobs", job, "files"], vec![("path".to_owned(), path.to_owned())])
     }
     /// The bytes of a file in a job's work folder from `first` on; all of them when it is not the one of `tag` any more.
     pub async fn job_file(&self, job: &str, path: &str, first: u64, tag: Option<&str>) -> Result<Content, ClientError> {
@@ -78,10 +78,7 @@ impl Client {
         query: &JobUploadQuery,
         piece: Vec<u8>,
     ) -> Result<JobUpload, ClientError> {
-        let call = self.put(&["v1", "jobs", job, "files", "content"]);
-        let call = filters(&["path", "size", "sha256", "offset", "replace", "mode"], query)
-            .into_iter()
-            .fold(call, |call, (name, value)| call.query(name, Some(value)));
+        let call = self.put(&["v1", "jobs", job, "files", "content"]).pairs(&filters(query));
         self.read(call.bytes_body(piece)).await
     }
 

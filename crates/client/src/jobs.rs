@@ -20,35 +20,20 @@ pub struct LogSlice {
     pub complete: bool,
 }
 
-/// The query of a wire type as pairs; wire's query types are flat structs of texts, numbers and words.
-pub(crate) fn filters<Q: serde::Serialize>(names: &'static [&'static str], query: &Q) -> Vec<(&'static str, String)> {
-    let value = serde_json::to_value(query).unwrap_or_default();
-    let text = |value: &serde_json::Value| match value {
+/// What says how pages turn and in which form an answer comes: the call knows that, not the question.
+const OF_THE_CALL: [&str; 3] = ["limit", "cursor", "format"];
+
+/// All that the query of a wire type asks, as pairs; wire's query types are flat structs of texts, numbers and words.
+pub(crate) fn filters<Q: serde::Serialize>(query: &Q) -> Vec<(String, String)> {
+    let serde_json::Value::Object(fields) = serde_json::to_value(query).unwrap_or_default() else { return Vec::new() };
+    let text = |value| match value {
         serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::String(text) => Some(text),
         other => Some(other.to_string()),
     };
-    names.iter().filter_map(|name| Some((*name, text(value.get(name)?)?))).collect()
+    let asked = fields.into_iter().filter(|(name, _)| !OF_THE_CALL.contains(&name.as_str()));
+    asked.filter_map(|(name, value)| Some((name, text(value)?))).collect()
 }
-
-const JOB_FILTERS: &[&str] = &[
-    "state",
-    "user",
-    "tenant",
-    "project",
-    "name",
-    "pool",
-    "cluster",
-    "class",
-    "submitted_after",
-    "submitted_before",
-    "ended_after",
-    "ended_before",
-    "array",
-    "open",
-    "sort",
-    "order",
-];
 
 impl Client {
     /// Hands a job in. `key` names the submission: the same key and content give the same answer, however often it is sent.
@@ -61,7 +46,7 @@ impl Client {
     }
     /// Newest first, or as the query says; its `limit` and `cursor` are not used.
     pub fn jobs(&self, query: &JobsQuery) -> Pages<JobSummary> {
-        Pages::new(self, &["v1", "jobs"], filters(JOB_FILTERS, query))
+        Pages::new(self, &["v1", "jobs"], filters(query))
     }
     /// `job` is an id, a number, or an array's element (`12_3`), as in all calls below.
     pub async fn job(&self, job: &str) -> Result<Job, ClientError> {
@@ -131,15 +116,16 @@ impl Client {
 
     /// The stream of facts from now on, or from `query.after` on; never ends by itself.
     pub fn events(&self, query: &EventStreamQuery) -> Events {
-        Events::new(self, filters(&["job", "tenant"], query), query.after)
+        let mut filters = filters(query);
+        filters.retain(|(name, _)| name != "after");
+        Events::new(self, filters, query.after)
     }
     /// Past facts, newest first.
     pub fn events_list(&self, query: &EventsQuery) -> Pages<Event> {
-        Pages::new(self, &["v1", "events", "list"], filters(&["job", "tenant"], query))
+        Pages::new(self, &["v1", "events", "list"], filters(query))
     }
     pub fn audit(&self, query: &AuditQuery) -> Pages<AuditEntry> {
-        let names = &["q", "action", "user", "tenant", "after", "before"];
-        Pages::new(self, &["v1", "audit"], filters(names, query))
+        Pages::new(self, &["v1", "audit"], filters(query))
     }
 }
 
@@ -155,20 +141,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_filter_of_the_list_is_sent() {
+    fn every_filter_of_a_query_is_sent() {
+        let some = || Some("x".to_owned());
         let query = JobsQuery {
             state: Some("PENDING,RUNNING".into()),
+            name_prefix: some(),
             open: Some(true),
             submitted_after: "2026-11-21T08:00:00Z".parse().ok(),
+            limit: Some(7),
+            cursor: some(),
             ..JobsQuery::default()
         };
-        assert_eq!(
-            filters(JOB_FILTERS, &query),
-            [
-                ("state", "PENDING,RUNNING".to_string()),
-                ("submitted_after", "2026-11-21T08:00:00.000000Z".to_string()),
-                ("open", "true".to_string()),
-            ]
-        );
+        let mut sent = filters(&query);
+        sent.sort();
+        let pairs = [
+            ("name_prefix", "x"),
+            ("open", "true"),
+            ("state", "PENDING,RUNNING"),
+            ("submitted_after", "2026-11-21T08:00:00.000000Z"),
+        ];
+        assert_eq!(sent, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let usage = wire::usage::UsageQuery { model: some(), ..Default::default() };
+        assert_eq!(filters(&usage), [("model".to_owned(), "x".to_owned())]);
     }
 }

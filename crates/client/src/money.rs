@@ -19,9 +19,6 @@ use wire::usage::{Usage, UsageQuery, UsageReport, UsageSums, UsageTaken};
 use crate::jobs::filters;
 use crate::{Client, ClientError, Pages};
 
-const USAGE_FILTERS: &[&str] = &["tenant", "unit", "project", "user", "from", "to"];
-const BILL_FILTERS: &[&str] = &["tenant", "project", "user", "job", "from", "to"];
-
 impl Client {
     pub async fn wallet(&self, tenant: &str) -> Result<Wallet, ClientError> {
         self.read(self.get(&["v1", "tenants", tenant, "wallet"])).await
@@ -47,27 +44,26 @@ impl Client {
     }
     /// `format` of the query is not used.
     pub async fn bill(&self, query: &BillQuery) -> Result<Bill, ClientError> {
-        self.read(self.get(&["v1", "bill"]).pairs(&filters(BILL_FILTERS, query)).query("format", Some("json"))).await
+        self.read(self.get(&["v1", "bill"]).pairs(&filters(query)).query("format", Some("json"))).await
     }
     /// The same as CSV text, in the FOCUS columns.
     pub async fn bill_csv(&self, query: &BillQuery) -> Result<String, ClientError> {
-        self.text(self.get(&["v1", "bill"]).pairs(&filters(BILL_FILTERS, query)).query("format", Some("csv"))).await
+        self.text(self.get(&["v1", "bill"]).pairs(&filters(query)).query("format", Some("csv"))).await
     }
     pub async fn margin(&self, query: &MarginQuery) -> Result<Margin, ClientError> {
-        self.read(self.get(&["v1", "margin"]).pairs(&filters(&["by", "from", "to", "currency"], query))).await
+        self.read(self.get(&["v1", "margin"]).pairs(&filters(query))).await
     }
     pub async fn report_margin(&self, query: &ReportQuery) -> Result<Report, ClientError> {
-        let names = &["by", "only", "from", "to", "currency"];
-        self.read(self.get(&["v1", "reports", "margin"]).pairs(&filters(names, query))).await
+        self.read(self.get(&["v1", "reports", "margin"]).pairs(&filters(query))).await
     }
     pub async fn report_pools(&self, query: &PeriodQuery) -> Result<PoolsReport, ClientError> {
-        self.read(self.get(&["v1", "reports", "pools"]).pairs(&filters(&["from", "to", "currency"], query))).await
+        self.read(self.get(&["v1", "reports", "pools"]).pairs(&filters(query))).await
     }
     pub async fn report_tenants(&self, query: &PeriodQuery) -> Result<TenantsReport, ClientError> {
-        self.read(self.get(&["v1", "reports", "tenants"]).pairs(&filters(&["from", "to", "currency"], query))).await
+        self.read(self.get(&["v1", "reports", "tenants"]).pairs(&filters(query))).await
     }
     pub async fn report_mix(&self, query: &PeriodQuery) -> Result<MixReport, ClientError> {
-        self.read(self.get(&["v1", "reports", "mix"]).pairs(&filters(&["from", "to", "currency"], query))).await
+        self.read(self.get(&["v1", "reports", "mix"]).pairs(&filters(query))).await
     }
     pub async fn report_ageing(&self) -> Result<AgeingReport, ClientError> {
         self.read(self.get(&["v1", "reports", "ageing"])).await
@@ -78,7 +74,7 @@ impl Client {
     }
     /// Newest first, also those whose place another has taken; `limit` and `cursor` of the query are not used.
     pub fn rates(&self, query: &RatesQuery) -> Pages<Rate> {
-        Pages::new(self, &["v1", "rates"], filters(&["of", "into"], query))
+        Pages::new(self, &["v1", "rates"], filters(query))
     }
     /// The same rate again is the one that is known.
     pub async fn set_rate(&self, set: &RateSet) -> Result<Rate, ClientError> {
@@ -90,10 +86,10 @@ impl Client {
     }
     /// Newest first; `limit` and `cursor` of the query are not used.
     pub fn usage(&self, query: &UsageQuery) -> Pages<Usage> {
-        Pages::new(self, &["v1", "usage"], filters(USAGE_FILTERS, query))
+        Pages::new(self, &["v1", "usage"], filters(query))
     }
     pub async fn usage_sums(&self, query: &UsageQuery) -> Result<UsageSums, ClientError> {
-        self.read(self.get(&["v1", "usage", "sums"]).pairs(&filters(USAGE_FILTERS, query))).await
+        self.read(self.get(&["v1", "usage", "sums"]).pairs(&filters(query))).await
     }
     /// By name.
     pub fn suppliers(&self) -> Pages<Supplier> {
@@ -124,7 +120,7 @@ impl Client {
     }
     /// `limit` and `cursor` of the query are not used.
     pub fn settlement_lines(&self, number: u64, query: &LinesQuery) -> Pages<SettlementLine> {
-        Pages::new(self, &["v1", "settlements", &number.to_string(), "lines"], filters(&["only"], query))
+        Pages::new(self, &["v1", "settlements", &number.to_string(), "lines"], filters(query))
     }
     /// Begins disputes about lines, or ends them.
     pub async fn resolve_lines(&self, number: u64, resolve: &LinesResolve) -> Result<Settlement, ClientError> {

@@ -15,14 +15,14 @@ pub const PAGE_MAX: usize = 1_000;
 pub struct Pages<T> {
     client: Client,
     path: Vec<String>,
-    filters: Vec<(&'static str, String)>,
+    filters: Vec<(String, String)>,
     cursor: Option<String>,
     ended: bool,
     items: PhantomData<fn() -> T>,
 }
 
 impl<T: DeserializeOwned> Pages<T> {
-    pub(crate) fn new(client: &Client, path: &[&str], filters: Vec<(&'static str, String)>) -> Self {
+    pub(crate) fn new(client: &Client, path: &[&str], filters: Vec<(String, String)>) -> Self {
         let path = path.iter().map(ToString::to_string).collect();
         Self { client: client.clone(), path, filters, cursor: None, ended: false, items: PhantomData }
     }

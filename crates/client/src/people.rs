@@ -13,7 +13,7 @@ impl Client {
         self.tenants_like(&TenantsQuery::default())
     }
     pub fn tenants_like(&self, query: &TenantsQuery) -> Pages<Tenant> {
-        Pages::new(self, &["v1", "tenants"], filters(&["q"], query))
+        Pages::new(self, &["v1", "tenants"], filters(query))
     }
     /// `tenant` is a name or an id, as in all calls below.
     pub async fn tenant(&self, tenant: &str) -> Result<Tenant, ClientError> {
@@ -48,7 +48,7 @@ impl Client {
         self.done(self.delete(&["v1", "tenants", tenant, "projects", project, "members", user])).await
     }
     pub fn users(&self, query: &UsersQuery) -> Pages<User> {
-        Pages::new(self, &["v1", "users"], filters(&["tenant", "q", "role"], query))
+        Pages::new(self, &["v1", "users"], filters(query))
     }
     pub async fn create_user(&self, user: &UserCreate) -> Result<UserCreated, ClientError> {
         self.read(self.post(&["v1", "users"]).json(user).once(None)).await

@@ -16,7 +16,7 @@ impl Client {
     }
     /// Newest first; `limit` and `cursor` of the query are not used.
     pub fn statements(&self, query: &StatementsQuery) -> Pages<TenantStatement> {
-        Pages::new(self, &["v1", "statements"], filters(&["tenant", "month"], query))
+        Pages::new(self, &["v1", "statements"], filters(query))
     }
     pub async fn statement(&self, number: u64) -> Result<StatementDetail, ClientError> {
         self.read(self.get(&["v1", "statements", &number.to_string()])).await
@@ -56,7 +56,7 @@ impl Client {
     }
     /// The operator's books as CSV, as they come.
     pub async fn export(&self, what: Export, query: &ExportQuery) -> Result<Content, ClientError> {
-        let call = self.get(&["v1", "exports", what.as_str()]).pairs(&filters(&["tenant", "from", "to"], query));
+        let call = self.get(&["v1", "exports", what.as_str()]).pairs(&filters(query));
         self.content(call, 0, None).await
     }
 }

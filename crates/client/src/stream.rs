@@ -73,13 +73,13 @@ impl Line {
 #[derive(Debug)]
 pub struct Events {
     client: Client,
-    filters: Vec<(&'static str, String)>,
+    filters: Vec<(String, String)>,
     last: Option<String>,
     line: Line,
 }
 
 impl Events {
-    pub(crate) fn new(client: &Client, filters: Vec<(&'static str, String)>, after: Option<u64>) -> Self {
+    pub(crate) fn new(client: &Client, filters: Vec<(String, String)>, after: Option<u64>) -> Self {
         let last = after.map(|seq| seq.to_string());
         Self { client: client.clone(), filters, last, line: Line::default() }
     }

@@ -199,7 +199,7 @@ impl Call {
         self
     }
     /// Adds every pair to the query.
-    pub(crate) fn pairs(mut self, pairs: &[(&str, String)]) -> Call {
+    pub(crate) fn pairs(mut self, pairs: &[(String, String)]) -> Call {
         for (name, value) in pairs {
             self.url.query_pairs_mut().append_pair(name, value);
         }
