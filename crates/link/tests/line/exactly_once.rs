@@ -324,7 +324,13 @@ async fn a_site_without_a_line_is_unreachable_until_it_has_one_again() {
     assert_eq!(gate.site.status().connected_since, None);
     let order = order(&SiteBed::new(None), 1, "exit 0");
     let how = EndOrder { cause: EndCause::Cancelled, grace: Span::from_secs(1) };
-    let waiting = cluster.end(order.attempt, how);
+    let mut waiting = cluster.end(order.attempt, how);
+    // Asked while nobody is there; a new agent that takes stock would have it asked again.
+    tokio::select! {
+        biased;
+        early = &mut waiting => panic!("nobody was there to answer: {early:?}"),
+        () = std::future::ready(()) => {}
+    }
     let _agent = Running::start(folder.path(), address, pin, &machine).await;
     waiting.await.unwrap();
     assert_eq!(observations.recv().await.unwrap().what, Observed::Reachable);

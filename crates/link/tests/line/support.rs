@@ -20,6 +20,7 @@ use ports::cluster::Observations;
 use ports::{Cluster, FakeMachine, PoolFacts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -195,9 +196,11 @@ async fn carry(
     }
 }
 
-/// An agent in front of `machine`, which ends when it is dropped, as by `kill -9`.
+/// An agent in front of `machine`, which ends when it is dropped, as by `kill -9`: all that it began stands in a runtime of its
+/// own and ends with that, also what it does for a request.
 pub struct Running {
     task: JoinHandle<()>,
+    process: Option<Runtime>,
 }
 
 impl Running {
@@ -214,13 +217,22 @@ impl Running {
         let cluster: Arc<dyn Cluster> = Arc::new(machine.open(sender));
         let hosted = Hosted { backend: BackendKind::Local, cluster, examine: None, accounts: None };
         let agent = Agent::open((dial, identity), &place(), folder, hosted, observations).await.unwrap();
-        Running { task: tokio::spawn(agent.run(std::future::pending())) }
+        let process = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Running { task: process.spawn(agent.run(std::future::pending())), process: Some(process) }
     }
 
-    /// As `kill -9` does: nothing is said, nothing is waited for.
-    pub async fn kill(self) {
-        self.task.abort();
-        let _ = self.task.await;
+    /// As `kill -9` does: nothing is said, and what is under way is left as it is.
+    pub async fn kill(mut self) {
+        let Some(process) = self.process.take() else { return };
+        tokio::task::spawn_blocking(move || process.shutdown_timeout(Duration::from_secs(5))).await.unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.shutdown_background();
+        }
     }
 }
 
@@ -265,8 +277,8 @@ impl SiteBed {
         let key = identity(folder.path(), "agent").fingerprint();
         let (path, device): (PathBuf, _) = (folder.path().into(), machine.clone());
         tasks.push(tokio::spawn(async move {
-            let agent = Running::start(&path, dialled, pin, &device).await;
-            agent.task.await.unwrap();
+            let mut agent = Running::start(&path, dialled, pin, &device).await;
+            (&mut agent.task).await.unwrap();
         }));
         SiteBed { machine, folder, listener, server: Mutex::new(None), key, tasks }
     }
