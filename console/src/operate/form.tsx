@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { asProblem } from '../api/problem';
 import { ErrorNote } from '../ui/parts';
 import type { Option } from './parts';
+import { dayAt } from './period';
 
 export interface Field {
   name: string;
@@ -44,7 +45,7 @@ export const filled = <K extends string>(values: Values, ...names: K[]): { [P in
   Object.fromEntries(names.filter((name) => values[name]).map((name) => [name, values[name]])) as { [P in K]?: string };
 
 /** The midnight (UTC) with which a day begins. */
-export const dayStart = (day: string | undefined): string | undefined => (day ? `${day}T00:00:00Z` : undefined);
+export const dayStart = (day: string | undefined): string | undefined => dayAt(day, undefined) || undefined;
 
 export function FormDialog({ title, fields, act, send, onClose, done, danger, children, more }: Props) {
   const { t } = useTranslation();

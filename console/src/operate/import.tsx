@@ -5,8 +5,9 @@ import { useTranslation } from 'react-i18next';
 
 import { api, unwrap } from '../api/client';
 import { FormDialog, type Values } from './form';
-import { dayAt, mappingOf } from './mapping';
+import { mappingOf } from './mapping';
 import { MappingFields, type Start } from './mapping-fields';
+import { dayAt } from './period';
 import { once, type Schemas } from './queries';
 import { decoded, headings, separator, type StatementText } from './statement-file';
 

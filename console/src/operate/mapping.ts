@@ -49,6 +49,3 @@ function pairs(text: string | undefined): Record<string, string> | undefined {
   const known = lines.filter(([theirs, ours]) => theirs && ours) as [string, string][];
   return known.length > 0 ? Object.fromEntries(known) : undefined;
 }
-
-/** The moment with which a day begins where the statement's times are told. */
-export const dayAt = (day: string | undefined, offset: string | undefined): string => (day ? `${day}T00:00:00${offset || 'Z'}` : '');

@@ -43,3 +43,6 @@ export const asQuery = ({ from, to, offset }: Period): { from: string; to: strin
   const midnight = (day: string, later: number) => new Date(Date.parse(`${day}T00:00:00Z`) - minutes(offset) * 60_000 + later).toISOString();
   return { from: midnight(from, 0), to: midnight(to, 86_400_000) };
 };
+
+/** The midnight with which a day begins at a distance from UTC (`+08:00`; none: UTC); empty without a day. */
+export const dayAt = (day: string | undefined, offset: string | undefined): string => (day ? `${day}T00:00:00${offset || 'Z'}` : '');

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { dayAt, mappingOf } from './mapping';
+import { mappingOf } from './mapping';
+import { dayAt } from './period';
 import { decoded, headings, separator } from './statement-file';
 
 const names = (csv: string, skip?: number) => headings(csv, skip).map(({ value }) => value);

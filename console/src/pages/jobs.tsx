@@ -174,8 +174,8 @@ function Filters({ search }: { search: JobsSearch }) {
   }, [search]);
   const apply = (event: FormEvent) => {
     event.preventDefault();
-    const trimmed = (name: FilterName) => draft[name]?.trim() || undefined;
-    void navigate({ search: { ...search, name: trimmed('name'), user: trimmed('user'), pool: trimmed('pool'), project: trimmed('project'), cursor: undefined } });
+    const trimmed = Object.fromEntries(FILTER_NAMES.map((name) => [name, draft[name]?.trim() || undefined]));
+    void navigate({ search: { ...search, ...trimmed, cursor: undefined } });
   };
   const field = (name: FilterName, placeholder: string) => (
     <Input

@@ -125,7 +125,7 @@ impl Desk {
         };
         let (text, encoding, broken) = encoding_rs::GB18030.decode(&bytes);
         if broken {
-            return Err(Fault::Usage(Word::NotText, vec![("path", path.into())]));
+            return Err(not_text(path));
         }
         self.tell(Word::ReadAs, &[("path", path.into()), ("encoding", encoding.name().into())]);
         Ok(text.into_owned())
@@ -158,5 +158,9 @@ impl Desk {
 }
 
 fn text(path: &str, bytes: Vec<u8>) -> Result<String, Fault> {
-    String::from_utf8(bytes).map_err(|_| Fault::Usage(Word::NotText, vec![("path", path.into())]))
+    String::from_utf8(bytes).map_err(|_| not_text(path))
+}
+
+fn not_text(path: &str) -> Fault {
+    Fault::Usage(Word::NotText, vec![("path", path.into())])
 }

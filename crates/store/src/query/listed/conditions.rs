@@ -194,7 +194,7 @@ impl Conditions<'_> {
                 select.filter(&column("name = ")).text(name);
             }
             (NameMatch::StartsWith(prefix), Kind::Pg) => {
-                select.filter("j.name LIKE ").text(&format!("{}%", escape_like(prefix))).push(" ESCAPE '!'");
+                select.filter(&column("name LIKE ")).text(&format!("{}%", escape_like(prefix))).push(" ESCAPE '!'");
             }
             (NameMatch::StartsWith(prefix), Kind::Lite) => {
                 select.filter(&column("name >= ")).text(prefix);
